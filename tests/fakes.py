@@ -1,0 +1,146 @@
+"""Stand-ins for the stages: small, and steered by Events instead of sleeps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+
+TIME_BASE = Fraction(1, 30)
+
+
+def frame(index: int, *, size_hw: tuple[int, int] = (4, 6), pts: int | None = None) -> Frame:
+    """A frame filled with its index."""
+    image = np.full((*size_hw, 3), index % 256, dtype=np.uint8)
+    return Frame(image, index, index if pts is None else pts, TIME_BASE, duration=1)
+
+
+class FakeSource:
+    """Yields the given frames; may raise after them, or block until released."""
+
+    def __init__(
+        self,
+        frames: Sequence[Frame],
+        *,
+        live: bool = False,
+        still: bool = False,
+        error: BaseException | None = None,
+        block_at: int | None = None,
+        deaf: bool = False,
+        before: Callable[[int], None] | None = None,
+    ) -> None:
+        size = frames[0].size_hw if frames else (4, 6)
+        self._info = VideoInfo(size[1], size[0], TIME_BASE, Fraction(30), len(frames), live=live, still=still)
+        self._frames = frames
+        self._error = error
+        self._block_at = block_at
+        self._deaf = deaf
+        self._before = before
+        self.blocked = threading.Event()
+        self.release = threading.Event()
+        self.closed = 0
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._info
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return {"corrupt_packets": 3}
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number, item in enumerate(self._frames):
+            if number == self._block_at:
+                self.blocked.set()
+                self.release.wait()
+                return
+            if self._before:
+                self._before(number)
+            yield item
+        if self._error:
+            raise self._error
+
+    def interrupt(self) -> None:
+        if not self._deaf:
+            self.release.set()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeSegmenter:
+    """Labels every pixel with the frame's index; remembers the batches it was given."""
+
+    def __init__(self, *, error_at: int | None = None, before: Callable[[int], None] | None = None) -> None:
+        self.batches: list[list[int]] = []
+        self._error_at = error_at
+        self._before = before
+
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        self.batches.append([item.index for item in frames])
+        found = []
+        for item in frames:
+            if self._before:
+                self._before(item.index)
+            if item.index == self._error_at:
+                raise RuntimeError("model broke")
+            found.append(Segmentation(np.full(item.size_hw, item.index % 150, np.uint8), item.index))
+        return found
+
+    @property
+    def seen(self) -> list[int]:
+        return [index for batch in self.batches for index in batch]
+
+
+class FakeRenderer:
+    """Gives the picture back; raises at one frame if asked to."""
+
+    def __init__(self, error_at: int | None = None) -> None:
+        self.calls = 0
+        self._error_at = error_at
+
+    def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
+        if self.calls == self._error_at:
+            raise RuntimeError("renderer broke")
+        self.calls += 1
+        return image.copy()
+
+
+class FakeSink:
+    """Remembers (frame index, index the masks came from); may raise."""
+
+    def __init__(
+        self,
+        *,
+        needs_picture: bool = True,
+        error_at: int | None = None,
+        close_error: BaseException | None = None,
+        before: Callable[[int], None] | None = None,
+    ) -> None:
+        self.needs_picture = needs_picture
+        self.written: list[tuple[int, int]] = []
+        self.pictures: list[UInt8Array | None] = []
+        self.state = "open"
+        self._error_at = error_at
+        self._close_error = close_error
+        self._before = before
+
+    def write(self, item: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        if self._before:
+            self._before(item.index)
+        if item.index == self._error_at:
+            raise OSError("disk full")
+        self.written.append((item.index, segmentation.frame_index))
+        self.pictures.append(picture)
+
+    def close(self) -> None:
+        if self._close_error:
+            raise self._close_error
+        self.state = "closed"
+
+    def abort(self) -> None:
+        self.state = "aborted"

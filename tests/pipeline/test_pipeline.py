@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.fakes import FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
+from vidseg.pipeline import pipeline as module
+from vidseg.pipeline.buffer import Closed
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+
+pytestmark = pytest.mark.timeout(20)
+
+
+def make(source, segmenter=None, sinks=(), renderer=None, **options):
+    return Pipeline(
+        source, segmenter or FakeSegmenter(), renderer or FakeRenderer(), sinks, options=PipelineOptions(**options)
+    )
+
+
+def frames(count, **kwargs):
+    return [frame(i, **kwargs) for i in range(count)]
+
+
+def no_vidseg_threads() -> bool:
+    return not [t for t in threading.enumerate() if t.name.startswith("vidseg-")]
+
+
+def accounted(stats) -> bool:
+    return stats.decoded == stats.skipped + stats.dropped + stats.delivered + stats.discarded and stats.discarded >= 0
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+@pytest.mark.parametrize("stride", [1, 2, 5])
+def test_every_frame_reaches_the_sink_in_order_with_the_masks_of_its_stride(batch, stride):
+    source, segmenter, sink = FakeSource(frames(23)), FakeSegmenter(), FakeSink()
+    stats = make(source, segmenter, [sink], batch=batch, stride=stride).run()
+    assert sink.written == [(i, i - i % stride) for i in range(23)]
+    assert segmenter.seen == list(range(0, 23, stride))
+    assert max(len(b) for b in segmenter.batches) <= batch
+    assert (stats.decoded, stats.delivered, stats.inferred) == (23, 23, len(segmenter.seen))
+    assert stats.held == 23 - len(segmenter.seen)
+    assert sink.state == "closed" and source.closed == 1 and not stats.stopped_early
+    assert stats.source_counters == {"corrupt_packets": 3}
+    assert accounted(stats) and no_vidseg_threads()
+
+
+def test_an_empty_source_closes_its_sinks_and_reports_zero():
+    sink = FakeSink()
+    stats = make(FakeSource([]), sinks=[sink]).run()
+    assert stats.decoded == 0 and sink.state == "closed"
+
+
+def test_max_fps_leaves_frames_out_and_counts_them():
+    sink = FakeSink()
+    stats = make(FakeSource(frames(30)), sinks=[sink], max_fps=10).run()
+    assert [i for i, _ in sink.written] == list(range(0, 30, 3))
+    assert stats.skipped == 20 and accounted(stats)
+
+
+def test_stills_are_each_segmented_whatever_the_stride():
+    sink = FakeSink()
+    make(FakeSource(frames(6), still=True), sinks=[sink], stride=3).run()
+    assert sink.written == [(i, i) for i in range(6)]
+
+
+def test_a_change_of_size_never_shares_a_batch_nor_holds_masks():
+    items = [frame(i, size_hw=(4, 6) if i < 5 else (6, 4)) for i in range(10)]
+    segmenter, sink = FakeSegmenter(), FakeSink()
+    make(FakeSource(items), segmenter, [sink], batch=4, stride=3).run()
+    assert all({i < 5 for i in batch} in ({True}, {False}) for batch in segmenter.batches)
+    assert dict(sink.written)[5] == 5
+
+
+def test_rendering_is_left_out_when_no_sink_needs_a_picture():
+    renderer, sink = FakeRenderer(), FakeSink(needs_picture=False)
+    make(FakeSource(frames(4)), sinks=[sink], renderer=renderer).run()
+    assert renderer.calls == 0 and sink.pictures == [None] * 4
+
+
+def test_a_batch_does_not_wait_for_frames_that_are_not_there():
+    first_done = threading.Event()
+    # given a source that gives its second frame only after the first was written
+    source = FakeSource(frames(2), before=lambda n: n == 0 or first_done.wait(10))
+    sink = FakeSink(before=lambda n: first_done.set())
+    make(source, sinks=[sink], batch=8).run()
+    assert [i for i, _ in sink.written] == [0, 1]
+
+
+def test_a_held_frame_does_not_wait_for_the_next_inference():
+    second_done = threading.Event()
+    source = FakeSource(frames(3), before=lambda n: n < 2 or second_done.wait(10))
+    sink = FakeSink(before=lambda n: n == 1 and second_done.set())
+    make(source, sinks=[sink], stride=2).run()
+    assert sink.written == [(0, 0), (1, 0), (2, 2)]
+
+
+def test_a_slow_model_drops_and_counts_frames_of_a_live_source_but_delivers_the_newest():
+    all_out = threading.Event()
+
+    def before(number):
+        if number == 9:
+            all_out.set()
+
+    # given a model that is busy with the first frame until the source has nearly ended
+    segmenter = FakeSegmenter(before=lambda index: index != 0 or all_out.wait(10))
+    sink = FakeSink()
+    stats = make(FakeSource(frames(10), live=True, before=before), segmenter, [sink]).run()
+    assert stats.dropped > 0 and accounted(stats)
+    assert sink.written[-1] == (9, 9), "the newest frame is kept"
+
+
+def test_a_file_drops_nothing_however_slow_the_sink():
+    sink = FakeSink(before=lambda i: threading.Event().wait(0.002))
+    stats = make(FakeSource(frames(40)), sinks=[sink], queue_size=1).run()
+    assert stats.dropped == 0 and stats.delivered == 40
+
+
+def broken(stage):
+    parts = {
+        "source": (FakeSource(frames(5), error=OSError("decode broke")), FakeSegmenter(), FakeRenderer(), FakeSink()),
+        "segmenter": (FakeSource(frames(50)), FakeSegmenter(error_at=7), FakeRenderer(), FakeSink()),
+        "renderer": (FakeSource(frames(50)), FakeSegmenter(), FakeRenderer(error_at=7), FakeSink()),
+        "sink": (FakeSource(frames(50)), FakeSegmenter(), FakeRenderer(), FakeSink(error_at=7)),
+        "close": (FakeSource(frames(5)), FakeSegmenter(), FakeRenderer(), FakeSink(close_error=OSError("no space"))),
+    }
+    return parts[stage]
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [
+        ("source", "decode broke"),
+        ("segmenter", "model broke"),
+        ("renderer", "renderer broke"),
+        ("sink", "disk full"),
+        ("close", "no space"),
+    ],
+)
+@pytest.mark.parametrize("repeat", range(5))
+def test_an_error_in_any_stage_ends_the_run_with_that_error_and_aborts_every_sink(stage, text, repeat):
+    source, segmenter, renderer, sink = broken(stage)
+    other = FakeSink(before=None)
+    pipeline = Pipeline(source, segmenter, renderer, [sink, other], options=PipelineOptions(queue_size=2))
+    with pytest.raises((OSError, RuntimeError), match=text):
+        pipeline.run()
+    assert sink.state == "aborted" and other.state == "aborted"
+    assert source.closed == 1 and accounted(pipeline.stats) and no_vidseg_threads()
+
+
+def test_request_stop_finishes_the_frames_under_way_and_closes_the_sinks():
+    source = FakeSource(frames(10), block_at=6)
+    sink = FakeSink()
+    pipeline = make(source, sinks=[sink])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    assert source.blocked.wait(5)
+    pipeline.request_stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [i for i, _ in sink.written] == list(range(6))
+    assert sink.state == "closed" and pipeline.stats.stopped_early and pipeline.stats.discarded == 0
+
+
+def test_abort_throws_away_what_is_under_way_and_aborts_the_sinks():
+    in_sink, release = threading.Event(), threading.Event()
+
+    def before(index):
+        if index == 2:
+            in_sink.set()
+            release.wait(10)
+
+    sink = FakeSink(before=before)
+    pipeline = make(FakeSource(frames(30)), sinks=[sink])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    assert in_sink.wait(5)
+    pipeline.abort()
+    release.set()
+    thread.join(5)
+    assert sink.state == "aborted" and [i for i, _ in sink.written] == [0, 1, 2]
+    assert pipeline.aborted and accounted(pipeline.stats) and no_vidseg_threads()
+
+
+def test_a_source_that_ignores_interrupt_does_not_keep_the_run_from_ending(monkeypatch):
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.05)
+    source = FakeSource(frames(10), block_at=4, deaf=True)
+    sink = FakeSink()
+    pipeline = make(source, sinks=[sink])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    assert source.blocked.wait(5)
+    pipeline.request_stop()
+    thread.join(5)
+    assert not thread.is_alive() and sink.state == "closed" and len(sink.written) == 4
+    source.release.set()
+
+
+def drain(buffer, seen, limit=None):
+    try:
+        while limit is None or len(seen) < limit:
+            seen.append(buffer.get().frame.index)
+    except Closed:
+        pass
+
+
+def test_without_sinks_the_display_gets_every_frame():
+    seen: list[int] = []
+    make(FakeSource(frames(12))).run(display=lambda buffer: drain(buffer, seen))
+    assert seen == list(range(12))
+
+
+def test_the_display_runs_on_the_callers_thread():
+    where = []
+
+    def display(buffer):
+        where.append(threading.current_thread())
+        drain(buffer, [])
+
+    make(FakeSource(frames(2))).run(display=display)
+    assert where == [threading.current_thread()]
+
+
+def test_a_slow_display_costs_the_sink_no_frame():
+    sink, seen = FakeSink(), []
+    written_all = threading.Event()
+    sink._before = lambda i: i == 19 and written_all.set()
+
+    def display(buffer):
+        written_all.wait(10)
+        drain(buffer, seen)
+
+    make(FakeSource(frames(20)), sinks=[sink]).run(display=display)
+    assert len(sink.written) == 20 and seen[-1] == 19 and len(seen) < 20
+
+
+def test_closing_the_window_stops_the_run_and_finishes_the_file():
+    sink = FakeSink()
+    source = FakeSource(frames(200), before=lambda n: threading.Event().wait(0.002))
+    stats = make(source, sinks=[sink]).run(display=lambda buffer: drain(buffer, [], limit=3))
+    assert stats.stopped_early and sink.state == "closed" and 3 <= len(sink.written) < 200
+
+
+def test_an_error_in_the_display_aborts_the_run():
+    def display(buffer):
+        raise RuntimeError("window broke")
+
+    sink = FakeSink()
+    with pytest.raises(RuntimeError, match="window broke"):
+        make(FakeSource(frames(50)), sinks=[sink]).run(display=display)
+    assert sink.state == "aborted" and no_vidseg_threads()
+
+
+def test_a_stage_error_ends_a_waiting_display():
+    source = FakeSource(frames(3), error=OSError("decode broke"))
+    with pytest.raises(OSError, match="decode broke"):
+        make(source).run(display=lambda buffer: drain(buffer, []))
+    assert no_vidseg_threads()
+
+
+def test_ticks_come_while_running_and_their_error_ends_the_run():
+    def tick(pipeline):
+        raise RuntimeError("progress broke")
+
+    with pytest.raises(RuntimeError, match="progress broke"):
+        make(FakeSource(frames(3)), sinks=[FakeSink()]).run(on_tick=tick)
+    assert no_vidseg_threads()
+
+
+def test_stats_as_dict_is_plain_json():
+    import json
+
+    stats = make(FakeSource(frames(4)), sinks=[FakeSink()]).run()
+    text = json.loads(json.dumps(stats.as_dict()))
+    assert text["delivered"] == 4 and text["stages"]["write"]["frames"] == 4 and text["fps"] > 0

@@ -1,0 +1,39 @@
+import pytest
+
+from vidseg.timing import RateMeter, StageTimers
+
+
+class FakeClock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_stage_timers_add_up_calls_frames_and_seconds():
+    clock = FakeClock()
+    timers = StageTimers(clock)
+    for seconds, frames in ((0.5, 4), (1.5, 6)):
+        with timers.measure("model", frames):
+            clock.now += seconds
+    total = timers.totals()["model"]
+    assert (total.calls, total.frames, total.seconds) == (2, 10, 2.0)
+    assert total.ms_per_frame == pytest.approx(200)
+
+
+def test_a_block_that_raises_is_not_counted():
+    timers = StageTimers(FakeClock())
+    with pytest.raises(KeyError), timers.measure("model"):
+        raise KeyError
+    assert timers.totals() == {}
+
+
+def test_rate_is_count_over_span_of_the_window():
+    clock = FakeClock()
+    meter = RateMeter(window=3, clock=clock)
+    assert meter.rate == 0
+    for now in (0, 100, 101, 102):
+        clock.now = now
+        meter.tick()
+    assert meter.rate == pytest.approx(1.0)

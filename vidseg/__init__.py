@@ -1,0 +1,3 @@
+"""Real-time video segmentation: what is where, in every frame."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,51 @@
+"""The errors that vidseg raises on purpose.
+
+Each message is one line that says what was given, what is accepted, and what to do. The command line prints it and
+exits with `exit_code`; anything that is not a `VidsegError` is a bug and keeps its traceback.
+"""
+
+
+class VidsegError(Exception):
+    """Base of all errors that a user can cause and mend. `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class ConfigError(VidsegError):
+    """An option, preset or config file holds something unknown or out of range."""
+
+
+class SourceError(VidsegError):
+    """A source cannot be opened or read."""
+
+
+class SinkError(VidsegError):
+    """An output cannot be opened: no permission, unknown container or codec, exists already."""
+
+
+class WriteError(SinkError):
+    """An output failed while it was written: disk full, encoder failure, folder gone."""
+
+    exit_code = 1
+
+
+class DisplayError(VidsegError):
+    """A window was asked for and none can be shown."""
+
+
+class ModelError(VidsegError):
+    """A model name is unknown or a configuration cannot be built."""
+
+
+class CheckpointError(VidsegError):
+    """A weights file cannot be read or does not fit the model."""
+
+
+class DownloadError(VidsegError):
+    """Weights could not be fetched: no network, broken transfer, wrong size or hash."""
+
+    exit_code = 1
+
+
+class DeviceError(VidsegError):
+    """The asked-for device or runtime is not available here."""

@@ -1,0 +1,142 @@
+"""The values that flow through vidseg: frames, what is known about their source, and what was seen in them.
+
+Time is `pts * time_base` (seconds since the source's zero); `index` counts frames and is never a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+
+NO_LABEL = 255
+"""Value of a label map where nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known about a source once it is open.
+
+    `width` and `height` are those of the frames that come out: upright, in pixels.
+    """
+
+    width: int
+    height: int
+    time_base: Fraction
+    """Seconds per unit of `Frame.pts`."""
+    frame_rate: Fraction | None = None
+    """Average frames per second, None where the source does not say. For display and encoder hints only."""
+    frame_count: int | None = None
+    """Number of frames the source announces; a hint, not a promise."""
+    duration_seconds: float | None = None
+    live: bool = False
+    """True for cameras and streams: they do not wait, so frames may have to be dropped."""
+    still: bool = False
+    """True for a folder, glob or single image: frames are separate pictures that may differ in size."""
+    audio_path: str | None = None
+    """Where a sink can read the sound that belongs to the frames; None where there is none."""
+    notes: tuple[str, ...] = ()
+    """What was done to the picture on the way in (rotation, bit depth, HDR), one sentence each."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One picture with its time.
+
+    `image` is (H, W, 3) uint8 RGB, upright, C-contiguous.
+    """
+
+    image: UInt8Array
+    index: int
+    """0-based position in the source, dropped and skipped frames included."""
+    pts: int
+    time_base: Fraction
+    duration: int | None = None
+    """In units of `time_base`; None where unknown."""
+    name: str | None = None
+    """File stem for pictures out of files; None for video."""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"image must be (H, W, 3) uint8, got {self.image.shape} {self.image.dtype}")
+
+    @property
+    def seconds(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One query's region in the format of the Focoos post-processing.
+
+    `mask` is (H, W) bool at the frame's size; `bbox` is (x_min, y_min, x_max, y_max), inclusive pixels.
+    """
+
+    bbox: tuple[int, int, int, int]
+    conf: float
+    cls_id: int
+    label: str
+    mask: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryMasks:
+    """The seed format: one row per query, no suppression between them.
+
+    `class_ids` (Q,) int64, `scores` (Q,) float32 in 0..1, `masks` (Q, H, W) float32 in 0..1 at the frame's size.
+    """
+
+    class_ids: npt.NDArray[np.int64]
+    scores: FloatArray
+    masks: FloatArray
+
+
+@dataclass(slots=True)
+class Segmentation:
+    """What is where in one frame.
+
+    `label_map` is (H, W) uint8 at the frame's size: class id, or `NO_LABEL`.
+    """
+
+    label_map: UInt8Array
+    frame_index: int
+    """Index of the frame it was computed from; differs from the frame it is shown on when inference skips frames."""
+    confidence: FloatArray | None = None
+    """(H, W) in 0..1: share of the winning class in the summed class scores. Only where asked for."""
+    _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
+    _detections: Callable[[float, str], list[Detection]] | None = field(default=None, repr=False)
+
+    def query_masks(self) -> QueryMasks:
+        """Class, score and full-size mask of every query. Computed on each call; heavy (Q full-size masks).
+
+        Raises:
+            ValueError: this segmentation was not made by a query model or did not keep the queries.
+        """
+        if self._query_masks is None:
+            raise ValueError("query masks were not kept; segment with keep_queries=True")
+        return self._query_masks()
+
+    def detections(self, threshold: float = 0.5, mode: str = "all_pixels") -> list[Detection]:
+        """Regions of the queries whose score is above `threshold`, best first.
+
+        Args:
+            threshold: 0..1, compared with the query's best class probability.
+            mode: "all_pixels" gives each pixel to one query; "per_mask" keeps each query's own mask.
+        Raises:
+            ValueError: the queries were not kept.
+        """
+        if self._detections is None:
+            raise ValueError("queries were not kept; segment with keep_queries=True")
+        return self._detections(threshold, mode)

@@ -1,0 +1,78 @@
+"""The walls between the stages: what each may ask of the next.
+
+`pipeline` knows these Protocols only, so every rule about drops, errors and shutdown is tested with fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+
+
+@runtime_checkable
+class VideoSource(Protocol):
+    """Frames in order. Opened when constructed; iterated once, by one thread."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Known before the first frame."""
+        ...
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Events so far, e.g. {"corrupt_packets": 2}. Readable from any thread."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames until the end. Raises SourceError when reading fails for good."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make a blocked or coming read end soon, as if the source had ended. Callable from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Release the device or file; safe to call twice. Called by the iterating thread or after it ended."""
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Finds what is where. Called by one thread, in frame order."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """One Segmentation per frame, in order. Frames of one call have the same size."""
+        ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Draws. Pure apart from caches: arrays in, array out."""
+
+    def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
+        """A new (H', W', 3) uint8 RGB picture; `image` is left as it was."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes results in frame order, from one thread."""
+
+    @property
+    def needs_picture(self) -> bool:
+        """False when only the segmentation is used, so that rendering can be left out."""
+        ...
+
+    def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        """Take one frame. Raises WriteError."""
+        ...
+
+    def close(self) -> None:
+        """Finish: flush, and only now give the output its final name. Raises WriteError."""
+        ...
+
+    def abort(self) -> None:
+        """Give up: leave nothing that looks finished. Never raises."""
+        ...

@@ -1,0 +1,74 @@
+"""Stage timers and rates. The clock is passed in, so tests decide what time it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+"""Returns seconds that never go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """What one stage has cost so far."""
+
+    calls: int
+    frames: int
+    seconds: float
+
+    @property
+    def ms_per_frame(self) -> float:
+        """Mean milliseconds per frame; 0 before the first."""
+        return 1000.0 * self.seconds / self.frames if self.frames else 0.0
+
+
+class StageTimers:
+    """Adds up wall seconds by stage name, from any thread."""
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._totals: dict[str, StageTime] = {}
+
+    @contextmanager
+    def measure(self, stage: str, frames: int = 1) -> Iterator[None]:
+        """Time the block as `stage`, for so many frames; a block that raises is not counted."""
+        start = self._clock()
+        yield
+        self.add(stage, self._clock() - start, frames)
+
+    def add(self, stage: str, seconds: float, frames: int = 1) -> None:
+        """Add one measured call."""
+        with self._lock:
+            old = self._totals.get(stage, StageTime(0, 0, 0.0))
+            self._totals[stage] = StageTime(old.calls + 1, old.frames + frames, old.seconds + seconds)
+
+    def totals(self) -> dict[str, StageTime]:
+        """A copy, in the order in which stages were first seen."""
+        with self._lock:
+            return dict(self._totals)
+
+
+class RateMeter:
+    """Events per second over the last `window` events: count over span, so that one long gap cannot hide."""
+
+    def __init__(self, window: int = 64, clock: Clock = time.perf_counter) -> None:
+        self._clock = clock
+        self._times: deque[float] = deque(maxlen=window)
+
+    def tick(self) -> None:
+        """Note one event now."""
+        self._times.append(self._clock())
+
+    @property
+    def rate(self) -> float:
+        """Events per second; 0 before the second event."""
+        times = list(self._times)  # a copy: ticks come from another thread
+        if len(times) < 2 or times[-1] <= times[0]:
+            return 0.0
+        return (len(times) - 1) / (times[-1] - times[0])
