@@ -129,7 +129,7 @@ class Segmentation:
         return self._query_masks()
 
     def detections(self, threshold: float = 0.5, mode: str = "all_pixels") -> list[Detection]:
-        """Regions of the queries whose score is above `threshold`, best first.
+        """Regions of the queries whose score is above `threshold`, in query order.
 
         Args:
             threshold: 0..1, compared with the query's best class probability.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vidseg.frames import Frame, Segmentation
@@ -245,10 +246,8 @@ class Pipeline:
             self._offer(result)
 
     def _offer(self, result: Result) -> None:
-        try:
+        with suppress(Closed):  # no window, or it was closed: the file goes on
             self._display.put(result)
-        except Closed:
-            pass  # no window, or it was closed: the file goes on
 
     def _end_output(self) -> None:
         self._display.close()

@@ -1,0 +1,32 @@
+"""What every inference engine offers, whatever it is made of."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Runtime(Protocol):
+    """Runs one network. Called by one thread."""
+
+    @property
+    def name(self) -> str:
+        """For people: engine, device and precision, e.g. "torch, cpu, float32"."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the results lie."""
+        ...
+
+    def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Query outputs at mask stride.
+
+        Args:
+            images: (B, 3, h, w) uint8 RGB on the CPU; h and w from 32 up.
+        Returns:
+            class_logits (B, Q, K+1) and mask_logits (B, Q, h', w'), float32, on `device`.
+        """
+        ...
