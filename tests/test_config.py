@@ -1,0 +1,76 @@
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidseg.config import RunConfig, checked, merge, option_names
+from vidseg.errors import ConfigError
+
+
+def test_later_layers_win_and_none_leaves_what_was_said():
+    config = merge(("preset", {"stride": 4, "opacity": 0.2}), ("flags", {"stride": 2, "opacity": None}))
+    assert (config.stride, config.opacity, config.model) == (2, 0.2, "fai-m2f-n-ade")
+
+
+def test_zero_is_a_value_and_not_unset():
+    assert merge(("flags", {"opacity": 0, "crf": 0})).opacity == 0.0
+
+
+def test_keys_may_have_dashes():
+    assert merge(("file", {"max-fps": 12})).max_fps == 12.0
+
+
+def test_every_default_passes_its_own_check():
+    for item in fields(RunConfig):
+        if item.default is not None:
+            assert item.metadata["check"](item.default) == item.default, item.name
+        assert item.metadata["help"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"strid": 2}, "fast.yaml: unknown option 'strid'; did you mean stride?"),
+        ({"zzzzzz": 2}, "fast.yaml: unknown option 'zzzzzz'; known: source, preset, model"),
+        ({"stride": 0}, "--stride is 0; accepted: a whole number from 1 to 1000"),
+        ({"stride": 1.5}, "--stride is 1.5; accepted: a whole number"),
+        ({"stride": True}, "--stride is True; accepted: a whole number"),
+        ({"imgsz": 7}, "--imgsz is 7; accepted: a whole number from 32 to 4096"),
+        ({"opacity": 1.5}, "--opacity is 1.5; accepted: a number from 0 to 1"),
+        ({"opacity": float("nan")}, "--opacity is nan; accepted: a number from 0 to 1"),
+        ({"max_fps": 0}, "--max-fps is 0; accepted: a number above 0, at most 1000"),
+        ({"view": "both"}, r"--view is 'both'; accepted: overlay \| mask \| side"),
+        ({"legend": "yes"}, "--legend is 'yes'; accepted: true or false"),
+        ({"classes": [1.5]}, "accepted: class names or ids"),
+        ({"output": ""}, "--output is ''; accepted: a text"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line_with_what_is_accepted(values, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        checked("fast.yaml", values)
+    assert "\n" not in str(caught.value) and str(caught.value).startswith("fast.yaml: ")
+
+
+@pytest.mark.parametrize("value", ["person, car,20", ["person", "car", 20], ("person", "car", "20")])
+def test_class_lists_are_given_as_text_or_list(value):
+    assert checked("x", {"classes": value}) == {"classes": ("person", "car", "20")}
+
+
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.lists(st.integers()),
+    st.dictionaries(st.text(), st.text()),
+)
+
+
+@given(st.sampled_from(option_names()), junk)
+def test_any_value_is_either_taken_or_refused_with_a_config_error(name, value):
+    try:
+        checked("x", {name: value})
+    except ConfigError as error:
+        assert f"--{name.replace('_', '-')} is" in str(error)

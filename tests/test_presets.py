@@ -1,0 +1,75 @@
+import pytest
+
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.labels import ade20k
+from vidseg.presets import preset_names, read_options, read_preset, resolve
+
+
+def write(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_promised_presets_are_there():
+    assert {"realtime", "quality", "edge-cpu", "privacy", "mask-only", "street"} <= set(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_each_preset_is_valid_described_and_names_known_classes(name):
+    preset = read_preset(name)
+    assert preset.description and preset.options
+    config = resolve({"preset": name})
+    ade20k().find_all([*config.classes, *config.ignore_classes, *config.blur_classes])
+    assert config != RunConfig()
+
+
+def test_order_is_defaults_preset_config_flags(tmp_path):
+    path = write(tmp_path, "imgsz: 400\nstride: 2\n")
+    config = resolve({"preset": "edge-cpu", "stride": 7}, config_file=path)
+    assert (config.max_fps, config.imgsz, config.stride, config.opacity) == (15.0, 400, 7, 0.5)
+
+
+def test_a_config_file_may_choose_the_preset_and_a_flag_overrules_it(tmp_path):
+    path = write(tmp_path, "preset: mask-only\n")
+    assert resolve({}, config_file=path).view == "mask"
+    assert resolve({"preset": "street"}, config_file=path).view == "overlay"
+
+
+def test_a_flag_can_switch_off_what_a_preset_switches_on():
+    assert resolve({"preset": "street"}).legend and not resolve({"preset": "street", "legend": False}).legend
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strid: 2", "unknown option 'strid'; did you mean stride?"),
+        ("- a\n- b", "holds a list; write one 'option: value' a line"),
+        ("a: [", "not valid YAML"),
+        ("stride: 0", "--stride is 0; accepted"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_names_it(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_options(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_empty_file_says_nothing(tmp_path):
+    assert read_options(write(tmp_path, "")) == {}
+
+
+def test_missing_and_binary_files_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such config file"):
+        read_options(tmp_path / "none.yaml")
+    path = tmp_path / "bin.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ConfigError, match=r"bin\.yaml"):
+        read_options(path)
+
+
+def test_unknown_preset_names_the_nearest():
+    with pytest.raises(ConfigError, match="unknown preset .qualty.; did you mean quality"):
+        resolve({"preset": "qualty"})

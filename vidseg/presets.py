@@ -1,0 +1,110 @@
+"""Named sets of run options: YAML files that hold data only.
+
+In a checkout they lie in `presets/` beside the package, in an installed wheel in `vidseg/_presets`; only this module
+knows where.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vidseg.config import RunConfig, checked, merge
+from vidseg.errors import ConfigError
+
+_PACKAGE = Path(__file__).resolve().parent
+_FOLDERS = (_PACKAGE / "_presets", _PACKAGE.parent / "presets")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One named set of options."""
+
+    name: str
+    description: str
+    options: Mapping[str, Any]
+
+
+def presets_folder() -> Path:
+    """The folder with the shipped presets.
+
+    Raises:
+        ConfigError: the installation is damaged.
+    """
+    for folder in _FOLDERS:
+        if any(folder.glob("*.yaml")):
+            return folder
+    raise ConfigError("the presets are missing from this installation; install vidseg again")
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets, sorted."""
+    return sorted(path.stem for path in presets_folder().glob("*.yaml"))
+
+
+def read_preset(name: str) -> Preset:
+    """A shipped preset by name.
+
+    Raises:
+        ConfigError: unknown name (names the nearest known one), or the file is damaged.
+    """
+    known = preset_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"unknown preset '{name}'; {hint}known: {', '.join(known)}")
+    path = presets_folder() / f"{name}.yaml"
+    values = read_options(path)
+    if "preset" in values:
+        raise ConfigError(f"{path}: a preset cannot name another preset; write its options out")
+    return Preset(name, str(_read_yaml(path).get("description", "")), values)
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The checked options of a YAML file: keys of `RunConfig`, plus an optional `description`.
+
+    Raises:
+        ConfigError: no such file, not YAML, not a mapping, an unknown key, a bad value.
+    """
+    values = _read_yaml(path)
+    values.pop("description", None)
+    return checked(str(path), values)
+
+
+def resolve(flags: Mapping[str, Any], *, config_file: Path | None = None) -> RunConfig:
+    """The configuration of a run: defaults < preset < config file < flags.
+
+    The preset is the one named by the flags, else by the config file. Raises ConfigError as `read_options` does.
+    """
+    given = checked("command line", flags)
+    from_file = read_options(config_file) if config_file is not None else {}
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    name = given.get("preset", from_file.get("preset"))
+    if name is not None:
+        layers.append((f"preset {name}", read_preset(name).options))
+    return merge(*layers, (str(config_file), from_file), ("command line", given))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); a YAML text file is needed") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path}: not valid YAML{line}; write one 'option: value' a line") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds a {type(values).__name__}; write one 'option: value' a line")
+    return values
