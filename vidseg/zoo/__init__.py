@@ -1,0 +1,41 @@
+"""The known models: facts, cards, weights on this machine, and how to get and read weights.
+
+Facts and the cache need neither torch nor the network code; `pull`, `ensure`, `read_checkpoint` and `match` bring them
+in on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vidseg.zoo.cache import CachedEntry, FileRecord, cache_folder, cached_entries, cached_path
+from vidseg.zoo.registry import ModelEntry, card, entries, entry
+
+if TYPE_CHECKING:
+    from vidseg.zoo.checkpoint import match, read_checkpoint
+    from vidseg.zoo.download import ensure, pull
+
+__all__ = [
+    "CachedEntry",
+    "FileRecord",
+    "ModelEntry",
+    "cache_folder",
+    "cached_entries",
+    "cached_path",
+    "card",
+    "ensure",
+    "entries",
+    "entry",
+    "match",
+    "pull",
+    "read_checkpoint",
+]
+
+_LAZY = {"ensure": "download", "pull": "download", "match": "checkpoint", "read_checkpoint": "checkpoint"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
