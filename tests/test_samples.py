@@ -1,0 +1,112 @@
+"""The bundled street sample: clip, labels and the script that renders them."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from vidseg.frames import NO_LABEL, UInt8Array
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "samples"
+CLIP, LABELS = SAMPLES / "street.mp4", SAMPLES / "street_labels.mkv"
+SKY, ROAD = 2, 6
+
+
+def _label_maps(path: Path) -> UInt8Array:
+    """(frames, h, w) class ids as stored."""
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "gray"
+        return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
+
+
+def _pictures(path: Path) -> UInt8Array:
+    """(frames, h, w, 3) RGB."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+@pytest.fixture(scope="module")
+def label_maps() -> UInt8Array:
+    return _label_maps(LABELS)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> UInt8Array:
+    return _pictures(CLIP)
+
+
+def test_clip_and_labels_have_the_same_frames_and_size(pictures: UInt8Array, label_maps: UInt8Array) -> None:
+    assert pictures.shape == (210, 360, 640, 3)
+    assert label_maps.shape == pictures.shape[:3]
+
+
+def test_clip_and_labels_have_the_same_times() -> None:
+    def seconds(path: Path) -> list[float]:
+        with av.open(str(path)) as container:
+            return [frame.time for frame in container.decode(video=0) if frame.time is not None]
+
+    clip, labels = seconds(CLIP), seconds(LABELS)
+    assert len(clip) == len(labels) == 210
+    # Matroska keeps whole milliseconds
+    np.testing.assert_allclose(clip, labels, atol=0.001)
+
+
+def test_clip_has_sound_that_lasts_as_long_as_the_picture() -> None:
+    with av.open(str(CLIP)) as container:
+        blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        rate = container.streams.audio[0].rate
+    sound = np.concatenate(blocks, axis=1)
+    assert sound.shape[1] / rate == pytest.approx(7.0, abs=0.1)
+    assert 0.01 < float(np.sqrt((sound**2).mean())) < 0.5
+    assert float(np.abs(sound).max()) < 1.0
+
+
+def test_labels_hold_only_known_classes_and_at_least_six(label_maps: UInt8Array) -> None:
+    with (ROOT / "vidseg" / "ade20k.csv").open(newline="") as file:
+        known = {int(row["id"]) for row in csv.DictReader(file)}
+    seen = {int(value) for value in np.unique(label_maps)}
+    assert seen <= known | {NO_LABEL}
+    assert len(seen - {NO_LABEL}) >= 6
+
+
+def test_labels_fit_the_picture(pictures: UInt8Array, label_maps: UInt8Array) -> None:
+    for index in (0, 70, 140, 209):
+        picture, labels = pictures[index].astype(float), label_maps[index]
+        sky, road = picture[labels == SKY].mean(0), picture[labels == ROAD].mean(0)
+        assert sky[2] > sky[0] > 120
+        assert road.max() < 120
+        assert np.abs(road - road.mean()).max() < 12
+
+
+def test_files_stay_small() -> None:
+    assert CLIP.stat().st_size + LABELS.stat().st_size < 1.5 * 1024 * 1024
+
+
+def test_script_renders_the_same_twice(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        command = [sys.executable, str(SAMPLES / "render_street.py"), "--out", str(tmp_path / name)]
+        done = subprocess.run(
+            [*command, "--frames", "2", "--size", "96x54"], capture_output=True, text=True, timeout=100
+        )
+        assert done.returncode == 0, done.stderr
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert _label_maps(first / "street_labels.mkv").shape == (2, 54, 96)
+    assert _pictures(first / "street.mp4").shape == (2, 54, 96, 3)
+    for name in ("street.mp4", "street_labels.mkv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+@pytest.mark.parametrize(("option", "value"), [("--size", "95x54"), ("--size", "big"), ("--frames", "0")])
+def test_script_refuses_bad_options_in_one_line(option: str, value: str) -> None:
+    command = [sys.executable, str(SAMPLES / "render_street.py"), option, value]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert f"'{value}'" in done.stderr.splitlines()[-1]
+    assert "accepted" in done.stderr.splitlines()[-1]
