@@ -1,0 +1,53 @@
+"""How a source or sink is called in messages: one printable line, without passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?P<rest>.*)", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@]*)(:\d*)?")
+_SECRET_VALUE = re.compile(
+    r"(?i)([?&;][^=&;]*(?:pass|pwd|token|key|secret|auth|sig|user|login|streamid)[^=&;]*=)[^&;]*"
+)
+_MASKED = r"\1***"
+
+
+def url_scheme(text: str) -> str | None:
+    """The lower-case scheme of `scheme://...`, None for anything else, Windows paths included."""
+    found = _URL.fullmatch(text)
+    return found["scheme"].lower() if found and len(found["scheme"]) > 1 else None
+
+
+def redact_url(text: str) -> str:
+    """`text` with user name, password and secret-looking query values replaced by `***`; paths come back as they are.
+
+    Rather hides too much than too little: where there are credentials, everything up to the last `@` goes, because a
+    password may hold an unescaped `/`, `?` or `@`.
+    """
+    found = _URL.fullmatch(text)
+    if found is None:
+        return text
+    scheme, rest = found["scheme"], found["rest"]
+    if "@" in rest and not _HOST_AND_PORT.fullmatch(re.split(r"[/?#]", rest, maxsplit=1)[0]):
+        rest = "***@" + rest.rpartition("@")[2]
+    return f"{scheme}://{_SECRET_VALUE.sub(_MASKED, rest)}"
+
+
+def shown_name(spec: str) -> str:
+    """`spec` for use in a message: credentials hidden, line breaks and other unprintable characters escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in redact_url(spec))
+
+
+def expand_user(path: str) -> str:
+    """`path` with a leading `~` replaced by the home folder; unchanged where there is none."""
+    return path if "\0" in path else os.path.expanduser(path)
+
+
+def without_file_scheme(spec: str) -> str:
+    """The path in a `file://` URL; anything else comes back as it is."""
+    if url_scheme(spec) != "file":
+        return spec
+    path = spec[len("file://") :]
+    return unquote(path.removeprefix("localhost") if path.startswith("localhost/") else path)
