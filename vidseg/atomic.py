@@ -1,0 +1,173 @@
+"""Output files that appear under their name only when they are whole.
+
+A file grows as `NAME.part` in the folder of `NAME` and is renamed at the end. A process that is killed leaves the
+part file, never a half-written `NAME`; the next run takes the part file over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from vidseg.errors import SinkError, WriteError
+
+PART_SUFFIX = ".part"
+
+
+class PartFile:
+    """A claimed output path: `part` may be written by any means, `commit` gives it its name.
+
+    The part file is created at once, so that a folder without permission is found out before the work starts. It is
+    locked as long as this process lives: two runs never write one part file.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool, sources: Iterable[str | Path] = ()) -> None:
+        """Claim `path`. Through a symbolic link the file it points to is written.
+
+        Args:
+            overwrite: an existing file may be replaced, at `commit` and not before.
+            sources: inputs that must not be replaced in any case.
+        Raises:
+            SinkError: exists and `overwrite` is False, is one of the sources, is a folder or a device, its folder is
+                missing or not writable, or another process is writing it. Nothing is left behind.
+        """
+        self.path = Path(path)
+        self._overwrite = overwrite
+        refuse_source(self.path, sources)
+        self._target = Path(os.path.realpath(self.path))
+        check_folder(self._target.parent, self.path)
+        if self._target.is_dir():
+            raise SinkError(f"{self.path}: is a folder; give the name of a file in it")
+        if self._target.exists():
+            if not self._target.is_file():
+                raise SinkError(f"{self.path}: is not a regular file; give another name")
+            if not overwrite:
+                raise SinkError(f"{self.path}: exists; overwrite it with -y or choose another name")
+        self.part = self._target.with_name(self._target.name + PART_SUFFIX)
+        refuse_source(self.part, sources)
+        self._descriptor: int | None = self._claim()
+
+    def commit(self) -> None:
+        """Flush the part file to disk and rename it.
+
+        Raises:
+            WriteError: the disk failed, and the part file is removed; or another file took the name meanwhile, and
+                the part file stays.
+        """
+        assert self._descriptor is not None, "commit after commit or discard"
+        if not self._overwrite and self._target.exists():
+            self._release()
+            raise WriteError(f"{self.path}: appeared while it was being written; the result is in {self.part}")
+        try:
+            os.fsync(self._descriptor)
+            os.replace(self.part, self._target)
+        except OSError as error:
+            self.discard()
+            raise WriteError(write_failure(self.path, error)) from error
+        self._release()
+
+    def discard(self) -> None:
+        """Remove the part file. Never raises; does nothing after `commit` or a second time."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                self.part.unlink()
+            self._release()
+
+    def _claim(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.part, flags, 0o666)
+        except OSError as error:
+            raise SinkError(f"{self.path}: cannot be written ({error.strerror})") from error
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SinkError(f"{self.part}: is not a regular file; remove it or choose another output name")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(descriptor), os.stat(self.part)):
+                raise BlockingIOError  # another run renamed it between open and lock
+            os.ftruncate(descriptor, 0)  # left by a killed run
+        except (BlockingIOError, FileNotFoundError):
+            os.close(descriptor)
+            raise SinkError(f"{self.path}: is being written by another process; choose another name") from None
+        except SinkError:
+            os.close(descriptor)
+            raise
+        except OSError:
+            pass  # a file system without locks: go on, unguarded
+        return descriptor
+
+    def _release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def write_whole_file(path: Path, data: bytes) -> None:
+    """Put `data` under `path` in one step, replacing what was there.
+
+    For many small files: no lock and no flush to disk, so a power failure may lose the last ones.
+
+    Raises:
+        WriteError: disk full, folder gone, no permission. The part file is removed.
+    """
+    part = path.with_name(path.name + PART_SUFFIX)
+    try:
+        try:
+            part.write_bytes(data)
+            os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as error:
+        raise WriteError(write_failure(path, error)) from error
+
+
+def write_failure(path: Path | str, error: OSError) -> str:
+    """One line that says why writing `path` failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full while writing {path}; free some space or choose another place"
+    if error.errno == errno.EFBIG:
+        return f"{path}: grew past the largest file allowed here; choose another place or split the input"
+    return f"{path}: cannot be written ({error.strerror or error})"
+
+
+def check_folder(folder: Path, output: Path) -> None:
+    """Raises SinkError unless `folder` is an existing folder."""
+    if not folder.exists():
+        raise SinkError(f"{output}: folder {folder} does not exist; create it first")
+    if not folder.is_dir():
+        raise SinkError(f"{output}: {folder} is not a folder")
+
+
+def refuse_source(output: Path, sources: Iterable[str | Path]) -> None:
+    """Raises SinkError if `output` is one of the `sources`, by another name or link as well."""
+    for source in sources:
+        with contextlib.suppress(OSError):  # not there, or no local file
+            if os.path.samefile(output, source):
+                raise SinkError(f"{output}: is the input itself; choose another name")
+
+
+class UniqueStems:
+    """File stems without repeats: a second "a" becomes "a_1". Remembers all stems of one run."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self._repeats: dict[str, int] = {}
+
+    def take(self, stem: str) -> str:
+        """`stem` without path separators, made unique, also where upper and lower case are one."""
+        clean = stem.replace("/", "_").replace("\\", "_").replace("\0", "_")
+        if clean in ("", ".", ".."):
+            clean = "frame"
+        candidate = clean
+        while candidate.casefold() in self._used:
+            repeat = self._repeats[clean] = self._repeats.get(clean, 0) + 1
+            candidate = f"{clean}_{repeat}"
+        self._used.add(candidate.casefold())
+        return candidate

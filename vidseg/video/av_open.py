@@ -1,0 +1,80 @@
+"""Opening a file or URL with FFmpeg, and saying in one line why it cannot be."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import av
+
+from vidseg.errors import SourceError
+from vidseg.video.file_checks import explain_unreadable
+from vidseg.video.names import expand_user
+
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "udp", "rtp", "srt", "tcp"})
+HTTP_SCHEMES = frozenset({"http", "https", "hls"})
+
+
+def open_file(text: str, name: str, options: dict[str, str]) -> av.container.InputContainer:
+    """An open container.
+
+    Raises:
+        SourceError: with the likely reason.
+    """
+    path = Path(expand_user(text))
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{name}: {_why_no_file(error)}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(f"{name}: this is a folder, not a video file")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{name}: no permission to read this file")
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise SourceError(f"{name}: the file is empty")
+    try:
+        # Absolute, because FFmpeg takes "10:30.mp4" for a URL of the scheme "10".
+        return av.open(os.path.abspath(path), "r", options=options, metadata_errors="replace")
+    except (av.FFmpegError, UnicodeError) as error:
+        reason = reason_of(error) if isinstance(error, av.FFmpegError) else "its name is not valid UTF-8"
+        raise SourceError(f"{name}: {explain_unreadable(path) or reason}") from None
+
+
+def open_url(
+    text: str, name: str, options: dict[str, str], timeout: tuple[float, float]
+) -> av.container.InputContainer:
+    """An open container.
+
+    Raises:
+        SourceError: without the credentials in the URL, which FFmpeg's own message would hold.
+    """
+    try:
+        return av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout)
+    except (av.error.ExitError, av.error.TimeoutError):
+        raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None
+    except av.error.ProtocolNotFoundError:
+        raise SourceError(f"{name}: unknown kind of URL; known: {_known_schemes()}") from None
+    except av.FFmpegError as error:
+        raise SourceError(f"{name}: cannot be opened: {reason_of(error)}") from None
+    except (UnicodeError, ValueError):
+        raise SourceError(f"{name}: not a valid URL") from None
+
+
+def reason_of(error: av.FFmpegError) -> str:
+    """FFmpeg's few words, without the file name or URL that its full message holds."""
+    if isinstance(error, av.InvalidDataError):
+        return "not a video that FFmpeg can read, or badly damaged"
+    return str(error.strerror or type(error).__name__).rstrip(".").replace("\n", " ")
+
+
+def _why_no_file(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to look into its folder"
+    return str(error.strerror).lower() if isinstance(error, OSError) and error.strerror else "not a valid file name"
+
+
+def _known_schemes() -> str:
+    return ", ".join(sorted(LIVE_SCHEMES | {"file", "http", "https"}))

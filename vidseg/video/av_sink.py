@@ -1,0 +1,318 @@
+"""Video files: the pictures with the times of the source's frames, and the source's sound beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+from av.codec.context import Flags
+
+from vidseg.atomic import PartFile, write_failure
+from vidseg.errors import SinkError, WriteError
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.video.audio_copy import AudioCopy, read_tags
+from vidseg.video.encoder_input import EncoderInput
+from vidseg.video.encoders import muxer_of, plan_encoder
+
+_FIXED_TICKS: Mapping[str, Fraction] = {
+    "matroska": Fraction(1, 1000),
+    "webm": Fraction(1, 1000),
+    "mpegts": Fraction(1, 90_000),
+    "gif": Fraction(1, 100),
+}
+"""What a container counts time in, where it has no choice."""
+_FINEST_TICK = Fraction(1, 16_000_000)
+"""mp4 and mov keep the source's unit down to this one; a finer one would overflow their 32-bit durations."""
+_MICROSECOND = Fraction(1, 1_000_000)
+_LONGEST_LEAD_SECONDS = 10
+"""A later first frame starts at 0 instead: an hour of nothing before it helps nobody."""
+_FALLBACK_RATE = Fraction(25)
+_COUNTER_NOTES = {
+    "pts_fixed": "frame times moved to the next possible one, because they did not follow the one before: {}",
+    "rescaled": "pictures of another size, scaled to that of the first: {}",
+}
+
+
+class AvSink:
+    """Writes one video file. Satisfies `vidseg.interfaces.Sink`.
+
+    The file grows under its name plus ".part" and gets its name in `close`. Everything that can be checked without a
+    picture is checked when constructed; the encoder opens on the first picture and keeps its size.
+
+    Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv and webm to
+    1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only. A first time below zero, in a live source, or
+    later than 10 s becomes 0; the sound moves along. Frames must be in the clock of the file at `info.audio_path`.
+    """
+
+    needs_picture = True
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool,
+        codec: str | None = None,
+        crf: int | None = None,
+        encoder_preset: str | None = None,
+        audio: Literal["copy", "none"] = "copy",
+        threads: int = 0,
+        rebase: bool | None = None,
+        source_paths: Sequence[str | Path] = (),
+    ) -> None:
+        """Check all settings and claim the output.
+
+        Args:
+            path: the ending chooses the container: mp4 m4v mov mkv webm avi ts gif.
+            overwrite: replace an existing file, when this one is finished.
+            codec: h264, hevc, av1, vp9, mjpeg, ffv1, prores, gif, or an encoder's FFmpeg name; None takes the
+                container's usual one.
+            crf: quality, lower is better; the range depends on the codec.
+            encoder_preset: the encoder's word for its speed.
+            audio: "copy" takes the sound of `info.audio_path`; "none" leaves it out.
+            threads: of the encoder; 0 lets it choose.
+            rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
+            source_paths: files that must not be overwritten; title and date are taken from the first. The file at
+                `info.audio_path` is one of them in any case.
+        Raises:
+            SinkError: a setting is wrong or the output cannot be claimed. Nothing is left behind.
+        """
+        self.path = Path(path)
+        self._info = info
+        if os.path.isdir(self.path):
+            raise SinkError(f"{path}: is a folder; give the name of a file in it, such as {self.path / 'out.mp4'}")
+        if audio not in ("copy", "none"):
+            raise SinkError(f"audio '{audio}' is unknown; known: copy, none")
+        if threads < 0:
+            raise SinkError(f"threads {threads} is out of range; accepted: 0 (automatic) or more")
+        self._muxer = muxer_of(str(path), self.path.suffix[1:])
+        size = (info.width, info.height)
+        self._plan = plan_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
+        self._threads = threads
+        self._rebase = rebase
+        sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
+        self._sources = [*map(str, source_paths), *sound]
+        self._wants_audio = audio == "copy" and info.audio_path is not None and self._muxer != "gif"
+        self._notes: list[str] = []
+        if audio == "copy" and info.audio_path is not None and self._muxer == "gif":
+            self._notes.append("gif holds no sound; it is left out")
+        self._state: Literal["open", "closed"] = "open"
+        self._output: Any = None
+        self._stream: Any = None
+        self._sound: AudioCopy | None = None
+        self._input: EncoderInput | None = None
+        self._tick = Fraction(1, 1000)
+        self._origin = Fraction(0)
+        self._last_pts: int | None = None
+        self._last_duration = 1
+        self._last_seconds = Fraction(0)
+        self._counters = {"frames": 0, "pts_fixed": 0, "rescaled": 0}
+        self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
+        try:
+            self._check_container()
+        except BaseException:
+            self._part.discard()
+            raise
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the result, one sentence each; complete after `close`."""
+        sound = self._sound.notes if self._sound is not None else []
+        return (*self._notes, *sound)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """frames: written; pts_fixed: times moved to the next tick; rescaled: pictures of another size."""
+        return self._counters
+
+    def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        """Encode `picture`, (H', W', 3) uint8 RGB, at the time of `frame`. Raises WriteError."""
+        assert picture is not None, "AvSink needs a picture"
+        assert self._state == "open", "write after close"
+        with self._failures_named():
+            if self._input is None:
+                self._start(frame, picture)
+            assert self._input is not None
+            pts, duration = self._timing(frame)
+            encoder_frame = self._input.convert(picture, pts, self._tick, duration)
+            if self._sound is not None:
+                self._sound.pump(self._output, pts * self._tick)
+            self._output.mux(self._stream.encode(encoder_frame))
+        self._counters["frames"] += 1
+        self._counters["rescaled"] = self._input.rescaled
+
+    def close(self) -> None:
+        """Flush the encoder, add the rest of the sound, rename the file. Does nothing a second time.
+
+        Raises:
+            WriteError: no frame was written, or the disk is full. The output does not appear then.
+        """
+        if self._state == "closed":
+            return
+        if self._input is None or self._last_pts is None:
+            self.abort()
+            raise WriteError(f"{self.path}: no frame was written, so there is no video")
+        try:
+            with self._failures_named():
+                self._output.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    end = (self._last_pts + self._last_duration) * self._tick
+                    self._sound.finish(self._output, end, self._last_seconds)
+                self._output.close()
+            self._part.commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._end()
+        for key, sentence in _COUNTER_NOTES.items():
+            if self._counters[key]:
+                self._notes.append(sentence.format(self._counters[key]))
+
+    def abort(self) -> None:
+        """Drop everything; the output does not appear. Never raises."""
+        if self._state == "closed":
+            return
+        self._part.discard()  # first: the muxer's closing work on a file that is gone is short
+        if self._output is not None:
+            with contextlib.suppress(Exception):
+                self._output.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._state = "closed"
+        if self._sound is not None:
+            self._sound.close()
+        self._output = self._stream = None
+
+    def _open_container(self) -> Any:
+        """An output container with the muxer's options; the file is touched by the first packet only."""
+        options: dict[str, str] = {}
+        if self._muxer in ("mp4", "mov"):
+            options["movflags"] = "+faststart"
+            # the default of 1/1000 would round the start of both tracks to a millisecond
+            options["movie_timescale"] = str(self._movie_timescale())
+            options["video_track_timescale"] = str(self._tick.denominator)
+        return av.open(f"file:{self._part.part}", "w", format=self._muxer, options=options)
+
+    def _check_container(self) -> None:
+        """Raises SinkError if the encoder does not go into the container."""
+        with contextlib.closing(self._open_container()) as trial:
+            try:
+                trial.add_stream(self._plan.encoder.name)
+            except (ValueError, av.FFmpegError) as error:
+                raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
+
+    def _start(self, frame: Frame, picture: UInt8Array) -> None:
+        """Settle size, time unit and zero; write the header, without sound if it cannot be had with it."""
+        self._tick = self._choose_tick(frame)
+        self._origin = self._choose_origin(frame)
+        self._input = EncoderInput(
+            (picture.shape[0], picture.shape[1]),
+            self._plan.pix_fmt,
+            even_sides=self._plan.even_sides,
+            full_range=self._plan.encoder.full_range,
+        )
+        if self._input.padded:
+            size = f"{picture.shape[1]}x{picture.shape[0]} to {self._input.width}x{self._input.height}"
+            self._notes.append(f"the picture was padded from {size}: this codec needs even sides")
+        if self._wants_audio:
+            assert self._info.audio_path is not None
+            self._sound = AudioCopy(self._info.audio_path, self._muxer)
+        try:
+            self._write_header(frame)
+        except (av.FFmpegError, ValueError):
+            if self._sound is None or not self._sound.tracks:
+                raise
+            self._sound.close()
+            self._sound = None
+            self._write_header(frame)
+            self._notes.append("the sound is left out: it does not go into this container")
+
+    def _write_header(self, frame: Frame) -> None:
+        assert self._input is not None
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr unless told otherwise
+        self._output = self._open_container()
+        rate = self._frame_rate(frame)
+        if self._muxer != "avi":
+            rate = min(max(rate, Fraction(1)), Fraction(240))  # encoders refuse what no video has
+        self._stream = stream = self._output.add_stream(self._plan.encoder.name, rate, dict(self._plan.options))
+        stream.width, stream.height, stream.pix_fmt = self._input.width, self._input.height, self._input.pix_fmt
+        context = stream.codec_context
+        context.time_base = self._tick
+        context.flags |= Flags.frame_duration
+        context.thread_count = self._threads
+        context.thread_type = "AUTO"  # PyAV's default, SLICE, costs x264 speed and compression on many cores
+        self._input.tag(context)
+        if self._plan.encoder.name == "libx265" and self._muxer in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # what Apple's players look for
+        for source in self._sources[:1]:
+            self._output.metadata.update(read_tags(source))
+        if self._sound is not None:
+            self._sound.add_streams(self._output, self._origin)
+        self._output.start_encoding()
+
+    def _timing(self, frame: Frame) -> tuple[int, int]:
+        """pts and duration in ticks; a time that does not follow the last one is moved to the next tick."""
+        seconds = frame.pts * frame.time_base - self._origin
+        pts = round(seconds / self._tick)
+        if self._last_pts is not None and pts <= self._last_pts:
+            pts = self._last_pts + 1
+            self._counters["pts_fixed"] += 1
+        if frame.duration is not None and frame.duration > 0:
+            duration = round(frame.duration * frame.time_base / self._tick)
+        elif self._info.frame_rate is None and self._last_pts is not None:
+            duration = pts - self._last_pts
+        else:
+            duration = round(1 / (self._frame_rate(frame) * self._tick))
+        self._last_pts, self._last_duration, self._last_seconds = pts, max(1, duration), seconds
+        return pts, self._last_duration
+
+    def _choose_tick(self, frame: Frame) -> Fraction:
+        """The unit of time in the file, in seconds."""
+        if self._muxer == "avi":
+            return 1 / self._frame_rate(frame)
+        fixed = _FIXED_TICKS.get(self._muxer)
+        if fixed is not None:
+            return fixed
+        return Fraction(frame.time_base) if frame.time_base >= _FINEST_TICK else _MICROSECOND
+
+    def _choose_origin(self, frame: Frame) -> Fraction:
+        """The source's time that is 0 in the file, in seconds."""
+        first = frame.pts * frame.time_base
+        if self._rebase or (self._rebase is None and self._info.live) or self._muxer == "gif":
+            return first
+        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS):
+            self._notes.append(f"times start at 0; the source starts at {float(first):.3f} s")
+            return first
+        return Fraction(0)
+
+    def _movie_timescale(self) -> int:
+        """A unit in which the starts of picture and sound are whole numbers."""
+        both = math.lcm(self._tick.denominator, 48_000, 44_100)
+        return both if both < 2**31 else self._tick.denominator
+
+    def _frame_rate(self, frame: Frame) -> Fraction:
+        """Frames per second as far as known: for avi the rate itself, else a hint."""
+        rate = self._info.frame_rate
+        if not rate and frame.duration:
+            rate = 1 / (frame.duration * frame.time_base)
+        return Fraction(rate) if rate and rate > 0 else _FALLBACK_RATE
+
+    @contextlib.contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        """Turn FFmpeg's errors into a WriteError of one line."""
+        try:
+            yield
+        except OSError as error:
+            raise WriteError(write_failure(self.path, error)) from error
+        except (av.FFmpegError, ValueError) as error:
+            name = self._plan.encoder.name
+            size = f" at {self._input.width}x{self._input.height}" if self._input is not None else ""
+            reason = getattr(error, "strerror", None) or error
+            raise WriteError(f"{self.path}: {name} failed{size} ({reason})") from error

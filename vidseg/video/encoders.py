@@ -1,0 +1,238 @@
+"""Which encoder goes into which container, with which options.
+
+Defaults are chosen for speed: encoding is the slowest step on a machine without a hardware encoder. B-frames are off
+everywhere: with them the mp4 muxer writes a wrong duration for variable frame rates, and they add delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import av
+
+from vidseg.errors import SinkError
+
+CONTAINERS: Mapping[str, str] = {
+    "mp4": "mp4",
+    "m4v": "mp4",
+    "mov": "mov",
+    "mkv": "matroska",
+    "webm": "webm",
+    "avi": "avi",
+    "ts": "mpegts",
+    "gif": "gif",
+}
+"""File ending -> FFmpeg muxer."""
+
+DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif"}
+"""Muxer -> codec where it is not h264."""
+
+_X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One FFmpeg encoder and what may be asked of it."""
+
+    name: str
+    muxers: tuple[str, ...] | None
+    """None: any that FFmpeg lets it into."""
+    pix_fmt: str = "yuv420p"
+    quality_options: tuple[str, ...] = ()
+    quality_range: tuple[int, int] | None = None
+    """None: no quality setting."""
+    quality_default: int = 0
+    preset_option: str = "preset"
+    presets: tuple[str, ...] = ()
+    preset_default: str = ""
+    fixed_options: Mapping[str, str] = field(default_factory=dict)
+    full_range: bool = False
+
+
+ENCODERS: Mapping[str, Encoder] = {
+    "h264": Encoder(
+        "libx264",
+        ("mp4", "mov", "matroska", "avi", "mpegts"),
+        quality_options=("crf",),
+        quality_range=(0, 51),
+        quality_default=23,
+        presets=_X26X_PRESETS,
+        preset_default="veryfast",
+        fixed_options={"bf": "0"},
+    ),
+    "hevc": Encoder(
+        "libx265",
+        ("mp4", "mov", "matroska", "mpegts"),
+        quality_options=("crf",),
+        quality_range=(0, 51),
+        quality_default=28,
+        presets=_X26X_PRESETS,
+        preset_default="ultrafast",
+        fixed_options={"x265-params": "bframes=0:log-level=error"},
+    ),
+    "av1": Encoder(
+        "libsvtav1",
+        ("mp4", "matroska", "webm"),
+        quality_options=("crf",),
+        quality_range=(1, 63),
+        quality_default=35,
+        presets=tuple(str(speed) for speed in range(14)),
+        preset_default="10",
+    ),
+    "vp9": Encoder(
+        "libvpx-vp9",
+        ("webm", "matroska", "mp4"),
+        quality_options=("crf",),
+        quality_range=(0, 63),
+        quality_default=32,
+        preset_option="cpu-used",
+        presets=tuple(str(speed) for speed in range(10)),
+        preset_default="8",
+        fixed_options={"deadline": "realtime", "row-mt": "1", "lag-in-frames": "0"},
+    ),
+    "mjpeg": Encoder(
+        "mjpeg",
+        ("avi", "mov", "matroska"),
+        quality_options=("qmin", "qmax"),
+        quality_range=(2, 31),
+        quality_default=3,
+        full_range=True,
+    ),
+    # RGB inside: lossless from picture to file.
+    "ffv1": Encoder("ffv1", ("matroska", "avi"), pix_fmt="bgr0"),
+    "prores": Encoder(
+        "prores_ks",
+        ("mov", "matroska"),
+        pix_fmt="yuv422p10le",
+        preset_option="profile",
+        presets=("proxy", "lt", "standard", "hq"),
+        preset_default="standard",
+    ),
+    "gif": Encoder("gif", ("gif",), pix_fmt="pal8"),
+}
+
+_ALIASES: Mapping[str, str] = {"h265": "hevc"} | {encoder.name: codec for codec, encoder in ENCODERS.items()}
+
+_NVENC = Encoder(
+    "",
+    None,
+    quality_options=("cq",),
+    quality_range=(0, 51),
+    quality_default=23,
+    presets=tuple(f"p{speed}" for speed in range(1, 8)),
+    preset_default="p4",
+    fixed_options={"rc": "vbr", "bf": "0"},
+)
+
+
+@dataclass(frozen=True)
+class EncoderPlan:
+    """An encoder with its options settled."""
+
+    encoder: Encoder
+    options: Mapping[str, str]
+
+    @property
+    def pix_fmt(self) -> str:
+        """FFmpeg name of the pixel format that is encoded."""
+        return self.encoder.pix_fmt
+
+    @property
+    def even_sides(self) -> bool:
+        """True where width and height must be even: one colour sample covers 2x2 pixels."""
+        return self.pix_fmt in ("yuv420p", "nv12") and self.encoder.name != "mjpeg"
+
+
+def muxer_of(path: str, ending: str) -> str:
+    """FFmpeg muxer for a file ending without its dot. Raises SinkError listing the accepted ones."""
+    muxer = CONTAINERS.get(ending.casefold())
+    if muxer is None:
+        known = " ".join(f".{name}" for name in CONTAINERS)
+        shown = f"'.{ending}' is no known video format" if ending else "has no file ending"
+        raise SinkError(f"{path}: {shown}; accepted: {known}")
+    return muxer
+
+
+def plan_encoder(
+    path: str, muxer: str, *, codec: str | None, crf: int | None, preset: str | None, size: tuple[int, int]
+) -> EncoderPlan:
+    """The encoder for `codec` in `muxer`, with all settings checked.
+
+    Args:
+        codec: a key of ENCODERS, or any video encoder of FFmpeg by its name there; None takes the container's usual.
+        crf: quality, lower is better; the range depends on the codec. None takes the default.
+        preset: speed setting of the encoder; None takes the default.
+        size: (width, height) of the frames, to try out hardware encoders.
+    Raises:
+        SinkError: unknown codec, wrong container, crf out of range, unknown preset, hardware not there.
+    """
+    asked = (codec or DEFAULT_CODECS.get(muxer, "h264")).casefold()
+    encoder = ENCODERS.get(_ALIASES.get(asked, asked)) or _foreign_encoder(asked)
+    if encoder.name not in av.codecs_available:
+        raise SinkError(f"codec {asked}: this FFmpeg has no {encoder.name}; known: {', '.join(ENCODERS)}")
+    if encoder.muxers is not None and muxer not in encoder.muxers:
+        endings = " ".join(f".{ending}" for ending, name in CONTAINERS.items() if name in encoder.muxers)
+        fitting = ", ".join(name for name, other in ENCODERS.items() if other.muxers and muxer in other.muxers)
+        raise SinkError(f"{path}: codec {asked} does not fit this container; it goes into {endings}, here: {fitting}")
+    plan = EncoderPlan(encoder, _options(asked, encoder, crf, preset))
+    if asked not in ENCODERS and asked not in _ALIASES:
+        _try_out(asked, plan, size)
+    return plan
+
+
+def _foreign_encoder(name: str) -> Encoder:
+    """An encoder outside the table, under its FFmpeg name."""
+    try:
+        codec = av.Codec(name, "w")
+        formats = [video_format.name for video_format in codec.video_formats or []]
+    except ValueError:  # UnknownCodecError
+        codec, formats = None, []
+    if codec is None or codec.type != "video":
+        known = ", ".join([*ENCODERS, "h265"])
+        raise SinkError(f"codec '{name}' is unknown; known: {known}, or an FFmpeg encoder such as h264_nvenc")
+    if name.endswith("_nvenc"):
+        return replace(_NVENC, name=name)
+    pix_fmt = next((wanted for wanted in ("yuv420p", "nv12") if wanted in formats), formats[0] if formats else "")
+    return Encoder(name, None, pix_fmt=pix_fmt or "yuv420p")
+
+
+def _options(asked: str, encoder: Encoder, crf: int | None, preset: str | None) -> dict[str, str]:
+    options = dict(encoder.fixed_options)
+    if encoder.quality_range is not None:
+        quality = encoder.quality_default if crf is None else crf
+        low, high = encoder.quality_range
+        if not low <= quality <= high:
+            raise SinkError(f"crf {quality} is out of range for {asked}; accepted: {low} (best) to {high}")
+        options |= {option: str(quality) for option in encoder.quality_options}
+    elif crf is not None:
+        raise SinkError(f"codec {asked} takes no crf; leave it out")
+    if encoder.presets:
+        speed = encoder.preset_default if preset is None else preset
+        if speed not in encoder.presets:
+            raise SinkError(f"encoder preset '{speed}' is unknown to {asked}; known: {', '.join(encoder.presets)}")
+        options[encoder.preset_option] = speed
+    elif preset is not None:
+        raise SinkError(f"codec {asked} takes no encoder preset; leave it out")
+    return options
+
+
+def _try_out(asked: str, plan: EncoderPlan, size: tuple[int, int]) -> None:
+    """Raises SinkError if the encoder cannot be opened here: a hardware encoder without its hardware."""
+    context = av.CodecContext.create(plan.encoder.name, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height = (side + side % 2 for side in size)
+    context.pix_fmt, context.time_base, context.framerate = plan.pix_fmt, Fraction(1, 25), Fraction(25)
+    context.options = dict(plan.options)
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise SinkError(f"codec {asked}: the encoder cannot be opened here ({_reason(error)}); try h264") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
