@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.render.scenes import CAR, ROAD, SKY, noise, segmentation, street
+from vidseg.frames import NO_LABEL
+from vidseg.labels import ade20k
+from vidseg.render.legend import Legend, class_shares
+from vidseg.render.options import RenderOptions
+from vidseg.render.overlay import OverlayRenderer
+
+LABELS = ade20k()
+
+
+def legend() -> Legend:
+    return Legend(LABELS, range(len(LABELS)))
+
+
+def test_shares_are_of_the_whole_picture_by_class_id() -> None:
+    shares = class_shares(street(160, 160))
+    assert list(shares) == [SKY, ROAD, CAR]
+    assert shares[CAR] == pytest.approx(0.04)
+    assert sum(shares.values()) == pytest.approx(7 / 8)
+
+
+def test_shares_of_a_large_picture_come_from_a_grid_and_are_near() -> None:
+    exact, large = class_shares(street(160, 320)), class_shares(street(1080, 1920))
+    assert large == pytest.approx(exact, abs=0.01)
+
+
+def test_classes_below_half_a_percent_are_left_out() -> None:
+    shown = np.full((100, 100), SKY, dtype=np.uint8)
+    shown[0, :49] = CAR
+    assert list(class_shares(shown)) == [SKY]
+    shown[0, :50] = CAR
+    assert list(class_shares(shown)) == [SKY, CAR]
+
+
+def test_panel_lies_at_the_top_right_with_one_swatch_per_class() -> None:
+    picture, label_map = noise(480, 640), street(480, 640)
+    before = picture.copy()
+    box = legend().draw(picture, label_map)
+    assert box is not None
+    x, y, width, height = box
+    assert x > 320 and x + width < 640 and 0 < y < 240 - height
+    outside = np.ones((480, 640), dtype=bool)
+    outside[y : y + height, x : x + width] = False
+    assert np.array_equal(picture[outside], before[outside])
+    panel = picture[y : y + height, x : x + width]
+    tops = []
+    for class_id in (SKY, ROAD, CAR):
+        swatch = (panel == LABELS.palette[class_id]).all(axis=2)
+        assert swatch.sum() > 60
+        tops.append(np.flatnonzero(swatch.any(axis=1))[0])
+    assert tops == sorted(tops)
+
+
+def test_panel_is_dark_with_bright_text_on_a_white_picture() -> None:
+    picture = np.full((480, 640, 3), 255, dtype=np.uint8)
+    box = legend().draw(picture, np.full((480, 640), SKY, dtype=np.uint8))
+    assert box is not None
+    x, y, width, height = box
+    panel = picture[y : y + height, x : x + width]
+    assert np.median(panel) < 90
+    text = panel[:, height:]  # right of the swatch
+    assert (text.min(axis=2) > 200).sum() > 20
+
+
+def test_panel_keeps_its_place_and_width_when_classes_come_and_go() -> None:
+    one = legend().draw(noise(480, 640), np.full((480, 640), SKY, dtype=np.uint8))
+    three = legend().draw(noise(480, 640), street(480, 640))
+    assert one is not None and three is not None
+    assert one[:3] == three[:3] and one[3] < three[3]
+
+
+def test_only_shown_classes_are_listed() -> None:
+    picture = OverlayRenderer(RenderOptions(opacity=0.0, legend=True, classes=(CAR,))).render(
+        np.zeros((480, 640, 3), dtype=np.uint8), segmentation(street(480, 640))
+    )
+    assert (picture == LABELS.palette[CAR]).all(axis=2).any()
+    assert not (picture == LABELS.palette[SKY]).all(axis=2).any()
+
+
+def test_more_classes_than_rows_list_the_largest_and_stay_inside() -> None:
+    shown = np.repeat(np.arange(100, dtype=np.uint8), 2 * 300).reshape(200, 300)
+    shown[:40] = 99
+    picture = noise(200, 300)
+    box = legend().draw(picture, shown)
+    assert box is not None
+    x, y, width, height = box
+    assert y + height <= 200 and x + width <= 300
+    assert (picture[y : y + height, x : x + width] == LABELS.palette[99]).all(axis=2).sum() > 20
+
+
+@pytest.mark.parametrize("size", [(16, 16), (40, 60), (1, 300), (300, 1)])
+def test_where_there_is_no_room_nothing_is_drawn(size: tuple[int, int]) -> None:
+    picture = noise(*size)
+    before = picture.copy()
+    assert legend().draw(picture, np.full(size, SKY, dtype=np.uint8)) is None
+    assert np.array_equal(picture, before)
+
+
+def test_nothing_in_the_picture_means_no_panel() -> None:
+    picture = noise(480, 640)
+    assert legend().draw(picture, np.full((480, 640), NO_LABEL, dtype=np.uint8)) is None
+
+
+def test_no_class_left_to_show_means_no_panel() -> None:
+    options = RenderOptions(legend=True, labels=True, contours=True, classes=(CAR,), ignore_classes=(CAR,))
+    image = noise(480, 640)
+    assert np.array_equal(OverlayRenderer(options).render(image, segmentation(street(480, 640))), image)

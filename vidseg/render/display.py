@@ -1,0 +1,81 @@
+"""Finds out whether a window can be shown, before OpenCV is asked for one.
+
+opencv-python ends the whole process with SIGABRT where its Qt finds no display, so another process has to try. It
+takes some 0.15 s and is done once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+
+from vidseg.errors import DisplayError
+
+_TIMEOUT_SECONDS = 20.0
+_HINT = "leave --show out, or write a file with -o"
+# the screen's size is asked of Xlib, which opencv-python needs anyway; OpenCV has no call for it
+_PROBE = """
+import ctypes, os
+import cv2
+cv2.namedWindow("vidseg", cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+size = ""
+try:
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = ctypes.c_void_p(x11.XOpenDisplay(None))
+    if display:
+        size = f"{x11.XDisplayWidth(display, 0)} {x11.XDisplayHeight(display, 0)}"
+except OSError:
+    pass
+os.write(1, ("ok " + size).encode())
+os._exit(0)
+"""
+
+
+def find_display() -> tuple[int, int] | None:
+    """Width and height of the screen in pixels, None where there is a screen of unknown size.
+
+    Raises:
+        DisplayError: no window can be shown; says why.
+    """
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        # the wheels of OpenCV speak X only; under Wayland XWayland sets DISPLAY
+        if os.environ.get("WAYLAND_DISPLAY"):
+            raise DisplayError(f"--show needs an X display: only WAYLAND_DISPLAY is set; start XWayland, or {_HINT}")
+        raise DisplayError(f"--show needs a display: DISPLAY is not set; {_HINT}")
+    return _probe(os.environ.get("DISPLAY"), os.environ.get("QT_QPA_PLATFORM"))
+
+
+@cache
+def _probe(display: str | None, platform: str | None) -> tuple[int, int] | None:
+    try:
+        result = subprocess.run(
+            [sys.executable, "-P", "-c", _PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DisplayError(
+            f"--show needs a display: DISPLAY={display} did not answer within {_TIMEOUT_SECONDS:.0f} s; {_HINT}"
+        ) from None
+    words = result.stdout.split()
+    if result.returncode != 0 or words[:1] != ["ok"]:
+        raise DisplayError(_reason(result.stderr, display, platform))
+    return (int(words[1]), int(words[2])) if len(words) == 3 else None
+
+
+def _reason(stderr: str, display: str | None, platform: str | None) -> str:
+    """One line about why the other process could not open a window."""
+    if "not implemented" in stderr:
+        return f"--show needs OpenCV with windows: install opencv-python, not opencv-python-headless, or {_HINT}"
+    if platform:
+        return f"--show needs a display: QT_QPA_PLATFORM={platform} shows none; unset it, or {_HINT}"
+    if "could not connect to display" in stderr:
+        return f"--show needs a display: nothing answers at DISPLAY={display}; {_HINT}"
+    last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "no reason given")
+    return f"--show needs a display: OpenCV could not open a window at DISPLAY={display} ({last}); {_HINT}"

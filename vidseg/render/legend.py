@@ -1,0 +1,89 @@
+"""A panel with the classes in the picture: colour, name, share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vidseg.frames import UInt8Array
+from vidseg.labels import LabelSet
+from vidseg.render.text import MIN_SIZE_PX, Rgb, draw_panel, draw_text, line_height, text_size_px, text_width
+
+MIN_SHARE = 0.005
+"""Classes that cover less of the picture are left out."""
+_MAX_WIDTH, _MAX_HEIGHT = 0.5, 0.9
+"""Share of the picture that the panel may take."""
+_GREY: Rgb = (190, 194, 200)
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
+
+
+def class_shares(shown: UInt8Array) -> dict[int, float]:
+    """Share of the picture, 0..1, of each class that covers at least `MIN_SHARE` of it, by class id.
+
+    Counts a grid of pixels only, at most some 260 along the shorter side.
+    """
+    step = max(1, min(shown.shape) // 180)
+    sample = shown[::step, ::step]
+    counts = np.bincount(sample.ravel(), minlength=256)[:255]
+    found = np.flatnonzero(counts >= MIN_SHARE * sample.size)
+    return {int(class_id): float(counts[class_id]) / sample.size for class_id in found if counts[class_id]}
+
+
+class Legend:
+    """Draws the panel. Rows are in order of class id and the width is that of the longest name, so nothing jumps.
+
+    Args:
+        class_ids: classes that may ever be listed.
+    """
+
+    def __init__(self, labels: LabelSet, class_ids: Iterable[int]) -> None:
+        self._labels = labels
+        self._names = {class_id: labels.names[class_id] for class_id in class_ids}
+
+    def draw(self, picture: UInt8Array, shown: UInt8Array) -> Box | None:
+        """Draw the panel into the top right of `picture`; its box, None where nothing is shown or it does not fit.
+
+        Where there are more classes than rows, the largest are listed and the last row counts the others.
+        """
+        shares = class_shares(shown)
+        if not shares:
+            return None
+        height, width = picture.shape[:2]
+        for size_px in range(text_size_px(height, width), MIN_SIZE_PX - 1, -1):
+            panel_width = self._panel_width(size_px)
+            margin = size_px // 2
+            rows = min(len(shares), (int(height * _MAX_HEIGHT) - size_px) // line_height(size_px))
+            if panel_width <= width * _MAX_WIDTH and (rows == len(shares) or (size_px == MIN_SIZE_PX and rows >= 2)):
+                break
+        else:
+            return None
+        box = (width - margin - panel_width, margin, panel_width, rows * line_height(size_px) + size_px)
+        draw_panel(picture, *box)
+        self._draw_rows(picture, box, size_px, shares, rows)
+        return box
+
+    def _panel_width(self, size_px: int) -> int:
+        names = max(text_width(name, size_px) for name in self._names.values())
+        return round(size_px * 2.7) + names + text_width("100 %", size_px)
+
+    def _draw_rows(self, picture: UInt8Array, box: Box, size_px: int, shares: dict[int, float], rows: int) -> None:
+        x, y, width, _ = box
+        pad, step = size_px // 2, line_height(size_px)
+        listed = sorted(shares)
+        if rows < len(shares):
+            largest = sorted(shares, key=lambda class_id: (-shares[class_id], class_id))[: rows - 1]
+            listed = sorted(largest)
+        y += pad
+        for class_id in listed:
+            top, side = y + (step - size_px) // 2, size_px
+            picture[top : top + side, x + pad : x + pad + side] = self._labels.palette[class_id]
+            draw_text(picture, self._names[class_id], x + pad + round(size_px * 1.5), y, size_px)
+            percent = f"{shares[class_id]:.0%}".replace("%", " %") if shares[class_id] >= 0.01 else "<1 %"
+            draw_text(picture, percent, x + width - pad - text_width(percent, size_px), y, size_px, rgb=_GREY)
+            y += step
+        if len(listed) < len(shares):
+            more = f"+ {len(shares) - len(listed)} more"
+            draw_text(picture, more, x + pad + round(size_px * 1.5), y, size_px, rgb=_GREY)

@@ -1,0 +1,47 @@
+"""How a picture is to be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL
+
+VIEWS = ("overlay", "mask", "side")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """What the renderer draws, checked when made.
+
+    Raises:
+        ConfigError: a value is unknown or out of range.
+    """
+
+    opacity: float = 0.5
+    """Share of the class colour in the overlay, 0 (source only) to 1 (colour only)."""
+    view: str = "overlay"
+    """"overlay": colours over the source; "mask": colours only; "side": source left, overlay right."""
+    contours: bool = False
+    """Thin outlines between regions."""
+    legend: bool = False
+    """A panel with the classes in the picture and their shares."""
+    labels: bool = False
+    """Class names on the large regions."""
+    classes: tuple[int, ...] = ()
+    """Class ids to show; empty means all."""
+    ignore_classes: tuple[int, ...] = ()
+    """Class ids not to show; wins over `classes`."""
+    blur_classes: tuple[int, ...] = ()
+    """Class ids whose regions are made unrecognisable in the source, in every view, shown or not."""
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.opacity, int | float) and not isinstance(self.opacity, bool)
+        if not number or not 0.0 <= self.opacity <= 1.0:
+            raise ConfigError(f"opacity is {self.opacity!r}; give a number from 0 (source only) to 1 (colours only)")
+        if self.view not in VIEWS:
+            raise ConfigError(f"view is {self.view!r}; known: {', '.join(VIEWS)}")
+        for field in ("classes", "ignore_classes", "blur_classes"):
+            for class_id in getattr(self, field):
+                if not isinstance(class_id, int) or isinstance(class_id, bool) or not 0 <= class_id < NO_LABEL:
+                    raise ConfigError(f"{field} holds {class_id!r}; give class ids from 0 to {NO_LABEL - 1}")

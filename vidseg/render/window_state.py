@@ -1,0 +1,152 @@
+"""What the live window's keys do. No display is needed here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from vidseg.render.options import VIEWS, RenderOptions
+
+MESSAGE_SECONDS = 1.5
+"""How long a message stays on the picture."""
+OPACITY_STEP = 0.1
+
+KEY_HELP = (
+    ("q", "quit"),
+    ("Esc", "leave full screen, then quit"),
+    ("Space p", "pause"),
+    (".", "one frame on"),
+    ("s", "save a picture"),
+    ("f", "full screen"),
+    ("Tab", "overlay, mask, side by side"),
+    ("b", "side by side"),
+    ("m", "overlay on, off"),
+    ("+ - 9 0", "opacity"),
+    ("l", "legend"),
+    ("c", "class names"),
+    ("i", "figures"),
+    ("? h", "this help"),
+)
+
+
+class Action(Enum):
+    """What a key asks of the window's caller."""
+
+    QUIT = auto()
+    TOGGLE_PAUSE = auto()
+    STEP = auto()
+    """Show one more frame and stay paused."""
+    SCREENSHOT = auto()
+    """The window has saved the picture, or said why it could not; nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStatus:
+    """Figures for the window; None where unknown."""
+
+    fps: float | None = None
+    latency_ms: float | None = None
+    dropped: int | None = None
+    frame_index: int | None = None
+    seconds: float | None = None
+    """Presentation time of the frame."""
+
+
+class WindowState:
+    """The view and its switches, changed by keys. Messages run out by `clock` (seconds)."""
+
+    def __init__(
+        self, options: RenderOptions, *, fullscreen: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._message: str | None = None
+        self._message_until = 0.0
+        self.options = options
+        self.overlay_on = True
+        self.fullscreen = fullscreen
+        self.paused = False
+        self.show_stats = False
+        self.show_help = False
+
+    @property
+    def effective_options(self) -> RenderOptions:
+        """What is drawn now: `options`, or the source alone while the overlay is off. Blurred classes stay blurred."""
+        if self.overlay_on:
+            return self.options
+        return replace(self.options, opacity=0.0, view="overlay", contours=False, legend=False, labels=False)
+
+    @property
+    def message(self) -> str | None:
+        """The message to show now, None once its time is over."""
+        return self._message if self._clock() < self._message_until else None
+
+    def say(self, message: str) -> None:
+        """Show `message` for `MESSAGE_SECONDS`."""
+        self._message, self._message_until = message, self._clock() + MESSAGE_SECONDS
+
+    def handle_key(self, code: int) -> Action | None:
+        """Do what the key with this character code is for; the part that the caller has to do, if any.
+
+        Args:
+            code: as `cv2.waitKeyEx` gives it: an ASCII code for characters, 27 for Esc, 9 for Tab. Others do nothing.
+        """
+        key = chr(code) if 0 <= code < 128 else ""
+        if key == "\x1b" and self.fullscreen:
+            self.fullscreen = False
+            return None
+        if key in ("q", "\x1b"):
+            return Action.QUIT
+        if key == "s":
+            return Action.SCREENSHOT
+        if key in (" ", "p"):
+            self.paused = not self.paused
+            self.say("paused" if self.paused else "playing")
+            return Action.TOGGLE_PAUSE
+        if key == ".":
+            self.paused = True
+            return Action.STEP
+        self._change_view(key)
+        return None
+
+    def _change_view(self, key: str) -> None:
+        options = self.options
+        match key:
+            case "\t":
+                view = VIEWS[(VIEWS.index(options.view) + 1) % len(VIEWS)]
+                self._set(replace(options, view=view), f"view: {view}")
+            case "b":
+                view = "overlay" if options.view == "side" else "side"
+                self._set(replace(options, view=view), f"view: {view}")
+            case "+" | "=" | "0":
+                self._step_opacity(OPACITY_STEP)
+            case "-" | "_" | "9":
+                self._step_opacity(-OPACITY_STEP)
+            case "l":
+                self._set(replace(options, legend=not options.legend), _switch("legend", not options.legend))
+            case "c":
+                self._set(replace(options, labels=not options.labels), _switch("class names", not options.labels))
+            case "m":
+                self.overlay_on = not self.overlay_on
+                self.say(_switch("overlay", self.overlay_on))
+            case "f":
+                self.fullscreen = not self.fullscreen
+            case "i":
+                self.show_stats = not self.show_stats
+            case "?" | "h":
+                self.show_help = not self.show_help
+
+    def _step_opacity(self, step: float) -> None:
+        # rounded, so that ten steps of 0.1 end at 1 exactly
+        opacity = round(min(1.0, max(0.0, self.options.opacity + step)), 2)
+        self._set(replace(self.options, opacity=opacity), f"opacity {opacity:.0%}".replace("%", " %"))
+
+    def _set(self, options: RenderOptions, message: str) -> None:
+        """Take new options, and show them: a view chosen while the overlay is off turns it on."""
+        self.options, self.overlay_on = options, True
+        self.say(message)
+
+
+def _switch(what: str, on: bool) -> str:
+    return f"{what} {'on' if on else 'off'}"
