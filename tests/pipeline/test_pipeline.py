@@ -58,6 +58,13 @@ def test_max_fps_leaves_frames_out_and_counts_them():
     assert stats.skipped == 20 and accounted(stats)
 
 
+def test_limit_ends_the_run_after_so_many_frames_that_went_on():
+    sink = FakeSink()
+    stats = make(FakeSource(frames(30)), sinks=[sink], max_fps=15, limit=4).run()
+    assert [i for i, _ in sink.written] == [0, 2, 4, 6]
+    assert sink.state == "closed" and accounted(stats)
+
+
 def test_stills_are_each_segmented_whatever_the_stride():
     sink = FakeSink()
     make(FakeSource(frames(6), still=True), sinks=[sink], stride=3).run()

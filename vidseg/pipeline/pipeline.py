@@ -36,6 +36,8 @@ class PipelineOptions:
     """The model sees every stride-th frame; the others carry the last masks."""
     max_fps: float | None = None
     """Frames per second of source time that go on at most; None for all."""
+    limit: int | None = None
+    """Frames that go on at most; None for all."""
     batch: int = 1
     """Frames segmented at once at most. A live source is not kept waiting for a full batch."""
     queue_size: int = 4
@@ -152,6 +154,11 @@ class Pipeline:
         return self._aborted.is_set()
 
     @property
+    def dropped(self) -> int:
+        """Frames of a live source thrown away so far."""
+        return self._incoming.dropped
+
+    @property
     def stopping(self) -> bool:
         """True once the run was asked to end."""
         return self._stop_requested.is_set()
@@ -172,6 +179,8 @@ class Pipeline:
         limit = RateLimit(self._options.max_fps)
         frames = iter(self._source)
         while not self._stop_requested.is_set():
+            if self.stats.decoded - self.stats.skipped == self._options.limit:
+                return
             start = self._clock()
             frame = next(frames, None)
             if frame is None:

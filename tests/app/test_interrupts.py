@@ -1,0 +1,37 @@
+import os
+import signal
+import threading
+
+from vidseg.app.interrupts import Interrupts
+
+
+def test_signals_are_counted_and_the_old_handlers_come_back():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        assert interrupts.count == 0
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.count == 2 and interrupts.exit_code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_third_signal_leaves_at_once(monkeypatch):
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    with Interrupts():
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert left == [130]
+
+
+def test_outside_the_main_thread_nothing_is_caught_and_nothing_breaks():
+    seen = []
+
+    def work():
+        with Interrupts() as interrupts:
+            seen.append(interrupts.count)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(5)
+    assert seen == [0]

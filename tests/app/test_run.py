@@ -1,0 +1,95 @@
+"""The parts of `vidseg.app.run` that a run from the command line does not show."""
+
+import os
+
+import pytest
+
+from tests.fakes import TIME_BASE
+from tests.video.clips import make_clip
+from vidseg.app import doctor
+from vidseg.app.run import open_sinks, render_options, run
+from vidseg.app.stats_file import StatsFile
+from vidseg.config import RunConfig
+from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError
+from vidseg.frames import VideoInfo
+from vidseg.pipeline.stats import RunStats
+
+
+class SilentReporter:
+    def __init__(self):
+        self.ticks = 0
+
+    def note(self, text):
+        pass
+
+    detail = note
+
+    def download(self, done, total):
+        pass
+
+    def progress(self, pipeline, info):
+        self.ticks += 1
+
+
+def test_run_from_python_gives_the_stats_and_reports_progress(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    reporter = SilentReporter()
+    outcome = run(RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), imgsz=64, threads=1), reporter)
+    assert (outcome.stats.delivered, outcome.exit_code, outcome.aborted) == (5, 0, False)
+    assert outcome.outputs == (str(tmp_path / "out.mp4"),) and reporter.ticks > 0
+
+
+def test_classes_are_looked_up_by_name_and_id():
+    options = render_options(RunConfig(classes=("sky", "20"), blur_classes=("person",)))
+    assert options.classes == (2, 20) and options.blur_classes == (12,)
+    with pytest.raises(ConfigError, match="unknown class 'skyy'"):
+        render_options(RunConfig(ignore_classes=("skyy",)))
+
+
+def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
+    (tmp_path / "taken").touch()
+    info = VideoInfo(64, 48, TIME_BASE)
+    config = RunConfig(source="x", output=str(tmp_path / "out.mp4"), save_masks=str(tmp_path / "taken"))
+    with pytest.raises(SinkError, match="taken"):
+        open_sinks(config, info)
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_weights_that_fail_to_load_leave_no_output_behind(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=2)
+    bad = tmp_path / "bad.pth"
+    bad.write_bytes(b"garbage")
+    config = RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), weights=str(bad))
+    with pytest.raises(CheckpointError):
+        run(config, SilentReporter())
+    assert sorted(os.listdir(tmp_path)) == ["bad.pth", "clip.mp4"]
+
+
+def test_stats_file_is_claimed_early_and_written_whole(tmp_path):
+    path = tmp_path / "stats.json"
+    StatsFile(path, overwrite=False).write(RunStats(delivered=3), RunConfig(), "m", "r", 64)
+    assert '"delivered": 3' in path.read_text() and os.listdir(tmp_path) == ["stats.json"]
+    with pytest.raises(SinkError, match="exists already; give -y"):
+        StatsFile(path, overwrite=False)
+    with pytest.raises(SinkError, match="no such folder"):
+        StatsFile(tmp_path / "none" / "stats.json", overwrite=False)
+    with pytest.raises(SinkError, match="is a folder"):
+        StatsFile(tmp_path, overwrite=True)
+
+
+def test_stats_file_whose_folder_goes_away_says_so(tmp_path):
+    (tmp_path / "sub").mkdir()
+    stats = StatsFile(tmp_path / "sub" / "stats.json", overwrite=False)
+    (tmp_path / "sub").rmdir()
+    with pytest.raises(WriteError, match="cannot be written"):
+        stats.write(RunStats(), RunConfig(), "m", "r", 64)
+
+
+def test_doctor_reports_a_broken_part_and_goes_on(monkeypatch):
+    def broken():
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "_video", broken)
+    findings = doctor.examine()
+    assert any(f.topic == "video" and f.good is False and "libGL" in f.text for f in findings)
+    assert findings[-1].topic == "presets"

@@ -1,0 +1,77 @@
+import pytest
+import yaml
+
+from tests.fakes import TIME_BASE
+from vidseg.cli.console import clock_time, progress_line
+from vidseg.frames import VideoInfo
+from vidseg.pipeline.stats import RunStats
+
+
+def test_models_lists_all_with_parameters_accuracy_and_state(cli):
+    result = cli("models")
+    assert result.code == 0
+    line = {text.split()[0]: text for text in result.out.splitlines() if text.strip()}
+    assert "2.2 M" in line["fai-m2f-n-ade"] and "bundled" in line["fai-m2f-n-ade"]
+    assert "41.2" in line["fai-m2f-s-ade"] and "not published" in line["fai-m2f-s-ade"]
+    assert "fai-mf-l-ade" in line["fai-m2f-l-ade"] and "download" in line["fai-m2f-l-ade"]
+    assert len([name for name in line if name.endswith("-ade")]) == 7
+
+
+def test_models_info_shows_the_card_and_the_licence_of_the_data(cli):
+    result = cli("models", "info", "fai-m2f-n-ade")
+    assert result.code == 0 and "CamVid" in result.out and "research" in result.out
+    assert "fai-m2f-m-ade" in cli("models", "info", "fai-mf-m-ade").out
+
+
+def test_models_pull_of_bundled_weights_prints_their_path(cli):
+    result = cli("models", "pull", "fai-m2f-n-ade")
+    assert result.code == 0 and result.out.strip().endswith("fai-m2f-n-ade.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["models", "info", "nope"], 2, "unknown model 'nope'"),
+        (["models", "pull", "fai-m2f-s-ade"], 1, "never published"),
+        (["presets", "relatime"], 2, "did you mean realtime?"),
+    ],
+)
+def test_unknown_names_get_one_line(cli, words, code, text):
+    result = cli(*words)
+    assert result.code == code and text in result.err and result.err.count("\n") == 1
+
+
+def test_classes_lists_150_and_finds_by_part_of_a_name(cli):
+    assert len(cli("classes").out.splitlines()) == 150
+    assert cli("classes", "person").out.split()[0] == "12"
+
+
+def test_presets_are_listed_and_shown_as_yaml(cli):
+    assert "street" in cli("presets").out
+    assert yaml.safe_load(cli("presets", "street").out)["legend"] is True
+
+
+def test_doctor_names_what_is_here(cli):
+    result = cli("doctor")
+    assert result.code == 0
+    for word in ("python", "torch", "av", "opencv", "libx264", "display", "fai-m2f-n-ade", "presets", "cameras"):
+        assert word in result.out
+
+
+def test_version_and_unknown_command(cli):
+    import vidseg
+
+    assert cli("--version").out.strip() == f"vidseg {vidseg.__version__}"
+    assert cli("rum").code == 2
+
+
+def test_progress_line_leaves_out_what_is_unknown_or_zero():
+    unknown = VideoInfo(64, 48, TIME_BASE)
+    known = VideoInfo(64, 48, TIME_BASE, frame_count=40)
+    assert progress_line(RunStats(delivered=10), 5.0, 0, unknown) == "10 frames, 5.0 fps"
+    assert progress_line(RunStats(delivered=10), 5.0, 3, known) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])
+def test_clock_time(seconds, text):
+    assert clock_time(seconds) == text

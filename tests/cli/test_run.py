@@ -1,0 +1,239 @@
+"""`vidseg run` as a user sees it: exit code, the two streams, and the files it leaves. Uses the bundled weights."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.video.clips import make_audio, make_clip
+from vidseg.cli.run import run
+from vidseg.config import option_names
+
+SMALL = ("--imgsz", 64, "--threads", 1)
+
+
+def video_pts(path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+def pictures(path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def assert_one_line_error(result, *texts):
+    assert result.out == ""
+    assert result.err.startswith("vidseg: error: ") and result.err.count("\n") == 1, result.err
+    for text in texts:
+        assert text in result.err
+
+
+def test_every_option_of_a_run_has_a_flag_of_its_name():
+    assert set(inspect.signature(run).parameters) == set(option_names()) | {"config"}
+
+
+def test_a_clip_becomes_an_annotated_clip_with_its_times_and_its_sound(cli, clip, tmp_path):
+    result = cli("run", clip, "-o", "out.mp4", *SMALL)
+    assert result.code == 0 and result.out == ""
+    assert "12 frames" in result.err and "wrote out.mp4" in result.err and "model" in result.err
+    assert video_pts("out.mp4") == video_pts(clip)
+    with av.open("out.mp4") as out, av.open(str(clip)) as source:
+        assert out.streams.video[0].codec_context.name == "h264"
+        sizes = [[packet.size for packet in c.demux(audio=0) if packet.size] for c in (out, source)]
+    assert sizes[0] == sizes[1]
+    assert sorted(os.listdir(tmp_path)) == ["out.mp4"]
+
+
+def test_the_picture_is_the_source_tinted_with_class_colours(cli, clip):
+    assert cli("run", clip, "-o", "plain.mp4", "--opacity", 0, "--crf", 4, *SMALL).code == 0
+    assert cli("run", clip, "-o", "mask.mp4", "--view", "mask", "--crf", 4, *SMALL).code == 0
+    source = pictures(clip)
+    plain, mask = pictures("plain.mp4"), pictures("mask.mp4")
+    assert np.abs(plain[5].astype(int) - source[5]).mean() < 6
+    assert np.abs(mask[5].astype(int) - source[5]).mean() > 20
+
+
+def test_stride_holds_masks_and_the_stats_file_tells_it(cli, clip):
+    result = cli("run", clip, "-o", "out.mp4", "--stride", 5, "--stats", "stats.json", *SMALL)
+    assert result.code == 0 and "3 segmented, 9 held" in result.err
+    stats = json.loads(Path("stats.json").read_text())
+    assert (stats["decoded"], stats["delivered"], stats["inferred"], stats["held"]) == (12, 12, 3, 9)
+    assert stats["config"]["stride"] == 5 and stats["stages"]["model"]["frames"] == 3
+    assert len(video_pts("out.mp4")) == 12
+
+
+def test_max_fps_and_limit_leave_frames_out_at_their_right_times(cli, clip):
+    result = cli("run", clip, "-o", "out.mp4", "--max-fps", 12.5, "--limit", 4, *SMALL)
+    assert result.code == 0 and "4 frames" in result.err and "left out by --max-fps" in result.err
+    assert video_pts("out.mp4") == pytest.approx([0, 0.08, 0.16, 0.24])
+
+
+def test_save_masks_writes_class_ids_per_frame(cli, clip):
+    assert cli("run", clip, "--save-masks", "masks", "--limit", 3, *SMALL).code == 0
+    assert sorted(os.listdir("masks")) == ["000000.png", "000001.png", "000002.png"]
+    mask = cv2.imread("masks/000001.png", cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (48, 64) and mask.dtype == np.uint8 and mask.max() < 150
+
+
+def test_images_keep_their_names(cli, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name, size in (("b.png", (40, 50)), ("a 1.jpg", (60, 33))):
+        cv2.imwrite(str(tmp_path / "photos" / name), np.full((*size, 3), 90, np.uint8))
+    result = cli("run", "photos", "-o", "annotated/", "--save-masks", "masks", *SMALL)
+    assert result.code == 0, result.err
+    assert sorted(os.listdir("masks")) == ["a 1.png", "b.png"] and len(os.listdir("annotated")) == 2
+    assert cv2.imread("masks/b.png", cv2.IMREAD_UNCHANGED).shape == (40, 50)
+    assert cv2.imread("masks/a 1.png", cv2.IMREAD_UNCHANGED).shape == (60, 33)
+
+
+def test_the_test_pattern_needs_no_file(cli):
+    assert cli("run", "test:64x48@10,frames=5", "-o", "out.mkv", *SMALL).code == 0
+    assert len(video_pts("out.mkv")) == 5
+
+
+@pytest.mark.parametrize("size", [(16, 16), (101, 77)])
+def test_tiny_and_odd_sizes_and_single_frames(cli, tmp_path, size):
+    odd = make_clip(tmp_path / "odd.mkv", size=size, frames=1, codec="ffv1", pix_fmt="bgr0")
+    result = cli("run", odd, "-o", "out.mp4", *SMALL)
+    assert result.code == 0, result.err
+    height, width = pictures("out.mp4")[0].shape[:2]
+    assert (width, height) == tuple(side + side % 2 for side in size)
+    assert ("padded from 101x77 to 102x78" in result.err) == (size == (101, 77))
+
+
+def test_quiet_prints_nothing_and_verbose_says_what_was_decided(cli, clip):
+    quiet = cli("run", clip, "-o", "a.mp4", "-q", *SMALL)
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert "long side 64, batch 1" in cli("run", clip, "-o", "b.mp4", "-v", *SMALL).err
+
+
+def test_preset_config_and_flags_in_their_order(cli, clip, tmp_path):
+    (tmp_path / "mine.yaml").write_text(f"source: {clip}\nstride: 2\nimgsz: 64\npreset: edge-cpu\n")
+    result = cli("run", "-c", "mine.yaml", "-o", "out.mp4", "--stride", 3, "--stats", "s.json")
+    assert result.code == 0, result.err
+    config = json.loads(Path("s.json").read_text())["config"]
+    assert (config["stride"], config["imgsz"], config["threads"], config["max_fps"]) == (3, 64, 1, 15.0)
+
+
+def test_existing_output_is_kept_unless_told_otherwise(cli, clip, tmp_path):
+    (tmp_path / "out.mp4").write_text("precious")
+    assert_one_line_error(cli("run", clip, "-o", "out.mp4", *SMALL), "out.mp4", "-y")
+    assert (tmp_path / "out.mp4").read_text() == "precious"
+    assert cli("run", clip, "-o", "out.mp4", "-y", *SMALL).code == 0 and len(video_pts("out.mp4")) == 12
+
+
+def test_output_equal_to_input_is_refused_even_with_y(cli, clip, tmp_path):
+    shutil.copy(clip, tmp_path / "same.mp4")
+    before = (tmp_path / "same.mp4").read_bytes()
+    os.symlink("same.mp4", tmp_path / "link.mp4")
+    for name in ("same.mp4", "./same.mp4", "link.mp4"):
+        assert cli("run", "same.mp4", "-o", name, "-y", *SMALL).code == 2
+    assert (tmp_path / "same.mp4").read_bytes() == before
+
+
+def make_bad_inputs(folder) -> None:
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is not a video\n" * 50)
+    make_audio(folder / "sound.mp4")
+    whole = make_clip(folder / "whole.mp4", frames=30).read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "whole.mp4").unlink()
+    (folder / "folder").mkdir()
+    (folder / "weights.pth").write_bytes(b"\x00garbage" * 100)
+    (folder / "bad.yaml").write_text("strid: 3\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (["none.mp4", "-o", "o.mp4"], ["none.mp4"]),
+        (["empty.mp4", "-o", "o.mp4"], ["empty.mp4", "empty"]),
+        (["text.mp4", "-o", "o.mp4"], ["text.mp4"]),
+        (["cut.mp4", "-o", "o.mp4"], ["cut.mp4"]),
+        (["sound.mp4", "-o", "o.mp4"], ["sound.mp4", "no video stream (1 audio stream found)"]),
+        (["folder", "-o", "o.mp4"], ["folder"]),
+        (["CLIP", "-o", "nowhere/o.mp4"], ["nowhere"]),
+        (["CLIP", "-o", "o.xyz"], [".xyz", "mp4"]),
+        (["CLIP", "-o", "o"], ["no file ending"]),
+        (["CLIP", "-o", "o.mp4", "--codec", "h263x"], ["h263x"]),
+        (["CLIP", "-o", "o.mp4", "--encoder-preset", "warp"], ["warp", "veryfast"]),
+        (["CLIP", "-o", "o.mp4", "-m", "fai-m2f-x-ade"], ["unknown model 'fai-m2f-x-ade'"]),
+        (["CLIP", "-o", "o.mp4", "--weights", "none.pth"], ["none.pth"]),
+        (["CLIP", "-o", "o.mp4", "--weights", "weights.pth"], ["weights.pth"]),
+        (["CLIP", "-o", "o.mp4", "--stride", "0"], ["--stride is 0", "1 to 1000"]),
+        (["CLIP", "-o", "o.mp4", "--imgsz", "7"], ["--imgsz is 7", "32 to 4096"]),
+        (["CLIP", "-o", "o.mp4", "--classes", "persn"], ["unknown class 'persn'", "person"]),
+        (["CLIP", "-o", "o.mp4", "--preset", "stret"], ["unknown preset 'stret'", "street"]),
+        (["CLIP", "-o", "o.mp4", "--config", "bad.yaml"], ["bad.yaml", "did you mean stride?"]),
+        (["CLIP", "-o", "o.mp4", "--device", "cuda:99"], ["--device cuda:99"]),
+        (["CLIP", "-o", "o.mp4", "--device", "toaster"], ["--device toaster", "auto, cpu, cuda"]),
+        (["CLIP", "--show"], ["--show", "DISPLAY"]),
+        (["CLIP"], ["nothing to do", "-o FILE"]),
+        (["-o", "o.mp4"], ["no source"]),
+        (["cam77", "--show", "-o", "o.mp4"], ["--show"]),
+        (["cam77", "-o", "o.mp4"], ["cam77"]),
+        (["rtsp://user:secret@127.0.0.1:1/x", "-o", "o.mp4", "--timeout", "2"], ["127.0.0.1"]),
+        (["CLIP", "--stats", "folder"], ["folder"]),
+        (["CLIP", "--save-masks", "empty.mp4"], ["empty.mp4"]),
+    ],
+)
+def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(cli, clip, tmp_path, words, texts):
+    make_bad_inputs(tmp_path)
+    before = sorted(os.listdir(tmp_path))
+    result = cli("run", *(clip if word == "CLIP" else word for word in words))
+    assert result.code == 2
+    assert_one_line_error(result, *texts)
+    assert "secret" not in result.err
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_weights_of_another_model_are_named(cli, clip, tmp_path):
+    from vidseg import zoo
+
+    weights = zoo.entry("fai-m2f-n-ade").bundled_path
+    result = cli("run", clip, "-o", "o.mp4", "-m", "fai-m2f-s-ade", "--weights", weights)
+    assert result.code == 2
+    assert_one_line_error(result, "does not fit fai-m2f-s-ade", "fai-m2f-n-ade")
+
+
+def test_a_model_without_published_weights_says_what_to_do(cli, clip):
+    result = cli("run", clip, "-o", "o.mp4", "-m", "fai-m2f-s-ade")
+    assert result.code == 1
+    assert_one_line_error(result, "never published", "--weights FILE")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
+def test_a_full_disk_ends_the_run_with_one_line_and_no_file(cli, tmp_path):
+    import signal
+
+    noise = tmp_path / "noise.avi"
+    make_clip(noise, size=(320, 240), frames=40, codec="mjpeg", pix_fmt="yuvj420p", painter=noisy)
+    old_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old_limit[1]))
+        result = cli("run", noise, "-o", "out.mp4", "--crf", 1, "--opacity", 0, *SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
+        signal.signal(signal.SIGXFSZ, old_handler)
+    assert result.code == 1
+    assert_one_line_error(result, "out.mp4")
+    assert os.listdir(tmp_path) == ["noise.avi"]
+
+
+def noisy(index: int, width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_without_arguments_the_help_is_shown(cli):
+    assert "SOURCE" in cli("run").out

@@ -1,0 +1,123 @@
+"""Looks at the machine: what works, what is missing. Never fails; a broken part is a finding."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import vidseg
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. `good` is None for what is neither right nor wrong."""
+
+    topic: str
+    text: str
+    good: bool | None = None
+
+
+ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
+HARDWARE_ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "h264_vaapi", "h264_videotoolbox")
+
+
+def examine() -> list[Finding]:
+    """All findings, in the order to show them."""
+    parts: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
+        ("vidseg", _versions),
+        ("torch", _torch),
+        ("video", _video),
+        ("encoders", _encoders),
+        ("cameras", _cameras),
+        ("display", _display),
+        ("models", _models),
+        ("presets", _presets),
+    )
+    findings = []
+    for topic, look in parts:
+        try:
+            findings += look()
+        except Exception as error:
+            findings.append(Finding(topic, f"{type(error).__name__}: {error}".splitlines()[0], good=False))
+    return findings
+
+
+def _versions() -> list[Finding]:
+    return [
+        Finding("vidseg", vidseg.__version__, good=True),
+        Finding("python", f"{platform.python_version()} ({sys.executable})", good=sys.version_info >= (3, 11)),
+        Finding("machine", f"{platform.platform()}, {os.cpu_count()} cores"),
+    ]
+
+
+def _torch() -> list[Finding]:
+    import torch
+
+    findings = [Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads", good=True)]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        memory = f"{properties.total_memory / 2**30:.0f} GiB"
+        findings.append(Finding("cuda", f"cuda:{index} {properties.name}, {memory}", good=True))
+    if not torch.cuda.is_available():
+        findings.append(Finding("cuda", "no CUDA device; runs on the CPU"))
+    if torch.backends.mps.is_available():
+        findings.append(Finding("mps", "available", good=True))
+    return findings
+
+
+def _video() -> list[Finding]:
+    import av
+    import cv2
+
+    ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
+    return [
+        Finding("av", f"{av.__version__} (libavcodec {ffmpeg})", good=True),
+        Finding("opencv", cv2.__version__, good=True),
+    ]
+
+
+def _encoders() -> list[Finding]:
+    import av
+
+    have = [name for name in ENCODERS if name in av.codecs_available]
+    hardware = [name for name in HARDWARE_ENCODERS if name in av.codecs_available]
+    return [
+        Finding("encoders", ", ".join(have), good="libx264" in have),
+        Finding("", f"built in, if the hardware is there: {', '.join(hardware) or 'none'}"),
+    ]
+
+
+def _cameras() -> list[Finding]:
+    from vidseg.video.camera_source import list_cameras
+
+    return [Finding("cameras", ", ".join(list_cameras()) or "none found")]
+
+
+def _display() -> list[Finding]:
+    from vidseg.errors import DisplayError
+    from vidseg.render.display import find_display
+
+    try:
+        size = find_display()
+    except DisplayError as error:
+        return [Finding("display", str(error))]
+    return [Finding("display", f"{size[0]}x{size[1]}" if size else "works", good=True)]
+
+
+def _models() -> list[Finding]:
+    from vidseg import zoo
+
+    cached = [f"{found.entry.name} ({found.path.stat().st_size / 1e6:.1f} MB)" for found in zoo.cached_entries()]
+    return [
+        Finding("models", ", ".join(cached) or "none", good=bool(cached)),
+        Finding("cache", str(zoo.cache_folder())),
+    ]
+
+
+def _presets() -> list[Finding]:
+    from vidseg.presets import preset_names
+
+    return [Finding("presets", ", ".join(preset_names()), good=True)]

@@ -1,0 +1,42 @@
+"""Ctrl+C and SIGTERM: once finishes the run properly, twice aborts it, three times leaves at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Self
+
+
+class Interrupts:
+    """Counts signals while it is entered. The run looks at `count`; nothing is done inside the signal handler.
+
+    Handlers can only be set in the main thread; elsewhere nothing is caught and `count` stays 0.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_signal = signal.SIGINT
+        self._old: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        self.last_signal = signal.Signals(number)
+        if self.count >= 3:
+            os._exit(self.exit_code)  # a stage hangs; outputs stay under their .part names
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports for a program ended by the last signal."""
+        return 128 + self.last_signal

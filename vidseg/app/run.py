@@ -1,0 +1,210 @@
+"""Wires source, segmenter, renderer and sinks into the pipeline. The only place that sees all of them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from vidseg import zoo
+from vidseg.app.interrupts import Interrupts
+from vidseg.app.stats_file import StatsFile
+from vidseg.app.watch import Pacer, watch
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Sink, VideoSource
+from vidseg.labels import ade20k
+from vidseg.pipeline.buffer import Buffer
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
+from vidseg.pipeline.stats import RunStats
+from vidseg.records.label_maps import LabelMapSink
+from vidseg.render.display import find_display
+from vidseg.render.options import RenderOptions
+from vidseg.render.overlay import OverlayRenderer
+from vidseg.render.window import Window
+from vidseg.runtimes.loading import load_model
+from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
+from vidseg.segment.segmenter import QuerySegmenter
+from vidseg.timing import StageTimers
+from vidseg.video.factory import open_source
+from vidseg.video.sink_factory import open_video_sink
+
+CUDA_BATCH = 8
+"""Frames segmented at once on CUDA by default: one at a time leaves a GPU idle. A CPU gains nothing from more."""
+
+
+class Reporter(Protocol):
+    """Told what happens; prints it, or does not."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def detail(self, text: str) -> None:
+        """Something for those who want to know more."""
+        ...
+
+    def download(self, done: int, total: int | None) -> None:
+        """Bytes of weights so far, and in all if known."""
+        ...
+
+    def progress(self, pipeline: Pipeline, info: VideoInfo) -> None:
+        """About ten times a second."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    stats: RunStats
+    outputs: tuple[str, ...] = field(default=())
+    """Finished files and folders."""
+    exit_code: int = 0
+    aborted: bool = False
+
+
+def run(config: RunConfig, reporter: Reporter) -> Outcome:
+    """Do what the configuration says, from the main thread when it shows a window.
+
+    Cheap checks come first, so that a wrong option is told before a network is loaded.
+
+    Raises:
+        VidsegError: anything the user can mend.
+    """
+    if config.source is None:
+        raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
+    if not (config.output or config.show or config.save_masks or config.stats):
+        raise ConfigError("nothing to do; give -o FILE, --show, --save-masks DIR or --stats FILE")
+    options = render_options(config)
+    if config.show:
+        find_display()
+    device = pick_device(config.device)
+    precision = pick_precision(config.precision, device)
+    entry = zoo.entry(config.model)
+    timers = StageTimers()
+
+    with ExitStack() as stack:
+        source = open_source(
+            config.source,
+            rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
+            open_timeout=config.timeout,
+            read_timeout=config.timeout,
+        )
+        stack.callback(source.close)
+        info = source.info
+        for text in info.notes:
+            reporter.note(text)
+        stats_file = StatsFile(Path(config.stats), config.overwrite) if config.stats else None
+        sinks = open_sinks(config, info)
+        unfinished = stack.enter_context(ExitStack())
+        for sink in sinks:
+            unfinished.callback(sink.abort)
+
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        weights = Path(config.weights) if config.weights else None
+        network = load_model(entry.name, weights, announce=reporter.note, progress=reporter.download)
+        runtime = TorchRuntime(network, device, precision)
+        imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
+        segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=config.rule, timers=timers)
+        batch = config.batch or (CUDA_BATCH if device.type == "cuda" and not info.live else 1)
+        reporter.detail(f"model {entry.name}, {runtime.name}, long side {imgsz}, batch {batch}")
+
+        pipeline = Pipeline(
+            source,
+            segmenter,
+            OverlayRenderer(options),
+            sinks,
+            options=PipelineOptions(config.stride, config.max_fps, config.limit, batch),
+            timers=timers,
+        )
+        unfinished.pop_all()  # from here on the pipeline closes or aborts the sinks
+        outcome = _run_pipeline(pipeline, source, config, options, reporter)
+        for sink in sinks:
+            for text in getattr(sink, "notes", ()):
+                reporter.note(text)
+        if stats_file is not None and not outcome.aborted:
+            stats_file.write(outcome.stats, config, entry.name, runtime.name, imgsz)
+        return outcome
+
+
+def render_options(config: RunConfig) -> RenderOptions:
+    """How to draw, with classes looked up by name or id. Raises ConfigError for an unknown class."""
+    labels = ade20k()
+    return RenderOptions(
+        opacity=config.opacity,
+        view=config.view,
+        contours=config.contours,
+        legend=config.legend,
+        labels=config.labels,
+        classes=tuple(labels.find_all(config.classes)),
+        ignore_classes=tuple(labels.find_all(config.ignore_classes)),
+        blur_classes=tuple(labels.find_all(config.blur_classes)),
+    )
+
+
+def open_sinks(config: RunConfig, info: VideoInfo) -> list[Sink]:
+    """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails."""
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if config.output:
+            sinks.append(
+                open_video_sink(
+                    config.output,
+                    info,
+                    overwrite=config.overwrite,
+                    codec=config.codec,
+                    crf=config.crf,
+                    encoder_preset=config.encoder_preset,
+                    audio="none" if config.audio == "none" else "copy",
+                    source_paths=[config.source] if config.source else [],
+                )
+            )
+            stack.callback(sinks[-1].abort)
+        if config.save_masks:
+            sinks.append(LabelMapSink(config.save_masks, overwrite=config.overwrite))
+        stack.pop_all()
+        return sinks
+
+
+def _run_pipeline(
+    pipeline: Pipeline, source: VideoSource, config: RunConfig, options: RenderOptions, reporter: Reporter
+) -> Outcome:
+    info = source.info
+    with Interrupts() as interrupts:
+        handled = 0
+
+        def look() -> bool:
+            """Act on signals, report progress; True once the window should go."""
+            nonlocal handled
+            if interrupts.count > handled:
+                handled = interrupts.count
+                if handled == 1:
+                    reporter.note("stopping: finishing what is under way; once more to abort")
+                    pipeline.request_stop()
+                else:
+                    pipeline.abort()
+            reporter.progress(pipeline, info)
+            return handled > 0
+
+        def tick(_: Pipeline) -> None:
+            look()
+
+        def display(results: Buffer[Result]) -> None:
+            pacer = None if info.live or info.still or config.output else Pacer()
+            with Window(f"vidseg - {config.source}", options) as window:
+                watch(window, results, pipeline, pacer=pacer, hold=info.still and not config.output, stop=look)
+
+        stats = pipeline.run(display if config.show else None, on_tick=tick)
+        outputs = tuple(path for path in (config.output, config.save_masks) if path)
+        return Outcome(
+            stats,
+            () if pipeline.aborted else outputs,
+            exit_code=interrupts.exit_code if interrupts.count else 0,
+            aborted=pipeline.aborted,
+        )

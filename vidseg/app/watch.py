@@ -1,0 +1,115 @@
+"""Shows results in the window: the loop between the pipeline and the keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from vidseg.pipeline.buffer import Buffer, Closed
+from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.render.window import Window
+from vidseg.render.window_state import Action, WindowStatus
+
+POLL_MS = 20
+
+
+class Pacer:
+    """Says how long a frame has to wait, so that a file plays at its own speed and never faster.
+
+    Remembers when the first frame was due; `reset` after a pause. A frame that comes late moves the whole schedule,
+    so that playing slows down instead of rushing afterwards.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def wait_seconds(self, frame_seconds: float) -> float:
+        """Seconds until the frame with this presentation time is due; 0 when it is due or late."""
+        now = self._clock()
+        if self._offset is None or now - frame_seconds > self._offset:
+            self._offset = now - frame_seconds
+        # a jump in time stamps must not freeze the window
+        return min(frame_seconds + self._offset - now, 10.0)
+
+    def reset(self) -> None:
+        """Start the schedule at the next frame."""
+        self._offset = None
+
+
+def watch(
+    window: Window,
+    results: Buffer[Result],
+    pipeline: Pipeline,
+    *,
+    pacer: Pacer | None,
+    hold: bool,
+    stop: Callable[[], bool],
+) -> None:
+    """Show results until they end, the user quits, or `stop` says so.
+
+    Args:
+        pacer: for files; None shows each frame as it comes.
+        hold: pause after every picture, and after the last one until the user quits: for folders of images.
+        stop: looked at many times a second.
+    """
+
+    def keys(wait_ms: int) -> set[Action]:
+        actions = set(window.poll(wait_ms))
+        if Action.TOGGLE_PAUSE in actions and pacer is not None:
+            pacer.reset()
+        return actions
+
+    step = True
+    while not stop():
+        if window.paused and not step:
+            actions = keys(POLL_MS)
+        else:
+            try:
+                result = results.get(timeout=POLL_MS / 1000)
+            except TimeoutError:
+                actions = keys(1)
+            except Closed:
+                if hold and not results.cancelled:
+                    _hold_last(keys, stop)
+                return
+            else:
+                actions = _show(window, result, pipeline, pacer, keys, stop)
+                step = False
+                if hold:
+                    window.state.paused = True
+        if Action.QUIT in actions:
+            return
+        step = step or Action.STEP in actions or (hold and Action.TOGGLE_PAUSE in actions)
+
+
+def _show(
+    window: Window,
+    result: Result,
+    pipeline: Pipeline,
+    pacer: Pacer | None,
+    keys: Callable[[int], set[Action]],
+    stop: Callable[[], bool],
+) -> set[Action]:
+    """Wait until the frame is due, show it, and return what the keys asked for meanwhile."""
+    frame = result.frame
+    actions: set[Action] = set()
+    while pacer is not None and not window.paused and not stop() and Action.QUIT not in actions:
+        wait = pacer.wait_seconds(frame.seconds)
+        if wait <= 0:
+            break
+        actions |= keys(max(1, min(POLL_MS, round(wait * 1000))))
+    status = WindowStatus(
+        fps=pipeline.output_rate.rate,
+        dropped=pipeline.dropped,
+        frame_index=frame.index,
+        seconds=frame.seconds,
+    )
+    window.show(frame.image, result.segmentation, status)
+    pipeline.stats.shown += 1
+    return actions | keys(1)
+
+
+def _hold_last(keys: Callable[[int], set[Action]], stop: Callable[[], bool]) -> None:
+    while not stop() and not keys(POLL_MS) & {Action.QUIT, Action.STEP}:
+        pass

@@ -1,0 +1,139 @@
+"""All printing: the only user of rich. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from vidseg.app.run import Outcome
+    from vidseg.frames import VideoInfo
+    from vidseg.pipeline.pipeline import Pipeline
+    from vidseg.pipeline.stats import RunStats
+
+PLAIN_LINE_SECONDS = 5.0
+"""How often progress is printed where stderr is no terminal."""
+
+SHOWN_STAGES = ("decode", "preprocess", "model", "postprocess", "render", "write")
+
+
+class RunConsole:
+    """Satisfies `vidseg.app.run.Reporter` on a terminal, or with plain lines elsewhere."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet = quiet
+        self._verbose = verbose and not quiet
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal and not quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._download: Progress | None = None
+        self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for progress in (self._bar, self._download):
+            if progress is not None:
+                progress.stop()
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(f"vidseg: {text}", markup=False)
+
+    def detail(self, text: str) -> None:
+        if self._verbose:
+            self.note(text)
+
+    def download(self, done: int, total: int | None) -> None:
+        if self._live:
+            if self._download is None:
+                columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
+                self._download = Progress(*columns, console=self._console, transient=True)
+                self._download.add_task("", total=total)
+                self._download.start()
+            self._download.update(self._download.task_ids[0], completed=done, total=total)
+        elif not self._quiet and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+            share = f" of {total / 1e6:.1f}" if total else ""
+            self.note(f"{done / 1e6:.1f}{share} MB")
+
+    def progress(self, pipeline: Pipeline, info: VideoInfo) -> None:
+        if self._quiet:
+            return
+        stats = pipeline.stats
+        line = progress_line(stats, pipeline.output_rate.rate, pipeline.dropped, info)
+        if self._live:
+            if self._bar is None:
+                if self._download is not None:
+                    self._download.stop()
+                columns = [TextColumn("{task.description}", markup=False)]
+                self._bar = Progress(BarColumn(bar_width=24), *columns, console=self._console, transient=True)
+                self._task = self._bar.add_task("", total=info.frame_count)
+                self._bar.start()
+            assert self._task is not None
+            timings = stage_times(pipeline)
+            self._bar.update(self._task, completed=stats.delivered, description=f"{line}  {timings}")
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+            self.note(line)
+
+    def summary(self, outcome: Outcome) -> None:
+        """Print how the run ended."""
+        if self._quiet:
+            return
+        for line in summary_lines(outcome):
+            self.note(line)
+
+
+def progress_line(stats: RunStats, rate: float, dropped: int, info: VideoInfo) -> str:
+    """ "123/456 frames, 31.2 fps, 0:11 left, 4 dropped": what is unknown or zero is left out."""
+    total = f"/{info.frame_count}" if info.frame_count else ""
+    parts = [f"{stats.delivered}{total} frames", f"{rate:.1f} fps"]
+    if info.frame_count and rate > 0:
+        parts.append(f"{clock_time(max(0.0, (info.frame_count - stats.delivered) / rate))} left")
+    if dropped:
+        parts.append(f"{dropped} dropped")
+    return ", ".join(parts)
+
+
+def stage_times(pipeline: Pipeline) -> str:
+    """ "model 33 ms, write 9 ms": mean milliseconds per frame of the stages seen so far."""
+    totals = pipeline.timers.totals()
+    return ", ".join(f"{name} {totals[name].ms_per_frame:.0f} ms" for name in SHOWN_STAGES if name in totals)
+
+
+def summary_lines(outcome: Outcome) -> list[str]:
+    """What a run did, for people."""
+    stats = outcome.stats
+    if outcome.aborted:
+        return [f"aborted after {stats.delivered} frames; unfinished files were removed"]
+    frames = "1 frame" if stats.delivered == 1 else f"{stats.delivered} frames"
+    counts = [f"{frames} in {stats.elapsed_seconds:.1f} s ({stats.fps:.1f} fps)"]
+    counts.append(f"{stats.inferred} segmented")
+    named = (("held", stats.held), ("left out by --max-fps", stats.skipped), ("dropped", stats.dropped))
+    counts += [f"{count} {name}" for name, count in named if count]
+    counts += [f"{count} {name.replace('_', ' ')}" for name, count in stats.source_counters.items() if count]
+    lines = [", ".join(counts)]
+    times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
+    if times:
+        lines.append(f"ms per frame: {', '.join(times)}")
+    lines += [f"wrote {path}" for path in outcome.outputs]
+    return lines
+
+
+def clock_time(seconds: float) -> str:
+    """ "1:02:03" or "2:03"."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def output() -> Console:
+    """The console for data: stdout, not cut to a width when it is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

@@ -1,0 +1,17 @@
+"""`vidseg doctor`: what this machine has, in one screen."""
+
+from __future__ import annotations
+
+
+def doctor() -> None:
+    """Show versions, devices, encoders, cameras, display and cached models."""
+    from rich.table import Table
+
+    from vidseg.app.doctor import examine
+    from vidseg.cli.console import output
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in examine():
+        mark = {True: "[green]ok[/]", False: "[red]missing[/]", None: ""}[finding.good]
+        table.add_row(finding.topic, mark, finding.text.replace("[", r"\["))
+    output().print(table)

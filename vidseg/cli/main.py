@@ -1,0 +1,38 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import vidseg
+from vidseg.cli import doctor, models, presets, run
+
+app = typer.Typer(
+    name="vidseg",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Real-time video segmentation: what is where, in every frame.",
+)
+app.command("run", no_args_is_help=True)(run.run)
+app.add_typer(models.app, name="models")
+app.command("classes")(models.classes)
+app.command("presets")(presets.presets)
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"vidseg {vidseg.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,108 @@
+"""`vidseg models`, `vidseg models info`, `vidseg models pull`, and `vidseg classes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vidseg.zoo import ModelEntry
+
+app = typer.Typer(invoke_without_command=True, help="List models; show one; download its weights.")
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`.")]
+
+
+@app.callback()
+def list_models(context: typer.Context) -> None:
+    """List models, or do what the subcommand says."""
+    if context.invoked_subcommand is not None:
+        return
+    from rich.table import Table
+
+    from vidseg import zoo
+    from vidseg.cli.console import output
+
+    table = Table(box=None, pad_edge=False)
+    for heading, side in (("name", "left"), ("parameters", "right"), ("mIoU", "right"), ("weights", "left")):
+        table.add_column(heading, justify="right" if side == "right" else "left")
+    table.add_column("what")
+    for entry in zoo.entries():
+        miou = f"{entry.miou:.1f}" if entry.miou is not None else "-"
+        name = " ".join((entry.name, *(f"({alias})" for alias in entry.aliases)))
+        table.add_row(name, f"{entry.parameters / 1e6:.1f} M", miou, _state(entry), entry.description)
+    output().print(table)
+
+
+@app.command("info")
+def info(name: _Name) -> None:
+    """What is known about a model, and the card of its weights."""
+    from vidseg import zoo
+    from vidseg.cli.console import output
+
+    entry = zoo.entry(name)
+    out = output()
+    out.print(f"[bold]{entry.name}[/]  {entry.description}")
+    rows = {
+        "aliases": ", ".join(entry.aliases),
+        "parameters": f"{entry.parameters:,}",
+        "mIoU": f"{entry.miou} % on ADE20K val as published ({entry.miou_source})" if entry.miou is not None else "-",
+        "long side": ", ".join(f"{size} on {kind}" for kind, size in entry.imgsz.items()),
+        "weights": _state(entry),
+        "from": entry.url or "",
+        "sha256": _sha256(entry),
+        "licence": f"{entry.licence}; {entry.licence_note}",
+    }
+    for key, value in rows.items():
+        if value:
+            out.print(f"{key:>10}  {value}", markup=False, soft_wrap=True)
+    card = zoo.card(entry.name)
+    if card:
+        out.print()
+        out.print(card, markup=False, soft_wrap=True)
+
+
+@app.command("pull")
+def pull(
+    name: _Name,
+    force: Annotated[bool, typer.Option("--force", help="Download even if the weights are here.")] = False,
+) -> None:
+    """Download the weights of a model into the cache."""
+    from vidseg import zoo
+    from vidseg.cli.console import RunConsole
+
+    entry = zoo.entry(name)
+    with RunConsole() as console:
+        path = zoo.pull(entry, force=force, progress=console.download, announce=console.note)
+    print(path)
+
+
+def classes(
+    word: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only classes whose name holds this.")] = None,
+) -> None:
+    """List the 150 classes: id and names."""
+    from vidseg.labels import ade20k
+
+    for class_id, name in enumerate(ade20k().full_names):
+        if word is None or word.casefold() in name.casefold():
+            print(f"{class_id:3}  {name}")
+
+
+def _state(entry: ModelEntry) -> str:
+    from vidseg import zoo
+
+    if entry.bundled:
+        return "bundled"
+    if zoo.cached_path(entry) is not None:
+        return "cached"
+    return "download" if entry.url else "not published"
+
+
+def _sha256(entry: ModelEntry) -> str:
+    from vidseg import zoo
+
+    if entry.sha256:
+        return entry.sha256
+    record = next((cached.record for cached in zoo.cached_entries() if cached.entry is entry), None)
+    return f"{record.sha256} (of the file downloaded on {record.date})" if record else ""

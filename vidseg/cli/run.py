@@ -1,0 +1,189 @@
+"""`vidseg run`: one source in, annotated video, pictures, masks or a window out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidseg.config import option_names
+
+_MODEL, _FRAMES, _OUTPUT, _PICTURE, _OTHER = "Model", "Frames", "Output", "Picture", "Settings and messages"
+
+
+def _option(*names: str, panel: str, help_text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=help_text, metavar=metavar, show_default=False)
+
+
+def run(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        _option(
+            "--output", "-o", panel=_OUTPUT, metavar="OUT", help_text="Video file, image, frames_%05d.png, or folder/."
+        ),
+    ] = None,
+    show: Annotated[
+        bool | None, _option("--show/--no-show", panel=_OUTPUT, help_text="Show a window; press h in it for its keys.")
+    ] = None,
+    save_masks: Annotated[
+        str | None,
+        _option("--save-masks", panel=_OUTPUT, metavar="DIR", help_text="One PNG of class ids (0-149) per frame."),
+    ] = None,
+    stats: Annotated[
+        str | None, _option("--stats", panel=_OUTPUT, metavar="FILE", help_text="Counts and timings as JSON.")
+    ] = None,
+    overwrite: Annotated[
+        bool | None,
+        _option(
+            "--overwrite/--no-overwrite", "-y/-n", panel=_OUTPUT, help_text="Replace outputs that exist; default no"
+        ),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        _option(
+            "--codec",
+            panel=_OUTPUT,
+            help_text="h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default by container",
+        ),
+    ] = None,
+    crf: Annotated[
+        int | None,
+        _option("--crf", panel=_OUTPUT, metavar="N", help_text="Quality: lower is better and larger; default 23"),
+    ] = None,
+    encoder_preset: Annotated[
+        str | None,
+        _option("--encoder-preset", panel=_OUTPUT, help_text="Encoder speed: ultrafast ... veryslow; default veryfast"),
+    ] = None,
+    audio: Annotated[
+        str | None, _option("--audio", panel=_OUTPUT, metavar="copy|none", help_text="The source's sound; default copy")
+    ] = None,
+    model: Annotated[
+        str | None, _option("--model", "-m", panel=_MODEL, help_text="See `vidseg models`; default fai-m2f-n-ade")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        _option("--weights", panel=_MODEL, metavar="FILE", help_text="Your own weights (.pth, .pt, .safetensors)."),
+    ] = None,
+    device: Annotated[
+        str | None, _option("--device", "-d", panel=_MODEL, help_text="auto, cpu, cuda, cuda:N, mps; default auto")
+    ] = None,
+    precision: Annotated[
+        str | None, _option("--precision", panel=_MODEL, help_text="auto, float32, float16, bfloat16; default auto")
+    ] = None,
+    imgsz: Annotated[
+        int | None,
+        _option(
+            "--imgsz",
+            "--im-size",
+            panel=_MODEL,
+            metavar="N",
+            help_text="Long side the model sees; default by model, device",
+        ),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        _option(
+            "--rule", panel=_MODEL, help_text="How a pixel gets its label: semantic, winner-query; default semantic"
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None, _option("--batch", panel=_MODEL, metavar="N", help_text="Frames at once; default 1; 8 on CUDA")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        _option("--threads", panel=_MODEL, metavar="N", help_text="CPU threads of the model; default all cores"),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        _option(
+            "--stride",
+            "--vid-stride",
+            panel=_FRAMES,
+            metavar="N",
+            help_text="Segment every Nth frame; all frames are written, the last masks held; default 1",
+        ),
+    ] = None,
+    max_fps: Annotated[
+        float | None, _option("--max-fps", panel=_FRAMES, metavar="R", help_text="Leave out frames above this rate.")
+    ] = None,
+    limit: Annotated[
+        int | None, _option("--limit", panel=_FRAMES, metavar="N", help_text="Stop after N frames.")
+    ] = None,
+    rtsp_transport: Annotated[
+        str | None, _option("--rtsp-transport", panel=_FRAMES, metavar="tcp|udp", help_text="For RTSP; default tcp")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        _option("--timeout", panel=_FRAMES, metavar="S", help_text="Seconds a stream may stay silent; default 10"),
+    ] = None,
+    view: Annotated[
+        str | None, _option("--view", "--visualize", panel=_PICTURE, help_text="overlay, mask, side; default overlay")
+    ] = None,
+    opacity: Annotated[
+        float | None,
+        _option("--opacity", "--alpha", panel=_PICTURE, metavar="0-1", help_text="Of the colours; default 0.5"),
+    ] = None,
+    contours: Annotated[
+        bool | None, _option("--contours/--no-contours", panel=_PICTURE, help_text="Draw the edges of regions.")
+    ] = None,
+    legend: Annotated[
+        bool | None, _option("--legend/--no-legend", panel=_PICTURE, help_text="List the classes in the picture.")
+    ] = None,
+    labels: Annotated[
+        bool | None, _option("--labels/--no-labels", panel=_PICTURE, help_text="Write class names on regions.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        _option("--classes", panel=_PICTURE, metavar="A,B", help_text="Colour only these (names or ids)."),
+    ] = None,
+    ignore_classes: Annotated[
+        str | None,
+        _option("--ignore-classes", "--ignore-class", panel=_PICTURE, metavar="A,B", help_text="Do not colour these."),
+    ] = None,
+    blur_classes: Annotated[
+        str | None,
+        _option("--blur-classes", panel=_PICTURE, metavar="A,B", help_text="Make these unrecognisable."),
+    ] = None,
+    preset: Annotated[
+        str | None, _option("--preset", "-p", panel=_OTHER, help_text="Named set of options; see `vidseg presets`.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        _option("--config", "-c", panel=_OTHER, metavar="FILE", help_text="YAML file with any of these options."),
+    ] = None,
+    quiet: Annotated[bool | None, _option("--quiet", "-q", panel=_OTHER, help_text="Print errors only.")] = None,
+    verbose: Annotated[
+        bool | None, _option("--verbose", "-v", panel=_OTHER, help_text="Print what was decided.")
+    ] = None,
+) -> None:
+    """Segment a video, a stream, a camera or images.
+
+    Examples: `vidseg run street.mp4 -o annotated.mp4`, `vidseg run cam0 --show`,
+    `vidseg run clip.mp4 -o out.mp4 --preset street --stride 2`, `vidseg run photos/ -o annotated/ --save-masks masks/`.
+    """
+    flags = {name: value for name, value in locals().items() if name in _OPTION_NAMES}
+
+    from vidseg.presets import resolve
+
+    settings = resolve(flags, config_file=config)
+
+    from vidseg.app.run import run as run_app
+    from vidseg.cli.console import RunConsole
+
+    with RunConsole(quiet=settings.quiet, verbose=settings.verbose) as console:
+        outcome = run_app(settings, console)
+    console.summary(outcome)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+_OPTION_NAMES = frozenset(option_names())
