@@ -71,5 +71,5 @@ def test_missing_and_binary_files_are_refused(tmp_path):
 
 
 def test_unknown_preset_names_the_nearest():
-    with pytest.raises(ConfigError, match="unknown preset .qualty.; did you mean quality"):
+    with pytest.raises(ConfigError, match=r"unknown preset .qualty.; did you mean quality"):
         resolve({"preset": "qualty"})
