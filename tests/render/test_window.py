@@ -35,6 +35,7 @@ class FakeScreen:
         self.sizes: list[tuple[int, int]] = []
         self.fullscreen: list[bool] = []
         self.picture_rect = (5, 5, 640, 480)
+        self.titles: list[str] = []
         self.now = 10.0
 
     def clock(self) -> float:
@@ -66,6 +67,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> FakeScreen:
     monkeypatch.setattr(cv2, "setWindowProperty", lambda _, __, mode: fake.fullscreen.append(bool(mode)))
     monkeypatch.setattr(cv2, "resizeWindow", lambda _, width, height: fake.sizes.append((width, height)))
     monkeypatch.setattr(cv2, "getWindowImageRect", lambda _: fake.picture_rect)
+    monkeypatch.setattr(cv2, "setWindowTitle", lambda _, title: fake.titles.append(title))
     monkeypatch.setattr(cv2, "destroyWindow", fake.destroy)
     monkeypatch.setenv("QT_LOGGING_RULES", "")
     return fake
@@ -107,14 +109,14 @@ def test_the_message_goes_away_by_itself(screen: FakeScreen) -> None:
     assert np.array_equal(screen.shown[-1], rendered(RenderOptions(opacity=0.6)))
 
 
-def test_a_picture_that_stays_is_painted_again_now_and_then(screen: FakeScreen) -> None:
+def test_the_title_changes_a_few_times_after_the_start_and_ends_as_given(screen: FakeScreen) -> None:
     window = window_with_a_frame(screen)
-    window.poll(1)
+    for _ in range(50):
+        window.poll(1)
+        screen.now += 0.1
+    assert 1 < len(screen.titles) < 15 and screen.titles[0] != screen.titles[1]
+    assert screen.titles[-1] == "vidseg" and {title.strip() for title in screen.titles} == {"vidseg"}
     assert len(screen.shown) == 1
-    screen.now += 0.3
-    window.poll(1)
-    window.poll(1)
-    assert len(screen.shown) == 2 and np.array_equal(screen.shown[0], screen.shown[1])
 
 
 def test_figures_and_help_are_drawn_over_the_picture(screen: FakeScreen) -> None:

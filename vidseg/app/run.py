@@ -115,6 +115,9 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
         batch = config.batch or (CUDA_BATCH if device.type == "cuda" and not info.live else 1)
         reporter.detail(f"model {entry.name}, {runtime.name}, long side {imgsz}, batch {batch}")
 
+        if config.blur_classes:
+            reporter.note(f"what {entry.name} misses stays visible; look at the result before you publish it")
+
         pipeline = Pipeline(
             source,
             segmenter,

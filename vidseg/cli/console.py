@@ -118,8 +118,12 @@ def summary_lines(outcome: Outcome) -> list[str]:
     counts.append(f"{stats.inferred} segmented")
     named = (("held", stats.held), ("left out by --max-fps", stats.skipped), ("dropped", stats.dropped))
     counts += [f"{count} {name}" for name, count in named if count]
-    counts += [f"{count} {name.replace('_', ' ')}" for name, count in stats.source_counters.items() if count]
+    counters = dict(stats.source_counters)
+    cut_off = counters.pop("truncated", 0)
+    counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count]
     lines = [", ".join(counts)]
+    if cut_off:
+        lines.append("the source is cut off: it ended before its announced length; all that could be read was used")
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:
         lines.append(f"ms per frame: {', '.join(times)}")

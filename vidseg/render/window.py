@@ -26,7 +26,8 @@ _NO_KEY = -1
 _KEYS_PER_POLL = 32
 _SCREEN_SHARE = 0.9
 _ASSUMED_SCREEN = (1920, 1080)
-_REPAINT_SECONDS = 0.2
+_NUDGES = 10
+_NUDGE_SECONDS = 0.2
 
 
 class Window:
@@ -59,8 +60,8 @@ class Window:
         self._renderer = OverlayRenderer(options, labels)
         self._current: tuple[UInt8Array, Segmentation, WindowStatus] | None = None
         self._picture: UInt8Array | None = None
-        self._canvas: UInt8Array | None = None
-        self._painted_at = 0.0
+        self._nudges_left = _NUDGES
+        self._next_nudge = 0.0
         self._drawn: object = None
         self._shown_size: tuple[int, int] | None = None
         self._shown_fullscreen = False
@@ -92,8 +93,7 @@ class Window:
         self._fit(canvas.shape[1], canvas.shape[0])
         if self._fills_screen():
             canvas = _with_bars(canvas, *self._screen)
-        self._canvas = canvas
-        self._paint()
+        cv2.imshow(self._title, canvas)
 
     def poll(self, wait_ms: int) -> list[Action]:
         """Let the window work for up to `wait_ms` and return what its keys ask for.
@@ -122,9 +122,7 @@ class Window:
             return [*actions, Action.QUIT]
         if self._drawn != self._look():
             self.refresh()
-        elif self._clock() - self._painted_at > _REPAINT_SECONDS:
-            # Qt loses the first picture in about one start of ten, when it comes before the window is on the screen
-            self._paint()
+        self._nudge()
         return actions
 
     def close(self) -> None:
@@ -145,10 +143,16 @@ class Window:
     ) -> None:
         self.close()
 
-    def _paint(self) -> None:
-        if self._canvas is not None:
-            self._painted_at = self._clock()
-            cv2.imshow(self._title, self._canvas)
+    def _nudge(self) -> None:
+        """Make the X server send the window something, a few times after it was opened.
+
+        In about one start of twenty Qt sleeps over the event that the window is on the screen, and leaves it black
+        until the next event of any kind. A change of title causes one.
+        """
+        if self._nudges_left and self._clock() >= self._next_nudge:
+            self._nudges_left -= 1
+            self._next_nudge = self._clock() + _NUDGE_SECONDS
+            cv2.setWindowTitle(self._title, self._title + " " * (self._nudges_left % 2))
 
     def _look(self) -> object:
         """All that the drawing depends on apart from the frame."""

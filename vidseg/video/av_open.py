@@ -13,7 +13,7 @@ from vidseg.video.file_checks import explain_unreadable
 from vidseg.video.names import expand_user
 
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "udp", "rtp", "srt", "tcp"})
-HTTP_SCHEMES = frozenset({"http", "https", "hls"})
+HTTP_SCHEMES = frozenset({"http", "https"})
 
 
 def open_file(text: str, name: str, options: dict[str, str]) -> av.container.InputContainer:
@@ -77,4 +77,4 @@ def _why_no_file(error: OSError | ValueError) -> str:
 
 
 def _known_schemes() -> str:
-    return ", ".join(sorted(LIVE_SCHEMES | {"file", "http", "https"}))
+    return ", ".join(sorted(LIVE_SCHEMES | HTTP_SCHEMES | {"file"}))

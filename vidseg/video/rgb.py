@@ -190,8 +190,8 @@ def _notes(frame: av.VideoFrame, orientation: Orientation) -> tuple[str, ...]:
     bits = max((component.bits for component in frame.format.components), default=8)
     if frame.color_trc in HDR_NAMES:
         notes.append(
-            f"HDR ({HDR_NAMES[frame.color_trc]}, {bits} bit) mapped to 8-bit SDR: light around reference white "
-            f"({REFERENCE_WHITE_NITS:.0f} nits) kept, highlights rolled off, colours approximate"
+            f"HDR ({HDR_NAMES[frame.color_trc]}, {bits} bit) mapped to 8-bit SDR: brightness kept up to about "
+            f"reference white ({REFERENCE_WHITE_NITS:.0f} nits), highlights rolled off, colours approximate"
         )
     elif bits > 8:
         notes.append(f"{bits}-bit colour reduced to 8 bits")

@@ -1,0 +1,73 @@
+"""A virtual X screen for tests of windows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidseg.frames import UInt8Array
+
+needs_screen = [
+    pytest.mark.window,
+    pytest.mark.skipif(not shutil.which("Xvfb") or not shutil.which("xdotool"), reason="needs Xvfb and xdotool"),
+]
+
+
+class Screen:
+    """A running Xvfb: its pixels and its keyboard."""
+
+    def __init__(self, display: str, frame_buffer: Path) -> None:
+        self.display = display
+        self._frame_buffer = frame_buffer
+        self.environment = {k: v for k, v in os.environ.items() if k != "WAYLAND_DISPLAY"} | {"DISPLAY": display}
+
+    def pixels(self) -> UInt8Array:
+        """(H, W, 3) RGB, out of the XWD file that Xvfb keeps up to date."""
+        data = self._frame_buffer.read_bytes()
+        header = struct.unpack(">25I", data[:100])
+        width, height, bytes_per_line, colours = header[4], header[5], header[12], header[19]
+        # the header is followed by colour map entries of 12 bytes
+        rows = np.frombuffer(data, np.uint8, count=bytes_per_line * height, offset=header[0] + 12 * colours)
+        return rows.reshape(height, bytes_per_line)[:, : 4 * width].reshape(height, width, 4)[:, :, 2::-1]
+
+    def wait_for(self, condition: Callable[[UInt8Array], bool], what: str) -> UInt8Array:
+        """The screen once `condition` holds; fails after 20 s."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if condition(pixels := self.pixels()):
+                return pixels
+            time.sleep(0.02)
+        raise AssertionError(f"not seen on the screen: {what}")
+
+    def xdotool(self, *words: str) -> str:
+        done = subprocess.run(
+            ["xdotool", *words], env=self.environment, capture_output=True, text=True, check=True, timeout=30
+        )
+        return done.stdout
+
+
+def run_screen(folder: Path) -> Iterator[Screen]:
+    """A screen of 800x600 that keeps its frame buffer in `folder`, for as long as the generator lives."""
+    read_end, write_end = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "800x600x24", "-fbdir", str(folder), "-noreset"],
+        pass_fds=[write_end],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write_end)
+    try:
+        with os.fdopen(read_end) as answer:
+            number = answer.readline().strip()  # written once the server is ready
+        assert number, "Xvfb did not start"
+        yield Screen(f":{number}", folder / "Xvfb_screen0")
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
