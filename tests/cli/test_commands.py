@@ -65,6 +65,21 @@ def test_version_and_unknown_command(cli):
     assert cli("rum").code == 2
 
 
+def test_a_missing_system_library_is_told_in_one_line_and_other_import_errors_are_not_hidden(cli, monkeypatch):
+    def missing(text):
+        def app():
+            raise ImportError(text)
+
+        return app
+
+    monkeypatch.setattr("vidseg.cli.app", missing("libGL.so.1: cannot open shared object file: No such file"))
+    result = cli("doctor")
+    assert result.code == 1 and "apt-get install libgl1" in result.err and result.err.count("\n") == 1
+    monkeypatch.setattr("vidseg.cli.app", missing("No module named 'nope'"))
+    with pytest.raises(ImportError, match="nope"):
+        cli("doctor")
+
+
 def test_progress_line_leaves_out_what_is_unknown_or_zero():
     unknown = VideoInfo(64, 48, TIME_BASE)
     known = VideoInfo(64, 48, TIME_BASE, frame_count=40)

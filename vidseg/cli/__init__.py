@@ -26,6 +26,15 @@ def main() -> None:
             raise
         print(f"vidseg: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        if "cannot open shared object file" not in str(error):
+            raise
+        print(
+            f"vidseg: error: {error}; a system library is missing: "
+            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` brings what OpenCV needs",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         print("vidseg: interrupted", file=sys.stderr)
         sys.exit(130)
