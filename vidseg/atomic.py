@@ -83,7 +83,7 @@ class PartFile:
         try:
             descriptor = os.open(self.part, flags, 0o666)
         except OSError as error:
-            raise SinkError(f"{self.path}: cannot be written ({error.strerror})") from error
+            raise SinkError(f"{self.path}: cannot be written ({error.strerror}); choose another place") from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise SinkError(f"{self.part}: is not a regular file; remove it or choose another output name")
@@ -151,6 +151,14 @@ def refuse_source(output: Path, sources: Iterable[str | Path]) -> None:
         with contextlib.suppress(OSError):  # not there, or no local file
             if os.path.samefile(output, source):
                 raise SinkError(f"{output}: is the input itself; choose another name")
+
+
+def refuse_source_folder(folder: Path, output: Path, sources: Iterable[str | Path]) -> None:
+    """Raises SinkError if one of the `sources` lies in `folder`."""
+    for parent in {Path(source).absolute().parent for source in sources}:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(folder, parent):
+                raise SinkError(f"{output}: is the folder of the input; choose another one")
 
 
 class UniqueStems:

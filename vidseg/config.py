@@ -146,9 +146,8 @@ def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in checks:
-            near = difflib.get_close_matches(name, checks, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(checks)}"
-            raise ConfigError(f"{origin}: unknown option '{key}'; {hint}")
+            near = difflib.get_close_matches(name, checks, n=1, cutoff=0)[0]
+            raise ConfigError(f"{origin}: unknown option '{key}'; did you mean {near}? `vidseg run --help` lists all")
         if value is None:
             continue
         try:

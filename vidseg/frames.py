@@ -39,8 +39,12 @@ class VideoInfo:
     """True for cameras and streams: they do not wait, so frames may have to be dropped."""
     still: bool = False
     """True for a folder, glob or single image: frames are separate pictures that may differ in size."""
+    has_audio: bool = False
+    """True where the source carries sound, whether it can be copied or not."""
     audio_path: str | None = None
-    """Where a sink can read the sound that belongs to the frames; None where there is none."""
+    """Where a sink can read the sound that belongs to the frames; None where there is none to be had."""
+    source_paths: tuple[str, ...] = ()
+    """The local files that are read; no output may replace one of them."""
     notes: tuple[str, ...] = ()
     """What was done to the picture on the way in (rotation, bit depth, HDR), one sentence each."""
 

@@ -1,13 +1,15 @@
 """The parts of `vidseg.app.run` that a run from the command line does not show."""
 
 import os
+import shutil
+from fractions import Fraction
 
 import pytest
 
 from tests.fakes import TIME_BASE
 from tests.video.clips import make_clip
 from vidseg.app import doctor
-from vidseg.app.run import open_sinks, render_options, run
+from vidseg.app.run import expected_frames, open_sinks, render_options, run
 from vidseg.app.stats_file import StatsFile
 from vidseg.config import RunConfig
 from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError
@@ -22,7 +24,7 @@ class SilentReporter:
     def note(self, text):
         pass
 
-    detail = note
+    detail = problem = note
 
     def download(self, done, total):
         pass
@@ -55,11 +57,51 @@ def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
     assert os.listdir(tmp_path) == ["taken"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [{"output": "a.mp4", "stats": "a.mp4"}, {"output": "a", "save_masks": "./a"}, {"save_masks": "a", "stats": "a"}],
+)
+def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="is given for two outputs"):
+        open_sinks(RunConfig(source="x", **names), VideoInfo(64, 48, TIME_BASE, still=True))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 100),
+        ({"limit": 7}, 7),
+        ({"max_fps": 10.0}, 40),
+        ({"max_fps": 60.0}, 100),
+        ({"max_fps": 10.0, "limit": 60}, 40),
+    ],
+)
+def test_expected_frames_heed_limit_and_max_fps(options, expected):
+    info = VideoInfo(64, 48, TIME_BASE, Fraction(25), frame_count=100)
+    assert expected_frames(RunConfig(**options), info) == expected
+    assert expected_frames(RunConfig(), VideoInfo(64, 48, TIME_BASE)) is None
+
+
+def test_stats_hide_the_password_of_the_source(tmp_path):
+    path = tmp_path / "stats.json"
+    config = RunConfig(source="rtsp://user:secret@camera/1")
+    StatsFile(path, overwrite=False).write(RunStats(), config, "m", "r", 64)
+    assert "camera" in path.read_text() and "secret" not in path.read_text()
+
+
 def test_weights_that_fail_to_load_leave_no_output_behind(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", frames=2)
     bad = tmp_path / "bad.pth"
     bad.write_bytes(b"garbage")
-    config = RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), weights=str(bad))
+    config = RunConfig(
+        source=str(clip),
+        output=str(tmp_path / "out.mp4"),
+        save_masks=str(tmp_path / "masks"),
+        stats=str(tmp_path / "stats.json"),
+        weights=str(bad),
+    )
     with pytest.raises(CheckpointError):
         run(config, SilentReporter())
     assert sorted(os.listdir(tmp_path)) == ["bad.pth", "clip.mp4"]
@@ -69,9 +111,9 @@ def test_stats_file_is_claimed_early_and_written_whole(tmp_path):
     path = tmp_path / "stats.json"
     StatsFile(path, overwrite=False).write(RunStats(delivered=3), RunConfig(), "m", "r", 64)
     assert '"delivered": 3' in path.read_text() and os.listdir(tmp_path) == ["stats.json"]
-    with pytest.raises(SinkError, match="exists already; give -y"):
+    with pytest.raises(SinkError, match="exists; overwrite it with -y"):
         StatsFile(path, overwrite=False)
-    with pytest.raises(SinkError, match="no such folder"):
+    with pytest.raises(SinkError, match="does not exist; create it first"):
         StatsFile(tmp_path / "none" / "stats.json", overwrite=False)
     with pytest.raises(SinkError, match="is a folder"):
         StatsFile(tmp_path, overwrite=True)
@@ -80,7 +122,7 @@ def test_stats_file_is_claimed_early_and_written_whole(tmp_path):
 def test_stats_file_whose_folder_goes_away_says_so(tmp_path):
     (tmp_path / "sub").mkdir()
     stats = StatsFile(tmp_path / "sub" / "stats.json", overwrite=False)
-    (tmp_path / "sub").rmdir()
+    shutil.rmtree(tmp_path / "sub")
     with pytest.raises(WriteError, match="cannot be written"):
         stats.write(RunStats(), RunConfig(), "m", "r", 64)
 

@@ -89,6 +89,21 @@ def test_stop_ends_the_loop_even_when_paused():
     assert window.shown == [0]
 
 
+@pytest.mark.parametrize("hold", [False, True])
+def test_an_error_of_the_run_ends_the_loop_even_when_paused(hold):
+    buffer = filled(1, close=False)
+
+    class Window(FakeWindow):
+        def poll(self, wait_ms):
+            self.state.paused = True
+            if len(self.polled_ms) == 5:
+                buffer.cancel()
+            return super().poll(wait_ms)
+
+    run_watch(Window(), buffer, hold=hold)
+    assert buffer.cancelled
+
+
 def test_pause_holds_the_picture_and_step_takes_one_more():
     script = [[Action.TOGGLE_PAUSE], [], [], [Action.STEP], [], [Action.QUIT]]
     window = FakeWindow(script)

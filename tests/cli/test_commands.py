@@ -1,9 +1,7 @@
 import pytest
 import yaml
 
-from tests.fakes import TIME_BASE
 from vidseg.cli.console import clock_time, progress_line
-from vidseg.frames import VideoInfo
 from vidseg.pipeline.stats import RunStats
 
 
@@ -72,19 +70,17 @@ def test_a_missing_system_library_is_told_in_one_line_and_other_import_errors_ar
 
         return app
 
-    monkeypatch.setattr("vidseg.cli.app", missing("libGL.so.1: cannot open shared object file: No such file"))
+    monkeypatch.setattr("vidseg.cli.commands.app", missing("libGL.so.1: cannot open shared object file: No such file"))
     result = cli("doctor")
     assert result.code == 1 and "apt-get install libgl1" in result.err and result.err.count("\n") == 1
-    monkeypatch.setattr("vidseg.cli.app", missing("No module named 'nope'"))
+    monkeypatch.setattr("vidseg.cli.commands.app", missing("No module named 'nope'"))
     with pytest.raises(ImportError, match="nope"):
         cli("doctor")
 
 
 def test_progress_line_leaves_out_what_is_unknown_or_zero():
-    unknown = VideoInfo(64, 48, TIME_BASE)
-    known = VideoInfo(64, 48, TIME_BASE, frame_count=40)
-    assert progress_line(RunStats(delivered=10), 5.0, 0, unknown) == "10 frames, 5.0 fps"
-    assert progress_line(RunStats(delivered=10), 5.0, 3, known) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
+    assert progress_line(RunStats(delivered=10), 5.0, 0, None) == "10 frames, 5.0 fps"
+    assert progress_line(RunStats(delivered=10), 5.0, 3, 40) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])

@@ -7,6 +7,9 @@ import json
 import os
 import resource
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -139,6 +142,52 @@ def test_output_equal_to_input_is_refused_even_with_y(cli, clip, tmp_path):
     for name in ("same.mp4", "./same.mp4", "link.mp4"):
         assert cli("run", "same.mp4", "-o", name, "-y", *SMALL).code == 2
     assert (tmp_path / "same.mp4").read_bytes() == before
+
+
+def test_no_output_ever_replaces_an_input(cli, tmp_path):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "p.png"), np.full((40, 50, 3), 90, np.uint8))
+    silent = make_clip(tmp_path / "s.mp4", frames=3)
+    before = {path: path.read_bytes() for path in (silent, tmp_path / "photos" / "p.png")}
+    for words in (
+        ["photos/", "--save-masks", "photos/"],
+        ["photos/*.png", "-o", "photos/"],
+        ["photos/p.png", "-o", "photos/p.png"],
+        ["photos/", "-o", "photos/p.png"],
+        ["s.mp4", "--stats", "s.mp4"],
+        [f"file://{silent}", "-o", str(silent)],
+        ["s.mp4", "-o", "s.mp4"],
+    ):
+        result = cli("run", *words, "-y", *SMALL)
+        assert result.code == 2, words
+        assert_one_line_error(result)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_max_fps_keeps_the_length_and_all_of_the_sound(cli, tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=26, rate=10, audio_seconds=2.6)
+    assert cli("run", clip, "-o", "out.mp4", "--max-fps", 1, *SMALL).code == 0
+    assert video_pts("out.mp4") == [0, 1, 2]
+    with av.open("out.mp4") as out, av.open(str(clip)) as source:
+        assert out.streams.video[0].duration * out.streams.video[0].time_base == pytest.approx(2.6)
+        sound = [sum(1 for packet in c.demux(audio=0) if packet.size) for c in (out, source)]
+    assert sound[0] == sound[1]
+
+
+def test_the_sound_of_a_file_on_a_server_is_kept(cli, clip, monkeypatch):
+    handler = partial(QuietHandler, directory=str(clip.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = cli("run", f"http://127.0.0.1:{server.server_port}/clip.mp4", "-o", "out.mp4", *SMALL)
+        server.shutdown()
+    assert result.code == 0, result.err
+    with av.open("out.mp4") as out:
+        assert len(out.streams.audio) == 1
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def make_bad_inputs(folder) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests.fakes import FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
+from vidseg.errors import SourceError
 from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.buffer import Closed
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
@@ -155,6 +156,86 @@ def test_an_error_in_any_stage_ends_the_run_with_that_error_and_aborts_every_sin
     assert source.closed == 1 and accounted(pipeline.stats) and no_vidseg_threads()
 
 
+def test_a_source_that_breaks_off_keeps_what_came_before():
+    source = FakeSource(frames(9), error=SourceError("rtsp://camera: nothing came for 10 s"))
+    sink = FakeSink()
+    stats = make(source, sinks=[sink]).run()
+    assert len(sink.written) == 9 and sink.state == "closed"
+    assert stats.broken_source == "rtsp://camera: nothing came for 10 s" and accounted(stats)
+
+
+def test_a_source_that_breaks_before_its_first_frame_is_an_error():
+    sink = FakeSink()
+    with pytest.raises(SourceError, match="no frame"):
+        make(FakeSource([], error=SourceError("no frame")), sinks=[sink]).run()
+    assert sink.state == "aborted"
+
+
+def test_a_stop_before_the_first_frame_leaves_nothing_and_is_no_error():
+    source = FakeSource(frames(3), block_at=0)
+    sink = FakeSink(close_error=OSError("no frame was written"))
+    pipeline = make(source, sinks=[sink])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    assert source.blocked.wait(5)
+    pipeline.request_stop()
+    thread.join(5)
+    assert sink.state == "aborted" and pipeline.stats.delivered == 0 and not pipeline.aborted
+
+
+def test_an_abort_that_comes_while_the_last_sink_finishes_is_too_late_and_says_so():
+    closing, release = threading.Event(), threading.Event()
+
+    class SlowToClose(FakeSink):
+        def close(self):
+            closing.set()
+            release.wait(10)
+            super().close()
+
+    first, last = SlowToClose(), FakeSink()
+    for sinks, aborted, states in (([first], False, ["closed"]), ([SlowToClose(), last], True, ["closed", "aborted"])):
+        closing.clear()
+        release.clear()
+        pipeline = make(FakeSource(frames(3)), sinks=sinks)
+        thread = threading.Thread(target=pipeline.run)
+        thread.start()
+        assert closing.wait(5)
+        pipeline.abort()
+        release.set()
+        thread.join(5)
+        assert pipeline.aborted is aborted and [sink.state for sink in sinks] == states
+
+
+def test_skipped_frames_lengthen_the_one_before_them_to_the_end():
+    seen = []
+
+    class Sink(FakeSink):
+        def write(self, item, segmentation, picture):
+            seen.append((item.index, item.duration))
+
+    make(FakeSource(frames(8)), sinks=[Sink()], max_fps=10).run()
+    assert seen == [(0, 3), (3, 3), (6, 2)]
+
+
+def test_limit_does_not_count_frames_that_a_live_source_drops():
+    burst_over, segmented = threading.Event(), threading.Semaphore(0)
+
+    def at_source(number):
+        if number == 20:
+            burst_over.set()
+        if number > 20:  # from here on the source is no faster than the model
+            segmented.acquire(timeout=5)
+
+    def at_model(index):
+        if index == 0:
+            burst_over.wait(5)
+        segmented.release()
+
+    source = FakeSource(frames(40), live=True, before=at_source)
+    stats = make(source, FakeSegmenter(before=at_model), [FakeSink()], limit=5).run()
+    assert stats.dropped > 0 and stats.delivered == 5 and accounted(stats)
+
+
 def test_request_stop_finishes_the_frames_under_way_and_closes_the_sinks():
     source = FakeSource(frames(10), block_at=6)
     sink = FakeSink()
@@ -213,8 +294,8 @@ def drain(buffer, seen, limit=None):
 
 def test_without_sinks_the_display_gets_every_frame():
     seen: list[int] = []
-    make(FakeSource(frames(12))).run(display=lambda buffer: drain(buffer, seen))
-    assert seen == list(range(12))
+    stats = make(FakeSource(frames(12))).run(display=lambda buffer: drain(buffer, seen))
+    assert seen == list(range(12)) and not stats.stopped_early
 
 
 def test_the_display_runs_on_the_callers_thread():

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
 
 class Interrupts:
-    """Counts signals while it is entered. The run looks at `count`; nothing is done inside the signal handler.
+    """Counts signals while it is entered. The run looks at `count`; the handler itself does nothing.
+
+    Until `started` is called there is nothing to finish: the first signal calls `abandon` and leaves the program. (An
+    exception would not do: libraries swallow KeyboardInterrupt while they are imported or while they wait.)
 
     Handlers can only be set in the main thread; elsewhere nothing is caught and `count` stays 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, abandon: Callable[[], None]) -> None:
         self.count = 0
         self.last_signal = signal.SIGINT
+        self._abandon: Callable[[], None] | None = abandon
         self._old: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -30,9 +35,17 @@ class Interrupts:
         for number, handler in self._old.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def started(self) -> None:
+        """From now on signals are only counted, up to the third."""
+        self._abandon = None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
         self.last_signal = signal.Signals(number)
+        if self._abandon is not None:
+            self._abandon()
+            os.write(2, b"vidseg: interrupted\n")
+            os._exit(self.exit_code)
         if self.count >= 3:
             os._exit(self.exit_code)  # a stage hangs; outputs stay under their .part names
 

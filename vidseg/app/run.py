@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +19,7 @@ from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Sink, VideoSource
+from vidseg.interfaces import Sink
 from vidseg.labels import ade20k
 from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
@@ -31,6 +34,7 @@ from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precis
 from vidseg.segment.segmenter import QuerySegmenter
 from vidseg.timing import StageTimers
 from vidseg.video.factory import open_source
+from vidseg.video.names import shown_name
 from vidseg.video.sink_factory import open_video_sink
 
 CUDA_BATCH = 8
@@ -52,8 +56,12 @@ class Reporter(Protocol):
         """Bytes of weights so far, and in all if known."""
         ...
 
-    def progress(self, pipeline: Pipeline, info: VideoInfo) -> None:
-        """About ten times a second."""
+    def problem(self, text: str) -> None:
+        """Something went wrong, and the run goes on or ends with what it has."""
+        ...
+
+    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+        """About ten times a second; `total` frames will be delivered, None where unknown."""
         ...
 
 
@@ -88,22 +96,30 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
     entry = zoo.entry(config.model)
     timers = StageTimers()
 
-    with ExitStack() as stack:
+    with ExitStack() as unfinished:
         source = open_source(
             config.source,
             rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
             open_timeout=config.timeout,
             read_timeout=config.timeout,
         )
-        stack.callback(source.close)
+        unfinished.callback(source.close)
         info = source.info
         for text in info.notes:
             reporter.note(text)
-        stats_file = StatsFile(Path(config.stats), config.overwrite) if config.stats else None
+        if config.output and config.audio == "copy" and info.has_audio and info.audio_path is None:
+            reporter.note("the sound of a stream is not recorded")
+
+        claims = ExitStack()
+        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
+        unfinished.enter_context(claims)
         sinks = open_sinks(config, info)
-        unfinished = stack.enter_context(ExitStack())
         for sink in sinks:
-            unfinished.callback(sink.abort)
+            claims.callback(sink.abort)
+        stats_file = None
+        if config.stats:
+            stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
+            claims.callback(stats_file.discard)
 
         if config.threads is not None:
             torch.set_num_threads(config.threads)
@@ -114,7 +130,6 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
         segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=config.rule, timers=timers)
         batch = config.batch or (CUDA_BATCH if device.type == "cuda" and not info.live else 1)
         reporter.detail(f"model {entry.name}, {runtime.name}, long side {imgsz}, batch {batch}")
-
         if config.blur_classes:
             reporter.note(f"what {entry.name} misses stays visible; look at the result before you publish it")
 
@@ -126,8 +141,8 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
             options=PipelineOptions(config.stride, config.max_fps, config.limit, batch),
             timers=timers,
         )
-        unfinished.pop_all()  # from here on the pipeline closes or aborts the sinks
-        outcome = _run_pipeline(pipeline, source, config, options, reporter)
+        interrupts.started()
+        outcome = _run_pipeline(pipeline, info, config, options, reporter, interrupts)
         for sink in sinks:
             for text in getattr(sink, "notes", ()):
                 reporter.note(text)
@@ -153,6 +168,10 @@ def render_options(config: RunConfig) -> RenderOptions:
 
 def open_sinks(config: RunConfig, info: VideoInfo) -> list[Sink]:
     """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails."""
+    named = [path for path in (config.output, config.save_masks, config.stats) if path]
+    for path, other in itertools.combinations(named, 2):
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ConfigError(f"{path}: is given for two outputs; give each its own name")
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if config.output:
@@ -165,49 +184,64 @@ def open_sinks(config: RunConfig, info: VideoInfo) -> list[Sink]:
                     crf=config.crf,
                     encoder_preset=config.encoder_preset,
                     audio="none" if config.audio == "none" else "copy",
-                    source_paths=[config.source] if config.source else [],
+                    source_paths=info.source_paths,
                 )
             )
             stack.callback(sinks[-1].abort)
         if config.save_masks:
-            sinks.append(LabelMapSink(config.save_masks, overwrite=config.overwrite))
+            sinks.append(LabelMapSink(config.save_masks, overwrite=config.overwrite, source_paths=info.source_paths))
         stack.pop_all()
         return sinks
 
 
+def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:
+    """How many frames the run will deliver, as far as the source announces it."""
+    count = info.frame_count
+    if count is not None and config.max_fps is not None and info.frame_rate:
+        count = math.ceil(count * min(1.0, config.max_fps / float(info.frame_rate)))
+    return min((number for number in (count, config.limit) if number is not None), default=None)
+
+
 def _run_pipeline(
-    pipeline: Pipeline, source: VideoSource, config: RunConfig, options: RenderOptions, reporter: Reporter
+    pipeline: Pipeline,
+    info: VideoInfo,
+    config: RunConfig,
+    options: RenderOptions,
+    reporter: Reporter,
+    interrupts: Interrupts,
 ) -> Outcome:
-    info = source.info
-    with Interrupts() as interrupts:
-        handled = 0
+    total = expected_frames(config, info)
+    handled = 0
 
-        def look() -> bool:
-            """Act on signals, report progress; True once the window should go."""
-            nonlocal handled
-            if interrupts.count > handled:
-                handled = interrupts.count
-                if handled == 1:
-                    reporter.note("stopping: finishing what is under way; once more to abort")
-                    pipeline.request_stop()
-                else:
-                    pipeline.abort()
-            reporter.progress(pipeline, info)
-            return handled > 0
+    def look() -> bool:
+        """Act on signals, report progress; True once the window should go."""
+        nonlocal handled
+        if interrupts.count > handled:
+            handled = interrupts.count
+            if handled == 1:
+                reporter.note("stopping: finishing what is under way; once more to abort")
+                pipeline.request_stop()
+            else:
+                pipeline.abort()
+        reporter.progress(pipeline, total)
+        return handled > 0
 
-        def tick(_: Pipeline) -> None:
-            look()
+    def tick(_: Pipeline) -> None:
+        look()
 
-        def display(results: Buffer[Result]) -> None:
-            pacer = None if info.live or info.still or config.output else Pacer()
-            with Window(f"vidseg - {config.source}", options) as window:
-                watch(window, results, pipeline, pacer=pacer, hold=info.still and not config.output, stop=look)
+    def display(results: Buffer[Result]) -> None:
+        pacer = None if info.live or info.still or config.output else Pacer()
+        with Window(f"vidseg - {shown_name(config.source or '')}", options) as window:
+            watch(window, results, pipeline, pacer=pacer, hold=info.still and not config.output, stop=look)
 
-        stats = pipeline.run(display if config.show else None, on_tick=tick)
-        outputs = tuple(path for path in (config.output, config.save_masks) if path)
-        return Outcome(
-            stats,
-            () if pipeline.aborted else outputs,
-            exit_code=interrupts.exit_code if interrupts.count else 0,
-            aborted=pipeline.aborted,
-        )
+    stats = pipeline.run(display if config.show else None, on_tick=tick)
+    nothing = pipeline.aborted or not stats.delivered
+    outputs = tuple(path for path in (config.output, config.save_masks) if path)
+    if stats.broken_source is not None:
+        reporter.problem(f"{stats.broken_source}; what came before that was kept")
+    return Outcome(
+        stats,
+        () if nothing else outputs,
+        exit_code=interrupts.exit_code if interrupts.count else int(stats.broken_source is not None),
+        aborted=pipeline.aborted,
+    )

@@ -51,7 +51,7 @@ def watch(
     Args:
         pacer: for files; None shows each frame as it comes.
         hold: pause after every picture, and after the last one until the user quits: for folders of images.
-        stop: looked at many times a second.
+        stop: looked at many times a second. An error of the run ends the loop too, paused or not.
     """
 
     def keys(wait_ms: int) -> set[Action]:
@@ -61,7 +61,7 @@ def watch(
         return actions
 
     step = True
-    while not stop():
+    while not stop() and not results.cancelled:
         if window.paused and not step:
             actions = keys(POLL_MS)
         else:
@@ -70,8 +70,8 @@ def watch(
             except TimeoutError:
                 actions = keys(1)
             except Closed:
-                if hold and not results.cancelled:
-                    _hold_last(keys, stop)
+                if hold:
+                    _hold_last(keys, lambda: stop() or results.cancelled)
                 return
             else:
                 actions = _show(window, result, pipeline, pacer, keys, stop)

@@ -6,12 +6,13 @@ Heavy libraries are imported inside the commands, so that `vidseg --help` is qui
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
-from vidseg.cli.main import app
 from vidseg.errors import VidsegError
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -19,7 +20,12 @@ def main() -> None:
 
     `VIDSEG_DEBUG=1` shows the traceback of errors that are otherwise one line.
     """
+    # Until a run has something to finish, Ctrl+C leaves at once. KeyboardInterrupt would not do: torch, NumPy and PyAV
+    # swallow it, or turn it into errors of their own, while they are imported or wait for a server.
+    before = signal.signal(signal.SIGINT, _leave)
     try:
+        from vidseg.cli.commands import app
+
         app()
     except VidsegError as error:
         if os.environ.get("VIDSEG_DEBUG"):
@@ -35,6 +41,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("vidseg: interrupted", file=sys.stderr)
-        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"vidseg: interrupted\n")
+    os._exit(128 + number)

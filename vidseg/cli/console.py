@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome
-    from vidseg.frames import VideoInfo
     from vidseg.pipeline.pipeline import Pipeline
     from vidseg.pipeline.stats import RunStats
 
 PLAIN_LINE_SECONDS = 5.0
 """How often progress is printed where stderr is no terminal."""
+
+BAR_WIDTH = 20
+WIDE_TERMINAL = 140
+"""Columns from which the times of the stages fit beside the bar."""
 
 SHOWN_STAGES = ("decode", "preprocess", "model", "postprocess", "render", "write")
 
@@ -46,6 +50,9 @@ class RunConsole:
         if not self._quiet:
             self._console.print(f"vidseg: {text}", markup=False)
 
+    def problem(self, text: str) -> None:
+        self._console.print(f"vidseg: error: {text}", markup=False)
+
     def detail(self, text: str) -> None:
         if self._verbose:
             self.note(text)
@@ -63,22 +70,23 @@ class RunConsole:
             share = f" of {total / 1e6:.1f}" if total else ""
             self.note(f"{done / 1e6:.1f}{share} MB")
 
-    def progress(self, pipeline: Pipeline, info: VideoInfo) -> None:
+    def progress(self, pipeline: Pipeline, total: int | None) -> None:
         if self._quiet:
             return
-        stats = pipeline.stats
-        line = progress_line(stats, pipeline.output_rate.rate, pipeline.dropped, info)
+        line = progress_line(pipeline.stats, pipeline.output_rate.rate, pipeline.dropped, total)
         if self._live:
             if self._bar is None:
                 if self._download is not None:
                     self._download.stop()
-                columns = [TextColumn("{task.description}", markup=False)]
-                self._bar = Progress(BarColumn(bar_width=24), *columns, console=self._console, transient=True)
-                self._task = self._bar.add_task("", total=info.frame_count)
+                text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+                bar = BarColumn(bar_width=BAR_WIDTH)
+                self._bar = Progress(bar, text, console=self._console, transient=True)
+                self._task = self._bar.add_task("", total=total)
                 self._bar.start()
             assert self._task is not None
-            timings = stage_times(pipeline)
-            self._bar.update(self._task, completed=stats.delivered, description=f"{line}  {timings}")
+            if self._console.width >= WIDE_TERMINAL:
+                line = f"{line}  {stage_times(pipeline)}"
+            self._bar.update(self._task, completed=pipeline.stats.delivered, description=line)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
             self.note(line)
@@ -91,12 +99,12 @@ class RunConsole:
             self.note(line)
 
 
-def progress_line(stats: RunStats, rate: float, dropped: int, info: VideoInfo) -> str:
+def progress_line(stats: RunStats, rate: float, dropped: int, total: int | None) -> str:
     """ "123/456 frames, 31.2 fps, 0:11 left, 4 dropped": what is unknown or zero is left out."""
-    total = f"/{info.frame_count}" if info.frame_count else ""
-    parts = [f"{stats.delivered}{total} frames", f"{rate:.1f} fps"]
-    if info.frame_count and rate > 0:
-        parts.append(f"{clock_time(max(0.0, (info.frame_count - stats.delivered) / rate))} left")
+    of_total = f"/{total}" if total else ""
+    parts = [f"{stats.delivered}{of_total} frames", f"{rate:.1f} fps"]
+    if total and rate > 0:
+        parts.append(f"{clock_time(max(0.0, (total - stats.delivered) / rate))} left")
     if dropped:
         parts.append(f"{dropped} dropped")
     return ", ".join(parts)
@@ -113,6 +121,8 @@ def summary_lines(outcome: Outcome) -> list[str]:
     stats = outcome.stats
     if outcome.aborted:
         return [f"aborted after {stats.delivered} frames; unfinished files were removed"]
+    if stats.stopped_early and not stats.delivered:
+        return ["stopped before the first frame; nothing was written"]
     frames = "1 frame" if stats.delivered == 1 else f"{stats.delivered} frames"
     counts = [f"{frames} in {stats.elapsed_seconds:.1f} s ({stats.fps:.1f} fps)"]
     counts.append(f"{stats.inferred} segmented")

@@ -83,5 +83,11 @@ class Buffer(Generic[T]):
         """True after `cancel`."""
         return self._cancelled
 
+    @property
+    def exhausted(self) -> bool:
+        """True when nothing is left and nothing will come."""
+        with self._changed:
+            return self._ended and not self._items
+
     def __len__(self) -> int:
         return len(self._items)

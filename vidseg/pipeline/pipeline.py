@@ -3,17 +3,20 @@
     decode thread --incoming--> segment thread --results--> output thread --display--> caller's thread
 
 All hand-overs are bounded. A file waits for the slowest stage; a live source never waits: the newest frame wins and
-the rest is counted. The first exception of any stage ends all of them and is raised by `run`.
+the rest is counted. The first exception of any stage ends all of them and is raised by `run`; only a source that breaks
+off after its first frame ends the run like a source that ends: a day's recording is not thrown away with the stream.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Renderer, Segmenter, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
@@ -93,6 +96,7 @@ class Pipeline:
         self._aborted = threading.Event()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
+        self._finished = False
 
     def run(self, display: Display | None = None, on_tick: Callable[[Pipeline], None] | None = None) -> RunStats:
         """Run until the source ends, `request_stop`, `abort`, or an error.
@@ -101,9 +105,10 @@ class Pipeline:
             display: called on this thread with the buffer of results; windows need the main thread.
             on_tick: called on this thread about ten times a second, for progress.
         Returns:
-            The final stats. Sinks are closed; after `abort` or an error they are aborted.
+            The final stats. Sinks are closed; after `abort`, or a stop before the first frame, they are aborted.
+            `stats.broken_source` tells of a source that broke off.
         Raises:
-            Whatever a stage raised first.
+            Whatever a stage raised first; sinks are aborted then.
         """
         start = self._clock()
         stages = (
@@ -122,9 +127,9 @@ class Pipeline:
         try:
             if display is not None:
                 display(self._display)
-                self._display.cancel()
-                if not self._ended():
+                if not self._display.exhausted:
                     self.request_stop()
+                self._display.cancel()
             self._wait(decode, others, on_tick, start)
         except BaseException as error:
             self._fail(error)
@@ -150,8 +155,8 @@ class Pipeline:
 
     @property
     def aborted(self) -> bool:
-        """True after `abort`."""
-        return self._aborted.is_set()
+        """True after `abort`, unless all sinks were finished before it could take effect."""
+        return self._aborted.is_set() and not self._finished
 
     @property
     def dropped(self) -> int:
@@ -177,21 +182,46 @@ class Pipeline:
 
     def _decode(self) -> None:
         limit = RateLimit(self._options.max_fps)
+        stretch = self._options.max_fps is not None and not self._source.info.live
+        held: Frame | None = None  # a kept frame whose time on screen grows by the frames skipped behind it
+        for frame in self._source_frames():
+            keep = limit.keep(frame.seconds)
+            if not keep:
+                self.stats.skipped += 1
+                if held is not None and frame.pts > held.pts:
+                    held.duration = frame.pts + (frame.duration or 0) - held.pts
+                continue
+            if held is not None:
+                self._incoming.put(held)
+                held = None
+            if stretch:
+                held = frame
+            else:
+                self._incoming.put(frame)
+        if held is not None:
+            self._incoming.put(held)
+
+    def _source_frames(self) -> Iterator[Frame]:
+        """Frames until the source ends or breaks off, the run is to stop, or the limit is reached."""
         frames = iter(self._source)
+        stats = self.stats
         while not self._stop_requested.is_set():
-            if self.stats.decoded - self.stats.skipped == self._options.limit:
-                return
             start = self._clock()
-            frame = next(frames, None)
+            try:
+                frame = next(frames, None)
+            except SourceError as error:
+                if not stats.decoded:
+                    raise
+                stats.broken_source = str(error)
+                return
             if frame is None:
                 return
             if not self._source.info.live:  # a live source mostly waits for its next frame
                 self.timers.add("decode", self._clock() - start)
-            self.stats.decoded += 1
-            if limit.keep(frame.seconds):
-                self._incoming.put(frame)
-            else:
-                self.stats.skipped += 1
+            stats.decoded += 1
+            yield frame
+            if stats.decoded - stats.skipped - self._incoming.dropped >= (self._options.limit or math.inf):
+                return
 
     def _end_decode(self) -> None:
         self._incoming.close()
@@ -255,23 +285,22 @@ class Pipeline:
             self._offer(result)
 
     def _offer(self, result: Result) -> None:
-        with suppress(Closed):  # no window, or it was closed: the file goes on
+        with suppress(Closed):  # no window, or it was closed: what is under way is still written
             self._display.put(result)
 
     def _end_output(self) -> None:
         self._display.close()
-        if self._ended():
-            for sink in self._sinks:
+        open_sinks = list(self._sinks)
+        nothing = self._stop_requested.is_set() and not self.stats.delivered
+        try:
+            with self.timers.measure("finish", frames=max(1, self.stats.delivered)):
+                while open_sinks and not nothing and not self._ended():
+                    open_sinks[0].close()
+                    del open_sinks[0]
+        finally:
+            self._finished = bool(self._sinks) and not open_sinks
+            for sink in open_sinks:
                 sink.abort()
-            return
-        with self.timers.measure("finish", frames=max(1, self.stats.delivered)):
-            for number, sink in enumerate(self._sinks):
-                try:
-                    sink.close()
-                except BaseException:
-                    for other in self._sinks[number:]:
-                        other.abort()
-                    raise
 
     def _in_flight(self) -> int:
         return max(self._options.queue_size, self._options.batch)

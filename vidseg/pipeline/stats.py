@@ -36,6 +36,8 @@ class RunStats:
     """Presentation time of the last delivered frame."""
     stopped_early: bool = False
     """True when the user ended the run before the source did."""
+    broken_source: str | None = None
+    """Why the source ended before its time; what came before that was delivered."""
     source_counters: dict[str, int] = field(default_factory=dict)
     stages: dict[str, StageTime] = field(default_factory=dict)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
 
-from vidseg.atomic import UniqueStems, check_folder, write_whole_file
+from vidseg.atomic import UniqueStems, check_folder, refuse_source_folder, write_whole_file
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 
@@ -32,11 +33,12 @@ class LabelMapSink:
     needs_picture = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, directory: str | Path, *, overwrite: bool) -> None:
+    def __init__(self, directory: str | Path, *, overwrite: bool, source_paths: Iterable[str | Path] = ()) -> None:
         """Make the folder if it is not there.
 
         Args:
             overwrite: PNGs of the same names may be replaced.
+            source_paths: files of the input; the maps cannot go where one of them lies.
         Raises:
             SinkError: no folder can be made there, it is not writable, or holds PNGs and `overwrite` is False.
         """
@@ -47,6 +49,8 @@ class LabelMapSink:
         if self.path.exists() and not self.path.is_dir():
             raise SinkError(f"{self.path}: is a file; give a folder for the label maps")
         check_folder(self.path.absolute().parent, self.path)
+        refuse_source_folder(self.path, self.path, source_paths)
+        self._made_folder = not self.path.exists()
         try:
             self.path.mkdir(exist_ok=True)
             maps = sum(entry.suffix.casefold() == ".png" for entry in self.path.iterdir())
@@ -78,4 +82,7 @@ class LabelMapSink:
         """Nothing is left to do."""
 
     def abort(self) -> None:
-        """Nothing to take back: each file was whole when it appeared, and a failed one was removed."""
+        """Remove the folder if it was made here and is empty; each file in it was whole when it appeared."""
+        if self._made_folder:
+            with contextlib.suppress(OSError):  # not empty
+                self.path.rmdir()

@@ -124,7 +124,7 @@ class AudioCopy:
 
         Args:
             end: where the last picture ends, in seconds of the output.
-            last_picture: where it starts. If the source has a later one, the run was cut short and so is the sound.
+            last_picture: if the source has a picture later than this, the run was cut short and so is the sound.
         Raises:
             OSError: as `pump`.
         """

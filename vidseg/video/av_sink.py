@@ -30,6 +30,7 @@ _FIXED_TICKS: Mapping[str, Fraction] = {
 _FINEST_TICK = Fraction(1, 16_000_000)
 """mp4 and mov keep the source's unit down to this one; a finer one would overflow their 32-bit durations."""
 _MICROSECOND = Fraction(1, 1_000_000)
+_MILLISECOND = Fraction(1, 1000)
 _LONGEST_LEAD_SECONDS = 10
 """A later first frame starts at 0 instead: an hour of nothing before it helps nobody."""
 _FALLBACK_RATE = Fraction(25)
@@ -163,7 +164,8 @@ class AvSink:
                 self._output.mux(self._stream.encode(None))
                 if self._sound is not None:
                     end = (self._last_pts + self._last_duration) * self._tick
-                    self._sound.finish(self._output, end, self._last_seconds)
+                    # A later picture of the source begins where the last one ends; times are rounded.
+                    self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
             self._part.commit()
         except BaseException:
@@ -173,6 +175,8 @@ class AvSink:
         for key, sentence in _COUNTER_NOTES.items():
             if self._counters[key]:
                 self._notes.append(sentence.format(self._counters[key]))
+        if self._counters["pts_fixed"] and self._muxer == "avi":
+            self._notes.append("avi holds a constant frame rate only; mp4, mov and mkv keep the times")
 
     def abort(self) -> None:
         """Drop everything; the output does not appear. Never raises."""

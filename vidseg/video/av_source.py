@@ -119,7 +119,10 @@ class AvSource(SourceBase):
         duration = self._announced_duration()
         if duration is None and container.duration is not None:
             duration = Fraction(container.duration, av.time_base)
-        has_sound = bool(container.streams.audio) and self._scheme is None
+        has_sound = bool(container.streams.audio)
+        path = expand_user(text) if self._scheme is None else None
+        # a second connection can fetch the sound of a file on a server; a stream is there once
+        sound = path or (text if self._scheme in HTTP_SCHEMES and not self._live else None)
         width, height = self._converter.size
         return VideoInfo(
             width=width,
@@ -130,7 +133,9 @@ class AvSource(SourceBase):
             frame_count=stream.frames or None,
             duration_seconds=None if self._live or duration is None else float(duration),
             live=self._live,
-            audio_path=expand_user(text) if has_sound else None,
+            has_audio=has_sound,
+            audio_path=sound if has_sound else None,
+            source_paths=(path,) if path is not None else (),
             notes=tuple(notes),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from vidseg.atomic import UniqueStems, check_folder, refuse_source, write_whole_file
+from vidseg.atomic import UniqueStems, check_folder, refuse_source, refuse_source_folder, write_whole_file
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 
@@ -55,7 +55,7 @@ class ImageSink:
         Args:
             overwrite: existing pictures may be replaced.
             image_ending: for a folder, what the files end with.
-            source_paths: picture files and folders of the input; nothing in them is ever replaced.
+            source_paths: picture files of the input, which are never replaced.
         Raises:
             SinkError: unknown ending, bad pattern, folder missing, pictures there already, or the input itself.
         """
@@ -118,13 +118,9 @@ class ImageSink:
         return self.path / f"{stem}{self._ending}"
 
     def _refuse_sources(self, target: Path) -> None:
-        """Raises WriteError if `target` is, or lies among, the input's own pictures."""
-        if not os.path.lexists(target):
-            return
-        for source in self._sources:
-            same_folder = source.is_dir() and os.path.samefile(source, target.parent)
-            if same_folder or (target.exists() and source.exists() and os.path.samefile(source, target)):
-                raise WriteError(f"{target}: is part of the input and is not replaced; choose another folder")
+        """Raises WriteError if `target` is one of the input's own pictures."""
+        if os.path.lexists(target) and any(os.path.exists(s) and os.path.samefile(s, target) for s in self._sources):
+            raise WriteError(f"{target}: is part of the input and is not replaced; choose another folder")
 
     def _check_ending(self, ending: str) -> None:
         if ending not in IMAGE_ENDINGS:
@@ -136,9 +132,7 @@ class ImageSink:
                 f"{self.path}: is a folder, which suits pictures; for a video give a file such as "
                 f"{self.path / 'out.mp4'} or a pattern such as {self.path / '%05d.png'}"
             )
-        for source in self._sources:
-            if self.path.is_dir() and source.is_dir() and os.path.samefile(self.path, source):
-                raise SinkError(f"{self.path}: is the folder of the input; choose another one")
+        refuse_source_folder(self.path, self.path, self._sources)
         check_folder(self.path.resolve().parent, self.path)
         try:
             self.path.mkdir(exist_ok=True)

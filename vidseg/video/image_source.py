@@ -62,6 +62,7 @@ class ImageSource(SourceBase):
             frame_rate=Fraction(frame_rate),
             frame_count=len(paths),
             still=True,
+            source_paths=tuple(map(str, paths)),
         )
 
     def _frames(self) -> Iterator[Frame]:
