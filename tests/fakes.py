@@ -96,6 +96,24 @@ class FakeSegmenter:
         return [index for batch in self.batches for index in batch]
 
 
+class FakePropagator:
+    """Carries masks by adding 100 to the labels; loses sight of the anchor at the given frames. Remembers its calls."""
+
+    def __init__(self, *, cuts: Sequence[int] = ()) -> None:
+        self.calls: list[int | str] = []
+        self._cuts = cuts
+        self._lost = True
+
+    def follow(self, item: Frame) -> Callable[[Segmentation], Segmentation] | None:
+        self.calls.append(item.index)
+        self._lost = self._lost or item.index in self._cuts
+        return None if self._lost else lambda last: Segmentation(last.label_map + 100, last.frame_index)
+
+    def anchor(self) -> None:
+        self.calls.append("anchor")
+        self._lost = False
+
+
 class FakeRenderer:
     """Gives the picture back; raises at one frame if asked to."""
 

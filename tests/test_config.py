@@ -74,3 +74,9 @@ def test_any_value_is_either_taken_or_refused_with_a_config_error(name, value):
         checked("x", {name: value})
     except ConfigError as error:
         assert f"--{name.replace('_', '-')} is" in str(error)
+
+
+def test_the_memory_of_the_smoothing_is_the_one_that_was_measured():
+    from vidseg.segment.temporal import MEMORY_SECONDS
+
+    assert RunConfig().smooth_seconds == MEMORY_SECONDS

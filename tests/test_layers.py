@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "vidseg"
 FLOORS = (
     ("errors", "frames", "labels", "timing", "atomic"),
     ("config", "interfaces"),
-    ("presets", "models", "zoo", "video", "render", "records", "pipeline"),
+    ("presets", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
     ("runtimes",),
     ("segment",),
     ("app",),
@@ -29,7 +29,7 @@ ROOMS = {
     "torch": {"models", "zoo", "runtimes", "segment", "app"},
     "safetensors": {"zoo"},
     "av": {"video", "app"},
-    "cv2": {"video", "render", "records", "app"},
+    "cv2": {"video", "render", "records", "motion", "app"},
     "yaml": {"presets", "zoo"},
     "rich": {"cli"},
     "typer": {"cli"},
@@ -100,7 +100,7 @@ def modules_of(*units: str) -> list[str]:
 @pytest.mark.parametrize(
     ("blocked", "units"),
     [
-        (("torch",), ("video", "render", "records", "pipeline", "cli", "presets", "config")),
+        (("torch",), ("video", "render", "records", "motion", "pipeline", "cli", "presets", "config")),
         (("av", "cv2"), ("models", "runtimes", "segment", "pipeline", "cli")),
         (("torch", "av", "cv2"), ("pipeline", "cli", "presets", "labels", "frames")),
     ],

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.frames import FloatArray, Frame, Segmentation, UInt8Array, VideoInfo
 
 
 @runtime_checkable
@@ -44,6 +44,48 @@ class Segmenter(Protocol):
 
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """One Segmentation per frame, in order. Frames of one call have the same size."""
+        ...
+
+
+class Motion(Protocol):
+    """How the picture moved from one frame to the next."""
+
+    @property
+    def seconds(self) -> float:
+        """Between the two frames, above 0."""
+        ...
+
+    def on_grid(self, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        """On a grid of (h, w) cells: (h, w, 2) offsets (x, y) in cells back to the frame before, and (h, w) grey
+        levels, 0..255, by which the frame before, moved along them, misses the new one."""
+        ...
+
+
+class MotionTracker(Protocol):
+    """Follows the motion through frames in order. Called by one thread."""
+
+    def follow(self, frame: Frame) -> Motion | None:
+        """Since the frame of the last call; None at the first, at a scene cut, another size, a jump back in time."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the last frame."""
+        ...
+
+
+@runtime_checkable
+class Propagator(Protocol):
+    """Carries masks onto frames that the model does not see. Sees every frame, in order. Called by one thread."""
+
+    def follow(self, frame: Frame) -> Callable[[Segmentation], Segmentation] | None:
+        """What brings the anchor's masks onto this frame; None where they have nothing to do with it (scene cut).
+
+        The result may be called later, when the anchor has been segmented; it keeps `Segmentation.frame_index`.
+        """
+        ...
+
+    def anchor(self) -> None:
+        """The frame of the last `follow` gets masks of its own; frames after it take theirs from it."""
         ...
 
 

@@ -67,12 +67,41 @@ def test_the_picture_is_the_source_tinted_with_class_colours(cli, clip):
 
 
 def test_stride_holds_masks_and_the_stats_file_tells_it(cli, clip):
-    result = cli("run", clip, "-o", "out.mp4", "--stride", 5, "--stats", "stats.json", *SMALL)
+    result = cli("run", clip, "-o", "out.mp4", "--stride", 5, "--propagate", "hold", "--stats", "stats.json", *SMALL)
     assert result.code == 0 and "3 segmented, 9 held" in result.err
     stats = json.loads(Path("stats.json").read_text())
     assert (stats["decoded"], stats["delivered"], stats["inferred"], stats["held"]) == (12, 12, 3, 9)
     assert stats["config"]["stride"] == 5 and stats["stages"]["model"]["frames"] == 3
     assert len(video_pts("out.mp4")) == 12
+
+
+def steady_clip(path):
+    """12 frames of one textured picture that moves slowly: nothing looks like a cut."""
+    texture = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8), (96, 72))
+    return make_clip(path, size=(64, 48), frames=12, painter=lambda i, w, h: texture[4 : 4 + h, i : i + w])
+
+
+def test_masks_between_follow_the_motion_by_default(cli, tmp_path):
+    clip = steady_clip(tmp_path / "steady.mp4")
+    result = cli("run", clip, "--save-masks", "masks", "--stride", 5, "--stats", "stats.json", *SMALL)
+    assert result.code == 0 and "3 segmented, 9 held" in result.err
+    stages = json.loads(Path("stats.json").read_text())["stages"]
+    assert stages["propagate"]["frames"] == 9 and stages["smooth"]["frames"] == 3
+    assert len(os.listdir("masks")) == 12
+
+
+def test_video_is_smoothed_unless_told_otherwise_and_images_are_not(cli, tmp_path):
+    clip = steady_clip(tmp_path / "steady.mp4")
+    assert cli("run", clip, "-o", "frames_%02d.png", *SMALL).code == 0
+
+    def stages(*words):
+        assert cli("run", *words, "--save-masks", "masks", "--stats", "stats.json", "-y", *SMALL).code == 0
+        return json.loads(Path("stats.json").read_text())["stages"]
+
+    assert "smooth" in stages(clip) and "smooth" not in stages(clip, "--no-smooth")
+    assert "smooth" not in stages("frames_*.png") and "smooth" in stages("frames_*.png", "--smooth")
+    assert_one_line_error(cli("run", clip, "-o", "o.mp4", "--smooth-seconds", 0), "--smooth-seconds is 0", "above 0")
+    assert_one_line_error(cli("run", clip, "-o", "o.mp4", "--propagate", "warp"), "--propagate", "flow | hold")
 
 
 def test_max_fps_and_limit_leave_frames_out_at_their_right_times(cli, clip):

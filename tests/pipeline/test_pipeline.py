@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.fakes import FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
+from tests.fakes import FakePropagator, FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
 from vidseg.errors import SourceError
 from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.buffer import Closed
@@ -13,9 +13,14 @@ from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
 pytestmark = pytest.mark.timeout(20)
 
 
-def make(source, segmenter=None, sinks=(), renderer=None, **options):
+def make(source, segmenter=None, sinks=(), renderer=None, propagator=None, **options):
     return Pipeline(
-        source, segmenter or FakeSegmenter(), renderer or FakeRenderer(), sinks, options=PipelineOptions(**options)
+        source,
+        segmenter or FakeSegmenter(),
+        renderer or FakeRenderer(),
+        sinks,
+        propagator=propagator,
+        options=PipelineOptions(**options),
     )
 
 
@@ -44,6 +49,59 @@ def test_every_frame_reaches_the_sink_in_order_with_the_masks_of_its_stride(batc
     assert sink.state == "closed" and source.closed == 1 and not stats.stopped_early
     assert stats.source_counters == {"corrupt_packets": 3}
     assert accounted(stats) and no_vidseg_threads()
+
+
+class LabelSink(FakeSink):
+    """Remembers the label of each frame too."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels = []
+
+    def write(self, item, segmentation, picture):
+        super().write(item, segmentation, picture)
+        self.labels.append(int(segmentation.label_map[0, 0]))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_frames_between_get_the_carried_masks_of_their_anchor(batch):
+    propagator, sink = FakePropagator(), LabelSink()
+    stats = make(FakeSource(frames(10)), sinks=[sink], propagator=propagator, batch=batch, stride=4).run()
+    assert sink.written == [(i, i - i % 4) for i in range(10)]
+    assert sink.labels == [i - i % 4 + (100 if i % 4 else 0) for i in range(10)]
+    assert propagator.calls == [0, "anchor", 1, 2, 3, 4, "anchor", 5, 6, 7, 8, "anchor", 9]
+    assert (stats.inferred, stats.held) == (3, 7) and accounted(stats)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_new_scene_is_segmented_at_once_and_starts_the_stride_anew(batch):
+    segmenter, sink = FakeSegmenter(), LabelSink()
+    propagator = FakePropagator(cuts=[2])
+    stats = make(FakeSource(frames(12)), segmenter, [sink], propagator=propagator, batch=batch, stride=5).run()
+    assert segmenter.seen == [0, 2, 7]
+    assert sink.written == [(i, 0 if i < 2 else 2 if i < 7 else 7) for i in range(12)]
+    assert stats.held == 9 and accounted(stats)
+
+
+def test_cuts_without_end_cost_at_most_twice_the_inferences_and_the_rest_is_held():
+    segmenter, sink = FakeSegmenter(), LabelSink()
+    make(FakeSource(frames(24)), segmenter, [sink], propagator=FakePropagator(cuts=range(24)), stride=6).run()
+    assert segmenter.seen == [0, 1, 7, 8, 14, 15, 21, 22]
+    assert sink.labels == [max(s for s in segmenter.seen if s <= i) for i in range(24)], "held as they are"
+
+
+def test_stills_and_stride_one_carry_nothing():
+    for source, stride in ((FakeSource(frames(6), still=True), 3), (FakeSource(frames(6)), 1)):
+        propagator = FakePropagator()
+        make(source, sinks=[FakeSink()], propagator=propagator, stride=stride).run()
+        assert propagator.calls == []
+
+
+def test_a_change_of_size_is_segmented_with_a_propagator_too():
+    items = [frame(i, size_hw=(4, 6) if i < 5 else (6, 4)) for i in range(10)]
+    sink = FakeSink()
+    make(FakeSource(items), sinks=[sink], propagator=FakePropagator(cuts=[5]), batch=4, stride=4).run()
+    assert [source for _, source in sink.written] == [0, 0, 0, 0, 4, 5, 5, 5, 5, 9]
 
 
 def test_an_empty_source_closes_its_sinks_and_reports_zero():

@@ -43,3 +43,20 @@ def test_stride_wants_a_frame_of_another_size_and_counts_from_there():
     stride = InferenceStride(3)
     sizes = [(4, 4), (4, 4), (8, 8), (8, 8), (8, 8), (8, 8)]
     assert [stride.wants(size) for size in sizes] == [True, False, True, False, False, True]
+
+
+def test_stride_wants_a_new_scene_at_once_but_brings_only_one_forward():
+    stride = InferenceStride(4)
+    new = [False, True, False, True, False, False, True, True, False]
+    #      due    early              ignored  due         (counted from the early one)
+    assert [stride.wants((4, 4), new_scene=n) for n in new] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -21,6 +21,8 @@ from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Sink
 from vidseg.labels import ade20k
+from vidseg.motion.propagate import FlowPropagator
+from vidseg.motion.tracker import FlowTracker
 from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
 from vidseg.pipeline.stats import RunStats
@@ -32,6 +34,7 @@ from vidseg.render.window import Window
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
 from vidseg.segment.segmenter import QuerySegmenter
+from vidseg.segment.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 from vidseg.video.factory import open_source
 from vidseg.video.names import shown_name
@@ -127,7 +130,10 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
         network = load_model(entry.name, weights, announce=reporter.note, progress=reporter.download)
         runtime = TorchRuntime(network, device, precision)
         imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
-        segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=config.rule, timers=timers)
+        smooth = not info.still if config.smooth is None else config.smooth
+        smoother = ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None
+        propagator = FlowPropagator(timers) if config.propagate == "flow" else None
+        segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=config.rule, smoother=smoother, timers=timers)
         batch = config.batch or (CUDA_BATCH if device.type == "cuda" and not info.live else 1)
         reporter.detail(f"model {entry.name}, {runtime.name}, long side {imgsz}, batch {batch}")
         if config.blur_classes:
@@ -138,6 +144,7 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
             segmenter,
             OverlayRenderer(options),
             sinks,
+            propagator=propagator,
             options=PipelineOptions(config.stride, config.max_fps, config.limit, batch),
             timers=timers,
         )

@@ -109,8 +109,25 @@ def run(
             "--vid-stride",
             panel=_FRAMES,
             metavar="N",
-            help_text="Segment every Nth frame; all frames are written, the last masks held; default 1",
+            help_text="Segment every Nth frame; all are written, with the last masks; default 1",
         ),
+    ] = None,
+    propagate: Annotated[
+        str | None,
+        _option(
+            "--propagate",
+            panel=_FRAMES,
+            metavar="flow|hold",
+            help_text="With --stride: the last masks follow the motion, or stay; default flow",
+        ),
+    ] = None,
+    smooth: Annotated[
+        bool | None,
+        _option("--smooth/--no-smooth", panel=_FRAMES, help_text="Calm labels over time; default on for video"),
+    ] = None,
+    smooth_seconds: Annotated[
+        float | None,
+        _option("--smooth-seconds", panel=_FRAMES, metavar="S", help_text="Memory of --smooth; default 0.2"),
     ] = None,
     max_fps: Annotated[
         float | None, _option("--max-fps", panel=_FRAMES, metavar="R", help_text="Leave out frames above this rate.")

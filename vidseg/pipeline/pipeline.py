@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import Renderer, Segmenter, Sink, VideoSource
+from vidseg.interfaces import Propagator, Renderer, Segmenter, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.pipeline.stats import RunStats
@@ -36,7 +36,7 @@ class PipelineOptions:
     """How frames are passed on."""
 
     stride: int = 1
-    """The model sees every stride-th frame; the others carry the last masks."""
+    """The model sees every stride-th frame; the others get the last masks, held or carried by a `Propagator`."""
     max_fps: float | None = None
     """Frames per second of source time that go on at most; None for all."""
     limit: int | None = None
@@ -53,6 +53,16 @@ class Result:
 
     frame: Frame
     segmentation: Segmentation
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A frame not yet handed on, and how it gets its masks."""
+
+    frame: Frame
+    needs_model: bool
+    carry: Callable[[Segmentation], Segmentation] | None
+    """Brings the last masks onto it; None: its own, or the last as they are."""
 
 
 Display = Callable[["Buffer[Result]"], None]
@@ -72,6 +82,7 @@ class Pipeline:
         renderer: Renderer | None,
         sinks: Sequence[Sink],
         *,
+        propagator: Propagator | None = None,
         options: PipelineOptions | None = None,
         timers: StageTimers | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -79,6 +90,7 @@ class Pipeline:
         self._source = source
         self._segmenter = segmenter
         self._renderer = renderer
+        self._propagator = propagator
         self._sinks = list(sinks)
         self._options = options or PipelineOptions()
         self._clock = clock
@@ -229,7 +241,7 @@ class Pipeline:
 
     def _segment(self) -> None:
         wants = InferenceStride(1 if self._source.info.still else self._options.stride)
-        waiting: list[tuple[Frame, bool]] = []  # frames not yet handed on; True: needs the model
+        waiting: list[_Waiting] = []
         last: Segmentation | None = None
         while True:
             try:
@@ -242,23 +254,35 @@ class Pipeline:
                 if not self._incoming.cancelled:
                     self._hand_on(waiting, last)
                 raise
-            if waiting and frame.size_hw != waiting[0][0].size_hw:
+            if waiting and frame.size_hw != waiting[0].frame.size_hw:
                 last = self._hand_on(waiting, last)
-            waiting.append((frame, wants.wants(frame.size_hw)))
-            needed = sum(need for _, need in waiting)
+            waiting.append(self._planned(frame, wants))
+            needed = sum(item.needs_model for item in waiting)
             if needed in (0, self._options.batch) or len(waiting) >= self._in_flight():
                 last = self._hand_on(waiting, last)
 
-    def _hand_on(self, waiting: list[tuple[Frame, bool]], last: Segmentation | None) -> Segmentation | None:
+    def _planned(self, frame: Frame, wants: InferenceStride) -> _Waiting:
+        """How the frame gets its masks. Decided as frames come, so that it does not depend on the batch."""
+        propagator = self._propagator
+        if propagator is None or wants.stride == 1:
+            return _Waiting(frame, wants.wants(frame.size_hw), None)
+        carry = propagator.follow(frame)
+        needs_model = wants.wants(frame.size_hw, new_scene=carry is None)
+        if needs_model:
+            propagator.anchor()
+            carry = None
+        return _Waiting(frame, needs_model, carry)
+
+    def _hand_on(self, waiting: list[_Waiting], last: Segmentation | None) -> Segmentation | None:
         """Segment what needs it, pass all on in order, and return the newest segmentation."""
-        chosen = [frame for frame, need in waiting if need]
+        chosen = [item.frame for item in waiting if item.needs_model]
         found = iter(self._segmenter.segment(chosen)) if chosen else iter(())
         self.stats.inferred += len(chosen)
-        for frame, need in waiting:
-            if need:
+        for item in waiting:
+            if item.needs_model:
                 last = next(found)
             assert last is not None  # the first frame always needs the model
-            self._results.put(Result(frame, last))
+            self._results.put(Result(item.frame, last if item.carry is None else item.carry(last)))
         waiting.clear()
         return last
 

@@ -34,17 +34,27 @@ class RateLimit:
 class InferenceStride:
     """Says which frames are segmented: the first, then every `stride`-th, and any that cannot reuse the last result.
 
-    Remembers how many frames ago the last inference was and the size of that frame.
+    Remembers how many frames ago the last inference was, the size of that frame, and whether a new scene had brought
+    it forward: that happens once until the next regular one, so that a picture in which nothing can be followed costs
+    at most twice as many inferences.
     """
 
     stride: int
     _since: int | None = None
     _size_hw: tuple[int, int] | None = None
+    _brought_forward: bool = False
 
-    def wants(self, size_hw: tuple[int, int]) -> bool:
-        """True if the frame of this size is to be segmented; False if the last masks are held on it."""
-        if self._since is None or self._since + 1 >= self.stride or size_hw != self._size_hw:
-            self._since, self._size_hw = 0, size_hw
+    def wants(self, size_hw: tuple[int, int], *, new_scene: bool = False) -> bool:
+        """True if the frame of this size is to be segmented; False if the last masks serve it.
+
+        Args:
+            new_scene: the last masks are known to have nothing to do with it.
+        """
+        due = self._since is None or self._since + 1 >= self.stride or size_hw != self._size_hw
+        early = new_scene and not due and not self._brought_forward
+        if due or early:
+            self._since, self._size_hw, self._brought_forward = 0, size_hw, early
             return True
+        assert self._since is not None
         self._since += 1
         return False

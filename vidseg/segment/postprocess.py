@@ -38,6 +38,26 @@ def class_scores(class_probs: Tensor, mask_probs: Tensor) -> Tensor:
     return (class_probs.T @ mask_probs.reshape(q, h * w)).reshape(-1, h, w)
 
 
+def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]) -> UInt8Array:
+    """(H, W) class ids: of the largest of the maps (N, h, w) at each pixel. `class_of_map` (N,); None: its number."""
+    if maps.device.type == "cpu":
+        winner = argmax_upsampled(maps.numpy(), size_hw)
+    else:
+        winner = argmax_upsampled_dense(maps, size_hw)[0].cpu().numpy()
+    return winner if class_of_map is None else class_of_map[winner]
+
+
+def labels_and_confidence_of(
+    maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]
+) -> tuple[UInt8Array, FloatArray]:
+    """`labels_of`, and (H, W) the winner's share of the sum of all maps, in 0..1."""
+    labels, best = argmax_upsampled_dense(maps, size_hw)
+    total = F.interpolate(maps.sum(dim=0)[None, None], size=size_hw, mode="bilinear")[0, 0]
+    winner = labels.cpu().numpy()
+    confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
+    return (winner if class_of_map is None else class_of_map[winner]), confidence
+
+
 @dataclass(frozen=True, slots=True)
 class QueryOutput:
     """What the network says about one frame, at mask stride.
@@ -61,23 +81,13 @@ class QueryOutput:
 
     def labels(self, rule: str) -> UInt8Array:
         """(H, W) class ids by one of `LABEL_RULES`."""
-        maps, class_of_map = self._competing(rule)
-        if maps.device.type == "cpu":
-            winner = argmax_upsampled(maps.numpy(), self.size_hw)
-        else:
-            winner = argmax_upsampled_dense(maps, self.size_hw)[0].cpu().numpy()
-        return winner if class_of_map is None else class_of_map[winner]
+        return labels_of(*self.competing(rule), self.size_hw)
 
     def labels_and_confidence(self, rule: str) -> tuple[UInt8Array, FloatArray]:
         """Labels (H, W) and, per pixel, the winner's share of all scores, in 0..1."""
-        maps, class_of_map = self._competing(rule)
-        labels, best = argmax_upsampled_dense(maps, self.size_hw)
-        total = F.interpolate(maps.sum(dim=0)[None, None], size=self.size_hw, mode="bilinear")[0, 0]
-        winner = labels.cpu().numpy()
-        confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
-        return (winner if class_of_map is None else class_of_map[winner]), confidence
+        return labels_and_confidence_of(*self.competing(rule), self.size_hw)
 
-    def _competing(self, rule: str) -> tuple[Tensor, UInt8Array | None]:
+    def competing(self, rule: str) -> tuple[Tensor, UInt8Array | None]:
         """Maps (N, h, w) of which the largest wins, and the class of each (None: its number)."""
         if rule == "semantic":
             return class_scores(self.class_probs, self.mask_probs), None
@@ -85,6 +95,19 @@ class QueryOutput:
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
         scores, class_ids = self.best_class()
         return scores[:, None, None] * self.mask_probs, class_ids.cpu().numpy().astype(np.uint8)
+
+    def class_maps(self, rule: str) -> Tensor:
+        """(K, h, w) score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.
+
+        Unlike queries, classes are the same from frame to frame. By "winner-query" a class has the score of its best
+        query in each cell: the same winners as `competing` at the grid points.
+        """
+        maps, class_of_map = self.competing(rule)
+        if class_of_map is None:
+            return maps
+        best = maps.new_zeros(self.class_probs.shape[1], *maps.shape[1:])
+        index = torch.from_numpy(class_of_map).to(maps.device, torch.int64)
+        return best.scatter_reduce(0, index[:, None, None].expand_as(maps), maps, "amax")
 
     def full_masks(self) -> Tensor:
         """(Q, H, W) mask probabilities at the frame's size. Heavy: 100 masks of a 720p frame are 369 MB."""

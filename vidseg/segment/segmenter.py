@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.labels import LabelSet, ade20k
 from vidseg.runtimes.base import Runtime
-from vidseg.segment.postprocess import LABEL_RULES, QueryOutput
+from vidseg.segment.postprocess import LABEL_RULES, QueryOutput, labels_and_confidence_of, labels_of
 from vidseg.segment.preprocess import network_size, to_network
+from vidseg.segment.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
 
@@ -23,7 +25,9 @@ class QuerySegmenter:
         rule: one of `postprocess.LABEL_RULES`.
         confidence: also give the winner's share of the scores per pixel.
         keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
-        timers: told the cost of "preprocess", "model" and "postprocess".
+        smoother: makes labels (and confidence) calm over time; queries and detections stay those of the single frame.
+            Frames have to come in order then.
+        timers: told the cost of "preprocess", "model", "smooth" and "postprocess".
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class QuerySegmenter:
         confidence: bool = False,
         keep_queries: bool = False,
         labels: LabelSet | None = None,
+        smoother: ScoreSmoother | None = None,
         timers: StageTimers | None = None,
     ) -> None:
         if rule not in LABEL_RULES:
@@ -45,6 +50,7 @@ class QuerySegmenter:
         self._confidence = confidence
         self._keep_queries = keep_queries
         self._labels = labels or ade20k()
+        self._smoother = smoother
         self._timers = timers or StageTimers()
 
     @torch.inference_mode()
@@ -58,17 +64,24 @@ class QuerySegmenter:
             images = torch.cat([to_network(frame.image, size) for frame in frames])
         with self._timers.measure("model", count):
             class_logits, mask_logits = self._runtime.run(images)
-        with self._timers.measure("postprocess", count):
-            return [
-                self._segmentation(frame, QueryOutput.from_logits(classes, masks, frame.size_hw))
-                for frame, classes, masks in zip(frames, class_logits, mask_logits, strict=True)
-            ]
+        return [self._segmentation(*each) for each in zip(frames, class_logits, mask_logits, strict=True)]
 
-    def _segmentation(self, frame: Frame, output: QueryOutput) -> Segmentation:
-        if self._confidence:
-            label_map, confidence = output.labels_and_confidence(self._rule)
-        else:
-            label_map, confidence = output.labels(self._rule), None
+    def _segmentation(self, frame: Frame, class_logits: Tensor, mask_logits: Tensor) -> Segmentation:
+        smoother = self._smoother
+        with self._timers.measure("postprocess"):
+            output = QueryOutput.from_logits(class_logits, mask_logits, frame.size_hw)
+            maps, class_of_map = (
+                output.competing(self._rule) if smoother is None else (output.class_maps(self._rule), None)
+            )
+        if smoother is not None:
+            with self._timers.measure("smooth"):
+                maps, class_of_map = smoother.smooth(frame, maps)
+        with self._timers.measure("postprocess", frames=0):
+            confidence = None
+            if self._confidence:
+                label_map, confidence = labels_and_confidence_of(maps, class_of_map, output.size_hw)
+            else:
+                label_map = labels_of(maps, class_of_map, output.size_hw)
         if not self._keep_queries:
             return Segmentation(label_map, frame.index, confidence)
         names = self._labels.names
