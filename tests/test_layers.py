@@ -14,9 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "vidseg"
 FLOORS = (
     ("errors", "frames", "labels", "timing", "atomic"),
     ("config", "interfaces"),
-    ("presets", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
-    ("runtimes",),
+    ("presets", "metrics", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
+    ("runtimes", "data"),
     ("segment",),
+    ("train",),
     ("app",),
     ("cli",),
     ("__main__",),
@@ -26,11 +27,12 @@ FLOOR_OF = {unit: number for number, units in enumerate(FLOORS) for unit in unit
 SHARED_FLOORS = (0, 1)
 
 ROOMS = {
-    "torch": {"models", "zoo", "runtimes", "segment", "app"},
+    "torch": {"models", "zoo", "runtimes", "segment", "train", "app"},
     "safetensors": {"zoo"},
     "av": {"video", "app"},
-    "cv2": {"video", "render", "records", "motion", "app"},
-    "yaml": {"presets", "zoo"},
+    "cv2": {"video", "render", "records", "motion", "data", "app"},
+    "scipy": {"train"},
+    "yaml": {"presets", "zoo", "data"},
     "rich": {"cli"},
     "typer": {"cli"},
     "threading": {"pipeline", "timing", "app", "render", "video"},
@@ -100,9 +102,10 @@ def modules_of(*units: str) -> list[str]:
 @pytest.mark.parametrize(
     ("blocked", "units"),
     [
-        (("torch",), ("video", "render", "records", "motion", "pipeline", "cli", "presets", "config")),
+        (("torch",), ("video", "render", "records", "motion", "data", "pipeline", "cli", "presets", "config")),
         (("av", "cv2"), ("models", "runtimes", "segment", "pipeline", "cli")),
-        (("torch", "av", "cv2"), ("pipeline", "cli", "presets", "labels", "frames")),
+        (("torch", "av", "cv2"), ("pipeline", "cli", "presets", "labels", "frames", "metrics")),
+        (("scipy", "av"), ("train", "data", "metrics")),
     ],
 )
 def test_units_import_without_the_libraries_they_must_not_need(blocked, units):

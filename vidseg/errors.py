@@ -41,6 +41,12 @@ class CheckpointError(VidsegError):
     """A weights file cannot be read or does not fit the model."""
 
 
+class TrainingError(VidsegError):
+    """Training cannot go on: the loss is not a number any more."""
+
+    exit_code = 1
+
+
 class DownloadError(VidsegError):
     """Weights could not be fetched: no network, broken transfer, wrong size or hash."""
 

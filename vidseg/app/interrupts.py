@@ -13,16 +13,16 @@ from typing import Self
 class Interrupts:
     """Counts signals while it is entered. The run looks at `count`; the handler itself does nothing.
 
-    Until `started` is called there is nothing to finish: the first signal calls `abandon` and leaves the program. (An
-    exception would not do: libraries swallow KeyboardInterrupt while they are imported or while they wait.)
+    With `abandon` given, there is nothing to finish until `started` is called: the first signal calls it and leaves the
+    program. (An exception would not do: libraries swallow KeyboardInterrupt while they are imported or while they wait.)
 
     Handlers can only be set in the main thread; elsewhere nothing is caught and `count` stays 0.
     """
 
-    def __init__(self, abandon: Callable[[], None]) -> None:
+    def __init__(self, abandon: Callable[[], None] | None = None) -> None:
         self.count = 0
         self.last_signal = signal.SIGINT
-        self._abandon: Callable[[], None] | None = abandon
+        self._abandon = abandon
         self._old: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vidseg
-from vidseg.cli import doctor, models, presets, run
+from vidseg.cli import doctor, evaluate, models, presets, run, train
 
 app = typer.Typer(
     name="vidseg",
@@ -20,6 +20,8 @@ app.command("run", no_args_is_help=True)(run.run)
 app.add_typer(models.app, name="models")
 app.command("classes")(models.classes)
 app.command("presets")(presets.presets)
+app.command("train", no_args_is_help=True)(train.train)
+app.command("eval", no_args_is_help=True)(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 
 

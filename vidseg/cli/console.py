@@ -1,4 +1,4 @@
-"""All printing: the only user of rich. Data goes to stdout, everything else to stderr."""
+"""Printing of runs, and the helpers that other printing shares. Data goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The known models: facts, cards, weights on this machine, and how to get and read weights.
 
-Facts and the cache need neither torch nor the network code; `pull`, `ensure`, `read_checkpoint` and `match` bring them
-in on first use.
+Facts and the cache need neither torch nor the network code; `pull`, `ensure`, `read_checkpoint`, `match` and
+`export_weights` bring them in on first use.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from vidseg.zoo.registry import ModelEntry, card, entries, entry
 if TYPE_CHECKING:
     from vidseg.zoo.checkpoint import match, read_checkpoint
     from vidseg.zoo.download import ensure, pull
+    from vidseg.zoo.export import export_weights
 
 __all__ = [
     "CachedEntry",
@@ -27,12 +28,19 @@ __all__ = [
     "ensure",
     "entries",
     "entry",
+    "export_weights",
     "match",
     "pull",
     "read_checkpoint",
 ]
 
-_LAZY = {"ensure": "download", "pull": "download", "match": "checkpoint", "read_checkpoint": "checkpoint"}
+_LAZY = {
+    "ensure": "download",
+    "export_weights": "export",
+    "match": "checkpoint",
+    "pull": "download",
+    "read_checkpoint": "checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:

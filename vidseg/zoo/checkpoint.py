@@ -84,8 +84,8 @@ def match(
     Raises:
         CheckpointError: keys missing, too many or of another shape, not floating point, or not finite.
     """
-    shapes = {key: tuple(tensor.shape) for key, tensor in state_dict.items() if not _is_optional(key)}
-    wanted = {key: tuple(shape) for key, shape in expected.items() if not _is_optional(key)}
+    shapes = {key: tuple(tensor.shape) for key, tensor in state_dict.items() if not is_optional(key)}
+    wanted = {key: tuple(shape) for key, shape in expected.items() if not is_optional(key)}
     if shapes != wanted:
         raise CheckpointError(f"{path}: {_misfit(shapes, wanted, model_name)}")
     matched = {}
@@ -175,7 +175,8 @@ def _is_plain_tensor(value: Any) -> bool:
     )
 
 
-def _is_optional(key: str) -> bool:
+def is_optional(key: str) -> bool:
+    """True for what inference does not use: batch counters and the criterion's buffers."""
     return ".criterion." in f".{key}" or key.endswith("num_batches_tracked")
 
 

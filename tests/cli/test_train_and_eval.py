@@ -1,0 +1,191 @@
+"""`vidseg train` and `vidseg eval` as a user sees them: exit code, the two streams, and files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.data.folders import make_dataset
+from vidseg.cli.training_console import TrainingConsole
+
+TINY = ("--steps", 3, "--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--threads", 1, "--device", "cpu")
+FAST = ("--imgsz", 64, "--threads", 1, "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data") / "set", 5, (64, 96), soft=True)
+
+
+def assert_one_line_error(result, text, code=2):
+    assert result.code == code and result.out == ""
+    lines = [line for line in result.err.splitlines() if "error" in line]
+    assert len(lines) == 1 and lines[0].startswith("vidseg: error: ") and text in lines[0], result.err
+
+
+def test_trained_weights_can_be_measured_and_run(cli, data, clip):
+    result = cli("train", data, data, "--mix", "1,3", "-o", "run", "--init", "pretrained", "--val", data, *TINY)
+    assert result.code == 0 and result.out == "", result.err
+    assert "training fai-m2f-n-ade on 5 of" in result.err and "step 3: mIoU" in result.err
+    assert f"wrote {Path('run/weights.safetensors')}" in result.err
+    assert cli("eval", data, "--weights", "run/weights.safetensors", *FAST).code == 0
+    assert cli("run", clip, "-o", "out.mp4", "--weights", "run/weights.safetensors", *FAST).code == 0
+
+
+def test_a_finished_run_is_not_trained_over(cli, data):
+    assert cli("train", data, "-o", "run", *TINY, "-q").err == ""
+    assert_one_line_error(cli("train", data, "-o", "run", *TINY), "run: holds a training run; go on with --resume")
+    assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *TINY).err
+    assert_one_line_error(
+        cli("train", data, "-o", "run", "--resume", *TINY, "--seed", 2), "--seed was 0 and is now 2; give the options"
+    )
+
+
+def test_held_out_pictures_are_those_that_eval_picks(cli, data):
+    result = cli("train", data, data, "-o", "run", "--holdout", "0,2", *TINY)
+    assert f"on 5 of {data} + 2 of {data}" in result.err
+    assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+
+
+def test_resume_of_nothing_starts(cli, data):
+    result = cli("train", data, "-o", "run", "--resume", *TINY)
+    assert result.code == 0 and "nothing to resume in run" in result.err
+
+
+def test_ctrl_c_writes_a_checkpoint_and_resume_ends_the_run(cli, data, monkeypatch):
+    step = TrainingConsole.step
+
+    def interrupt_once(self, done, *rest):
+        step(self, done, *rest)
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TrainingConsole, "step", interrupt_once)
+    result = cli("train", data, "-o", "run", *TINY)
+    assert result.code == 130 and "stopped after step 1; --resume goes on" in result.err
+    result = cli("train", data, "-o", "run", "--resume", *TINY)
+    assert result.code == 0 and "going on after step 1" in result.err
+
+
+def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
+    folder = make_dataset(tmp_path / "few", 2, (64, 96))
+    result = cli("train", folder, "-o", "run", "--classes", 21, "--init", "pretrained", *TINY)
+    assert result.code == 0 and "has 150 classes: the classifier for 21 starts random" in result.err
+    result = cli("eval", folder, "--weights", "run/weights.safetensors", "--classes", 21, *FAST)
+    assert result.code == 0 and result.out.splitlines()[1].split()[0] in {"2", "4", "6", "20"}
+    assert_one_line_error(cli("eval", folder, "--weights", "run/weights.safetensors", *FAST), "file has 21 classes")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--steps", 0), "--steps is 0; accepted"),
+        (("--crop", "64"), "--crop is '64'; accepted: HEIGHTxWIDTH"),
+        (("--mix", "1,2"), "--mix has 2 numbers for 1 datasets"),
+        (("--holdout", "2,2"), "--holdout has 2 numbers for 1 datasets"),
+        (("-m", "nope"), "unknown model 'nope'"),
+        (("--init", "none.pt"), "none.pt: no such file"),
+        (("-m", "fai-m2f-s-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
+        (("--val", "nowhere"), "nowhere: no folder 'images'"),
+        (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
+        (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),
+        (("--device", "cuda:99"), "--device cuda:99"),
+        (("--precision", "float16"), "--precision float16 needs CUDA"),
+        (("--precision", "int8"), "--precision is 'int8'; accepted: auto, float32"),
+        (("--classes", 10), "holds class id 20; accepted: 0 to 9"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_in_one_line(cli, data, words, text):
+    from vidseg import zoo
+
+    places = {"{data}": data, "{nano}": zoo.entry("fai-m2f-n-ade").bundled_path}
+    assert_one_line_error(cli("train", data, "-o", "run", *TINY, *(places.get(word, word) for word in words)), text)
+
+
+def test_a_bad_label_file_is_found_before_the_first_step(cli, tmp_path):
+    folder = make_dataset(tmp_path / "bad", 4, (64, 96))
+    cv2.imwrite(str(folder / "labels" / "003.png"), np.full((64, 96), 151, np.uint8))
+    result = cli("train", folder, "-o", "run", *TINY)
+    assert_one_line_error(result, "003.png: holds class id 151; accepted: 0 to 149, and 255 for no label")
+    assert "step" not in result.err
+
+
+def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "scipy" else find(name, *rest))
+    assert_one_line_error(cli("train", data, "-o", "run", *TINY), "needs scipy")
+
+
+def test_eval_prints_classes_and_means_and_writes_them_as_json(cli, data):
+    result = cli("eval", data, "--json", "scores.json", *FAST)
+    assert result.code == 0, result.err
+    for word in ("class", "IoU", "accuracy", "sky", "road", "tree", "car", "mIoU", "mAcc", "pixel accuracy", "fwIoU"):
+        assert word in result.out
+    scores = json.loads(Path("scores.json").read_text())
+    assert set(scores["classes"]) == {"sky", "road", "tree", "car"}
+    assert scores["pictures"] == 5 and scores["pixels"] == 5 * (64 * 96 - 16)
+    assert scores["miou"] == pytest.approx(sum(c["iou"] for c in scores["classes"].values()) / 4)
+    assert_one_line_error(
+        cli("eval", data, "--json", "scores.json", *FAST), "scores.json: exists; overwrite it with -y"
+    )
+    assert cli("eval", data, "--json", "scores.json", "-y", *FAST).out == result.out
+    printed = dict(line.rsplit(maxsplit=1) for line in result.out.splitlines()[-4:])
+    assert float(printed["mIoU"]) == pytest.approx(scores["miou"], abs=1e-4)
+    assert float(printed["pixel accuracy"]) == pytest.approx(scores["pixel_accuracy"], abs=1e-4)
+
+
+def test_eval_labels_as_a_run_does(cli, data):
+    """The masks that `vidseg run` saves have the scores that `vidseg eval` prints."""
+    assert cli("run", data / "images", "--save-masks", "masks", *FAST).code == 0
+    hits = pixels = 0
+    for path in sorted((data / "labels").iterdir()):
+        truth, found = (cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (path, Path("masks") / path.name))
+        hits, pixels = hits + int((truth == found)[truth != 255].sum()), pixels + int((truth != 255).sum())
+    assert cli("eval", data, "--json", "scores.json", *FAST).code == 0
+    assert json.loads(Path("scores.json").read_text())["pixel_accuracy"] == pytest.approx(hits / pixels, abs=1e-12)
+
+
+def test_eval_maps_classes_chooses_some_and_skips_pictures(cli, data):
+    result = cli("eval", data, "--mapping", "camvid11", "--only", "sky,car", "--every", 2, "--json", "s.json", *FAST)
+    assert result.code == 0, result.err
+    scores = json.loads(Path("s.json").read_text())
+    assert set(scores["classes"]) == {"sky", "car"} and scores["pictures"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--mapping", "nope"), "--mapping nope: no such mapping or file; known: camvid11"),
+        (("--only", "skyy"), "unknown class 'skyy'"),
+        (("--only", "sea", "--mapping", "camvid11"), "--only: unknown class 'sea'; known: sky, building"),
+        (("--only", "sea"), "no pixel has a label of the measured classes"),
+        (("--rule", "best"), "--rule is 'best'; accepted: semantic, winner-query"),
+        (("--imgsz", 8), "--imgsz is 8; accepted: 32 or more"),
+        (("--json", "no/such/file.json"), "does not exist"),
+        (("--weights", "none.pt"), "none.pt: no such file"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_in_one_line(cli, data, words, text):
+    assert_one_line_error(cli("eval", data, *FAST, *words), text)
+    assert not Path("file.json").exists()
+
+
+def test_eval_of_an_empty_folder(cli, tmp_path):
+    (tmp_path / "empty" / "images").mkdir(parents=True)
+    (tmp_path / "empty" / "labels").mkdir()
+    assert_one_line_error(cli("eval", tmp_path / "empty"), "empty/images: no images")

@@ -1,0 +1,108 @@
+"""Datasets out of folders: what comes out, and one line for each way a folder can be wrong."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.data.folders import make_dataset
+from vidseg.data.folder import FolderDataset
+from vidseg.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_dataset(tmp_path / "set", soft=True)
+
+
+def fails(folder, text, number=0, **options):
+    with pytest.raises(ConfigError) as caught:
+        FolderDataset(folder, **options)[number]
+    assert text in str(caught.value) and "\n" not in str(caught.value), caught.value
+
+
+def test_pictures_come_in_order_with_labels_and_soft_labels(folder):
+    dataset = FolderDataset(folder)
+    assert len(dataset) == 4 and dataset.names == ["000", "001", "002", "003"]
+    item = dataset[1]
+    assert item.image.shape == (48, 64, 3) and item.labels.shape == (48, 64) and item.name == "001"
+    assert abs(item.image[item.labels == 20].mean(axis=0) - (200, 30, 30)).max() < 4  # RGB, and labels in place
+    assert item.soft.ids.shape == item.soft.probs.shape == (3, 12, 16)
+    dataset.check()
+
+
+def test_soft_labels_may_be_absent(folder):
+    (folder / "soft" / "002.npz").unlink()
+    assert FolderDataset(folder)[2].soft is None and FolderDataset(folder)[3].soft is not None
+
+
+def test_pictures_can_be_left_out(folder):
+    assert FolderDataset(folder, keep=lambda number, _: number % 3 != 0).names == ["001", "002"]
+    fails(folder, "nothing is left of 4", keep=lambda number, _: False)
+
+
+def test_check_reads_everything_and_finds_the_bad_file(folder):
+    (folder / "labels" / "003.png").write_bytes(b"no picture")
+    seen = []
+    with pytest.raises(ConfigError, match=r"003\.png: not a readable PNG"):
+        FolderDataset(folder).check(lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4)]
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_a_missing_folder_is_named(folder, part):
+    shutil.rmtree(folder / part)
+    fails(folder, f"no folder '{part}'")
+
+
+def test_an_empty_split_is_refused(folder):
+    for file in (folder / "images").iterdir():
+        file.unlink()
+    fails(folder, "images: no images")
+
+
+def test_images_without_labels_are_counted_and_the_first_is_named(folder):
+    (folder / "labels" / "001.png").unlink()
+    (folder / "labels" / "002.png").unlink()
+    fails(folder, "2 of 4 images have no labels, first 001.png")
+
+
+def test_labels_above_the_classes_name_the_file(folder):
+    labels = np.full((48, 64), 150, np.uint8)
+    cv2.imwrite(str(folder / "labels" / "000.png"), labels)
+    fails(folder, "000.png: holds class id 150; accepted: 0 to 149, and 255 for no label")
+    fails(folder, "001.png: holds class id 20; accepted: 0 to 10", number=1, num_classes=11)
+
+
+def test_labels_of_another_size_name_both_sizes(folder):
+    cv2.imwrite(str(folder / "labels" / "000.png"), np.zeros((64, 48), np.uint8))
+    fails(folder, "000.png: labels are 48x64, the image is 64x48")
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (np.zeros((48, 64, 3), np.uint8), "3 channels of 8 bits"),
+        (np.zeros((48, 64), np.uint16), "1 channels of 16 bits"),
+    ],
+)
+def test_labels_that_are_colours_or_16_bit_are_refused(folder, labels, text):
+    cv2.imwrite(str(folder / "labels" / "000.png"), labels)
+    fails(folder, text)
+
+
+def test_an_unreadable_image_is_named(folder):
+    (folder / "images" / "000.png").write_bytes(b"")
+    fails(folder, "000.png: not a readable image")
+
+
+def test_broken_soft_labels_are_named(folder):
+    path = folder / "soft" / "000.npz"
+    good = dict(np.load(path))
+    np.savez(path, ids=good["ids"][:, :-1], probs=good["probs"])
+    fails(folder, "000.npz: 'ids' is uint8 (3, 11, 16); accepted: uint8 (3, 12, 16)")
+    np.savez(path, ids=good["ids"])
+    fails(folder, "000.npz: not soft labels")
+    path.write_bytes(b"PK\x03\x04 cut short")
+    fails(folder, "000.npz: not soft labels")

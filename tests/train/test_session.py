@@ -1,0 +1,264 @@
+"""Training runs in a folder: the result of a killed and resumed run, broken losses, what is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import safetensors.torch
+import torch
+
+from tests.data.folders import make_dataset
+from vidseg.data.folder import FolderDataset
+from vidseg.errors import CheckpointError, ConfigError, TrainingError
+from vidseg.metrics import Scores
+from vidseg.runtimes.loading import load_model
+from vidseg.train import trainer as trainer_module
+from vidseg.train.checkpoint import load_state, save_state
+from vidseg.train.initial import initial_model
+from vidseg.train.session import Session, Validation
+from vidseg.train.settings import TrainSettings
+from vidseg.train.trainer import Trainer
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> FolderDataset:
+    return FolderDataset(make_dataset(tmp_path_factory.mktemp("data") / "set", 6, (64, 96), soft=True))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Watcher:
+    """Keeps what was reported; calls back after each step."""
+
+    def __init__(self, after=lambda done: None):
+        self.losses: list[float] = []
+        self.scores: list[tuple[int, Scores]] = []
+        self._after = after
+
+    def step(self, done, total, losses, lr, crops_per_second):
+        self.losses.append(losses["loss"])
+        self._after(done)
+
+    def measured(self, step, result):
+        self.scores.append((step, result))
+
+
+def settings(**given) -> TrainSettings:
+    return TrainSettings(**{"steps": 6, "batch": 2, "crop_hw": (64, 64), "warmup": 2, "points": 64, **given})
+
+
+def session(dataset, out, given: TrainSettings, **options) -> Session:
+    out.mkdir(exist_ok=True)
+    model = initial_model(given.model, None, num_classes=given.classes, seed=given.seed)
+    return Session(Trainer(model, given, CPU), [dataset], out, device=CPU, **options)
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """All weights, averages and optimizer states of two runs are equal to the last bit."""
+    first, second = load_state(a / "last.pt"), load_state(b / "last.pt")
+    assert first["step"] == second["step"] and first["history"] == second["history"]
+    for part in ("network", "model"):
+        assert all(torch.equal(first[part][key], second[part][key]) for key in first[part])
+    for number, state in first["optimizer"]["state"].items():
+        assert all(torch.equal(state[key], second["optimizer"]["state"][number][key]) for key in state)
+    assert (a / "weights.safetensors").read_bytes() == (b / "weights.safetensors").read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.train.test_session import Watcher, session, settings
+from vidseg.data.folder import FolderDataset
+import torch
+
+def die(done):
+    if done == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+session(FolderDataset(sys.argv[1]), Path(sys.argv[2]), settings(), save_every=2).run(Watcher(die))
+"""
+
+
+def test_a_run_killed_after_five_steps_and_resumed_gives_the_same_bits(dataset, tmp_path):
+    assert session(dataset, tmp_path / "whole", settings(), save_every=2).run(Watcher())
+
+    command = [sys.executable, "-c", KILLED, str(dataset.folder), str(tmp_path / "killed")]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert killed.returncode == -9, killed.stderr
+    assert load_state(tmp_path / "killed" / "last.pt")["step"] == 4
+
+    watcher = Watcher()
+    assert session(dataset, tmp_path / "killed", settings(), save_every=2, resume=True).run(watcher)
+    assert len(watcher.losses) == 2
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_stopped_run_saves_at_once_and_goes_on_with_reading_processes(dataset, tmp_path):
+    assert session(dataset, tmp_path / "whole", settings()).run(Watcher())
+    steps = []
+    stopped = session(dataset, tmp_path / "stopped", settings())
+    assert stopped.run(Watcher(steps.append), should_stop=lambda: len(steps) == 3) is False
+    assert load_state(tmp_path / "stopped" / "last.pt")["step"] == 3
+    assert session(dataset, tmp_path / "stopped", settings(), resume=True, workers=1).run(Watcher())
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_another_seed_gives_other_weights(dataset, tmp_path):
+    for seed in (0, 1):
+        session(dataset, tmp_path / str(seed), settings(steps=1, seed=seed)).run(Watcher())
+    first, second = (load_state(tmp_path / name / "last.pt")["network"] for name in "01")
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_folder_with_a_run_is_not_overwritten_and_resumes_only_as_it_began(dataset, tmp_path):
+    out = tmp_path / "run"
+    session(dataset, out, settings(steps=1)).run(Watcher())
+    with pytest.raises(ConfigError, match="holds a training run; go on with --resume"):
+        session(dataset, out, settings(steps=1))
+    with pytest.raises(ConfigError, match=r"--lr was 0\.001 and is now 0\.002"):
+        session(dataset, out, settings(steps=1, lr=0.002), resume=True)
+    fewer = FolderDataset(dataset.folder, keep=lambda number, _: number > 0)
+    with pytest.raises(ConfigError, match=r"trained on \[6\] pictures per dataset, now there are \[5\]"):
+        session(fewer, out, settings(steps=1), resume=True)
+    assert session(dataset, out, settings(steps=1), resume=True).run(Watcher())  # nothing left to do
+
+
+def test_a_file_that_is_no_training_state_is_refused(dataset, tmp_path):
+    path = tmp_path / "last.pt"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(CheckpointError, match="not a training checkpoint"):
+        session(dataset, tmp_path, settings(), resume=True)
+    torch.save({"model": {}}, path)
+    with pytest.raises(CheckpointError, match="give them as --init"):
+        session(dataset, tmp_path, settings(), resume=True)
+
+
+def test_nan_loss_stops_says_where_and_keeps_the_last_good_checkpoint(dataset, tmp_path, monkeypatch):
+    rate = trainer_module.learning_rate
+    monkeypatch.setattr(
+        trainer_module, "learning_rate", lambda step, **rest: math.nan if step == 4 else rate(step, **rest)
+    )
+    watcher = Watcher()
+    with pytest.raises(TrainingError) as caught:
+        session(dataset, tmp_path / "run", settings(steps=9), save_every=2).run(watcher)
+    path = tmp_path / "run" / "last.pt"
+    assert str(caught.value) == (
+        f"loss is nan at step 5; the last good checkpoint is {path} (step 4): lower --lr and start from it with --init"
+    )
+    assert len(watcher.losses) == 5
+    state = load_state(path)
+    assert all(torch.isfinite(tensor).all() for tensor in state["network"].values())
+    initial_model("fai-m2f-n-ade", path, num_classes=150, seed=0)  # usable as it says
+
+
+def test_weights_that_are_not_finite_are_not_saved(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "learning_rate", lambda step, **_: math.nan)
+    with pytest.raises(TrainingError, match="weights are not finite after step 0; there is no checkpoint yet"):
+        session(dataset, tmp_path / "run", settings(), save_every=1).run(Watcher())
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_few_steps_overfit_a_few_pictures_and_the_files_can_be_used(dataset, tmp_path):
+    given = settings(steps=45, batch=4, lr=4e-3, warmup=5, ema=0.8, classes=30, points=0, cover=0.9)
+    validation = Validation(dataset, None, 96)
+    watcher = Watcher()
+    out = tmp_path / "run"
+    assert session(dataset, out, given, validation=validation, validate_every=20).run(watcher)
+    first, last = sum(watcher.losses[:3]) / 3, sum(watcher.losses[-3:]) / 3
+    assert last < 0.45 * first
+    assert [step for step, _ in watcher.scores] == [20, 40, 45]
+    assert watcher.scores[-1][1].mean_iou > 0.6
+
+    exported = safetensors.torch.load_file(out / "weights.safetensors")
+    assert {tensor.dtype for tensor in exported.values()} == {torch.float16}
+    assert not any("criterion" in key or "num_batches" in key for key in exported)
+    model = load_model("fai-m2f-n-ade", out / "weights.safetensors", num_classes=30)
+    average = load_state(out / "last.pt")["model"]
+    for key, tensor in model.state_dict().items():
+        if key in exported:
+            torch.testing.assert_close(tensor, average[key], rtol=1e-3, atol=1e-6)
+
+    history = json.loads((out / "history.json").read_text())
+    assert [row["step"] for row in history if "loss" in row] == list(range(1, 46))
+    assert {"ce", "mask", "dice", "semantic", "lr"} <= history[0].keys()
+    assert history[-1]["miou"] == watcher.scores[-1][1].mean_iou
+    assert cv2.imread(str(out / "curves.png")).shape == (480, 960, 3)
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("curves.png", "history.json", "last.pt", "weights.safetensors"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["bisenetformer-s-ade"])
+def test_models_with_another_mask_stride_train_too(dataset, tmp_path, name):
+    watcher = Watcher()
+    assert session(dataset, tmp_path / "run", settings(model=name, steps=1), save_every=9).run(watcher)
+    assert math.isfinite(watcher.losses[0])
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_state(path, {"old": torch.ones(3)})
+    before = path.read_bytes()
+
+    def fails(state, target):
+        Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(path, {"new": torch.ones(3)})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> Path:
+    path = tmp_path / "nano.pt"
+    torch.save(initial_model("fai-m2f-n-ade", None, num_classes=7, seed=3).state_dict(), path)
+    return path
+
+
+def test_init_takes_over_all_weights(checkpoint):
+    said = []
+    model = initial_model("fai-m2f-n-ade", checkpoint, num_classes=7, seed=0, announce=said.append)
+    stored = torch.load(checkpoint, weights_only=True)
+    assert said == [] and all(torch.equal(tensor, stored[key]) for key, tensor in model.state_dict().items())
+
+
+def test_init_with_another_class_count_keeps_all_but_the_classifier(checkpoint):
+    said = []
+    model = initial_model("fai-m2f-n-ade", checkpoint, num_classes=11, seed=0, announce=said.append)
+    stored = torch.load(checkpoint, weights_only=True)
+    changed = {key for key, tensor in model.state_dict().items() if tensor.shape != stored[key].shape}
+    assert model.num_classes == 11 and said == [f"{checkpoint} has 7 classes: the classifier for 11 starts random"]
+    assert all("classifier" in key or "criterion" in key for key in changed) and changed
+    assert all(torch.equal(t, stored[key]) for key, t in model.state_dict().items() if key not in changed)
+
+
+def test_init_from_another_architecture_is_refused(checkpoint):
+    with pytest.raises(CheckpointError, match="it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"):
+        initial_model("fai-m2f-s-ade", checkpoint, num_classes=150, seed=0)
+
+
+def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone():
+    torch.manual_seed(11)
+    expected = torch.rand(1)
+    torch.manual_seed(11)
+    a, b, c = (initial_model("fai-m2f-n-ade", None, num_classes=7, seed=s).state_dict() for s in (1, 1, 2))
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(a[key], b[key]) for key in a) and any(not torch.equal(a[key], c[key]) for key in a)

@@ -1,0 +1,102 @@
+"""One training step: precision, gradients, and the optimizer."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from vidseg.errors import TrainingError
+from vidseg.train.batches import Batch
+from vidseg.train.initial import initial_model
+from vidseg.train.settings import TrainSettings
+from vidseg.train.trainer import Trainer
+
+SETTINGS = TrainSettings(steps=20, batch=2, crop_hw=(64, 64), warmup=1, points=64, classes=7, lr=1e-3)
+
+
+def batch() -> Batch:
+    rng = np.random.default_rng(0)
+    labels = torch.zeros(2, 64, 64, dtype=torch.uint8)
+    labels[:, 20:], labels[:, :, 40:], labels[:, :5] = 3, 6, 255
+    probs = torch.zeros(2, 3, 16, 16)
+    probs[:, 0] = 1
+    ids = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    ids[:, 0] = labels[:, 2::4, 2::4].clamp_max(6)
+    return Batch(torch.from_numpy(rng.integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)), labels, ids, probs)
+
+
+def make(device="cpu", precision=torch.float32, settings=SETTINGS) -> Trainer:
+    return Trainer(
+        initial_model(settings.model, None, num_classes=7, seed=0), settings, torch.device(device), precision
+    )
+
+
+def test_a_step_moves_all_weights_and_reports_losses_by_kind():
+    trainer = make()
+    before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+    assert trainer.next_lr == pytest.approx(1e-3)
+    losses = trainer.train_step(batch())
+    assert trainer.step == 1 and list(losses) == ["loss", "ce", "mask", "dice", "semantic"]
+    assert losses["loss"] == pytest.approx(sum(losses.values()) - losses["loss"], rel=1e-5)
+    moved = [name for name, parameter in trainer.model.named_parameters() if not torch.equal(parameter, before[name])]
+    assert len(moved) == len(before)
+
+
+def test_steps_on_one_batch_lower_its_loss():
+    trainer, same = make(), batch()
+    losses = [trainer.train_step(same)["loss"] for _ in range(8)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_long_gradients_are_shortened():
+    trainer = make()
+    trainer.train_step(batch())
+    norm = math.sqrt(sum(float((p.grad**2).sum()) for p in trainer.model.parameters()))
+    assert norm == pytest.approx(SETTINGS.clip, rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_float32_weights_and_comes_near_the_same_loss(precision):
+    full, half = make(), make(precision=precision)
+    expected, found = full.train_step(batch())["loss"], half.train_step(batch())["loss"]
+    assert found == pytest.approx(expected, rel=0.03) and found != expected
+    assert all(parameter.dtype == torch.float32 for parameter in half.model.parameters())
+    assert half.has_finite_weights()
+
+
+def test_a_restored_trainer_goes_on_as_the_first_would():
+    first, second = make(), make(settings=SETTINGS)
+    first.train_step(batch())
+    second.restore(copy.deepcopy(first.state()))
+    assert first.train_step(batch()) == second.train_step(batch())
+    assert second.step == 2
+    for key, tensor in first.average.state_dict().items():
+        assert torch.equal(tensor, second.average.state_dict()[key])
+
+
+def test_a_loss_that_is_no_number_leaves_the_weights_as_they_were():
+    trainer = make()
+    bad = batch()
+    bad.target_probs[0, 0, 0, 0] = float("inf")
+    before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+    with pytest.raises(TrainingError, match="loss is inf at step 0"):
+        trainer.train_step(bad)
+    assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.model.named_parameters())
+    assert trainer.step == 0
+
+
+@pytest.mark.cuda
+def test_training_on_cuda_in_half_precision():
+    if not torch.cuda.is_available():
+        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
+            pytest.fail("no CUDA device, and VIDSEG_REQUIRE_CUDA=1")
+        pytest.skip("no CUDA device")
+    for precision in (torch.bfloat16, torch.float16):
+        trainer, same = make("cuda", precision), batch()
+        losses = [trainer.train_step(same)["loss"] for _ in range(8)]
+        assert losses[-1] < 0.8 * losses[0]

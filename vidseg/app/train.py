@@ -1,0 +1,186 @@
+"""Wires datasets, network, trainer and validation into a training run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from vidseg import zoo
+from vidseg.app.interrupts import Interrupts
+from vidseg.data.folder import FolderDataset
+from vidseg.data.mapping import read_mapping
+from vidseg.errors import ConfigError
+from vidseg.metrics import Scores
+from vidseg.runtimes.torch_runtime import pick_device
+from vidseg.train.initial import initial_model
+from vidseg.train.session import CURVES, STATE, WEIGHTS, Session, TrainReporter, Validation
+from vidseg.train.settings import TrainSettings
+from vidseg.train.trainer import Trainer
+
+PRETRAINED = "pretrained"
+"""As --init: the model's own bundled or published weights."""
+CUDA_WORKERS = 12
+"""At most so many processes read ahead for a GPU by default; a CPU needs its cores for the network."""
+
+
+class Reporter(TrainReporter, Protocol):
+    """Told what happens; prints it, or does not."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def checking(self, done: int, total: int) -> None:
+        """Pictures of a dataset that were read and found good."""
+        ...
+
+    def download(self, done: int, total: int | None) -> None:
+        """Bytes of weights so far, and in all if known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What to train on, where, and how; `settings` decides what is computed."""
+
+    data: tuple[Path, ...]
+    out: Path
+    settings: TrainSettings
+    init: str | None = None
+    """A weights file, "pretrained", or None for random weights."""
+    resume: bool = False
+    val: Path | None = None
+    val_mapping: str | None = None
+    val_every: int = 500
+    imgsz: int | None = None
+    save_every: int = 200
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOutcome:
+    """How training ended. `scores` are the last measured, None without validation."""
+
+    steps: int
+    finished: bool
+    weights: Path
+    curves: Path
+    scores: Scores | None
+    exit_code: int
+
+
+def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
+    """Do what the request says. Cheap checks come first; every label file is read once before the first step.
+
+    Raises:
+        VidsegError: anything the user can mend.
+    """
+    if importlib.util.find_spec("scipy") is None:
+        raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
+    settings = request.settings
+    entry = zoo.entry(settings.model)
+    device = pick_device(request.device)
+    precision = pick_training_precision(request.precision, device)
+    for name in ("val_every", "save_every"):
+        if getattr(request, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
+    if settings.mix is not None and len(settings.mix) != len(request.data):
+        raise ConfigError(f"--mix has {len(settings.mix)} numbers for {len(request.data)} datasets; give one for each")
+    if len(settings.holdout) not in (1, len(request.data)):
+        count = len(settings.holdout)
+        raise ConfigError(f"--holdout has {count} numbers for {len(request.data)} datasets; give one, or one for each")
+    holdout = settings.holdout * (len(request.data) if len(settings.holdout) == 1 else 1)
+    datasets = [
+        FolderDataset(path, num_classes=settings.classes, keep=_all_but_every(nth))
+        for path, nth in zip(request.data, holdout, strict=True)
+    ]
+    validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{request.out}: cannot be made a folder ({error.strerror}); choose another --out") from None
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    resuming = request.resume and (request.out / STATE).exists()
+    model = initial_model(
+        entry.name,
+        None if resuming else _init_path(request, entry, reporter),
+        num_classes=settings.classes,
+        seed=settings.seed,
+        announce=reporter.note,
+    )
+    trainer = Trainer(model, settings, device, precision)
+    workers = request.workers
+    if workers is None:
+        workers = min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+    session = Session(
+        trainer,
+        datasets,
+        request.out,
+        device=device,
+        save_every=request.save_every,
+        validation=validation,
+        validate_every=request.val_every,
+        workers=workers,
+        resume=request.resume,
+    )
+    if request.resume:
+        reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
+    for dataset in datasets:
+        dataset.check(reporter.checking)
+    pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
+    reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+    with Interrupts() as interrupts:
+        finished = session.run(reporter, lambda: interrupts.count > 0)
+        exit_code = 0 if finished else interrupts.exit_code
+    out = request.out
+    return TrainOutcome(trainer.step, finished, out / WEIGHTS, out / CURVES, session.last_scores, exit_code)
+
+
+def pick_training_precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of the forward pass: "auto" is bfloat16 or float16 on CUDA, float32 elsewhere.
+
+    Raises:
+        ConfigError: half precision without CUDA.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise ConfigError(f"--precision is {name!r}; accepted: auto, {', '.join(known)}")
+    if known[name] != torch.float32 and device.type != "cuda":
+        raise ConfigError(f"--precision {name} needs CUDA for training; on {device.type} use float32")
+    return known[name]
+
+
+def _all_but_every(nth: int) -> Callable[[int, str], bool]:
+    """Says which pictures stay when every Nth is held out; 0 holds out none."""
+    return lambda number, _: nth == 0 or number % nth != 0
+
+
+def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
+    if request.val is None:
+        return None
+    mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
+    dataset = FolderDataset(request.val, num_classes=150 if mapping else request.settings.classes)
+    return Validation(dataset, mapping, request.imgsz or default_imgsz)
+
+
+def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: Reporter) -> Path | None:
+    if request.init is None:
+        return None
+    if request.init == PRETRAINED:
+        return zoo.ensure(entry, announce=reporter.note, progress=reporter.download)
+    return Path(request.init)

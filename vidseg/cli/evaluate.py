@@ -1,0 +1,65 @@
+"""`vidseg eval`: how right a model is on labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help_text, metavar=metavar)
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/.")],
+    model: Annotated[str, _option("--model", "-m", help_text="See `vidseg models`.")] = "fai-m2f-n-ade",
+    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    classes: Annotated[
+        int | None, _option("--classes", metavar="N", help_text="Classes of the weights; default as published.")
+    ] = None,
+    imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
+    rule: Annotated[str, _option("--rule", help_text="semantic or winner-query.")] = "semantic",
+    mapping: Annotated[
+        str | None, _option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
+    ] = None,
+    only: Annotated[str | None, _option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
+    every: Annotated[
+        int | None,
+        _option("--every", metavar="N", help_text="Every Nth picture only: those `train --holdout N` leaves out."),
+    ] = None,
+    json: Annotated[Path | None, _option("--json", metavar="FILE", help_text="Write the scores there too.")] = None,
+    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
+    device: Annotated[str, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
+    precision: Annotated[str, _option("--precision", help_text="auto, float32, float16, bfloat16.")] = "auto",
+    threads: Annotated[int | None, _option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
+    quiet: Annotated[bool, _option("--quiet", "-q", help_text="No progress.")] = False,
+) -> None:
+    """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and each class.
+
+    Example: `vidseg eval camvid/val -m fai-m2f-n-ade --mapping camvid11`.
+    """
+    from vidseg.app.evaluate import EvalRequest
+    from vidseg.app.evaluate import evaluate as run_evaluation
+    from vidseg.cli.training_console import TrainingConsole, print_evaluation
+
+    request = EvalRequest(
+        data=data,
+        model=model,
+        weights=weights,
+        classes=classes,
+        imgsz=imgsz,
+        rule=rule,
+        mapping=mapping,
+        only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
+        every=every,
+        json=json,
+        overwrite=overwrite,
+        device=device,
+        precision=precision,
+        threads=threads,
+    )
+    with TrainingConsole(quiet=quiet) as console:
+        result = run_evaluation(request, console)
+    print_evaluation(result)

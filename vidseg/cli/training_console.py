@@ -1,0 +1,112 @@
+"""Progress of training and measuring on stderr, and tables of scores on stdout."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from vidseg.cli.console import PLAIN_LINE_SECONDS, clock_time, output
+
+if TYPE_CHECKING:
+    from vidseg.app.evaluate import Evaluation
+    from vidseg.metrics import Scores
+
+
+class TrainingConsole:
+    """Satisfies the reporters of `vidseg.app.train` and `vidseg.app.evaluate`."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+        self._miou: float | None = None
+        self._first: tuple[float, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(f"vidseg: {text}", markup=False)
+
+    def download(self, done: int, total: int | None) -> None:
+        self._show(done, total, f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
+
+    def checking(self, done: int, total: int) -> None:
+        """Pictures that were read, or measured."""
+        self._show(done, total, f"{done}/{total} pictures")
+        if done == total:
+            self._stop()
+
+    def step(self, done: int, total: int, losses: dict[str, float], lr: float, crops_per_second: float) -> None:
+        parts = ", ".join(f"{name} {value:.2f}" for name, value in losses.items() if name != "loss")
+        miou = f", mIoU {self._miou:.3f}" if self._miou is not None else ""
+        text = f"step {done}/{total}, loss {losses['loss']:.2f} ({parts}), lr {lr:.2g}{miou}"
+        self._show(done, total, f"{text}, {crops_per_second:.1f} crops/s{self._time_left(done, total)}")
+        if done == total:
+            self._stop()
+
+    def measured(self, step: int, result: Scores) -> None:
+        self._miou = result.mean_iou
+        self.note(f"step {step}: mIoU {result.mean_iou:.4f}, pixel accuracy {result.pixel_accuracy:.4f}")
+
+    def _time_left(self, done: int, total: int) -> str:
+        """ ", 1:05 left", from the pace since the first step seen, measurements included; "" at that step."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        start, first = self._first
+        return f", {clock_time((total - done) * (now - start) / (done - first))} left" if done > first else ""
+
+    def _show(self, done: int, total: int | None, text: str) -> None:
+        """A bar on a terminal, a line every few seconds elsewhere."""
+        if self._quiet:
+            return
+        if self._console.is_terminal:
+            if self._bar is None:
+                columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+                self._bar = Progress(*columns, console=self._console, transient=True)
+                self._bar.add_task("", total=total)
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=text)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+            self.note(text)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The table of classes that the truth holds, most frequent first, then the means."""
+    found = evaluation.scores
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for heading in ("IoU", "accuracy", "share of truth"):
+        table.add_column(heading, justify="right")
+    order = sorted(range(len(evaluation.names)), key=lambda number: -found.truth_share[number])
+    for number in order:
+        if not math.isnan(found.iou[number]):
+            values = (found.iou[number], found.accuracy[number], found.truth_share[number])
+            table.add_row(evaluation.names[number], *(f"{value:.4f}" for value in values))
+    out = output()
+    out.print(table)
+    out.print(f"\n{evaluation.description}, {evaluation.pictures} pictures", markup=False)
+    for name, value in (
+        ("mIoU", found.mean_iou),
+        ("mAcc", found.mean_accuracy),
+        ("pixel accuracy", found.pixel_accuracy),
+        ("fwIoU", found.frequency_weighted_iou),
+    ):
+        out.print(f"{name:14}  {value:.4f}")

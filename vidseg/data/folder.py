@@ -1,0 +1,156 @@
+"""Pictures with labels out of a folder: `images/`, `labels/` and perhaps `soft/`, files of one stem belonging together.
+
+- `images/`: JPEG or PNG.
+- `labels/STEM.png`: 8 bit, one channel, the size of the image: class id, 255 = no label.
+- `soft/STEM.npz` (optional): `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
+  and `probs` uint8, their probabilities times 255.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL, UInt8Array
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+SOFT_STRIDE = 4
+SOFT_CLASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLabels:
+    """A teacher's opinion on a coarse grid: `ids` and `probs` (0..255), both (3, h, w) uint8, likeliest first."""
+
+    ids: UInt8Array
+    probs: UInt8Array
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One labelled picture: `image` (H, W, 3) RGB, `labels` (H, W)."""
+
+    name: str
+    image: UInt8Array
+    labels: UInt8Array
+    soft: SoftLabels | None
+
+
+class FolderDataset:
+    """The labelled pictures of a folder, by number, in the order of their names.
+
+    Args:
+        folder: holds `images/` and `labels/`.
+        num_classes: class ids from this on, other than 255, are refused.
+        keep: takes (number in order, stem); pictures for which it is False are left out.
+    Raises:
+        ConfigError: a folder is missing, there are no images, or an image has no labels.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, num_classes: int = 150, keep: Callable[[int, str], bool] | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self._num_classes = num_classes
+        images, labels = self.folder / "images", self.folder / "labels"
+        for part in (images, labels):
+            if not part.is_dir():
+                raise ConfigError(f"{self.folder}: no folder '{part.name}'; a dataset has images/ and labels/")
+        found = sorted(path for path in images.iterdir() if path.suffix.casefold() in IMAGE_SUFFIXES)
+        if not found:
+            raise ConfigError(f"{images}: no images; accepted: {', '.join(IMAGE_SUFFIXES)}")
+        missing = [path.name for path in found if not self._labels_of(path).is_file()]
+        if missing:
+            raise ConfigError(
+                f"{labels}: {len(missing)} of {len(found)} images have no labels, first {missing[0]}; "
+                f"expected {Path(missing[0]).stem}.png"
+            )
+        self._images = [path for number, path in enumerate(found) if keep is None or keep(number, path.stem)]
+        if not self._images:
+            raise ConfigError(f"{self.folder}: nothing is left of {len(found)} images after choosing; choose more")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def names(self) -> list[str]:
+        """File stems, in order."""
+        return [path.stem for path in self._images]
+
+    def __getitem__(self, number: int) -> Item:
+        """Read one picture with all that belongs to it.
+
+        Raises:
+            ConfigError: a file cannot be read, or does not fit the picture or the classes; names the file.
+        """
+        path = self._images[number]
+        # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if bgr is None:
+            raise ConfigError(f"{path}: not a readable image; mend or remove it")
+        image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return Item(path.stem, image, self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2]))
+
+    def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
+        for number in range(len(self)):
+            self[number]
+            progress(number + 1, len(self))
+
+    def _labels_of(self, image: Path) -> Path:
+        return self.folder / "labels" / f"{image.stem}.png"
+
+    def _read_labels(self, image: Path, size_hw: tuple[int, ...]) -> UInt8Array:
+        path = self._labels_of(image)
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if labels is None:
+            raise ConfigError(f"{path}: not a readable PNG; mend it or remove it with its image")
+        if labels.ndim != 2 or labels.dtype != np.uint8:
+            channels = labels.shape[2] if labels.ndim == 3 else 1
+            raise ConfigError(
+                f"{path}: {channels} channels of {8 * labels.dtype.itemsize} bits (colours or a palette?); "
+                "accepted: one channel of 8 bits that holds class ids"
+            )
+        if labels.shape != size_hw:
+            raise ConfigError(
+                f"{path}: labels are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
+            )
+        wrong = (labels >= self._num_classes) & (labels != NO_LABEL)
+        if wrong.any():
+            raise ConfigError(
+                f"{path}: holds class id {labels[wrong].max()}; accepted: 0 to {self._num_classes - 1}, "
+                f"and {NO_LABEL} for no label"
+            )
+        return np.asarray(labels, dtype=np.uint8)
+
+    def _read_soft(self, image: Path, size_hw: tuple[int, ...]) -> SoftLabels | None:
+        path = self.folder / "soft" / f"{image.stem}.npz"
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                soft = SoftLabels(arrays["ids"], arrays["probs"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            raise ConfigError(f"{path}: not soft labels; accepted: .npz with arrays 'ids' and 'probs'") from None
+        shape = (SOFT_CLASSES, *(-(-side // SOFT_STRIDE) for side in size_hw))
+        for key, array in (("ids", soft.ids), ("probs", soft.probs)):
+            if array.shape != shape or array.dtype != np.uint8:
+                raise ConfigError(f"{path}: '{key}' is {array.dtype} {array.shape}; accepted: uint8 {shape}")
+        if (soft.ids[soft.probs > 0] >= self._num_classes).any():
+            raise ConfigError(f"{path}: holds class ids above {self._num_classes - 1}, the highest of the model")
+        return soft
+
+
+def use_one_thread(_worker: int = 0) -> None:
+    """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
+    cv2.setNumThreads(0)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

@@ -1,0 +1,210 @@
+"""A training run in a folder: steps, checkpoints, measurements, curves; can be killed and resumed.
+
+The folder holds `last.pt` (all that is needed to go on), `weights.safetensors` (averaged, half precision, for
+`--weights`), `curves.png` and `history.json`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from vidseg import zoo
+from vidseg.atomic import write_whole_file
+from vidseg.data.augment import AugmentOptions
+from vidseg.data.folder import FolderDataset
+from vidseg.data.mapping import ClassMapping
+from vidseg.data.mixture import Mixture
+from vidseg.errors import ConfigError, TrainingError
+from vidseg.metrics import Scores, scores
+from vidseg.render.curves import curves_png
+from vidseg.runtimes.torch_runtime import TorchRuntime
+from vidseg.segment.segmenter import QuerySegmenter
+from vidseg.train.batches import batches
+from vidseg.train.checkpoint import load_state, save_state
+from vidseg.train.evaluate import evaluate
+from vidseg.train.trainer import Trainer
+
+STATE, WEIGHTS, CURVES, HISTORY = "last.pt", "weights.safetensors", "curves.png", "history.json"
+HISTORY_ROWS = 400
+"""About how many points a loss curve gets."""
+
+
+class TrainReporter(Protocol):
+    """Told how training goes."""
+
+    def step(self, done: int, total: int, losses: dict[str, float], lr: float, crops_per_second: float) -> None:
+        """After each step."""
+        ...
+
+    def measured(self, step: int, result: Scores) -> None:
+        """After each measurement on the validation set."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What is measured now and then: `imgsz` is the long side that the network sees."""
+
+    dataset: FolderDataset
+    mapping: ClassMapping | None
+    imgsz: int
+
+
+class Session:
+    """Trains in a folder.
+
+    Args:
+        out: the run's folder; exists.
+        datasets: one or more, in the order of `settings.mix`.
+        save_every: steps between checkpoints.
+        validate_every: steps between measurements; the last step is always measured.
+        workers: processes that read crops ahead.
+        resume: go on from `last.pt` where there is one.
+    Raises:
+        ConfigError: the folder holds a run and `resume` is False, or one with other settings or data.
+        CheckpointError: `last.pt` is not a training checkpoint.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        datasets: Sequence[FolderDataset],
+        out: Path,
+        *,
+        device: torch.device,
+        save_every: int = 200,
+        validation: Validation | None = None,
+        validate_every: int = 500,
+        workers: int = 0,
+        resume: bool = False,
+    ) -> None:
+        self._trainer = trainer
+        self._settings = trainer.settings
+        self._datasets = datasets
+        self._out = out
+        self._device = device
+        self._save_every = save_every
+        self._validation = validation
+        self._validate_every = validate_every
+        self._workers = workers
+        self._history: list[dict[str, float]] = []
+        self._pending: list[dict[str, float]] = []
+        self._row_every = math.ceil(self._settings.steps / HISTORY_ROWS)
+        self.last_scores: Scores | None = None
+        if (out / STATE).exists():
+            if not resume:
+                raise ConfigError(f"{out}: holds a training run; go on with --resume, or choose another --out")
+            self._resume()
+
+    def run(self, reporter: TrainReporter, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train to the last step, or until asked to stop; a checkpoint is written either way. True at the last step.
+
+        Raises:
+            TrainingError: the loss is not finite; says where the last good checkpoint is.
+            ConfigError: a bad file in a dataset.
+            WriteError: the folder cannot be written.
+        """
+        trainer, settings = self._trainer, self._settings
+        options = AugmentOptions(crop_hw=settings.crop_hw, cell=trainer.model.mask_stride, cover=(settings.cover, 1.0))
+        mixture = Mixture(
+            self._datasets, options, count=settings.steps * settings.batch, seed=settings.seed, shares=settings.mix
+        )
+        started, first = time.monotonic(), trainer.step
+        for batch in batches(
+            mixture, settings.batch, first=first, workers=self._workers, pinned=self._device.type == "cuda"
+        ):
+            lr = trainer.next_lr
+            try:
+                losses = trainer.train_step(batch)
+            except TrainingError as error:
+                raise self._with_advice(error) from error
+            done = trainer.step
+            self._note(losses, lr)
+            rate = (done - first) * settings.batch / max(1e-9, time.monotonic() - started)
+            reporter.step(done, settings.steps, losses, lr, rate)
+            last = done == settings.steps
+            if self._validation is not None and (last or done % self._validate_every == 0):
+                self._measure(reporter)
+            stop = not last and should_stop()
+            if last or stop or done % self._save_every == 0:
+                self.save()
+            if stop:
+                return False
+        return True
+
+    def save(self) -> None:
+        """Write all files of the folder. Raises TrainingError when weights are not finite, and writes nothing then."""
+        if not self._trainer.has_finite_weights():
+            raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step - 1}"))
+        state = self._trainer.state()
+        state["settings"] = self._settings.as_dict()
+        state["pictures"] = self._pictures()
+        state["history"] = {"rows": self._history, "pending": self._pending}
+        save_state(self._out / STATE, state)
+        zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict())
+        write_whole_file(self._out / HISTORY, (json.dumps(self._history, indent=1) + "\n").encode())
+        write_whole_file(self._out / CURVES, curves_png(self._curve("loss"), self._curve("miou")))
+
+    def _resume(self) -> None:
+        path = self._out / STATE
+        state = load_state(path)
+        difference = self._settings.difference(state["settings"])
+        if difference is not None:
+            raise ConfigError(f"{path}: {difference}; give the options of the run, or another --out")
+        if state["pictures"] != self._pictures():
+            raise ConfigError(
+                f"{path}: was trained on {state['pictures']} pictures per dataset, now there are {self._pictures()}; "
+                "give the same data, or another --out"
+            )
+        self._trainer.restore(state)
+        self._history, self._pending = state["history"]["rows"], state["history"]["pending"]
+
+    def _pictures(self) -> list[int]:
+        return [len(dataset) for dataset in self._datasets]
+
+    def _note(self, losses: dict[str, float], lr: float) -> None:
+        """Remember the losses; a row of the history is the mean over some steps."""
+        self._pending.append(losses)
+        if self._trainer.step % self._row_every == 0 or self._trainer.step == self._settings.steps:
+            count = len(self._pending)
+            means = {name: sum(row[name] for row in self._pending) / count for name in losses}
+            self._history.append({"step": self._trainer.step, "lr": lr, **means})
+            self._pending = []
+
+    def _measure(self, reporter: TrainReporter) -> None:
+        """Measure the averaged weights."""
+        validation = self._validation
+        assert validation is not None
+        model = copy.deepcopy(self._trainer.model)
+        model.load_state_dict(self._trainer.average.state_dict())
+        segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
+        confusion = evaluate(segmenter, validation.dataset, num_classes=model.num_classes, mapping=validation.mapping)
+        self.last_scores = scores(confusion)
+        row: dict[str, float] = {
+            "step": self._trainer.step,
+            "miou": self.last_scores.mean_iou,
+            "pixel_accuracy": self.last_scores.pixel_accuracy,
+        }
+        self._history.append(row)
+        reporter.measured(self._trainer.step, self.last_scores)
+
+    def _curve(self, name: str) -> list[tuple[float, float]]:
+        return [(row["step"], row[name]) for row in self._history if name in row]
+
+    def _with_advice(self, error: TrainingError) -> TrainingError:
+        path = self._out / STATE
+        if not path.exists():
+            return TrainingError(f"{error}; there is no checkpoint yet: lower --lr or lengthen --warmup")
+        step: Any = load_state(path)["step"]
+        return TrainingError(
+            f"{error}; the last good checkpoint is {path} (step {step}): lower --lr and start from it with --init"
+        )
