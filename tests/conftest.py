@@ -1,4 +1,7 @@
+"""What holds for all tests."""
+
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,3 +12,14 @@ from tests.screen import Screen, run_screen
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
     """A virtual X screen; the test carries `needs_screen`."""
     yield from run_screen(tmp_path_factory.mktemp("xvfb"))
+
+
+@pytest.fixture(scope="session")
+def engines_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this test run keeps converted networks: each is converted once, and never in the user's cache."""
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(autouse=True)
+def _converted_networks_stay_in_the_test_run(monkeypatch: pytest.MonkeyPatch, engines_folder: Path) -> None:
+    monkeypatch.setattr("vidseg.runtimes.engine_cache.engines_folder", lambda: engines_folder)

@@ -29,6 +29,8 @@ SHARED_FLOORS = (0, 1)
 ROOMS = {
     "torch": {"models", "zoo", "runtimes", "segment", "train", "app"},
     "safetensors": {"zoo"},
+    "openvino": {"runtimes"},
+    "onnxruntime": {"runtimes"},
     "av": {"video", "app"},
     "cv2": {"video", "render", "records", "motion", "data", "app"},
     "scipy": {"train"},

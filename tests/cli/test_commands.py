@@ -52,7 +52,18 @@ def test_presets_are_listed_and_shown_as_yaml(cli):
 def test_doctor_names_what_is_here(cli):
     result = cli("doctor")
     assert result.code == 0
-    for word in ("python", "torch", "av", "opencv", "libx264", "display", "fai-m2f-n-ade", "presets", "cameras"):
+    for word in (
+        "python",
+        "torch",
+        "runtimes",
+        "av",
+        "opencv",
+        "libx264",
+        "display",
+        "fai-m2f-n-ade",
+        "presets",
+        "cameras",
+    ):
         assert word in result.out
 
 

@@ -20,6 +20,7 @@ import pytest
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
 from vidseg.config import option_names
+from vidseg.runtimes.registry import installed_engines
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 
@@ -102,6 +103,25 @@ def test_video_is_smoothed_unless_told_otherwise_and_images_are_not(cli, tmp_pat
     assert "smooth" not in stages("frames_*.png") and "smooth" in stages("frames_*.png", "--smooth")
     assert_one_line_error(cli("run", clip, "-o", "o.mp4", "--smooth-seconds", 0), "--smooth-seconds is 0", "above 0")
     assert_one_line_error(cli("run", clip, "-o", "o.mp4", "--propagate", "warp"), "--propagate", "flow | hold")
+
+
+def test_the_run_says_which_runtime_it_took(cli, clip):
+    result = cli("run", clip, "-o", "out.mp4", "-v", "--runtime", "torch", "--stats", "stats.json", *SMALL)
+    assert result.code == 0 and "model fai-m2f-n-ade, torch, cpu, float32" in result.err
+    assert json.loads(Path("stats.json").read_text())["runtime"] == "torch, cpu, float32"
+    fastest = next(iter(installed_engines()))
+    result = cli("run", clip, "-o", "out.mp4", "-y", "-v", *SMALL)
+    assert result.code == 0 and f"model fai-m2f-n-ade, {fastest}" in result.err
+
+
+def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, clip, monkeypatch):
+    assert_one_line_error(
+        cli("run", clip, "-o", "out.mp4", "--runtime", "tensorrt"), "--runtime is 'tensorrt'", "openvino"
+    )
+    monkeypatch.setattr("vidseg.runtimes.registry._is_installed", lambda engine: engine.name == "torch")
+    result = cli("run", clip, "-o", "out.mp4", "--runtime", "openvino")
+    assert result.code == 2
+    assert_one_line_error(result, "--runtime openvino: not installed", "pip install 'vidseg[openvino]'")
 
 
 def test_max_fps_and_limit_leave_frames_out_at_their_right_times(cli, clip):

@@ -17,7 +17,7 @@ ENDLESS = "test:320x240@50,frames=inf,realtime"
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "vidseg", "run", *words, "--imgsz", "64", "--threads", "1"]
+    command = [sys.executable, "-m", "vidseg", "run", *words, "--imgsz", "64", "--threads", "1", "--runtime", "torch"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 

@@ -29,6 +29,7 @@ def examine() -> list[Finding]:
     parts: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("vidseg", _versions),
         ("torch", _torch),
+        ("runtimes", _runtimes),
         ("video", _video),
         ("encoders", _encoders),
         ("cameras", _cameras),
@@ -65,6 +66,17 @@ def _torch() -> list[Finding]:
         findings.append(Finding("cuda", "no CUDA device; runs on the CPU"))
     if torch.backends.mps.is_available():
         findings.append(Finding("mps", "available", good=True))
+    return findings
+
+
+def _runtimes() -> list[Finding]:
+    from vidseg.runtimes.registry import ENGINES, installed_engines
+
+    installed = installed_engines()
+    findings = [Finding("runtimes", ", ".join(f"{name} {number}" for name, number in installed.items()), good=True)]
+    missing = [name for name in ENGINES if name not in installed]
+    if missing:
+        findings.append(Finding("", f"not installed: {', '.join(missing)}; pip install 'vidseg[{','.join(missing)}]'"))
     return findings
 
 

@@ -14,7 +14,8 @@ class Interrupts:
     """Counts signals while it is entered. The run looks at `count`; the handler itself does nothing.
 
     With `abandon` given, there is nothing to finish until `started` is called: the first signal calls it and leaves the
-    program. (An exception would not do: libraries swallow KeyboardInterrupt while they are imported or while they wait.)
+    program. (An exception would not do: libraries swallow KeyboardInterrupt while they are imported, and while they
+    wait.)
 
     Handlers can only be set in the main thread; elsewhere nothing is caught and `count` stays 0.
     """

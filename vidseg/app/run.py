@@ -32,7 +32,8 @@ from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.window import Window
 from vidseg.runtimes.loading import load_model
-from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
+from vidseg.runtimes.registry import candidates, create_runtime, runtime_device
+from vidseg.runtimes.torch_runtime import pick_precision
 from vidseg.segment.segmenter import QuerySegmenter
 from vidseg.segment.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
@@ -94,8 +95,9 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
     options = render_options(config)
     if config.show:
         find_display()
-    device = pick_device(config.device)
+    device = runtime_device(config.runtime, config.device)
     precision = pick_precision(config.precision, device)
+    candidates(config.runtime, device, precision)  # raises where they do not go together
     entry = zoo.entry(config.model)
     timers = StageTimers()
 
@@ -128,7 +130,15 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
             torch.set_num_threads(config.threads)
         weights = Path(config.weights) if config.weights else None
         network = load_model(entry.name, weights, announce=reporter.note, progress=reporter.download)
-        runtime = TorchRuntime(network, device, precision)
+        runtime = create_runtime(
+            config.runtime,
+            network,
+            entry.name,
+            device=device,
+            precision=precision,
+            threads=config.threads,
+            announce=reporter.detail,
+        )
         imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
         smooth = not info.still if config.smooth is None else config.smooth
         smoother = ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None

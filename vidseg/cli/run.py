@@ -76,6 +76,14 @@ def run(
     device: Annotated[
         str | None, _option("--device", "-d", panel=_MODEL, help_text="auto, cpu, cuda, cuda:N, mps; default auto")
     ] = None,
+    runtime: Annotated[
+        str | None,
+        _option(
+            "--runtime",
+            panel=_MODEL,
+            help_text="auto, torch, openvino, onnxruntime; default auto, the fastest installed",
+        ),
+    ] = None,
     precision: Annotated[
         str | None, _option("--precision", panel=_MODEL, help_text="auto, float32, float16, bfloat16; default auto")
     ] = None,

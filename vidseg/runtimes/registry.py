@@ -1,0 +1,171 @@
+"""Which inference engines there are, which of them are installed, and the one to take.
+
+Nothing heavy is imported before an engine is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vidseg.errors import ConfigError, DeviceError
+from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What is true of an engine whether it is installed or not."""
+
+    name: str
+    modules: tuple[str, ...]
+    """What has to be importable."""
+    devices: tuple[str, ...]
+    precisions: tuple[torch.dtype, ...]
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        # the order in which "auto" tries them: fastest first, see benchmarks/runtimes.py
+        Engine("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16)),
+        Engine("onnxruntime", ("onnxruntime", "onnx"), ("cpu",), (torch.float32,)),
+        Engine("torch", ("torch",), ("cpu", "cuda", "mps"), (torch.float32, torch.float16, torch.bfloat16)),
+    )
+}
+
+
+def installed_engines() -> dict[str, str]:
+    """Name and version of the engines that are installed, fastest first."""
+    return {name: _version(engine.modules[0]) for name, engine in ENGINES.items() if _is_installed(engine)}
+
+
+def runtime_device(runtime: str, device: str) -> torch.device:
+    """The device of a run: as `pick_device`, but "auto" is the CPU where the engine named can do nothing else.
+
+    Raises:
+        DeviceError: the engine is not installed, or there is no such device, or they do not go together.
+    """
+    if runtime == "auto":
+        return pick_device(device)
+    engine = ENGINES[runtime]
+    if not _is_installed(engine):
+        raise DeviceError(
+            f"--runtime {runtime}: not installed; get it with pip install 'vidseg[{runtime}]', or use --runtime auto"
+        )
+    picked = pick_device("cpu" if device == "auto" and engine.devices == ("cpu",) else device)
+    if picked.type not in engine.devices:
+        raise DeviceError(
+            f"--runtime {runtime}: runs on {', '.join(engine.devices)} only, not on {picked}; "
+            "give -d cpu or --runtime torch"
+        )
+    return picked
+
+
+def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> list[str]:
+    """The engines to try, best first: the one named, or for "auto" all that are installed and fit.
+
+    Raises:
+        ConfigError: the engine named does not know the precision.
+    """
+    if runtime == "auto":
+        return [
+            name
+            for name in installed_engines()
+            if device.type in ENGINES[name].devices and precision in ENGINES[name].precisions
+        ]
+    known = ENGINES[runtime].precisions
+    if precision not in known:
+        names = ", ".join(_name_of(dtype) for dtype in known)
+        raise ConfigError(f"--precision {_name_of(precision)}: --runtime {runtime} knows {names}")
+    return [runtime]
+
+
+def create_runtime(
+    runtime: str,
+    model: nn.Module,
+    model_name: str,
+    *,
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+    threads: int | None = None,
+    cache_folder: Path | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> Runtime:
+    """The engine named, ready to run the network; with "auto" the first one that can be made.
+
+    Args:
+        threads: CPU threads of the network; None leaves the choice to the engine. torch's are set for the whole
+            process, with `torch.set_num_threads`.
+        cache_folder: for converted networks, instead of the one in the user's cache.
+        announce: told when a network is converted, and when "auto" passes over an engine that fails.
+    Raises:
+        ConfigError: the engine does not know the precision.
+        DeviceError: the engine named cannot be loaded.
+    """
+    names = candidates(runtime, device, precision)
+    for name in names:
+        try:
+            return _create(name, model, model_name, device, precision, threads, cache_folder, announce)
+        except ImportError as error:
+            if runtime != "auto":
+                raise DeviceError(
+                    f"--runtime {name}: installed, but cannot be loaded ({_first_line(error)}); "
+                    f"try pip install --force-reinstall 'vidseg[{name}]'"
+                ) from error
+            announce(f"{name} cannot be loaded ({_first_line(error)}); passing over it")
+        except Exception as error:
+            # nobody asked for this engine by name: that it fails must not end the run while another one works
+            if runtime != "auto" or name == names[-1]:
+                raise
+            announce(f"{name} failed with {model_name} ({_first_line(error)}); passing over it")
+    raise AssertionError("torch is always a candidate")
+
+
+def _create(
+    name: str,
+    model: nn.Module,
+    model_name: str,
+    device: torch.device,
+    precision: torch.dtype,
+    threads: int | None,
+    cache_folder: Path | None,
+    announce: Callable[[str], None],
+) -> Runtime:
+    if name == "openvino":
+        from vidseg.runtimes.openvino_runtime import OpenVinoRuntime
+
+        return OpenVinoRuntime(
+            model, model_name, precision=precision, threads=threads, cache_folder=cache_folder, announce=announce
+        )
+    if name == "onnxruntime":
+        from vidseg.runtimes.onnxruntime_runtime import OnnxRuntime
+
+        return OnnxRuntime(model, model_name, threads=threads, cache_folder=cache_folder, announce=announce)
+    return TorchRuntime(model, device, precision)
+
+
+def _is_installed(engine: Engine) -> bool:
+    return all(find_spec(module) is not None for module in engine.modules)
+
+
+def _version(module: str) -> str:
+    try:
+        return version(module)
+    except PackageNotFoundError:  # a distribution of another name, e.g. onnxruntime-gpu
+        return "unknown version"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _name_of(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
