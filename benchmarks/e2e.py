@@ -1,10 +1,11 @@
 """`vidseg run` against the loop that people write: the same clip, the same weights, fps of each and the ratio.
 
-    python benchmarks/e2e.py [CLIP] [--imgsz 640] [--frames 60] [--repeat 3] [--json FILE]
+    python benchmarks/e2e.py [CLIP] [--imgsz 640] [--frames 60] [--repeat 3] [--options '...'] [--json FILE]
 
 The plain loop is what the demos of model repositories do: cv2.VideoCapture -> frame to tensor -> model with full-size
 masks -> class scores and argmax at full size -> colours -> addWeighted -> cv2.VideoWriter(mp4v). It decodes, infers and
-writes one after the other, shows no progress and drops the sound. vidseg gives H.264 with sound.
+writes one after the other, shows no progress and drops the sound. vidseg gives H.264 with sound, and smooths labels
+over time unless `--options=--no-smooth` is given.
 
 Both sides run in turn, in fresh processes, `--repeat` times; the medians and the median of the pairwise ratios are
 printed. Loading the network is not counted on either side.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -117,7 +119,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", help="write all numbers to this file")
     parser.add_argument("--plain", help=argparse.SUPPRESS)
-    args, extra = parser.parse_known_args()
+    parser.add_argument("--options", default="", help="more options for vidseg run, in one text: '--runtime torch'")
+    args = parser.parse_args()
     clip = str(Path(args.clip).resolve())
     if args.plain:
         print(json.dumps(plain_loop(clip, args.plain, args.imgsz, args.frames)))
@@ -127,7 +130,7 @@ def main() -> None:
     results: dict[str, list[dict[str, object]]] = {side: [] for side in sides}
     for number in range(args.repeat):
         for side in sides:
-            results[side].append(measure(side, clip, args.imgsz, args.frames, extra))
+            results[side].append(measure(side, clip, args.imgsz, args.frames, shlex.split(args.options)))
             print(f"run {number + 1} of {args.repeat}: {side}: {fps(results[side][-1]):.2f} fps", file=sys.stderr)
 
     ratios = [fps(ours) / fps(plain) for ours, plain in zip(results["vidseg"], results["plain loop"], strict=True)]
