@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,6 +53,27 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
     process.kill()
     process.communicate(timeout=30)
     assert all(name.endswith(".part") for name in os.listdir(tmp_path))
+
+
+def is_bound(port: int) -> bool:
+    """True when a process listens on this UDP port."""
+    return f":{port:04X} " in Path("/proc/net/udp").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/net/udp").exists(), reason="sees the waiting process through Linux's /proc")
+def test_ctrl_c_while_a_stream_does_not_answer_ends_at_once(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = start(tmp_path, f"udp://127.0.0.1:{port}", "-o", "out.mkv", "--timeout", "100")
+    deadline = time.monotonic() + 60
+    while not is_bound(port):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT  # which a shell reports as 130
+    assert os.listdir(tmp_path) == []
 
 
 INTERRUPT_AT_IMPORT = """

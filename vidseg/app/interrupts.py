@@ -5,9 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Self
+
+
+@contextmanager
+def killable() -> Iterator[None]:
+    """Ctrl+C in the block ends the program by the system's own hand.
+
+    For calls that wait inside a library, where no Python handler runs, and at times when nothing has to be tidied up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Interrupts:

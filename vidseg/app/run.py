@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 
 from vidseg import zoo
-from vidseg.app.interrupts import Interrupts
+from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
@@ -102,12 +102,13 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
     timers = StageTimers()
 
     with ExitStack() as unfinished:
-        source = open_source(
-            config.source,
-            rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
-            open_timeout=config.timeout,
-            read_timeout=config.timeout,
-        )
+        with killable():  # a stream may take long to answer
+            source = open_source(
+                config.source,
+                rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
+                open_timeout=config.timeout,
+                read_timeout=config.timeout,
+            )
         unfinished.callback(source.close)
         info = source.info
         for text in info.notes:
