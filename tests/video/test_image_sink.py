@@ -164,6 +164,13 @@ def test_source_pictures_met_by_a_name_while_writing(tmp_path: Path) -> None:
     assert source.read_bytes() == b"precious"
 
 
+def test_a_folder_made_for_nothing_goes_with_abort(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("made", "there"):
+        ImageSink(tmp_path / name, still_info(), overwrite=False).abort()
+    assert os.listdir(tmp_path) == ["there"]
+
+
 def test_files_are_whole_and_stay_after_abort(tmp_path: Path) -> None:
     sink = ImageSink(tmp_path, still_info(), overwrite=False)
     put(sink, named("a")[0])

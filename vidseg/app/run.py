@@ -109,7 +109,8 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
                 open_timeout=config.timeout,
                 read_timeout=config.timeout,
             )
-        unfinished.callback(source.close)
+        opened = unfinished.enter_context(ExitStack())
+        opened.callback(source.close)
         info = source.info
         for text in info.notes:
             reporter.note(text)
@@ -159,6 +160,7 @@ def run(config: RunConfig, reporter: Reporter) -> Outcome:
             options=PipelineOptions(config.stride, config.max_fps, config.limit, batch),
             timers=timers,
         )
+        opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         interrupts.started()
         outcome = _run_pipeline(pipeline, info, config, options, reporter, interrupts)
         for sink in sinks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ class ImageSink:
         self._sources = [Path(source) for source in source_paths]
         self._stems = UniqueStems()
         self._counters = {"frames": 0}
-        self._single = self._pattern = False
+        self._single = self._pattern = self._made_folder = False
         text = str(path)
         if text.endswith(("/", os.sep)) or self.path.is_dir() or not self.path.suffix:
             self._ending = image_ending.casefold()
@@ -102,7 +103,10 @@ class ImageSink:
             raise WriteError(f"{self.path}: no frame was written, so there is no picture")
 
     def abort(self) -> None:
-        """Nothing to take back: each file was whole when it appeared."""
+        """Remove the folder if it was made here and is empty; each file in it was whole when it appeared."""
+        if self._made_folder:
+            with contextlib.suppress(OSError):  # not empty
+                self.path.rmdir()
 
     def _target(self, frame: Frame) -> Path:
         if self._single:
@@ -134,6 +138,7 @@ class ImageSink:
             )
         refuse_source_folder(self.path, self.path, self._sources)
         check_folder(self.path.resolve().parent, self.path)
+        self._made_folder = not self.path.exists()
         try:
             self.path.mkdir(exist_ok=True)
             there = sorted(entry.name for entry in self.path.iterdir() if entry.suffix.casefold() == self._ending)
