@@ -175,11 +175,6 @@ class Pipeline:
         """Frames of a live source thrown away so far."""
         return self._incoming.dropped
 
-    @property
-    def stopping(self) -> bool:
-        """True once the run was asked to end."""
-        return self._stop_requested.is_set()
-
     # stages, each on its own thread
 
     def _run_stage(self, stage: Callable[[], None], end: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 
+from vidseg.video.encoders import short_reason
 from vidseg.video.timeline import Timeline
 
 # Codecs that players expect in a container; FFmpeg would put more into mp4 and avi than most players can read.
@@ -78,7 +79,7 @@ class AudioCopy:
             self._input = av.open(name, timeout=timeout, metadata_errors="replace")
             self._choose_streams()
         except (av.FFmpegError, OSError, ValueError) as error:
-            self._give_up(f"the sound is left out: it cannot be read ({_reason(error)})")
+            self._give_up(f"the sound is left out: it cannot be read ({short_reason(error)})")
 
     def add_streams(self, output: Any, origin: Fraction) -> None:
         """Make the streams in `output`; to be called before its header is written.
@@ -96,7 +97,7 @@ class AudioCopy:
                     self._add_encoder(output, track)
             except (av.FFmpegError, ValueError, OSError) as error:
                 self.tracks.remove(track)
-                self.notes.append(f"sound track {track.source.index} ({codec}) is left out ({_reason(error)})")
+                self.notes.append(f"sound track {track.source.index} ({codec}) is left out ({short_reason(error)})")
                 continue
             track.target.metadata.update(_language_and_title(track.source.metadata))
             track.target.disposition = track.source.disposition
@@ -208,7 +209,7 @@ class AudioCopy:
                     at = packet.pts * packet.time_base
                     self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
         except (av.FFmpegError, OSError, ValueError) as error:
-            self.notes.append(f"the sound ends early: it cannot be read further ({_reason(error)})")
+            self.notes.append(f"the sound ends early: it cannot be read further ({short_reason(error)})")
 
     def _take(self) -> tuple[_Track, Any] | None:
         entry, self._pending = self._pending, None
@@ -250,7 +251,7 @@ class AudioCopy:
                 packets += track.target.encode(None)
         except (av.FFmpegError, ValueError) as error:
             track.damaged = True
-            self.notes.append(f"sound track {track.source.index} ends early ({_reason(error)})")
+            self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")
         for packet in packets:
             self._mux(output, track, packet)
 
@@ -278,7 +279,7 @@ class AudioCopy:
             if getattr(error, "errno", None) in _DISK_ERRORS:
                 raise
             track.damaged = True
-            self.notes.append(f"sound track {track.source.index} ends early ({_reason(error)})")
+            self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")
 
     def _keeps_priming(self, track: _Track) -> bool:
         """True if packets before zero are what the encoder needs first, and not sound before the first picture."""
@@ -316,7 +317,3 @@ def read_tags(path: str) -> dict[str, str]:
 
 def _language_and_title(metadata: dict[str, str]) -> dict[str, str]:
     return {key: metadata[key] for key in ("language", "title") if key in metadata}
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

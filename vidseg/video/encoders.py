@@ -231,8 +231,11 @@ def _try_out(asked: str, plan: EncoderPlan, size: tuple[int, int]) -> None:
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
-        raise SinkError(f"codec {asked}: the encoder cannot be opened here ({_reason(error)}); try h264") from error
+        raise SinkError(
+            f"codec {asked}: the encoder cannot be opened here ({short_reason(error)}); try h264"
+        ) from error
 
 
-def _reason(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
+    """The few words of an error, without the file it is about."""
     return getattr(error, "strerror", None) or str(error)
