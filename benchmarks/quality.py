@@ -35,8 +35,8 @@ from vidseg.motion.tracker import FlowTracker
 from vidseg.pipeline.policy import InferenceStride
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime
-from vidseg.segment.segmenter import QuerySegmenter
-from vidseg.segment.temporal import MARGIN, MEMORY_SECONDS, ScoreSmoother
+from vidseg.segmentation.segmenter import QuerySegmenter
+from vidseg.segmentation.temporal import MARGIN, MEMORY_SECONDS, ScoreSmoother
 from vidseg.timing import StageTimers
 
 ROOT = Path(__file__).resolve().parent.parent

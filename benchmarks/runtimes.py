@@ -35,8 +35,8 @@ def measure(variant: str, model_name: str, sizes: list[tuple[int, int]], threads
     from vidseg.models import create_model
     from vidseg.runtimes.loading import load_model
     from vidseg.runtimes.registry import create_runtime
-    from vidseg.segment.postprocess import QueryOutput
-    from vidseg.segment.preprocess import to_network
+    from vidseg.segmentation.postprocess import QueryOutput
+    from vidseg.segmentation.preprocess import to_network
     from vidseg.video.factory import open_source
 
     torch.set_num_threads(threads)

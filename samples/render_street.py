@@ -86,7 +86,8 @@ def render(folder: Path, frames: int, size_wh: tuple[int, int]) -> tuple[Path, P
     return clip_path, labels_path
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_argument(text: str) -> tuple[int, int]:
+    """(width, height) of "640x360", for argparse."""
     width, _, height = text.partition("x")
     if (
         not (width.isdigit() and height.isdigit())
@@ -110,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Render the street sample: a clip with sound and its exact labels.")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder (default: this one)")
     parser.add_argument("--frames", type=_count, default=round(SECONDS * FRAME_RATE), help="how many, from the start")
-    parser.add_argument("--size", type=_size, default=(640, 360), metavar="WxH", help="default: 640x360")
+    parser.add_argument("--size", type=size_argument, default=(640, 360), metavar="WxH", help="default: 640x360")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for path in render(options.out, options.frames, options.size):

@@ -1,11 +1,14 @@
 """What holds for all tests."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.screen import Screen, run_screen
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in two processes; before anything imports torch
 
 
 @pytest.fixture

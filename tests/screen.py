@@ -40,7 +40,7 @@ class Screen:
 
     def wait_for(self, condition: Callable[[UInt8Array], bool], what: str) -> UInt8Array:
         """The screen once `condition` holds; fails after 20 s."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if condition(pixels := self.pixels()):
                 return pixels

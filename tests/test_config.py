@@ -35,6 +35,12 @@ def test_every_default_passes_its_own_check():
         ({"zzzzzz": 2}, "fast.yaml: unknown option 'zzzzzz'; did you mean [a-z_]+. `vidseg run --help` lists all"),
         ({"stride": 0}, "--stride is 0; accepted: a whole number from 1 to 1000"),
         ({"stride": 1.5}, "--stride is 1.5; accepted: a whole number"),
+        ({"stride": "often"}, "--stride is 'often'; accepted: a whole number from 1 to 1000, or auto"),
+        ({"reconnect": -1}, "--reconnect is -1; accepted: a whole number from 0 to 1000000, or always"),
+        ({"camera_size": "720p"}, "--camera-size is '720p'; accepted: a size such as 1280x720"),
+        ({"camera_format": "jpeg"}, r"--camera-format is 'jpeg'; accepted: mjpeg \| yuyv"),
+        ({"live": "yes"}, r"--live is 'yes'; accepted: auto \| every-frame \| newest"),
+        ({"max_staleness": 0}, "--max-staleness is 0; accepted: a number above 0"),
         ({"stride": True}, "--stride is True; accepted: a whole number"),
         ({"imgsz": 7}, "--imgsz is 7; accepted: a whole number from 32 to 4096"),
         ({"opacity": 1.5}, "--opacity is 1.5; accepted: a number from 0 to 1"),
@@ -52,9 +58,21 @@ def test_a_bad_value_is_refused_in_one_line_with_what_is_accepted(values, text):
     assert "\n" not in str(caught.value) and str(caught.value).startswith("fast.yaml: ")
 
 
+@pytest.mark.parametrize(("value", "known"), [(3, "3"), ("3", "3"), ("always", "always"), (0, "0")])
+def test_tries_are_a_number_or_without_end(value, known):
+    assert checked("x", {"reconnect": value}) == {"reconnect": known}
+
+
 @pytest.mark.parametrize("value", ["person, car,20", ["person", "car", 20], ("person", "car", "20")])
 def test_class_lists_are_given_as_text_or_list(value):
     assert checked("x", {"classes": value}) == {"classes": ("person", "car", "20")}
+
+
+@pytest.mark.parametrize("value", ["", " ", ",", " , "])
+def test_a_text_without_a_class_is_refused_and_an_empty_list_says_none(value):
+    with pytest.raises(ConfigError, match=r"--blur-classes is .*; accepted: class names or ids"):
+        checked("x", {"blur_classes": value})
+    assert checked("x", {"blur_classes": []}) == {"blur_classes": ()}
 
 
 junk = st.one_of(
@@ -77,6 +95,6 @@ def test_any_value_is_either_taken_or_refused_with_a_config_error(name, value):
 
 
 def test_the_memory_of_the_smoothing_is_the_one_that_was_measured():
-    from vidseg.segment.temporal import MEMORY_SECONDS
+    from vidseg.segmentation.temporal import MEMORY_SECONDS
 
     assert RunConfig().smooth_seconds == MEMORY_SECONDS

@@ -12,13 +12,14 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidseg"
 
 FLOORS = (
-    ("errors", "frames", "labels", "timing", "atomic"),
+    ("errors", "frames", "labels", "timing", "atomic", "names", "address", "saved_masks", "saved_state"),
     ("config", "interfaces"),
     ("presets", "metrics", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
-    ("runtimes", "data"),
-    ("segment",),
+    ("runtimes", "data", "serve", "telemetry"),
+    ("segmentation",),
     ("train",),
     ("app",),
+    ("api",),
     ("cli",),
     ("__main__",),
 )
@@ -27,17 +28,26 @@ FLOOR_OF = {unit: number for number, units in enumerate(FLOORS) for unit in unit
 SHARED_FLOORS = (0, 1)
 
 ROOMS = {
-    "torch": {"models", "zoo", "runtimes", "segment", "train", "app"},
+    "torch": {"models", "zoo", "runtimes", "segmentation", "train", "app"},
     "safetensors": {"zoo"},
     "openvino": {"runtimes"},
+    "nncf": {"runtimes"},
     "onnxruntime": {"runtimes"},
+    "onnx": {"runtimes"},
     "av": {"video", "app"},
     "cv2": {"video", "render", "records", "motion", "data", "app"},
+    "pyarrow": {"records"},
+    "ray": {"app"},
+    "fsspec": {"app"},
+    "aiohttp": {"app"},
     "scipy": {"train"},
-    "yaml": {"presets", "zoo", "data"},
+    "yaml": {"presets", "zoo", "data", "runtimes"},
     "rich": {"cli"},
     "typer": {"cli"},
-    "threading": {"pipeline", "timing", "app", "render", "video"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "prometheus_client": {"telemetry"},
+    "threading": {"pipeline", "timing", "app", "render", "video", "runtimes"},
 }
 
 
@@ -105,9 +115,13 @@ def modules_of(*units: str) -> list[str]:
     ("blocked", "units"),
     [
         (("torch",), ("video", "render", "records", "motion", "data", "pipeline", "cli", "presets", "config")),
-        (("av", "cv2"), ("models", "runtimes", "segment", "pipeline", "cli")),
+        (("av", "cv2"), ("models", "runtimes", "segmentation", "pipeline", "cli")),
         (("torch", "av", "cv2"), ("pipeline", "cli", "presets", "labels", "frames", "metrics")),
+        (("torch", "av", "cv2"), ("serve", "telemetry")),
+        (("starlette", "uvicorn", "prometheus_client"), ("app", "cli")),
         (("scipy", "av"), ("train", "data", "metrics")),
+        (("pyarrow",), ("records",)),
+        (("fsspec", "aiohttp"), ("app", "cli")),
     ],
 )
 def test_units_import_without_the_libraries_they_must_not_need(blocked, units):

@@ -28,7 +28,7 @@ def test_each_preset_is_valid_described_and_names_known_classes(name):
 def test_order_is_defaults_preset_config_flags(tmp_path):
     path = write(tmp_path, "imgsz: 400\nstride: 2\n")
     config = resolve({"preset": "edge-cpu", "stride": 7}, config_file=path)
-    assert (config.max_fps, config.imgsz, config.stride, config.opacity) == (15.0, 400, 7, 0.5)
+    assert (config.max_fps, config.imgsz, config.stride, config.opacity) == (15.0, 400, 7, None)
 
 
 def test_a_config_file_may_choose_the_preset_and_a_flag_overrules_it(tmp_path):

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from vidseg.data.folder import FolderDataset
 from vidseg.frames import NO_LABEL, UInt8Array
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,3 +111,24 @@ def test_script_refuses_bad_options_in_one_line(option: str, value: str) -> None
     assert done.returncode == 2
     assert f"'{value}'" in done.stderr.splitlines()[-1]
     assert "accepted" in done.stderr.splitlines()[-1]
+
+
+def test_dataset_script_writes_pictures_that_training_reads_and_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        command = [sys.executable, str(SAMPLES / "render_dataset.py"), str(tmp_path / name)]
+        command += ["--pictures", "2", "--streets", "1", "--size", "96x64"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+    dataset = FolderDataset(tmp_path / "first", num_classes=150)
+    dataset.check()
+    assert len(dataset) == 2 and dataset[0].image.shape == (64, 96, 3)
+    assert {SKY, ROAD} & set(np.unique(dataset[0].labels))
+    assert not np.array_equal(dataset[0].image, dataset[1].image)
+    for path in sorted((tmp_path / "first").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_bytes()
+
+
+def test_dataset_script_refuses_more_streets_than_pictures(tmp_path: Path) -> None:
+    command = [sys.executable, str(SAMPLES / "render_dataset.py"), str(tmp_path), "--pictures", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "--streets is 12; accepted: 1 to --pictures (2)" in done.stderr

@@ -1,6 +1,6 @@
 import pytest
 
-from vidseg.timing import RateMeter, StageTimers
+from vidseg.timing import Histogram, RateMeter, StageTimers
 
 
 class FakeClock:
@@ -37,3 +37,10 @@ def test_rate_is_count_over_span_of_the_window():
         clock.now = now
         meter.tick()
     assert meter.rate == pytest.approx(1.0)
+
+
+def test_histogram_counts_values_up_to_and_with_each_bound():
+    histogram = Histogram([1, 2])
+    for value in (0.5, 1, 1.5, 2, 7):
+        histogram.add(value)
+    assert histogram.snapshot() == ((2, 2, 1), 12.0)

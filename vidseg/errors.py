@@ -33,6 +33,20 @@ class DisplayError(VidsegError):
     """A window was asked for and none can be shown."""
 
 
+class ServeError(VidsegError):
+    """The web page or the metrics cannot be served: address taken, not of this machine, or a library missing."""
+
+
+class ResumeError(VidsegError):
+    """What was kept of an unfinished run is damaged, incomplete, or of other settings or another input."""
+
+
+class WorkerError(VidsegError):
+    """One of the processes that share a run ended before its part was done."""
+
+    exit_code = 1
+
+
 class ModelError(VidsegError):
     """A model name is unknown or a configuration cannot be built."""
 
@@ -49,6 +63,12 @@ class TrainingError(VidsegError):
 
 class DownloadError(VidsegError):
     """Weights could not be fetched: no network, broken transfer, wrong size or hash."""
+
+    exit_code = 1
+
+
+class ExportError(VidsegError):
+    """An exported network does not give what the original gives."""
 
     exit_code = 1
 

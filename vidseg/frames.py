@@ -65,6 +65,10 @@ class Frame:
     """In units of `time_base`; None where unknown."""
     name: str | None = None
     """File stem for pictures out of files; None for video."""
+    arrived: float | None = None
+    """When it came out of the source, in seconds of the pipeline's clock; None outside a pipeline."""
+    placeholder: bool = False
+    """True for a card shown in place of pictures while a source is away; there is nothing in it to be found."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

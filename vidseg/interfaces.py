@@ -6,9 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from vidseg.frames import FloatArray, Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.saved_state import State
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A stage whose memory can be handed to another process. Asked between two frames only."""
+
+    def state(self) -> State:
+        """All that its results depend on besides its settings and what comes next."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Go on exactly where the stage that gave `state` stopped. Its settings have to be the same."""
+        ...
 
 
 @runtime_checkable
@@ -39,6 +54,11 @@ class VideoSource(Protocol):
 
 
 @runtime_checkable
+class ResumableSource(VideoSource, Remembers, Protocol):
+    """A source that can be opened anew and go on at a certain frame. `restore` comes before the first frame."""
+
+
+@runtime_checkable
 class Segmenter(Protocol):
     """Finds what is where. Called by one thread, in frame order."""
 
@@ -61,7 +81,7 @@ class Motion(Protocol):
         ...
 
 
-class MotionTracker(Protocol):
+class MotionTracker(Remembers, Protocol):
     """Follows the motion through frames in order. Called by one thread."""
 
     def follow(self, frame: Frame) -> Motion | None:
@@ -94,7 +114,7 @@ class Renderer(Protocol):
     """Draws. Pure apart from caches: arrays in, array out."""
 
     def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
-        """A new (H', W', 3) uint8 RGB picture; `image` is left as it was."""
+        """A new (H', W', 3) uint8 RGB picture, or (H', W', 4) RGBA; `image` is left as it was."""
         ...
 
 
@@ -117,4 +137,33 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Give up: leave nothing that looks finished. Never raises."""
+        ...
+
+
+@runtime_checkable
+class ResumableSink(Sink, Remembers, Protocol):
+    """A sink that can take a video in pieces, each safe once it is whole, by processes that may be killed.
+
+    A sink without these methods cannot be gone on with: `--resume` refuses it.
+    """
+
+    def begin_piece(self, path: Path) -> Sink:
+        """What takes the frames of the next piece; after its `close` they are safe on the disk.
+
+        Args:
+            path: a file that it may write for the piece, and that `join` is given.
+        """
+        ...
+
+    def check(self, pieces: Sequence[Path]) -> None:
+        """Look at finished pieces before the run goes on. Raises ResumeError when one is missing or damaged."""
+        ...
+
+    def join(self, pieces: Sequence[Path], whole: Callable[[Path], None]) -> None:
+        """Make the output, after the last piece. Raises WriteError or ResumeError.
+
+        Args:
+            pieces: the paths given to `begin_piece`, in order.
+            whole: called with the finished file just before it gets its name.
+        """
         ...

@@ -29,6 +29,8 @@ class LabelSet:
     names: tuple[str, ...]
     full_names: tuple[str, ...]
     palette: UInt8Array
+    listed_by: str = "vidseg classes"
+    """The command that lists them, for messages."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,7 +52,7 @@ class LabelSet:
             return synonyms[text]
         near = difflib.get_close_matches(text, synonyms, n=3, cutoff=0.5)
         hint = f"; near: {', '.join(near)}" if near else ""
-        raise ConfigError(f"unknown class '{word}'{hint}; `vidseg classes` lists all {len(self)}")
+        raise ConfigError(f"unknown class '{word}'{hint}; `{self.listed_by}` lists all {len(self)}")
 
     def find_all(self, words: Iterable[str | int]) -> list[int]:
         """Class ids of several words, in order, without repeats. Raises ConfigError as `find` does."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,6 +53,31 @@ class StageTimers:
         """A copy, in the order in which stages were first seen."""
         with self._lock:
             return dict(self._totals)
+
+
+class Histogram:
+    """Counts values by size. Written by one thread, readable from any.
+
+    Args:
+        bounds: upper ends of the buckets, included, rising; a last bucket takes what is larger.
+    """
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self._lock = threading.Lock()
+        self._counts = [0] * (len(self.bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        with self._lock:
+            self._counts[bisect_left(self.bounds, value)] += 1
+            self._total += value
+
+    def snapshot(self) -> tuple[tuple[int, ...], float]:
+        """Counts per bucket, one more than there are bounds, and the sum of all values."""
+        with self._lock:
+            return tuple(self._counts), self._total
 
 
 class RateMeter:

@@ -94,9 +94,12 @@ class Street:
         ]
         self.things = [*self._trees(rng), *self._cars(), *self._people(), *self._furniture()]
 
-    def frame(self, seconds: float) -> tuple[FloatArray, UInt8Array]:
-        """The picture (h, w, 3) float32 0..255, before the camera's own blur and grain, and its classes (h, w)."""
-        camera = camera_at(seconds, self.size_wh)
+    def frame(self, seconds: float, camera: Camera | None = None) -> tuple[FloatArray, UInt8Array]:
+        """The picture (h, w, 3) float32 0..255, before the camera's own blur and grain, and its classes (h, w).
+
+        Seen by the clip's camera, or by another one of the same size.
+        """
+        camera = camera_at(seconds, self.size_wh) if camera is None else camera
         canvas = Canvas(camera.size_wh)
         self.sky.draw(canvas, camera)
         for plane in self.planes:

@@ -9,8 +9,8 @@ def test_signals_are_counted_and_the_old_handlers_come_back():
     before = signal.getsignal(signal.SIGINT)
     with Interrupts(abandon=lambda: None) as interrupts:
         interrupts.started()
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
         assert interrupts.count == 2 and interrupts.exit_code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -21,7 +21,7 @@ def test_a_third_signal_leaves_at_once(monkeypatch):
     with Interrupts(abandon=lambda: None) as interrupts:
         interrupts.started()
         for _ in range(3):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert left == [130]
 
 
@@ -42,5 +42,5 @@ def test_before_the_start_one_signal_abandons_and_leaves(monkeypatch, capfd):
     done = []
     monkeypatch.setattr(os, "_exit", done.append)
     with Interrupts(abandon=lambda: done.append("abandoned")):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert done == ["abandoned", 128 + signal.SIGTERM] and capfd.readouterr().err == "vidseg: interrupted\n"

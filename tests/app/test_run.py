@@ -9,11 +9,13 @@ import pytest
 from tests.fakes import TIME_BASE
 from tests.video.clips import make_clip
 from vidseg.app import doctor
-from vidseg.app.run import expected_frames, open_sinks, render_options, run
+from vidseg.app.outputs import open_sinks
+from vidseg.app.run import expected_frames, render_options, run
 from vidseg.app.stats_file import StatsFile
 from vidseg.config import RunConfig
 from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError
 from vidseg.frames import VideoInfo
+from vidseg.labels import ade20k
 from vidseg.pipeline.stats import RunStats
 
 
@@ -42,10 +44,10 @@ def test_run_from_python_gives_the_stats_and_reports_progress(tmp_path):
 
 
 def test_classes_are_looked_up_by_name_and_id():
-    options = render_options(RunConfig(classes=("sky", "20"), blur_classes=("person",)))
+    options = render_options(RunConfig(classes=("sky", "20"), blur_classes=("person",)), ade20k())
     assert options.classes == (2, 20) and options.blur_classes == (12,)
     with pytest.raises(ConfigError, match="unknown class 'skyy'"):
-        render_options(RunConfig(ignore_classes=("skyy",)))
+        render_options(RunConfig(ignore_classes=("skyy",)), ade20k())
 
 
 def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
@@ -53,7 +55,7 @@ def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
     info = VideoInfo(64, 48, TIME_BASE)
     config = RunConfig(source="x", output=str(tmp_path / "out.mp4"), save_masks=str(tmp_path / "taken"))
     with pytest.raises(SinkError, match="taken"):
-        open_sinks(config, info)
+        open_sinks(config, info, ade20k())
     assert os.listdir(tmp_path) == ["taken"]
 
 
@@ -64,7 +66,15 @@ def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
 def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, names):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="is given for two outputs"):
-        open_sinks(RunConfig(source="x", **names), VideoInfo(64, 48, TIME_BASE, still=True))
+        open_sinks(RunConfig(source="x", **names), VideoInfo(64, 48, TIME_BASE, still=True), ade20k())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("option", ["save_json", "save_csv", "save_parquet", "stats"])
+def test_a_folder_name_for_an_output_of_one_file_is_refused(tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"^data/: is the name of a folder; this output is one file"):
+        open_sinks(RunConfig(source="x", **{option: "data/"}), VideoInfo(64, 48, TIME_BASE), ade20k())
     assert os.listdir(tmp_path) == []
 
 

@@ -65,7 +65,9 @@ def filled(count, close=True) -> Buffer:
 
 
 def run_watch(window, buffer, **options):
-    pipeline = SimpleNamespace(stats=RunStats(), output_rate=SimpleNamespace(rate=1.0), dropped=0)
+    pipeline = SimpleNamespace(
+        stats=RunStats(), output_rate=SimpleNamespace(rate=1.0), dropped=0, stale=lambda result: False
+    )
     settings = {"pacer": None, "hold": False, "stop": lambda: False, **options}
     watch(window, buffer, pipeline, **settings)
     return pipeline.stats
@@ -74,6 +76,12 @@ def run_watch(window, buffer, **options):
 def test_every_result_is_shown_and_counted():
     window = FakeWindow()
     assert run_watch(window, filled(4)).shown == 4 and window.shown == [0, 1, 2, 3]
+
+
+def test_what_is_shown_is_published_too():
+    published: list[int] = []
+    run_watch(FakeWindow(), filled(3), publish=lambda result: published.append(result.frame.index))
+    assert published == [0, 1, 2]
 
 
 def test_quit_ends_the_loop_at_once():

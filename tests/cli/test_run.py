@@ -88,7 +88,7 @@ def test_masks_between_follow_the_motion_by_default(cli, tmp_path):
     assert result.code == 0 and "3 segmented, 9 held" in result.err
     stages = json.loads(Path("stats.json").read_text())["stages"]
     assert stages["propagate"]["frames"] == 9 and stages["smooth"]["frames"] == 3
-    assert len(os.listdir("masks")) == 12
+    assert len(os.listdir("masks")) == 13  # with frames.csv
 
 
 def test_video_is_smoothed_unless_told_otherwise_and_images_are_not(cli, tmp_path):
@@ -132,7 +132,7 @@ def test_max_fps_and_limit_leave_frames_out_at_their_right_times(cli, clip):
 
 def test_save_masks_writes_class_ids_per_frame(cli, clip):
     assert cli("run", clip, "--save-masks", "masks", "--limit", 3, *SMALL).code == 0
-    assert sorted(os.listdir("masks")) == ["000000.png", "000001.png", "000002.png"]
+    assert sorted(os.listdir("masks")) == ["000000.png", "000001.png", "000002.png", "frames.csv"]
     mask = cv2.imread("masks/000001.png", cv2.IMREAD_UNCHANGED)
     assert mask.shape == (48, 64) and mask.dtype == np.uint8 and mask.max() < 150
 
@@ -269,6 +269,9 @@ def make_bad_inputs(folder) -> None:
         (["CLIP", "-o", "o.mp4", "--weights", "none.pth"], ["none.pth"]),
         (["CLIP", "-o", "o.mp4", "--weights", "weights.pth"], ["weights.pth"]),
         (["CLIP", "-o", "o.mp4", "--stride", "0"], ["--stride is 0", "1 to 1000"]),
+        (["CLIP", "-o", "o.mp4", "--stride", "often"], ["--stride is 'often'", "or auto"]),
+        (["CLIP", "-o", "o.mp4", "--reconnect", "often"], ["--reconnect is 'often'", "or always"]),
+        (["CLIP", "-o", "o.mp4", "--camera-size", "64x48"], ["--camera-size is for cameras"]),
         (["CLIP", "-o", "o.mp4", "--imgsz", "7"], ["--imgsz is 7", "32 to 4096"]),
         (["CLIP", "-o", "o.mp4", "--classes", "persn"], ["unknown class 'persn'", "person"]),
         (["CLIP", "-o", "o.mp4", "--preset", "stret"], ["unknown preset 'stret'", "street"]),
@@ -335,3 +338,28 @@ def noisy(index: int, width: int, height: int) -> np.ndarray:
 
 def test_without_arguments_the_help_is_shown(cli):
     assert "SOURCE" in cli("run").out
+
+
+def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli):
+    camera = "lavfi:testsrc=size=64x48:rate=25:duration=0.5"
+    result = cli("run", camera, "-o", "out.mkv", "--limit", 20, "--stats", "stats.json", *SMALL)
+    assert result.code == 0, result.err
+    assert "unplugged?; trying again" in result.err and "the source is back after" in result.err
+    assert "offline cards" in result.err and "reconnects" in result.err
+    stats = json.loads(Path("stats.json").read_text())
+    times = video_pts("out.mkv")
+    assert len(times) == stats["delivered"] and times == sorted(set(times))
+    assert stats["placeholders"] >= 1 and stats["inferred"] == stats["delivered"] - stats["placeholders"]
+
+
+def test_a_camera_that_goes_away_ends_the_run_if_it_is_not_to_come_back(cli):
+    camera = "lavfi:testsrc=size=64x48:rate=50:duration=0.2"
+    result = cli("run", camera, "-o", "out.mkv", "--reconnect", 0, *SMALL)
+    assert result.code == 1 and "what came before that was kept" in result.err
+    assert video_pts("out.mkv")
+
+
+def test_infer_fps_leaves_the_model_out_in_between(cli, clip):
+    result = cli("run", clip, "-o", "out.mp4", "--infer-fps", 5, "--stats", "stats.json", *SMALL)
+    stats = json.loads(Path("stats.json").read_text())
+    assert result.code == 0 and (stats["delivered"], stats["inferred"]) == (12, 3)

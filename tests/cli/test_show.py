@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from tests.screen import Screen, needs_screen
+from tests.video.clips import make_clip
 from vidseg.frames import UInt8Array
 
 pytestmark = needs_screen
@@ -24,6 +25,19 @@ def wiggle_and_see(screen: Screen, pixels: UInt8Array) -> bool:
 
 
 def test_the_window_shows_the_video_and_q_finishes_the_file(screen: Screen, tmp_path) -> None:
+    # without a window manager Qt now and then never paints its first picture; the cause is not known
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        try:
+            watch_and_quit(screen, folder)
+            return
+        except AssertionError as error:
+            if attempt == 2 or "not seen on the screen: the video" not in str(error):
+                raise
+
+
+def watch_and_quit(screen: Screen, tmp_path) -> None:
     source = "test:320x240@25,frames=inf,realtime"
     command = [sys.executable, "-m", "vidseg", "run", source, "--show", "-o", "out.mp4", "--imgsz", "64"]
     environment = screen.environment | {"OMP_NUM_THREADS": "1"}
@@ -42,3 +56,19 @@ def test_the_window_shows_the_video_and_q_finishes_the_file(screen: Screen, tmp_
     assert os.listdir(tmp_path) == ["out.mp4"]
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_the_window_shows_saved_masks_to_the_end(screen: Screen, tmp_path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", size=(320, 240), frames=20, rate=5)
+    masks = make_clip(tmp_path / "masks.mkv", size=(320, 240), frames=20, rate=5, codec="ffv1", pix_fmt="gray")
+    command = [sys.executable, "-m", "vidseg", "render", str(clip), str(masks), "--show", "--opacity", "1"]
+    process = subprocess.Popen(command, env=screen.environment, stderr=subprocess.PIPE, text=True)
+    try:
+        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg - .*clip.mp4")
+        screen.wait_for(partial(wiggle_and_see, screen), "the masks")
+        _, err = process.communicate(timeout=30)
+    except BaseException:
+        process.kill()
+        print(*process.communicate(timeout=20))  # seen when the test fails
+        raise
+    assert process.returncode == 0 and "20 frames" in err and "Traceback" not in err

@@ -47,6 +47,15 @@ def test_trained_weights_can_be_measured_and_run(cli, data, clip):
     assert cli("run", clip, "-o", "out.mp4", "--weights", "run/weights.safetensors", *FAST).code == 0
 
 
+def test_a_cpu_trains_in_bfloat16_when_asked(cli, data):
+    result = cli("train", data, "-o", "run", *TINY, "--precision", "bfloat16")
+    assert result.code == 0 and "cpu, bfloat16" in result.err, result.err
+    rounded = json.loads(Path("run/history.json").read_text())[-1]["loss"]
+    cli("train", data, "-o", "full", *TINY)
+    full = json.loads(Path("full/history.json").read_text())[-1]["loss"]
+    assert rounded != full and rounded == pytest.approx(full, rel=0.05)
+
+
 def test_a_finished_run_is_not_trained_over(cli, data):
     assert cli("train", data, "-o", "run", *TINY, "-q").err == ""
     assert_one_line_error(cli("train", data, "-o", "run", *TINY), "run: holds a training run; go on with --resume")
@@ -105,7 +114,7 @@ def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),
         (("--device", "cuda:99"), "--device cuda:99"),
-        (("--precision", "float16"), "--precision float16 needs CUDA"),
+        (("--precision", "float16"), "--precision float16 needs CUDA for training; on cpu use float32 or bfloat16"),
         (("--precision", "int8"), "--precision is 'int8'; accepted: auto, float32"),
         (("--classes", 10), "holds class id 20; accepted: 0 to 9"),
     ],
@@ -158,6 +167,18 @@ def test_eval_labels_as_a_run_does(cli, data):
         hits, pixels = hits + int((truth == found)[truth != 255].sum()), pixels + int((truth != 255).sum())
     assert cli("eval", data, "--json", "scores.json", *FAST).code == 0
     assert json.loads(Path("scores.json").read_text())["pixel_accuracy"] == pytest.approx(hits / pixels, abs=1e-12)
+
+
+def test_eval_measures_int8_and_fast_as_they_run(cli, data):
+    pytest.importorskip("openvino")
+    for precision in ("int8", "fast"):
+        result = cli("eval", data, "--precision", precision, "--imgsz", 64, "--threads", 1, "-q")
+        assert result.code == 0 and "pixel accuracy" in result.out, result.err
+    for words, text in (
+        (("--precision", "fats"), "--precision is 'fats'; accepted: auto | float32"),
+        (("--precision", "int8", "--runtime", "torch"), "--runtime torch knows"),
+    ):
+        assert_one_line_error(cli("eval", data, *words), text)
 
 
 def test_eval_maps_classes_chooses_some_and_skips_pictures(cli, data):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes import FakePropagator, FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
 from vidseg.errors import SourceError
+from vidseg.frames import Segmentation
 from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.buffer import Closed
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
@@ -419,3 +420,101 @@ def test_stats_as_dict_is_plain_json():
     stats = make(FakeSource(frames(4)), sinks=[FakeSink()]).run()
     text = json.loads(json.dumps(stats.as_dict()))
     assert text["delivered"] == 4 and text["stages"]["write"]["frames"] == 4 and text["fps"] > 0
+
+
+def test_failing_closed_a_frame_without_masks_of_its_own_gets_none():
+    sink = LabelSink()
+    stats = make(FakeSource(frames(9)), sinks=[sink], stride=4, fail_closed=True).run()
+    assert sink.labels == [0, 255, 255, 255, 4, 255, 255, 255, 8], "never those of the frame before"
+    assert (stats.inferred, stats.delivered) == (3, 9)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_failing_closed_what_cannot_be_carried_is_segmented(batch):
+    segmenter, sink = FakeSegmenter(), LabelSink()
+    propagator = FakePropagator(cuts=[2, 3, 4])
+    make(FakeSource(frames(9)), segmenter, [sink], propagator=propagator, batch=batch, stride=6, fail_closed=True).run()
+    assert segmenter.seen == [0, 2, 3, 4, 8]
+    assert sink.labels == [0, 100, 2, 3, 4, 104, 104, 104, 8]
+
+
+def test_failing_closed_the_masks_of_another_frame_or_size_are_not_believed():
+    class Mixed(FakeSegmenter):
+        def segment(self, items):
+            return [
+                Segmentation(found.label_map if item.index != 2 else found.label_map[1:], max(found.frame_index, 1))
+                for item, found in zip(items, super().segment(items), strict=True)
+            ]
+
+    for closed, labels in ((True, [255, 1, 255, 3]), (False, [0, 1, 2, 3])):
+        sink = LabelSink()
+        make(FakeSource(frames(4)), Mixed(), [sink], fail_closed=closed).run()
+        assert sink.labels == labels
+
+
+def live_run(ages, **options):
+    """The frames shown of a live source whose frames reach the display `ages` seconds after they came."""
+    now = [0.0]
+    shown = []
+
+    class Late(FakeSegmenter):
+        def segment(self, items):
+            now[0] += ages[items[0].index]
+            return super().segment(items)
+
+    taken = threading.Semaphore(1)
+    source = FakeSource(frames(len(ages)), live=True, before=lambda i: taken.acquire())
+
+    class Paced(FakeSink):
+        def write(self, item, segmentation, picture):
+            super().write(item, segmentation, picture)
+            taken.release()  # the next frame only when this one is through, so that none is dropped
+
+    pipeline = Pipeline(
+        source, Late(), None, [Paced()], options=PipelineOptions(**options), clock=lambda: now[0]
+    )  # fmt: skip
+
+    def display(results):
+        while True:
+            try:
+                result = results.get()
+            except Closed:
+                return
+            shown.append(result.frame.index)
+
+    pipeline.run(display)
+    return shown, pipeline.stats
+
+
+def test_what_is_too_old_is_not_shown_but_written_and_counted():
+    shown, stats = live_run([0.1, 0.6, 0.4, 2.0], max_staleness=0.5)
+    assert not set(shown) & {1, 3}
+    assert (stats.stale, stats.delivered) == (2, 4) and accounted(stats)
+
+
+def test_without_a_limit_nothing_is_stale():
+    assert live_run([3.0, 3.0])[1].stale == 0
+
+
+def test_every_frame_of_a_live_source_goes_through_if_asked():
+    sink = FakeSink(before=lambda i: None)
+    stats = make(FakeSource(frames(200), live=True), sinks=[sink], live="every-frame").run()
+    assert [i for i, _ in sink.written] == list(range(200)) and stats.dropped == 0
+
+
+def test_newest_drops_frames_of_a_file_too():
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(index):
+        if index == 0:
+            entered.set()
+            go.wait()
+
+    def before(index):
+        if index == 1:
+            entered.wait()
+        if index == 19:
+            go.set()
+
+    stats = make(FakeSource(frames(20), before=before), FakeSegmenter(before=slow), live="newest").run()
+    assert stats.dropped >= 17 and accounted(stats)

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,21 @@ def test_stride_wants_a_new_scene_at_once_but_brings_only_one_forward():
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize(("stride", "expected"), [(1, [0, 3, 6, 9]), (2, [0, 3, 6, 9]), (4, [0, 4, 8])])
+def test_infer_fps_limits_inferences_beside_the_stride(stride, expected):
+    wants = InferenceStride(stride, RateLimit(10))
+    assert [i for i in range(12) if wants.wants((4, 6), i / 30)] == expected
+
+
+def test_infer_fps_is_kept_at_scene_cuts():
+    wants = InferenceStride(1, RateLimit(10))
+    assert [i for i in range(9) if wants.wants((4, 6), i / 30, new_scene=True)] == [0, 3, 6]
+
+
+def test_infer_fps_gives_way_to_another_size():
+    wants = InferenceStride(1, RateLimit(1))
+    assert [wants.wants(size, i / 30) for i, size in enumerate([(4, 6), (4, 6), (6, 4), (6, 4)])] == [
+        True, False, True, False
+    ]  # fmt: skip

@@ -130,3 +130,31 @@ def test_impossible_places(tmp_path: Path) -> None:
         LabelMapSink(tmp_path / "no" / "masks", overwrite=True)
     with pytest.raises(SinkError, match="is not a folder"):
         LabelMapSink(tmp_path / "file" / "masks", overwrite=True)
+
+
+def test_a_table_says_which_frame_each_belongs_to_while_the_run_goes_on(tmp_path: Path) -> None:
+    sink = LabelMapSink(tmp_path / "m", overwrite=False, times=True)
+    for index in (0, 3):
+        sink.write(frame(index), seen(index), None)
+        assert len((tmp_path / "m" / "frames.csv.part").read_text().splitlines()) == sink.counters["frames"] + 1
+    sink.close()
+    assert (tmp_path / "m" / "frames.csv").read_text().splitlines() == [
+        "frame,pts,time_base,seconds,file",
+        "0,0,1/25,0.000000,000000.png",
+        "3,3,1/25,0.120000,000003.png",
+    ]
+    assert sorted(os.listdir(tmp_path / "m")) == ["000000.png", "000003.png", "frames.csv"]
+
+
+def test_a_table_that_is_there_is_replaced_only_when_allowed(tmp_path: Path) -> None:
+    (tmp_path / "frames.csv").write_text("mine")
+    with pytest.raises(SinkError, match=r"frames\.csv: exists; overwrite it with -y"):
+        LabelMapSink(tmp_path, overwrite=False, times=True)
+    assert os.listdir(tmp_path) == ["frames.csv"]
+    LabelMapSink(tmp_path, overwrite=True, times=True).close()
+    assert (tmp_path / "frames.csv").read_text() == "frame,pts,time_base,seconds,file\n"
+
+
+def test_abort_removes_the_table_and_an_empty_folder(tmp_path: Path) -> None:
+    LabelMapSink(tmp_path / "m", overwrite=False, times=True).abort()
+    assert os.listdir(tmp_path) == []

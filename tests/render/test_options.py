@@ -22,6 +22,9 @@ from vidseg.render.overlay import OverlayRenderer
         ({"classes": (3, 255)}, "classes holds 255; give class ids from 0 to 254"),
         ({"ignore_classes": (-1,)}, "ignore_classes holds -1"),
         ({"blur_classes": ("person",)}, "blur_classes holds 'person'"),
+        ({"blur_style": "mosaic"}, "blur_style is 'mosaic'; known: pixelate, blur, fill"),
+        ({"blur_margin": -1}, "blur_margin is -1; give pixels"),
+        ({"foreground": (256,)}, "foreground holds 256"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
@@ -35,7 +38,7 @@ def test_opacity_may_be_any_number_from_zero_to_one(opacity: float) -> None:
     assert RenderOptions(opacity=opacity).opacity == opacity
 
 
-@pytest.mark.parametrize("field", ["classes", "ignore_classes", "blur_classes"])
+@pytest.mark.parametrize("field", ["classes", "ignore_classes", "blur_classes", "foreground"])
 def test_a_class_id_beyond_the_label_set_is_refused(field: str) -> None:
     with pytest.raises(ConfigError, match=f"{field} holds class id 150; known: 0 to 149"):
         OverlayRenderer(RenderOptions(**{field: (CAR, 150)}))

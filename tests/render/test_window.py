@@ -216,6 +216,19 @@ def test_blurred_classes_stay_blurred_with_the_overlay_off(screen: FakeScreen) -
     assert (screen.shown[-1][car] != IMAGE[car]).any(axis=1).mean() > 0.99
 
 
+@pytest.mark.parametrize("keys", ["s", "ms", "bs", "m-s"])
+def test_no_saved_picture_shows_what_is_hidden(screen: FakeScreen, tmp_path: Path, keys: str) -> None:
+    options = RenderOptions(blur_classes=(CAR,), blur_style="fill", opacity=0.0)
+    window = Window("vidseg", options, screenshot_folder=tmp_path)
+    window.show(IMAGE, segmentation(LABEL_MAP), STATUS)
+    screen.press(*keys)
+    window.poll(1)
+    (path,) = tmp_path.iterdir()
+    saved = cv2.imread(str(path))
+    assert not saved[:, :640][LABEL_MAP == CAR].any() and not saved[:, -640:][LABEL_MAP == CAR].any()
+    assert saved[:100, 200:300].any()
+
+
 def test_another_thread_is_refused(screen: FakeScreen) -> None:
     errors: list[BaseException] = []
 
@@ -229,3 +242,13 @@ def test_another_thread_is_refused(screen: FakeScreen) -> None:
     thread.start()
     thread.join()
     assert "main thread only" in str(errors[0])
+
+
+@pytest.mark.parametrize(("view", "as_it_is"), [("overlay", True), ("mask", True), ("side", False)])
+def test_a_card_is_shown_as_it_is_in_every_view_of_its_size(screen: FakeScreen, view: str, as_it_is: bool) -> None:
+    nothing = segmentation(np.full_like(LABEL_MAP, 255))
+    with Window("vidseg", RenderOptions(view=view), clock=screen.clock) as window:
+        window.show(IMAGE, nothing, WindowStatus(placeholder=True))
+        window.poll(1)
+        expected = IMAGE if as_it_is else OverlayRenderer(RenderOptions(view=view)).render(IMAGE, nothing)
+        assert np.array_equal(window._picture, expected)

@@ -15,8 +15,8 @@ import vidseg
 from vidseg.runtimes import onnxruntime_runtime, openvino_runtime
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.registry import ENGINES, create_runtime, installed_engines
-from vidseg.segment.postprocess import QueryOutput
-from vidseg.segment.preprocess import to_network
+from vidseg.segmentation.postprocess import QueryOutput
+from vidseg.segmentation.preprocess import to_network
 from vidseg.video.factory import open_source
 
 ROOT = Path(__file__).parent.parent.parent
@@ -192,7 +192,7 @@ def test_openvino_knows_bfloat16(model, engines_folder, frames):
 def test_openvino_is_imported_without_its_telemetry(tmp_path):
     skip_unless_installed("openvino")
     code = (
-        "import sys\nfrom vidseg.runtimes.openvino_runtime import import_openvino\n"
+        "import sys\nfrom vidseg.runtimes.openvino_import import import_openvino\n"
         "print(import_openvino().__version__)\n"
         "assert not any(name.startswith('openvino_telemetry') for name in sys.modules)\n"
     )

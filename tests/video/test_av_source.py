@@ -17,6 +17,8 @@ import pytest
 
 from tests.video.clips import CORNERS, corner_picture, counter_picture, make_audio, make_clip, read_counter
 from vidseg.errors import SourceError
+from vidseg.video import av_open
+from vidseg.video.av_open import stream_options
 from vidseg.video.av_source import AvSource
 
 
@@ -492,6 +494,22 @@ def test_no_credentials_in_messages() -> None:
         assert "joe" not in str(caught.value)
         assert str(caught.value).startswith(address.partition("://")[0] + "://***@")
         assert caught.value.__cause__ is None
+
+
+def test_a_scheme_that_this_ffmpeg_was_built_without_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise av.error.ProtocolNotFoundError(0, "x")
+
+    monkeypatch.setattr(av_open.av, "open", unknown)
+    with pytest.raises(SourceError, match=r"srt://camera:1: the FFmpeg in this PyAV was built without srt"):
+        AvSource("srt://camera:1")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "quick"), [("rtsp", True), ("rtmp", True), ("udp", True), ("http", False), ("", False)]
+)
+def test_live_streams_are_looked_at_for_a_short_time_only(scheme: str, quick: bool) -> None:
+    assert ("fpsprobesize" in stream_options(scheme)) is quick
 
 
 def test_an_unknown_kind_of_url_names_the_known_ones() -> None:

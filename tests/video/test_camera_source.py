@@ -11,7 +11,7 @@ import pytest
 from tests.video.fake_capture import FakeCapture
 from vidseg.errors import ConfigError, SourceError
 from vidseg.video import camera_source
-from vidseg.video.camera_source import CameraSource, camera_number, list_cameras
+from vidseg.video.camera_source import CameraSource, camera_number, is_camera, list_cameras
 
 
 def ticking(step_ns: int) -> Callable[[], int]:
@@ -32,6 +32,7 @@ def ticking(step_ns: int) -> Callable[[], int]:
         ("cam0", 0),
         ("cam12", 12),
         ("/dev/video3", 3),
+        ("/dev/v4l/by-id/x", None),
         ("./0", None),
         ("cam", None),
         ("camera0", None),
@@ -71,6 +72,58 @@ def test_the_camera_is_opened_by_number_and_asked_for_size_and_rate() -> None:
     assert capture.asked[cv2.CAP_PROP_FRAME_HEIGHT] == 720
     assert capture.asked[cv2.CAP_PROP_FPS] == 60
     assert capture.released == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "letters"),
+    [
+        ({"format": "yuyv"}, "YUYV"),
+        ({"format": "nv12", "size": (640, 480)}, "NV12"),
+        ({"size": (640, 480)}, "MJPG"),
+        ({"frame_rate": 5}, None),
+    ],
+)
+def test_a_camera_is_asked_for_its_format_motion_jpeg_with_a_size(options, letters) -> None:
+    capture = FakeCapture()
+    CameraSource("cam0", open_capture=lambda _: capture, **options).close()
+    asked = capture.asked.get(cv2.CAP_PROP_FOURCC)
+    assert asked == (None if letters is None else cv2.VideoWriter.fourcc(*letters))
+
+
+def test_a_size_that_the_camera_does_not_have_is_said() -> None:
+    with CameraSource("cam0", size=(1280, 720), open_capture=lambda _: FakeCapture()) as source:
+        assert source.info.notes == ("cam0 was asked for 1280x720 and gives 64x48",)
+    with CameraSource("cam0", size=(64, 48), open_capture=lambda _: FakeCapture()) as source:
+        assert source.info.notes == ()
+
+
+def test_a_link_that_stays_with_the_camera_is_followed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {"/dev/v4l/by-id/usb-x": "/dev/video4"}
+    monkeypatch.setattr(camera_source.os.path, "realpath", lambda path: places.get(path, path))
+    numbers: list[int] = []
+
+    def open_capture(number: int) -> FakeCapture:
+        numbers.append(number)
+        return FakeCapture()
+
+    assert is_camera("/dev/v4l/by-id/usb-x")
+    CameraSource("/dev/v4l/by-id/usb-x", open_capture=open_capture).close()
+    places["/dev/v4l/by-id/usb-x"] = "/dev/video2"
+    CameraSource("/dev/v4l/by-id/usb-x", open_capture=open_capture).close()
+    places.clear()
+    with pytest.raises(SourceError, match="/dev/v4l/by-id/usb-x: no such camera now"):
+        CameraSource("/dev/v4l/by-id/usb-x", open_capture=open_capture)
+    assert numbers == [4, 2]
+
+
+def test_a_camera_made_of_a_filter_graph_gives_its_pictures_and_ends() -> None:
+    with CameraSource("lavfi:color=red:size=64x48:rate=100:duration=0.05") as source:
+        assert source.info.live and source.info.frame_rate == 100
+        frames = iter(source)
+        seen = [next(frames) for _ in range(5)]
+        with pytest.raises(SourceError, match="unplugged"):
+            next(frames)
+    assert all(abs(int(frame.image[0, 0, 0]) - 254) < 3 and frame.image[0, 0, 1] < 3 for frame in seen)
 
 
 def test_a_missing_picture_now_and_then_is_counted_and_passed_over() -> None:

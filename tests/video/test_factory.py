@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "image_rate": 3,
         "camera_size": (4, 5),
         "camera_rate": 6,
+        "camera_format": "yuyv",
         "realtime": True,
         "rtsp_transport": "udp",
         "open_timeout": 7,
@@ -145,7 +148,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_source(spec, **options)
     assert seen == {
         "AvSource": {"rtsp_transport": "udp", "open_timeout": 7, "read_timeout": 8, "options": {"a": "b"}},
-        "CameraSource": {"size": (4, 5), "frame_rate": 6},
+        "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"frame_rate": 3},
         "PatternSource": {"realtime": True},
     }
@@ -189,3 +192,9 @@ def test_near_names_are_few_and_best_first(tmp_path: Path) -> None:
     assert len(names) == 3
     assert names[0] == "CLIP.mp4"
     assert near_names(tmp_path / "nowhere" / "clip.mp4") == []
+
+
+def test_opencv_is_loaded_before_pyav_which_would_keep_it_from_opening_windows() -> None:
+    code = "import sys, vidseg.video.av_open; order = list(sys.modules); print(order.index('cv2') < order.index('av'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == "True", result.stderr

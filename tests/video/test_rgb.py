@@ -211,3 +211,13 @@ def test_an_angle_that_is_not_a_quarter_turn_is_left_alone(tmp_path: Path) -> No
     with AvSource(make_clip(tmp_path / "clip.mp4", rotation=45, frames=2)) as source:
         assert (source.info.width, source.info.height) == (64, 48)
         assert [read_counter(frame.image) for frame in source] == [0, 1]
+
+
+def test_a_frame_of_another_shape_is_fitted_with_its_proportions_kept():
+    converter = RgbConverter(encoded((255, 255, 255), BT601, LIMITED, "yuv420p", size=(64, 48)))
+    wide = encoded((255, 255, 255), BT601, LIMITED, "yuv420p", size=(128, 32))
+    picture = converter.convert(wide)
+    assert picture.shape == (48, 64, 3) and not converter.fits(wide)
+    assert (picture[16:32] > 250).all() and (picture[:16] == 0).all() and (picture[32:] == 0).all()
+    larger = encoded((255, 255, 255), BT601, LIMITED, "yuv420p", size=(128, 96))
+    assert (converter.convert(larger) > 250).all(), "the same shape fills it"

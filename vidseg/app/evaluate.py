@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from vidseg import zoo
+from vidseg.app.engine import load_engine
 from vidseg.atomic import PartFile, write_whole_file
+from vidseg.config import merge
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Segmenter
 from vidseg.labels import ade20k
 from vidseg.metrics import Scores, scores
 from vidseg.models import config_for
-from vidseg.runtimes.loading import load_model
-from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
-from vidseg.segment.postprocess import LABEL_RULES
-from vidseg.segment.segmenter import QuerySegmenter
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import is_model_file
+from vidseg.runtimes.registry import ENGINES
+from vidseg.segmentation.postprocess import LABEL_RULES
+from vidseg.timing import StageTimers
 from vidseg.train.evaluate import evaluate as count_pixels
 
 
@@ -40,6 +44,10 @@ class Reporter(Protocol):
         """Pictures measured."""
         ...
 
+    def detail(self, text: str) -> None:
+        """Something for those who want to know more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRequest:
@@ -48,6 +56,8 @@ class EvalRequest:
     data: Path
     model: str = "fai-m2f-n-ade"
     weights: str | None = None
+    runtime: str | None = None
+    """None: torch, or what reads the file of the model."""
     classes: int | None = None
     """Of the weights, without "no object"; None for the published number."""
     imgsz: int | None = None
@@ -113,14 +123,16 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
     ):
         if value is not None and value < low:
             raise ConfigError(f"--{name} is {value}; accepted: {low} or more")
+    if request.runtime not in (None, "auto", *ENGINES):
+        raise ConfigError(f"--runtime is {request.runtime!r}; accepted: auto, {', '.join(ENGINES)}")
     if request.json is not None:  # a wrong name is told at the start
         PartFile(request.json, overwrite=request.overwrite).discard()
-    entry = zoo.entry(request.model)
-    device = pick_device(request.device)
-    precision = pick_precision(request.precision, device)
-    num_classes = request.classes or config_for(entry.name).num_classes
     mapping = None if request.mapping is None else read_mapping(request.mapping)
-    names = mapping.names if mapping is not None else class_names(num_classes)
+    model_names = _model_names(request)
+    num_classes = len(model_names)
+    if mapping is not None and is_model_file(request.model) and model_names != ade20k().names:
+        raise ConfigError(f"--mapping {request.mapping}: is made of ADE20K's classes, {request.model} has others")
+    names = mapping.names if mapping is not None else model_names
     chosen = [_find(word, names) for word in request.only] or None
     every = request.every
     dataset = FolderDataset(
@@ -128,23 +140,37 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
         num_classes=num_classes,
         keep=None if every is None else lambda number, _: number % every == 0,
     )
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
-    weights = Path(request.weights) if request.weights else None
-    network = load_model(
-        entry.name, weights, num_classes=request.classes, announce=reporter.note, progress=reporter.download
-    )
-    runtime = TorchRuntime(network, device, precision)
-    imgsz = request.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
-    segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=request.rule)
+    segmenter, description = _segmenter(request, reporter)
     confusion = count_pixels(segmenter, dataset, num_classes=num_classes, mapping=mapping, progress=reporter.checking)
     found = scores(confusion, chosen)
     if found.pixels == 0:
         raise ConfigError(f"{request.data}: no pixel has a label of the measured classes; nothing can be measured")
-    result = Evaluation(names, found, len(dataset), f"{entry.name}, {runtime.name}, long side {imgsz}")
+    result = Evaluation(names, found, len(dataset), description)
     if request.json is not None:
         write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
     return result
+
+
+def _model_names(request: EvalRequest) -> tuple[str, ...]:
+    """The names of the model's classes. Loads no network."""
+    if not is_model_file(request.model):
+        return class_names(request.classes or config_for(zoo.entry(request.model).name).num_classes)
+    if request.classes is not None:
+        raise ConfigError(f"--classes {request.classes}: the YAML of {request.model} has the classes")
+    return read_model_file(request.model).labels.names
+
+
+def _segmenter(request: EvalRequest, reporter: Reporter) -> tuple[Segmenter, str]:
+    """What labels the pictures, and a description of it."""
+    names = ("model", "weights", "imgsz", "rule", "device", "precision", "threads")
+    options: dict[str, Any] = {name: getattr(request, name) for name in names}
+    # torch is what others are compared with; the rest is measured when asked for
+    plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")
+    options |= {"smooth": False, "runtime": request.runtime or ("torch" if plain else "auto")}
+    config = merge(("command line", options))
+    engine = load_engine(config, reporter, num_classes=request.classes)
+    segmenter = engine.segmenter(config, VideoInfo(1, 1, Fraction(1), still=True), StageTimers())
+    return segmenter, f"{engine.model}, {engine.runtime.name}, long side {engine.imgsz}"
 
 
 def class_names(num_classes: int) -> tuple[str, ...]:

@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-
-from vidseg import zoo
+from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
+from vidseg.app.frame_policy import pipeline_options
 from vidseg.app.interrupts import Interrupts, killable
+from vidseg.app.live import LiveOutputs, relay
+from vidseg.app.live_source import Announcements, open_run_source
+from vidseg.app.outputs import make_renderer, open_sinks, output_names
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Sink
-from vidseg.labels import ade20k
-from vidseg.motion.propagate import FlowPropagator
-from vidseg.motion.tracker import FlowTracker
+from vidseg.labels import LabelSet
+from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
+from vidseg.pipeline.pipeline import Pipeline, Result
 from vidseg.pipeline.stats import RunStats
-from vidseg.records.label_maps import LabelMapSink
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
-from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.window import Window
-from vidseg.runtimes.loading import load_model
-from vidseg.runtimes.registry import candidates, create_runtime, runtime_device
-from vidseg.runtimes.torch_runtime import pick_precision
-from vidseg.segment.segmenter import QuerySegmenter
-from vidseg.segment.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
-from vidseg.video.factory import open_source
-from vidseg.video.names import shown_name
-from vidseg.video.sink_factory import open_video_sink
 
-CUDA_BATCH = 8
-"""Frames segmented at once on CUDA by default: one at a time leaves a GPU idle. A CPU gains nothing from more."""
+if TYPE_CHECKING:
+    from vidseg.app.engine import Engine
 
 
 class Reporter(Protocol):
-    """Told what happens; prints it, or does not."""
+    """Told what happens; prints it, or does not. A `vidseg.app.engine.Reporter` too."""
 
     def note(self, text: str) -> None:
         """Something the user should know, one sentence."""
@@ -54,6 +44,10 @@ class Reporter(Protocol):
 
     def detail(self, text: str) -> None:
         """Something for those who want to know more."""
+        ...
+
+    def address(self, text: str) -> None:
+        """Where the web page is, token included: told even when only errors are."""
         ...
 
     def download(self, done: int, total: int | None) -> None:
@@ -78,140 +72,176 @@ class Outcome:
     """Finished files and folders."""
     exit_code: int = 0
     aborted: bool = False
+    kept: str | None = None
+    """Where an unfinished run left what is finished, one sentence."""
 
 
-def run(config: RunConfig, reporter: Reporter) -> Outcome:
+def run(
+    config: RunConfig,
+    reporter: Reporter,
+    *,
+    engine: Engine | None = None,
+    interrupts: Interrupts | None = None,
+    watchers: Sequence[Sink] = (),
+) -> Outcome:
     """Do what the configuration says, from the main thread when it shows a window.
 
     Cheap checks come first, so that a wrong option is told before a network is loaded.
 
+    Args:
+        engine: a network that is loaded already; what the configuration says of one is not looked at then.
+        interrupts: looked at instead of catching signals here, for runs beside each other.
+        watchers: sinks besides the outputs, closed before them: one that raises then keeps them from appearing.
     Raises:
         VidsegError: anything the user can mend.
     """
+    # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
+    from vidseg.app.engine import check_engine, label_set, load_engine
+    from vidseg.app.resume import resumable_sinks, resumable_source, run_in_pieces, work_folder
+    from vidseg.app.split.run import is_split, run_split, split_sinks, split_source
+
     if config.source is None:
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
-    if not (config.output or config.show or config.save_masks or config.stats):
-        raise ConfigError("nothing to do; give -o FILE, --show, --save-masks DIR or --stats FILE")
-    options = render_options(config)
+    if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
+        raise ConfigError("nothing to do; give -o FILE, --show, --serve PORT, --save-masks DIR or --stats FILE")
+    labels = label_set(config) if engine is None else engine.labels
+    options = render_options(config, labels)
+    renderer = make_renderer(config, options, labels)
+    split = is_split(config)
+    folder = work_folder(config) if config.resume else None
     if config.show:
         find_display()
-    device = runtime_device(config.runtime, config.device)
-    precision = pick_precision(config.precision, device)
-    candidates(config.runtime, device, precision)  # raises where they do not go together
-    entry = zoo.entry(config.model)
+    check_engine(config)
     timers = StageTimers()
+    if folder is not None and folder.was_named():
+        folder.remove()
+        reporter.note("the run was finished already")
+        return Outcome(RunStats(), tuple(output_names(config)))
 
     with ExitStack() as unfinished:
+        live = unfinished.enter_context(LiveOutputs(config))
         with killable():  # a stream may take long to answer
-            source = open_source(
-                config.source,
-                rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
-                open_timeout=config.timeout,
-                read_timeout=config.timeout,
-            )
+            announcements = Announcements()
+            source = open_run_source(config, announcements, reporter.note)
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
         info = source.info
+        pieced_source = resumable_source(config, source) if config.resume else None
+        shared_source = split_source(config, source) if split else None
         for text in info.notes:
             reporter.note(text)
         if config.output and config.audio == "copy" and info.has_audio and info.audio_path is None:
             reporter.note("the sound of a stream is not recorded")
 
         claims = ExitStack()
-        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
+        own = interrupts is None
+        if interrupts is None:
+            interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
         unfinished.enter_context(claims)
-        sinks = open_sinks(config, info)
+        sinks = [*watchers, *open_sinks(config, info, labels)]
         for sink in sinks:
             claims.callback(sink.abort)
+        pieced_sinks = resumable_sinks(sinks) if config.resume else []
+        shared_sinks = split_sinks(sinks) if split else []
         stats_file = None
         if config.stats:
             stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
             claims.callback(stats_file.discard)
 
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        weights = Path(config.weights) if config.weights else None
-        network = load_model(entry.name, weights, announce=reporter.note, progress=reporter.download)
-        runtime = create_runtime(
-            config.runtime,
-            network,
-            entry.name,
-            device=device,
-            precision=precision,
-            threads=config.threads,
-            announce=reporter.detail,
-        )
-        imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
-        smooth = not info.still if config.smooth is None else config.smooth
-        smoother = ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None
-        propagator = FlowPropagator(timers) if config.propagate == "flow" else None
-        segmenter = QuerySegmenter(runtime, imgsz=imgsz, rule=config.rule, smoother=smoother, timers=timers)
-        batch = config.batch or (CUDA_BATCH if device.type == "cuda" and not info.live else 1)
-        reporter.detail(f"model {entry.name}, {runtime.name}, long side {imgsz}, batch {batch}")
+        if engine is None:
+            engine = load_engine(config, reporter)
+        batch = engine.batch(config, info)
+        reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
         if config.blur_classes:
-            reporter.note(f"what {entry.name} misses stays visible; look at the result before you publish it")
+            reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
+
+        if shared_source is not None:
+            smooth = not info.still if config.smooth is None else config.smooth
+            shared, done = run_split(
+                *(config, shared_source, shared_sinks, renderer, batch),
+                smooth=smooth,
+                reporter=reporter,
+                interrupts=interrupts,
+            )
+            if not done:
+                return Outcome(shared, exit_code=interrupts.exit_code, aborted=True)
+            outcome = Outcome(shared, tuple(output_names(config)))
+            return _finished(outcome, config, engine, sinks, stats_file, reporter)
+
+        if folder is not None and pieced_source is not None:
+            if own:
+                interrupts.started()
+            total = expected_frames(config, info)
+            stats, kept = run_in_pieces(
+                *(config, folder, pieced_source, pieced_sinks, engine, renderer, options, timers),
+                reporter=reporter,
+                interrupts=interrupts,
+                total=total,
+            )
+            outcome = _pieced_outcome(config, stats, kept, reporter, interrupts)
+            return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
         pipeline = Pipeline(
             source,
-            segmenter,
-            OverlayRenderer(options),
+            engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
+            renderer,
             sinks,
-            propagator=propagator,
-            options=PipelineOptions(config.stride, config.max_fps, config.limit, batch),
+            propagator=propagator_for(config, options.blur_classes, timers),
+            second_propagator=propagator_for(config, options.blur_classes, StageTimers()),
+            options=pipeline_options(config, info, batch),
             timers=timers,
         )
+        live.start(pipeline, info, options, labels, reporter, model=engine.model, runtime=engine.runtime.name)
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
-        interrupts.started()
-        outcome = _run_pipeline(pipeline, info, config, options, reporter, interrupts)
-        for sink in sinks:
-            for text in getattr(sink, "notes", ()):
-                reporter.note(text)
-        if stats_file is not None and not outcome.aborted:
-            stats_file.write(outcome.stats, config, entry.name, runtime.name, imgsz)
-        return outcome
+        if own:
+            interrupts.started()
+        outcome = run_pipeline(pipeline, info, config, options, labels, reporter, interrupts, live, announcements)
+        return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
 
-def render_options(config: RunConfig) -> RenderOptions:
-    """How to draw, with classes looked up by name or id. Raises ConfigError for an unknown class."""
-    labels = ade20k()
+def _finished(
+    outcome: Outcome,
+    config: RunConfig,
+    engine: Engine,
+    sinks: list[Sink],
+    stats_file: StatsFile | None,
+    reporter: Reporter,
+) -> Outcome:
+    """The outcome, once the notes of the sinks are told and the counts are written."""
+    for sink in sinks:
+        for text in getattr(sink, "notes", ()):
+            reporter.note(text)
+    if stats_file is not None and not outcome.aborted:
+        stats_file.write(outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz)
+    return outcome
+
+
+def _pieced_outcome(
+    config: RunConfig, stats: RunStats, kept: str | None, reporter: Reporter, interrupts: Interrupts
+) -> Outcome:
+    if kept is None:
+        return Outcome(stats, tuple(output_names(config)))
+    if stats.broken_source is not None:
+        reporter.problem(stats.broken_source)
+    return Outcome(stats, exit_code=interrupts.exit_code if interrupts.count else 1, aborted=True, kept=kept)
+
+
+def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
+    """How to draw, with classes looked up by name or id in `labels`.
+
+    Raises:
+        ConfigError: an unknown class or effect.
+    """
     return RenderOptions(
-        opacity=config.opacity,
+        opacity=overlay_opacity(config),
         view=config.view,
         contours=config.contours,
         legend=config.legend,
         labels=config.labels,
         classes=tuple(labels.find_all(config.classes)),
         ignore_classes=tuple(labels.find_all(config.ignore_classes)),
-        blur_classes=tuple(labels.find_all(config.blur_classes)),
+        **effect_options(config, labels),
     )
-
-
-def open_sinks(config: RunConfig, info: VideoInfo) -> list[Sink]:
-    """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails."""
-    named = [path for path in (config.output, config.save_masks, config.stats) if path]
-    for path, other in itertools.combinations(named, 2):
-        if os.path.realpath(path) == os.path.realpath(other):
-            raise ConfigError(f"{path}: is given for two outputs; give each its own name")
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if config.output:
-            sinks.append(
-                open_video_sink(
-                    config.output,
-                    info,
-                    overwrite=config.overwrite,
-                    codec=config.codec,
-                    crf=config.crf,
-                    encoder_preset=config.encoder_preset,
-                    audio="none" if config.audio == "none" else "copy",
-                    source_paths=info.source_paths,
-                )
-            )
-            stack.callback(sinks[-1].abort)
-        if config.save_masks:
-            sinks.append(LabelMapSink(config.save_masks, overwrite=config.overwrite, source_paths=info.source_paths))
-        stack.pop_all()
-        return sinks
 
 
 def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:
@@ -222,14 +252,18 @@ def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:
     return min((number for number in (count, config.limit) if number is not None), default=None)
 
 
-def _run_pipeline(
+def run_pipeline(
     pipeline: Pipeline,
     info: VideoInfo,
     config: RunConfig,
     options: RenderOptions,
+    labels: LabelSet,
     reporter: Reporter,
     interrupts: Interrupts,
+    live: LiveOutputs,
+    announcements: Announcements,
 ) -> Outcome:
+    """Run to the end, look after signals, progress and the window meanwhile, and say how it went."""
     total = expected_frames(config, info)
     handled = 0
 
@@ -243,6 +277,8 @@ def _run_pipeline(
                 pipeline.request_stop()
             else:
                 pipeline.abort()
+        live.settle()
+        announcements.print(reporter.note)
         reporter.progress(pipeline, total)
         return handled > 0
 
@@ -251,17 +287,27 @@ def _run_pipeline(
 
     def display(results: Buffer[Result]) -> None:
         pacer = None if info.live or info.still or config.output else Pacer()
-        with Window(f"vidseg - {shown_name(config.source or '')}", options) as window:
-            watch(window, results, pipeline, pacer=pacer, hold=info.still and not config.output, stop=look)
+        hold = info.still and not config.output
+        publish = live.publish if live.shown else None
+        try:
+            if config.show:
+                with Window(f"vidseg - {shown_name(config.source or '')}", options, labels=labels) as window:
+                    watch(window, results, pipeline, pacer=pacer, hold=hold, stop=look, publish=publish)
+            elif publish is not None:
+                relay(results, publish, pacer=pacer, hold=hold, stop=look)
+        finally:
+            recorded.extend(live.end())
 
-    stats = pipeline.run(display if config.show else None, on_tick=tick)
+    recorded: list[str] = []
+    stats = pipeline.run(display if config.show or live.shown else None, on_tick=tick)
+    announcements.print(reporter.note)
     nothing = pipeline.aborted or not stats.delivered
-    outputs = tuple(path for path in (config.output, config.save_masks) if path)
+    outputs = tuple(output_names(config))
     if stats.broken_source is not None:
         reporter.problem(f"{stats.broken_source}; what came before that was kept")
     return Outcome(
         stats,
-        () if nothing else outputs,
+        (*(() if nothing else outputs), *recorded),
         exit_code=interrupts.exit_code if interrupts.count else int(stats.broken_source is not None),
         aborted=pipeline.aborted,
     )

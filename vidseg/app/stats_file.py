@@ -9,10 +9,10 @@ from pathlib import Path
 
 import vidseg
 from vidseg.atomic import PartFile, write_failure
-from vidseg.config import RunConfig
+from vidseg.config import SECRETS, RunConfig
 from vidseg.errors import WriteError
+from vidseg.names import shown_name
 from vidseg.pipeline.stats import RunStats
-from vidseg.video.names import shown_name
 
 
 class StatsFile:
@@ -32,7 +32,8 @@ class StatsFile:
             "model": model,
             "runtime": runtime,
             "imgsz": imgsz,
-            "config": asdict(config) | {"source": shown_name(config.source or "")},
+            "config": {name: value for name, value in asdict(config).items() if name not in SECRETS}
+            | {"source": shown_name(config.source or "")},
             **stats.as_dict(),
         }
         try:

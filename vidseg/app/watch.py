@@ -45,6 +45,7 @@ def watch(
     pacer: Pacer | None,
     hold: bool,
     stop: Callable[[], bool],
+    publish: Callable[[Result], None] | None = None,
 ) -> None:
     """Show results until they end, the user quits, or `stop` says so.
 
@@ -52,6 +53,7 @@ def watch(
         pacer: for files; None shows each frame as it comes.
         hold: pause after every picture, and after the last one until the user quits: for folders of images.
         stop: looked at many times a second. An error of the run ends the loop too, paused or not.
+        publish: told of every result that is shown.
     """
 
     def keys(wait_ms: int) -> set[Action]:
@@ -74,7 +76,11 @@ def watch(
                     _hold_last(keys, lambda: stop() or results.cancelled)
                 return
             else:
+                if pipeline.stale(result):
+                    continue
                 actions = _show(window, result, pipeline, pacer, keys, stop)
+                if publish is not None:
+                    publish(result)
                 step = False
                 if hold:
                     window.state.paused = True
@@ -104,6 +110,7 @@ def _show(
         dropped=pipeline.dropped,
         frame_index=frame.index,
         seconds=frame.seconds,
+        placeholder=frame.placeholder,
     )
     window.show(frame.image, result.segmentation, status)
     pipeline.stats.shown += 1

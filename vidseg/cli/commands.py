@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vidseg
-from vidseg.cli import doctor, evaluate, models, presets, run, train
+from vidseg.cli import batch, bench, doctor, evaluate, export, models, presets, quantize, render, run, train
 
 app = typer.Typer(
     name="vidseg",
@@ -17,11 +17,16 @@ app = typer.Typer(
     help="Real-time video segmentation: what is where, in every frame.",
 )
 app.command("run", no_args_is_help=True)(run.run)
+app.command("batch", no_args_is_help=True)(batch.batch)
+app.command("render", no_args_is_help=True)(render.render)
 app.add_typer(models.app, name="models")
 app.command("classes")(models.classes)
 app.command("presets")(presets.presets)
 app.command("train", no_args_is_help=True)(train.train)
 app.command("eval", no_args_is_help=True)(evaluate.evaluate)
+app.command("quantize", no_args_is_help=True)(quantize.quantize)
+app.command("export", no_args_is_help=True)(export.export)
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 
 

@@ -50,6 +50,9 @@ class RunConsole:
         if not self._quiet:
             self._console.print(f"vidseg: {text}", markup=False)
 
+    def address(self, text: str) -> None:
+        self._console.print(f"vidseg: {text}", markup=False)
+
     def problem(self, text: str) -> None:
         self._console.print(f"vidseg: error: {text}", markup=False)
 
@@ -119,14 +122,23 @@ def stage_times(pipeline: Pipeline) -> str:
 def summary_lines(outcome: Outcome) -> list[str]:
     """What a run did, for people."""
     stats = outcome.stats
+    if outcome.kept is not None:
+        return [f"stopped; {outcome.kept}"]
     if outcome.aborted:
         return [f"aborted after {stats.delivered} frames; unfinished files were removed"]
     if stats.stopped_early and not stats.delivered:
         return ["stopped before the first frame; nothing was written"]
     frames = "1 frame" if stats.delivered == 1 else f"{stats.delivered} frames"
     counts = [f"{frames} in {stats.elapsed_seconds:.1f} s ({stats.fps:.1f} fps)"]
-    counts.append(f"{stats.inferred} segmented")
-    named = (("held", stats.held), ("left out by --max-fps", stats.skipped), ("dropped", stats.dropped))
+    if stats.inferred:
+        counts.append(f"{stats.inferred} segmented")
+    named = (
+        ("held", stats.held),
+        ("left out by --max-fps", stats.skipped),
+        ("dropped", stats.dropped),
+        ("too old to show", stats.stale),
+        ("offline cards", stats.placeholders),
+    )
     counts += [f"{count} {name}" for name, count in named if count]
     counters = dict(stats.source_counters)
     cut_off = counters.pop("truncated", 0)

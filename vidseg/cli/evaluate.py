@@ -14,7 +14,9 @@ def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
 
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/.")],
-    model: Annotated[str, _option("--model", "-m", help_text="See `vidseg models`.")] = "fai-m2f-n-ade",
+    model: Annotated[str, _option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
+        "fai-m2f-n-ade"
+    ),
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
     classes: Annotated[
         int | None, _option("--classes", metavar="N", help_text="Classes of the weights; default as published.")
@@ -32,7 +34,13 @@ def evaluate(
     json: Annotated[Path | None, _option("--json", metavar="FILE", help_text="Write the scores there too.")] = None,
     overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
     device: Annotated[str, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
-    precision: Annotated[str, _option("--precision", help_text="auto, float32, float16, bfloat16.")] = "auto",
+    runtime: Annotated[
+        str | None,
+        _option("--runtime", help_text="auto, torch, openvino, onnxruntime; default torch, for int8 auto."),
+    ] = None,
+    precision: Annotated[
+        str, _option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
+    ] = "auto",
     threads: Annotated[int | None, _option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
     quiet: Annotated[bool, _option("--quiet", "-q", help_text="No progress.")] = False,
 ) -> None:
@@ -48,6 +56,7 @@ def evaluate(
         data=data,
         model=model,
         weights=weights,
+        runtime=runtime,
         classes=classes,
         imgsz=imgsz,
         rule=rule,

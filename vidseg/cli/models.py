@@ -36,11 +36,21 @@ def list_models(context: typer.Context) -> None:
 
 
 @app.command("info")
-def info(name: _Name) -> None:
-    """What is known about a model, and the card of its weights."""
+def info(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`, or a network file.")],
+) -> None:
+    """What is known about a model, and the card of its weights; or about a network file."""
     from vidseg import zoo
     from vidseg.cli.console import output
 
+    if name.casefold().endswith((".onnx", ".xml", ".torchscript", ".yaml", ".yml")):
+        from vidseg.app.model_info import model_file_facts
+
+        output().print(f"[bold]{name}[/]")
+        for key, value in model_file_facts(name).items():
+            if value:
+                output().print(f"{key:>14}  {value}", markup=False, soft_wrap=True)
+        return
     entry = zoo.entry(name)
     out = output()
     out.print(f"[bold]{entry.name}[/]  {entry.description}")

@@ -10,6 +10,7 @@ import typer
 from vidseg.config import option_names
 
 _MODEL, _FRAMES, _OUTPUT, _PICTURE, _OTHER = "Model", "Frames", "Output", "Picture", "Settings and messages"
+_LIVE = "Live sources"
 
 
 def _option(*names: str, panel: str, help_text: str, metavar: str | None = None) -> Any:
@@ -34,12 +35,94 @@ def run(
     show: Annotated[
         bool | None, _option("--show/--no-show", panel=_OUTPUT, help_text="Show a window; press h in it for its keys.")
     ] = None,
+    serve: Annotated[
+        str | None,
+        _option(
+            "--serve",
+            panel=_OUTPUT,
+            metavar="[HOST:]PORT",
+            help_text="A web page with the live video; default host local.",
+        ),
+    ] = None,
+    serve_token: Annotated[
+        str | None,
+        _option("--serve-token", panel=_OUTPUT, metavar="TEXT", help_text="What viewers must know; default by address"),
+    ] = None,
+    record_dir: Annotated[
+        str | None,
+        _option("--record-dir", panel=_OUTPUT, metavar="DIR", help_text="Where the page's record button records."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        _option("--metrics", panel=_OUTPUT, metavar="[HOST:]PORT", help_text="Figures of the run for Prometheus."),
+    ] = None,
     save_masks: Annotated[
         str | None,
-        _option("--save-masks", panel=_OUTPUT, metavar="DIR", help_text="One PNG of class ids (0-149) per frame."),
+        _option(
+            "--save-masks",
+            panel=_OUTPUT,
+            metavar="DIR|FILE.mkv",
+            help_text="Class ids (0-149, 255 none): a PNG per frame, or one lossless video.",
+        ),
+    ] = None,
+    matte: Annotated[
+        str | None,
+        _option("--matte", panel=_OUTPUT, metavar="A,B", help_text="OUT is these classes cut out: .mov, .webm, PNGs."),
+    ] = None,
+    feather: Annotated[
+        float | None,
+        _option("--feather", panel=_OUTPUT, metavar="PX", help_text="Softness of a matte's edges; default 1.5, 0 hard"),
+    ] = None,
+    save_json: Annotated[
+        str | None,
+        _option("--save-json", panel=_OUTPUT, metavar="FILE", help_text="Detections, one line of JSON per frame."),
+    ] = None,
+    json_masks: Annotated[
+        str | None,
+        _option("--json-masks", panel=_OUTPUT, metavar="png|rle|none", help_text="Masks in --save-json; default png"),
+    ] = None,
+    conf: Annotated[
+        float | None,
+        _option("--conf", panel=_OUTPUT, metavar="0-1", help_text="Least confidence in --save-json; default 0.5"),
+    ] = None,
+    save_csv: Annotated[
+        str | None,
+        _option("--save-csv", panel=_OUTPUT, metavar="FILE", help_text="Share of pixels per class and frame."),
+    ] = None,
+    save_parquet: Annotated[
+        str | None,
+        _option("--save-parquet", panel=_OUTPUT, metavar="FILE", help_text="The same as Parquet; needs pyarrow."),
     ] = None,
     stats: Annotated[
         str | None, _option("--stats", panel=_OUTPUT, metavar="FILE", help_text="Counts and timings as JSON.")
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        _option(
+            "--resume/--no-resume",
+            panel=_OUTPUT,
+            help_text="Keep finished pieces in OUT.resume; after a kill the same command goes on.",
+        ),
+    ] = None,
+    segment_seconds: Annotated[
+        float | None,
+        _option(
+            "--segment-seconds", panel=_OUTPUT, metavar="S", help_text="With --resume: length of a piece; default 10"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        _option("--workers", panel=_OUTPUT, metavar="N", help_text="Share one video among N processes; default 1"),
+    ] = None,
+    overlap: Annotated[
+        str | None,
+        _option(
+            "--overlap",
+            panel=_OUTPUT,
+            metavar="S|scene",
+            help_text="With --workers: seconds by which each warms up its smoothing before its part; default 5, or 25 "
+            "times --smooth-seconds; scene: parts begin at scene cuts, for labels of one pass to the last bit",
+        ),
     ] = None,
     overwrite: Annotated[
         bool | None,
@@ -67,7 +150,10 @@ def run(
         str | None, _option("--audio", panel=_OUTPUT, metavar="copy|none", help_text="The source's sound; default copy")
     ] = None,
     model: Annotated[
-        str | None, _option("--model", "-m", panel=_MODEL, help_text="See `vidseg models`; default fai-m2f-n-ade")
+        str | None,
+        _option(
+            "--model", "-m", panel=_MODEL, help_text="See `vidseg models`, or a network file; default fai-m2f-n-ade"
+        ),
     ] = None,
     weights: Annotated[
         str | None,
@@ -85,7 +171,8 @@ def run(
         ),
     ] = None,
     precision: Annotated[
-        str | None, _option("--precision", panel=_MODEL, help_text="auto, float32, float16, bfloat16; default auto")
+        str | None,
+        _option("--precision", panel=_MODEL, help_text="auto, float32, float16, bfloat16, int8, fast; default auto"),
     ] = None,
     imgsz: Annotated[
         int | None,
@@ -111,14 +198,19 @@ def run(
         _option("--threads", panel=_MODEL, metavar="N", help_text="CPU threads of the model; default all cores"),
     ] = None,
     stride: Annotated[
-        int | None,
+        str | None,
         _option(
             "--stride",
             "--vid-stride",
             panel=_FRAMES,
             metavar="N",
-            help_text="Segment every Nth frame; all are written, with the last masks; default 1",
+            help_text="Segment every Nth frame; all are written, with the last masks; auto: what the machine can do; "
+            "default 1, for live sources in a window auto",
         ),
+    ] = None,
+    infer_fps: Annotated[
+        float | None,
+        _option("--infer-fps", panel=_FRAMES, metavar="R", help_text="Segment at most so many frames per second."),
     ] = None,
     propagate: Annotated[
         str | None,
@@ -150,12 +242,50 @@ def run(
         float | None,
         _option("--timeout", panel=_FRAMES, metavar="S", help_text="Seconds a stream may stay silent; default 10"),
     ] = None,
+    live: Annotated[
+        str | None,
+        _option(
+            "--live",
+            panel=_LIVE,
+            metavar="auto|every-frame|newest",
+            help_text="Keep all frames, or the newest and count the rest; default auto: newest if live",
+        ),
+    ] = None,
+    max_staleness: Annotated[
+        float | None,
+        _option("--max-staleness", panel=_LIVE, metavar="S", help_text="Show nothing older, live; default 0.5"),
+    ] = None,
+    reconnect: Annotated[
+        str | None,
+        _option(
+            "--reconnect",
+            panel=_LIVE,
+            metavar="N|always",
+            help_text="Tries in a row, also for the first connection; default: no end once it was there; 0: never",
+        ),
+    ] = None,
+    camera_size: Annotated[
+        str | None, _option("--camera-size", panel=_LIVE, metavar="WxH", help_text="Size to ask a camera for.")
+    ] = None,
+    camera_fps: Annotated[
+        float | None, _option("--camera-fps", panel=_LIVE, metavar="R", help_text="Rate to ask a camera for.")
+    ] = None,
+    camera_format: Annotated[
+        str | None,
+        _option("--camera-format", panel=_LIVE, metavar="F", help_text="mjpeg, yuyv, nv12, h264; default mjpeg"),
+    ] = None,
     view: Annotated[
         str | None, _option("--view", "--visualize", panel=_PICTURE, help_text="overlay, mask, side; default overlay")
     ] = None,
     opacity: Annotated[
         float | None,
-        _option("--opacity", "--alpha", panel=_PICTURE, metavar="0-1", help_text="Of the colours; default 0.5"),
+        _option(
+            "--opacity",
+            "--alpha",
+            panel=_PICTURE,
+            metavar="0-1",
+            help_text="Of the colours; default 0.5, 0 with an effect",
+        ),
     ] = None,
     contours: Annotated[
         bool | None, _option("--contours/--no-contours", panel=_PICTURE, help_text="Draw the edges of regions.")
@@ -178,6 +308,28 @@ def run(
         str | None,
         _option("--blur-classes", panel=_PICTURE, metavar="A,B", help_text="Make these unrecognisable."),
     ] = None,
+    blur_style: Annotated[
+        str | None,
+        _option(
+            "--blur-style", panel=_PICTURE, metavar="STYLE", help_text="pixelate, blur, fill (black); default pixelate"
+        ),
+    ] = None,
+    blur_margin: Annotated[
+        int | None,
+        _option("--blur-margin", panel=_PICTURE, metavar="PX", help_text="Blur so far around; default short side / 60"),
+    ] = None,
+    background: Annotated[
+        str | None,
+        _option("--background", panel=_PICTURE, metavar="WHAT", help_text="blur, grey, '#RRGGBB', or a picture file."),
+    ] = None,
+    foreground: Annotated[
+        str | None,
+        _option("--foreground", panel=_PICTURE, metavar="A,B", help_text="With --background: what stays."),
+    ] = None,
+    highlight: Annotated[
+        str | None,
+        _option("--highlight", panel=_PICTURE, metavar="A,B", help_text="Everything but these turns grey."),
+    ] = None,
     preset: Annotated[
         str | None, _option("--preset", "-p", panel=_OTHER, help_text="Named set of options; see `vidseg presets`.")
     ] = None,
@@ -196,6 +348,7 @@ def run(
     `vidseg run clip.mp4 -o out.mp4 --preset street --stride 2`, `vidseg run photos/ -o annotated/ --save-masks masks/`.
     """
     flags = {name: value for name, value in locals().items() if name in _OPTION_NAMES}
+    flags |= {"stride": _number_or_word(stride), "reconnect": _number_or_word(reconnect)}
 
     from vidseg.presets import resolve
 
@@ -209,6 +362,14 @@ def run(
     console.summary(outcome)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+
+
+def _number_or_word(text: str | None) -> int | str | None:
+    """A whole number where the text is one."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return text
 
 
 _OPTION_NAMES = frozenset(option_names())

@@ -38,6 +38,9 @@ class TrainingConsole:
         if not self._quiet:
             self._console.print(f"vidseg: {text}", markup=False)
 
+    def detail(self, text: str) -> None:
+        """Nothing: what would only be shown with --verbose."""
+
     def download(self, done: int, total: int | None) -> None:
         self._show(done, total, f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
 

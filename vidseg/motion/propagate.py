@@ -10,6 +10,7 @@ import numpy as np
 from vidseg.frames import Detection, FloatArray, Frame, QueryMasks, Segmentation
 from vidseg.motion.flow import chained, looked_up, resized_flow
 from vidseg.motion.tracker import FlowTracker
+from vidseg.saved_state import State
 from vidseg.timing import StageTimers
 
 
@@ -55,6 +56,15 @@ class FlowPropagator:
         """From here on masks come from the frame of the last `follow`."""
         self._to_anchor = None
         self._lost = False
+
+    def state(self) -> State:
+        """The last frame, and the way from it back to the anchor."""
+        return {"tracker": self._tracker.state(), "to_anchor": self._to_anchor, "lost": self._lost}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        self._tracker.restore(state["tracker"])
+        self._to_anchor, self._lost = state["to_anchor"], state["lost"]
 
     def follow(self, frame: Frame) -> Carry | None:
         """What brings the anchor's masks onto this frame; None where nothing of the anchor is left to see."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vidseg.frames import FloatArray, Frame, UInt8Array
 from vidseg.motion.flow import BackwardFlow, likeness, looked_up, resized_flow, small_gray
+from vidseg.saved_state import State
 
 CUT_LIKENESS = 0.7
 """Below this the frame before, moved along the flow, does not explain the new one.
@@ -52,6 +53,15 @@ class FlowTracker:
     def reset(self) -> None:
         """Forget the last frame."""
         self._gray = None
+
+    def state(self) -> State:
+        """The last frame as `follow` remembers it."""
+        return {"gray": self._gray, "size_hw": list(self._size_hw), "seconds": self._seconds}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        self._gray, self._seconds = state["gray"], state["seconds"]
+        self._size_hw = (state["size_hw"][0], state["size_hw"][1])
 
     def follow(self, frame: Frame) -> MotionStep | None:
         """How the picture moved since the frame of the last call; None where there is none or nothing of it is left."""

@@ -1,4 +1,4 @@
-"""Runs a source through a segmenter into sinks. The only place in vidseg where threads are made.
+"""Runs a source through a segmenter into sinks. Threads are made here and in `background`, nowhere else in vidseg.
 
     decode thread --incoming--> segment thread --results--> output thread --display--> caller's thread
 
@@ -14,15 +14,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
 
 from vidseg.errors import SourceError
-from vidseg.frames import Frame, Segmentation
+from vidseg.frames import NO_LABEL, Frame, Segmentation
 from vidseg.interfaces import Propagator, Renderer, Segmenter, Sink, VideoSource
+from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
+from vidseg.pipeline.closed import own_masks
 from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.pipeline.stats import RunStats
-from vidseg.timing import RateMeter, StageTimers
+from vidseg.timing import Histogram, RateMeter, StageTimers
 
 TICK_SECONDS = 0.1
 """How often `run` looks up while it waits: progress, requests to stop."""
@@ -30,13 +35,17 @@ TICK_SECONDS = 0.1
 GRACE_SECONDS = 2.0
 """How long a source may take to notice `interrupt` before the run goes on without it."""
 
+LATENCY_BOUNDS = (0.01, 0.02, 0.033, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+"""Seconds, for the histogram of `Pipeline.latency`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
     """How frames are passed on."""
 
-    stride: int = 1
-    """The model sees every stride-th frame; the others get the last masks, held or carried by a `Propagator`."""
+    stride: int | Literal["auto"] = 1
+    """The model sees every stride-th frame; the others get the last masks, held or carried by a `Propagator`. "auto":
+    the model sees a frame whenever it is free, and none waits for it (`BackgroundInference`)."""
     max_fps: float | None = None
     """Frames per second of source time that go on at most; None for all."""
     limit: int | None = None
@@ -45,6 +54,14 @@ class PipelineOptions:
     """Frames segmented at once at most. A live source is not kept waiting for a full batch."""
     queue_size: int = 4
     """Frames held by each hand-over."""
+    fail_closed: bool = False
+    """A frame gets its own masks, or carried ones, or none: never those of another frame as they are."""
+    infer_fps: float | None = None
+    """Frames per second of source time that the model sees at most; None for all."""
+    live: Literal["auto", "every-frame", "newest"] = "auto"
+    """Whether the source waits for the model, or its newest frame is kept and the rest dropped; "auto": live ones."""
+    max_staleness: float | None = None
+    """Seconds after which a frame of a live source is not shown any more; None for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,28 @@ class _Waiting:
     """Brings the last masks onto it; None: its own, or the last as they are."""
 
 
+@dataclass(slots=True)
+class Carried:
+    """What one pipeline leaves to the next one over the same source, where a run is done in pieces."""
+
+    stride: InferenceStride
+    last: Segmentation | None = None
+    """The newest segmentation: frames that the model does not see take their masks from it."""
+    stats: RunStats = field(default_factory=RunStats)
+    """Counts so far, of all pieces."""
+
+
+def inference_stride(options: PipelineOptions, *, still: bool) -> InferenceStride:
+    """What says which frames are segmented; of separate pictures, and where nothing waits for the model, all."""
+    every = still or options.stride == "auto"
+    return InferenceStride(1 if every else int(options.stride), RateLimit(None if every else options.infer_fps))
+
+
+def nothing_found(frame: Frame) -> Segmentation:
+    """A segmentation that says nothing, for a frame in which there is nothing to be found."""
+    return Segmentation(np.full(frame.size_hw, NO_LABEL, np.uint8), frame.index)
+
+
 Display = Callable[["Buffer[Result]"], None]
 """Takes results on the caller's thread until `Closed`; returning early asks the run to stop."""
 
@@ -83,27 +122,35 @@ class Pipeline:
         sinks: Sequence[Sink],
         *,
         propagator: Propagator | None = None,
+        second_propagator: Propagator | None = None,
         options: PipelineOptions | None = None,
         timers: StageTimers | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        carried: Carried | None = None,
     ) -> None:
         self._source = source
         self._segmenter = segmenter
         self._renderer = renderer
         self._propagator = propagator
+        self._second_propagator = second_propagator
         self._sinks = list(sinks)
         self._options = options or PipelineOptions()
         self._clock = clock
         self.timers = timers or StageTimers(clock)
-        self.stats = RunStats()
+        self._carried = carried or Carried(inference_stride(self._options, still=source.info.still))
+        self.stats = self._carried.stats
+        self.input_rate = RateMeter()
         self.output_rate = RateMeter()
+        self.latency = Histogram(LATENCY_BOUNDS)
+        """Seconds from the moment a frame came out of the source until every sink had taken it."""
 
-        live = source.info.live
+        live = {"auto": source.info.live, "every-frame": False, "newest": True}[self._options.live]
         size = max(self._options.queue_size, self._options.batch)
         self._incoming: Buffer[Frame] = Buffer(1 if live else size, drop_oldest=live)
         self._results: Buffer[Result] = Buffer(size)
-        # Sinks set the pace; without any, the display does.
-        self._display: Buffer[Result] = Buffer(1 if sinks else 2, drop_oldest=bool(sinks))
+        # Sinks and live sources set the pace; without any, the display does.
+        unpaced = bool(sinks) or live
+        self._display: Buffer[Result] = Buffer(1 if unpaced else 2, drop_oldest=unpaced)
         self._stop_requested = threading.Event()
         self._aborted = threading.Event()
         self._error: BaseException | None = None
@@ -122,7 +169,7 @@ class Pipeline:
         Raises:
             Whatever a stage raised first; sinks are aborted then.
         """
-        start = self._clock()
+        start = self._clock() - self.stats.elapsed_seconds
         stages = (
             ("decode", self._decode, self._end_decode),
             ("segment", self._segment, self._end_segment),
@@ -175,6 +222,31 @@ class Pipeline:
         """Frames of a live source thrown away so far."""
         return self._incoming.dropped
 
+    @property
+    def queue_depths(self) -> dict[str, int]:
+        """Frames that wait now, by hand-over."""
+        return {"incoming": len(self._incoming), "results": len(self._results), "display": len(self._display)}
+
+    @property
+    def source_counters(self) -> dict[str, int]:
+        """What the source has counted so far."""
+        return dict(self._source.counters)
+
+    def age_seconds(self, frame: Frame) -> float | None:
+        """Seconds since the frame came out of the source; None for a frame of another origin."""
+        return None if frame.arrived is None else self._clock() - frame.arrived
+
+    def stale(self, result: Result) -> bool:
+        """Whether this is too old to be shown live; counted if so. Asked when handed over and when shown."""
+        limit = self._options.max_staleness
+        if limit is None or not self._source.info.live or result.frame.placeholder:
+            return False
+        age = self.age_seconds(result.frame)
+        if age is None or age <= limit:
+            return False
+        self.stats.stale += 1
+        return True
+
     # stages, each on its own thread
 
     def _run_stage(self, stage: Callable[[], None], end: Callable[[], None]) -> None:
@@ -192,7 +264,7 @@ class Pipeline:
         stretch = self._options.max_fps is not None and not self._source.info.live
         held: Frame | None = None  # a kept frame whose time on screen grows by the frames skipped behind it
         for frame in self._source_frames():
-            keep = limit.keep(frame.seconds)
+            keep = frame.placeholder or limit.keep(frame.seconds)
             if not keep:
                 self.stats.skipped += 1
                 if held is not None and frame.pts > held.pts:
@@ -212,6 +284,7 @@ class Pipeline:
         """Frames until the source ends or breaks off, the run is to stop, or the limit is reached."""
         frames = iter(self._source)
         stats = self.stats
+        cards = 0
         while not self._stop_requested.is_set():
             start = self._clock()
             try:
@@ -225,9 +298,12 @@ class Pipeline:
                 return
             if not self._source.info.live:  # a live source mostly waits for its next frame
                 self.timers.add("decode", self._clock() - start)
+            frame.arrived = self._clock()
             stats.decoded += 1
+            self.input_rate.tick()
+            cards += frame.placeholder
             yield frame
-            if stats.decoded - stats.skipped - self._incoming.dropped >= (self._options.limit or math.inf):
+            if stats.decoded - cards - stats.skipped - self._incoming.dropped >= (self._options.limit or math.inf):
                 return
 
     def _end_decode(self) -> None:
@@ -235,9 +311,12 @@ class Pipeline:
         self._source.close()
 
     def _segment(self) -> None:
-        wants = InferenceStride(1 if self._source.info.still else self._options.stride)
+        if self._options.stride == "auto":
+            self._segment_beside()
+            return
+        wants = self._carried.stride
         waiting: list[_Waiting] = []
-        last: Segmentation | None = None
+        last = self._carried.last
         while True:
             try:
                 # a frame at hand joins the batch; when none is, nothing is gained by waiting
@@ -249,20 +328,43 @@ class Pipeline:
                 if not self._incoming.cancelled:
                     self._hand_on(waiting, last)
                 raise
-            if waiting and frame.size_hw != waiting[0].frame.size_hw:
+            if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
                 last = self._hand_on(waiting, last)
+            if frame.placeholder:
+                self._results.put(Result(frame, nothing_found(frame)))
+                # what comes after it is not what came before
+                last, wants = None, inference_stride(self._options, still=self._source.info.still)
+                continue
             waiting.append(self._planned(frame, wants))
             needed = sum(item.needs_model for item in waiting)
             if needed in (0, self._options.batch) or len(waiting) >= self._in_flight():
                 last = self._hand_on(waiting, last)
 
+    def _segment_beside(self) -> None:
+        """As `_segment`, but no frame waits for the model."""
+        pair = (self._propagator, self._second_propagator)
+        both = (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
+        with BackgroundInference(
+            self._segmenter, both, infer_fps=self._options.infer_fps, fail_closed=self._options.fail_closed
+        ) as inference:
+            while True:
+                frame = self._incoming.get()
+                if frame.placeholder:
+                    inference.reset()
+                    found = nothing_found(frame)
+                else:
+                    found = inference.segmentation(frame)
+                self.stats.inferred = inference.inferred
+                self._results.put(Result(frame, found))
+
     def _planned(self, frame: Frame, wants: InferenceStride) -> _Waiting:
         """How the frame gets its masks. Decided as frames come, so that it does not depend on the batch."""
         propagator = self._propagator
-        if propagator is None or wants.stride == 1:
-            return _Waiting(frame, wants.wants(frame.size_hw), None)
+        if propagator is None or wants.every_frame:
+            return _Waiting(frame, wants.wants(frame.size_hw, frame.seconds), None)
         carry = propagator.follow(frame)
-        needs_model = wants.wants(frame.size_hw, new_scene=carry is None)
+        needs_model = wants.wants(frame.size_hw, frame.seconds, new_scene=carry is None)
+        needs_model = needs_model or (self._options.fail_closed and carry is None)
         if needs_model:
             propagator.anchor()
             carry = None
@@ -277,8 +379,11 @@ class Pipeline:
             if item.needs_model:
                 last = next(found)
             assert last is not None  # the first frame always needs the model
+            if self._options.fail_closed and item.carry is None:
+                last = own_masks(item.frame, last)
             self._results.put(Result(item.frame, last if item.carry is None else item.carry(last)))
         waiting.clear()
+        self._carried.last = last
         return last
 
     def _end_segment(self) -> None:
@@ -293,19 +398,25 @@ class Pipeline:
             if needs_picture and self._renderer is not None:
                 with self.timers.measure("render"):
                     picture = self._renderer.render(frame.image, segmentation)
+                if frame.placeholder and picture.shape == frame.image.shape:
+                    picture = frame.image  # a view of masks alone would leave its words out
             if self._sinks:
                 with self.timers.measure("write"):
                     for sink in self._sinks:
                         sink.write(frame, segmentation, picture)
             self.stats.delivered += 1
+            self.stats.placeholders += frame.placeholder
             self.stats.held += segmentation.frame_index != frame.index
             self.stats.last_pts_seconds = frame.seconds
             self.output_rate.tick()
+            if frame.arrived is not None:
+                self.latency.add(self._clock() - frame.arrived)
             self._offer(result)
 
     def _offer(self, result: Result) -> None:
         with suppress(Closed):  # no window, or it was closed: what is under way is still written
-            self._display.put(result)
+            if not self._display.cancelled and not self.stale(result):
+                self._display.put(result)
 
     def _end_output(self) -> None:
         self._display.close()

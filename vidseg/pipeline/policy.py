@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from vidseg.saved_state import State
 
 
 @dataclass(slots=True)
@@ -29,6 +31,14 @@ class RateLimit:
         self._due += period
         return True
 
+    def state(self) -> State:
+        """The moment that is due next."""
+        return {"due": self._due}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        self._due = state["due"]
+
 
 @dataclass(slots=True)
 class InferenceStride:
@@ -40,21 +50,43 @@ class InferenceStride:
     """
 
     stride: int
+    limit: RateLimit = field(default_factory=lambda: RateLimit(None))
+    """Of inferences per second of source time, beside the stride."""
     _since: int | None = None
     _size_hw: tuple[int, int] | None = None
     _brought_forward: bool = False
 
-    def wants(self, size_hw: tuple[int, int], *, new_scene: bool = False) -> bool:
+    @property
+    def every_frame(self) -> bool:
+        """True where no frame is left out."""
+        return self.stride == 1 and self.limit.max_fps is None
+
+    def wants(self, size_hw: tuple[int, int], seconds: float = 0.0, *, new_scene: bool = False) -> bool:
         """True if the frame of this size is to be segmented; False if the last masks serve it.
 
         Args:
-            new_scene: the last masks are known to have nothing to do with it.
+            seconds: presentation time of the frame.
+            new_scene: the last masks are known to have nothing to do with it; brings nothing forward under a `limit`.
         """
-        due = self._since is None or self._since + 1 >= self.stride or size_hw != self._size_hw
-        early = new_scene and not due and not self._brought_forward
+        first = self._since is None or size_hw != self._size_hw
+        turn = first or (self._since is not None and self._since + 1 >= self.stride)
+        due = turn and (self.limit.keep(seconds) or first)
+        early = new_scene and not due and not self._brought_forward and self.limit.max_fps is None
         if due or early:
             self._since, self._size_hw, self._brought_forward = 0, size_hw, early
             return True
         assert self._since is not None
         self._since += 1
         return False
+
+    def state(self) -> State:
+        """Where in the stride the last frame was."""
+        size = None if self._size_hw is None else list(self._size_hw)
+        return {"since": self._since, "size_hw": size, "brought_forward": self._brought_forward, **self.limit.state()}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        size = state["size_hw"]
+        self.limit.restore(state)
+        self._since, self._brought_forward = state["since"], state["brought_forward"]
+        self._size_hw = None if size is None else (size[0], size[1])

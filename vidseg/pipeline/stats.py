@@ -25,10 +25,14 @@ class RunStats:
     """Segmented (or carrying held masks) and taken by every sink."""
     discarded: int = 0
     """Under way when the run was aborted or failed."""
+    placeholders: int = 0
+    """Delivered, but cards in place of pictures, while a live source was away."""
     inferred: int = 0
     """Frames that the model saw."""
     held: int = 0
     """Delivered with the masks of an earlier frame."""
+    stale: int = 0
+    """Not shown, because they were older than `max_staleness`."""
     shown: int = 0
     """Frames put on the window, counted by the display."""
     elapsed_seconds: float = 0.0

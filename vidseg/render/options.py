@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
+from vidseg.render.background import Background
+from vidseg.render.privacy import BLUR_STYLES
 
 VIEWS = ("overlay", "mask", "side")
 
@@ -33,7 +35,16 @@ class RenderOptions:
     ignore_classes: tuple[int, ...] = ()
     """Class ids not to show; wins over `classes`."""
     blur_classes: tuple[int, ...] = ()
-    """Class ids whose regions are made unrecognisable in the source, in every view, shown or not."""
+    """Class ids whose regions are made unrecognisable in the source, in every view, shown or not. With any of them,
+    what has no label is made unrecognisable too."""
+    blur_style: str = "pixelate"
+    """How: "pixelate", "blur", or "fill" (black, nothing is left)."""
+    blur_margin: int | None = None
+    """Pixels by which those regions grow; None: by the size of the picture."""
+    foreground: tuple[int, ...] = ()
+    """Class ids that stay when the background is replaced."""
+    background: Background | None = None
+    """What takes the place of everything else in the source; None leaves it."""
 
     def __post_init__(self) -> None:
         number = isinstance(self.opacity, int | float) and not isinstance(self.opacity, bool)
@@ -41,7 +52,11 @@ class RenderOptions:
             raise ConfigError(f"opacity is {self.opacity!r}; give a number from 0 (source only) to 1 (colours only)")
         if self.view not in VIEWS:
             raise ConfigError(f"view is {self.view!r}; known: {', '.join(VIEWS)}")
-        for field in ("classes", "ignore_classes", "blur_classes"):
+        if self.blur_style not in BLUR_STYLES:
+            raise ConfigError(f"blur_style is {self.blur_style!r}; known: {', '.join(BLUR_STYLES)}")
+        if self.blur_margin is not None and self.blur_margin < 0:
+            raise ConfigError(f"blur_margin is {self.blur_margin}; give pixels, 0 or more")
+        for field in ("classes", "ignore_classes", "blur_classes", "foreground"):
             for class_id in getattr(self, field):
                 if not isinstance(class_id, int) or isinstance(class_id, bool) or not 0 <= class_id < NO_LABEL:
                     raise ConfigError(f"{field} holds {class_id!r}; give class ids from 0 to {NO_LABEL - 1}")

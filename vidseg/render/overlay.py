@@ -8,10 +8,10 @@ import numpy as np
 from vidseg.frames import NO_LABEL, Segmentation, UInt8Array
 from vidseg.labels import LabelSet, ade20k
 from vidseg.render.contours import draw_contours
+from vidseg.render.effects import SourceEffects
 from vidseg.render.legend import Legend
 from vidseg.render.options import RenderOptions
 from vidseg.render.palette import ColourTable
-from vidseg.render.privacy import pixelate
 from vidseg.render.region_labels import draw_region_labels
 
 
@@ -19,7 +19,7 @@ class OverlayRenderer:
     """Draws a `Segmentation` as `RenderOptions` say. Keeps look-up tables only: equal input gives equal output.
 
     Where nothing is said, or the class is not selected, the source's pixels stay exactly as they are (black in the
-    mask view). Masks are drawn at the picture's own resolution, without interpolation.
+    mask view), or as the effects leave them. Masks are drawn at the picture's own resolution, without interpolation.
 
     Raises:
         ConfigError: the options name a class id that `labels` does not have.
@@ -29,6 +29,7 @@ class OverlayRenderer:
         self.options = RenderOptions() if options is None else options
         self._labels = ade20k() if labels is None else labels
         self._table = ColourTable(self.options, self._labels)
+        self._effects = SourceEffects(self.options, self._labels)
         self._legend = Legend(self._labels, self._table.visible_ids)
 
     def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
@@ -41,9 +42,9 @@ class OverlayRenderer:
             ValueError: the label map is not of the image's size, or one of them is not uint8.
         """
         label_map = segmentation.label_map
-        _check(image, label_map)
+        check_fit(image, label_map)
         options = self.options
-        source = pixelate(image, self._table.blur_mask(label_map)) if options.blur_classes else image
+        source = self._effects.apply(image, label_map)
         colours, shown = self._table.look_up(label_map)
         height, width = label_map.shape
         if options.view == "side":
@@ -71,7 +72,8 @@ def _blend(source: UInt8Array, colours: UInt8Array, shown: UInt8Array, opacity: 
     cv2.copyTo(source, (shown == NO_LABEL).view(np.uint8), picture)
 
 
-def _check(image: UInt8Array, label_map: UInt8Array) -> None:
+def check_fit(image: UInt8Array, label_map: UInt8Array) -> None:
+    """Raises ValueError unless `image` is (H, W, 3) uint8 and `label_map` (H, W) uint8."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
     if label_map.shape != image.shape[:2] or label_map.dtype != np.uint8:

@@ -27,7 +27,7 @@ class ColourTable:
     """
 
     def __init__(self, options: RenderOptions, labels: LabelSet) -> None:
-        for field in ("classes", "ignore_classes", "blur_classes"):
+        for field in ("classes", "ignore_classes", "blur_classes", "foreground"):
             _check_ids(field, getattr(options, field), labels)
         selected = set(options.classes or range(len(labels))) - set(options.ignore_classes)
         self.visible_ids: tuple[int, ...] = tuple(sorted(selected))
@@ -36,8 +36,6 @@ class ColourTable:
         for class_id in self.visible_ids:
             entries[class_id] = (*labels.palette[class_id], class_id)
         self._entries: npt.NDArray[np.int32] = entries.view(np.int32).ravel()
-        self._blurred = np.zeros(256, dtype=np.uint8)
-        self._blurred[list(options.blur_classes)] = 255
         self._packed: npt.NDArray[np.int32] = np.empty((0, 0), dtype=np.int32)
         self._colours: UInt8Array = np.empty((0, 0, 3), dtype=np.uint8)
         self._shown: UInt8Array = np.empty((0, 0), dtype=np.uint8)
@@ -58,10 +56,6 @@ class ColourTable:
         cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB, dst=self._colours)
         cv2.extractChannel(pixels, 3, dst=self._shown)
         return self._colours, self._shown
-
-    def blur_mask(self, label_map: UInt8Array) -> UInt8Array:
-        """(H, W), 255 where a class to blur lies, else 0."""
-        return np.asarray(cv2.LUT(label_map, self._blurred), dtype=np.uint8)
 
 
 def _check_ids(field: str, class_ids: Iterable[int], labels: LabelSet) -> None:

@@ -87,7 +87,8 @@ class Window:
         if options != self._renderer.options:
             self._renderer = OverlayRenderer(options, self._labels)
         self._drawn = self._look()
-        self._picture = self._renderer.render(image, segmentation)
+        picture = self._renderer.render(image, segmentation)
+        self._picture = image if status.placeholder and picture.shape == image.shape else picture
         canvas = np.asarray(cv2.cvtColor(self._picture, cv2.COLOR_RGB2BGR), dtype=np.uint8)
         self._draw_osd(canvas, status)
         self._fit(canvas.shape[1], canvas.shape[0])

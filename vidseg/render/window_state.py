@@ -52,6 +52,8 @@ class WindowStatus:
     frame_index: int | None = None
     seconds: float | None = None
     """Presentation time of the frame."""
+    placeholder: bool = False
+    """True for a card in place of a picture: it is shown as it is in every view that has its size."""
 
 
 class WindowState:

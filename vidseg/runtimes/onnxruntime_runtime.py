@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import vidseg
+from vidseg.runtimes.convert import OUTPUT_NAMES, to_onnx
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
-from vidseg.runtimes.network import PictureNetwork, code_sha256, example_images, weights_sha256
+from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
 
 NAME = "onnxruntime"
-OPSET = 17
-"""ONNX operator set; every ONNX Runtime since 1.13 (2022) reads it."""
 
 
 class OnnxRuntime:
@@ -80,22 +77,4 @@ class OnnxRuntime:
 
 def convert(model: nn.Module) -> Parts:
     """ "model.onnx": the network in float32, for any size and batch. Needs the package onnx."""
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a tracer about sides that could become constants; tests try other sizes
-        path = Path(folder, "model.onnx")
-        # the tracing exporter: the newer one needs onnxscript as well
-        torch.onnx.export(
-            PictureNetwork(model),
-            (example_images(),),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["class_logits", "mask_logits"],
-            dynamic_axes={
-                "images": {0: "batch", 2: "height", 3: "width"},
-                "class_logits": {0: "batch"},
-                "mask_logits": {0: "batch", 2: "mask_height", 3: "mask_width"},
-            },
-        )
-        return {path.name: path.read_bytes()}
+    return {"model.onnx": to_onnx(PictureNetwork(model), OUTPUT_NAMES["queries"])}

@@ -6,24 +6,22 @@ conversion serves all sizes and batches; and for one call at a time the LATENCY 
 
 from __future__ import annotations
 
-import sys
-import tempfile
-import warnings
 from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import vidseg
+from vidseg.runtimes.convert import OUTPUT_NAMES, to_openvino
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
-from vidseg.runtimes.network import PictureNetwork, code_sha256, example_images, weights_sha256
+from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
+from vidseg.runtimes.openvino_import import import_openvino
 
 NAME = "openvino"
-_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+_HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "f32"}
+"""How to compute what the network does not fix itself: an int8 network says which of its layers are int8."""
 
 
 class OpenVinoRuntime:
@@ -32,10 +30,11 @@ class OpenVinoRuntime:
     Args:
         model: has `forward_queries`; not used after construction.
         model_name: for the cache file and for people.
-        precision: float32 or bfloat16. Left alone OpenVINO takes bfloat16 on CPUs that have it. That is twice as
-            fast, but 0.2 to 1.3 % of the labels differ (nano; 7 % in the worst of 100 pictures), so here it has to be
-            asked for.
+        precision: float32, bfloat16, or int8 with `quantized`. Left alone OpenVINO takes bfloat16 on CPUs that have
+            it. That is twice as fast, but 0.2 to 1.3 % of the labels differ (nano; 7 % in the worst of 100 pictures),
+            so here it has to be asked for.
         threads: of the network; None leaves the choice to OpenVINO.
+        quantized: the network in int8, instead of a conversion of `model`.
         cache_folder: instead of the one in the user's cache.
         announce: told when a conversion starts.
     Raises:
@@ -49,22 +48,26 @@ class OpenVinoRuntime:
         *,
         precision: torch.dtype = torch.float32,
         threads: int | None = None,
+        quantized: Parts | None = None,
         cache_folder: Path | None = None,
         announce: Callable[[str], None] = lambda text: None,
     ) -> None:
         openvino = import_openvino()
-        key = EngineKey(
-            model_name,
-            NAME,
-            weights_sha256(model),
-            {
-                "openvino": openvino.__version__,
-                "torch": torch.__version__,
-                "vidseg": vidseg.__version__,
-                "code": code_sha256(),
-            },
-        )
-        parts = cached_parts(key, lambda: convert(model), folder=cache_folder, announce=announce)
+        assert (quantized is not None) == (precision == torch.int8)
+        parts = quantized
+        if parts is None:
+            key = EngineKey(
+                model_name,
+                NAME,
+                weights_sha256(model),
+                {
+                    "openvino": openvino.__version__,
+                    "torch": torch.__version__,
+                    "vidseg": vidseg.__version__,
+                    "code": code_sha256(),
+                },
+            )
+            parts = cached_parts(key, lambda: convert(model), folder=cache_folder, announce=announce)
         core = openvino.Core()
         network = core.read_model(parts["model.xml"], parts["model.bin"])
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
@@ -90,33 +93,5 @@ class OpenVinoRuntime:
 
 def convert(model: nn.Module) -> Parts:
     """ "model.xml" and "model.bin": the network as OpenVINO IR in float32, for any size and batch."""
-    openvino = import_openvino()
-    example = example_images()
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of tracing
-        traced = torch.jit.trace(PictureNetwork(model), example, check_trace=False)  # type: ignore[no-untyped-call]
-    network = openvino.convert_model(traced, example_input=example, input=[-1, 3, -1, -1])
-    for port, name in zip((*network.inputs, *network.outputs), ("images", "class_logits", "mask_logits"), strict=True):
-        port.get_tensor().set_names({name})
-    with tempfile.TemporaryDirectory() as folder:
-        xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
-        openvino.serialize(network, xml, weights)
-        return {path.name: path.read_bytes() for path in (xml, weights)}
-
-
-def import_openvino() -> Any:
-    """The module openvino, without its telemetry: imported plainly it reports its use to a server.
-
-    It does without when openvino_telemetry is not installed, which is what it is told here.
-
-    Raises:
-        ImportError: openvino is not installed, or its libraries do not load here.
-    """
-    hidden = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
-    if hidden:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        return import_module("openvino")
-    finally:
-        if hidden:
-            del sys.modules["openvino_telemetry"]
+    xml, weights = to_openvino(PictureNetwork(model), OUTPUT_NAMES["queries"])
+    return {"model.xml": xml, "model.bin": weights}

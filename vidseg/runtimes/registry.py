@@ -16,6 +16,7 @@ from torch import nn
 
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.engine_cache import Parts
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
 
 
@@ -34,7 +35,7 @@ ENGINES = {
     engine.name: engine
     for engine in (
         # the order in which "auto" tries them: fastest first, see benchmarks/runtimes.py
-        Engine("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16)),
+        Engine("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16, torch.int8)),
         Engine("onnxruntime", ("onnxruntime", "onnx"), ("cpu",), (torch.float32,)),
         Engine("torch", ("torch",), ("cpu", "cuda", "mps"), (torch.float32, torch.float16, torch.bfloat16)),
     )
@@ -72,14 +73,17 @@ def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> li
     """The engines to try, best first: the one named, or for "auto" all that are installed and fit.
 
     Raises:
-        ConfigError: the engine named does not know the precision.
+        ConfigError: the engine named does not know the precision, or none that is installed does.
     """
     if runtime == "auto":
-        return [
-            name
-            for name in installed_engines()
-            if device.type in ENGINES[name].devices and precision in ENGINES[name].precisions
+        fitting = [
+            name for name, known in ENGINES.items() if device.type in known.devices and precision in known.precisions
         ]
+        installed = [name for name in fitting if name in installed_engines()]
+        if not installed:
+            needed = f"needs pip install 'vidseg[{fitting[0]}]'" if fitting else f"is not offered on {device.type}"
+            raise ConfigError(f"--precision {_name_of(precision)}: {needed}")
+        return installed
     known = ENGINES[runtime].precisions
     if precision not in known:
         names = ", ".join(_name_of(dtype) for dtype in known)
@@ -95,6 +99,7 @@ def create_runtime(
     device: torch.device,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
+    quantized: Parts | None = None,
     cache_folder: Path | None = None,
     announce: Callable[[str], None] = lambda text: None,
 ) -> Runtime:
@@ -103,6 +108,7 @@ def create_runtime(
     Args:
         threads: CPU threads of the network; None leaves the choice to the engine. torch's are set for the whole
             process, with `torch.set_num_threads`.
+        quantized: the network in int8, for that precision; see `quantized.find_quantized`.
         cache_folder: for converted networks, instead of the one in the user's cache.
         announce: told when a network is converted, and when "auto" passes over an engine that fails.
     Raises:
@@ -112,7 +118,7 @@ def create_runtime(
     names = candidates(runtime, device, precision)
     for name in names:
         try:
-            return _create(name, model, model_name, device, precision, threads, cache_folder, announce)
+            return _create(name, model, model_name, device, precision, threads, quantized, cache_folder, announce)
         except ImportError as error:
             if runtime != "auto":
                 raise DeviceError(
@@ -135,6 +141,7 @@ def _create(
     device: torch.device,
     precision: torch.dtype,
     threads: int | None,
+    quantized: Parts | None,
     cache_folder: Path | None,
     announce: Callable[[str], None],
 ) -> Runtime:
@@ -142,7 +149,13 @@ def _create(
         from vidseg.runtimes.openvino_runtime import OpenVinoRuntime
 
         return OpenVinoRuntime(
-            model, model_name, precision=precision, threads=threads, cache_folder=cache_folder, announce=announce
+            model,
+            model_name,
+            precision=precision,
+            threads=threads,
+            quantized=quantized,
+            cache_folder=cache_folder,
+            announce=announce,
         )
     if name == "onnxruntime":
         from vidseg.runtimes.onnxruntime_runtime import OnnxRuntime

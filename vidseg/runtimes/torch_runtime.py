@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.runtimes.fold import fold_batch_norms
 
-PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+PRECISIONS = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,  # not of this engine
+}
 
 
 def pick_device(name: str) -> torch.device:

@@ -67,12 +67,17 @@ def semantic_loss(class_logits: Tensor, mask_logits: Tensor, ids: Tensor, probs:
         probs: (B, N, h, w) their probabilities; cells where all are 0 do not count.
     """
     class_probs = class_logits.softmax(dim=-1)[..., :-1]
-    scores = torch.einsum("bqk,bqhw->bkhw", class_probs, mask_logits.sigmoid())
+    mask_probs = mask_logits.sigmoid()
     # 1e-6: a hundred queries that all say "no object" would divide nothing by nothing
-    total = scores.sum(dim=1, keepdim=True) + 1e-6
-    log_probs = torch.log((scores.gather(1, ids) + 1e-6) / total)
+    totals = torch.einsum("bq,bqhw->bhw", class_probs.sum(dim=-1), mask_probs) + 1e-6
     known = (probs.sum(dim=1) > 0).sum().clamp_min(1)
-    return -(probs * log_probs).sum() / known
+    loss = probs.new_zeros(())
+    for classes_of, masks, total, names, shares in zip(class_probs, mask_probs, totals, ids, probs, strict=True):
+        # of 150 classes a picture has some ten: the scores of the others are in the total only
+        present, places = torch.unique(names, return_inverse=True)
+        scores = torch.einsum("qk,qhw->khw", classes_of[:, present], masks)
+        loss = loss - (shares * torch.log((scores.gather(0, places) + 1e-6) / total)).sum()
+    return loss / known
 
 
 class SetLoss:

@@ -27,7 +27,7 @@ from vidseg.errors import ConfigError, TrainingError
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
 from vidseg.runtimes.torch_runtime import TorchRuntime
-from vidseg.segment.segmenter import QuerySegmenter
+from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.train.batches import batches
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.evaluate import evaluate

@@ -9,11 +9,16 @@ from pathlib import Path
 import av
 
 from vidseg.errors import SourceError
+from vidseg.names import expand_user, url_scheme
 from vidseg.video.file_checks import explain_unreadable
-from vidseg.video.names import expand_user
 
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "udp", "rtp", "srt", "tcp"})
 HTTP_SCHEMES = frozenset({"http", "https"})
+_QUICK_START = {"fpsprobesize": "3", "analyzeduration": "1000000"}
+"""FFmpeg watches a stream before it says what is in it, by default up to 5 s. With these an RTSP or UDP stream opens in
+0.5 instead of 1.2 s, and what has not been seen by then is seen when it is decoded."""
+_QUICK_START_RTMP = {"fpsprobesize": "3", "analyzeduration": "500000"}
+"""RTMP always uses up its time (0.7 instead of 5.5 s)."""
 
 
 def open_file(text: str, name: str, options: dict[str, str]) -> av.container.InputContainer:
@@ -41,6 +46,15 @@ def open_file(text: str, name: str, options: dict[str, str]) -> av.container.Inp
         raise SourceError(f"{name}: {explain_unreadable(path) or reason}") from None
 
 
+def stream_options(scheme: str) -> dict[str, str]:
+    """FFmpeg options with which a live stream of this scheme opens soon and goes on; empty for others."""
+    if scheme not in LIVE_SCHEMES:
+        return {}
+    # packets that come faster than they are read are lost, and no reason to end
+    lossy = {"overrun_nonfatal": "1"} if scheme == "udp" else {}
+    return (_QUICK_START_RTMP if scheme.startswith("rtmp") else _QUICK_START) | lossy
+
+
 def open_url(
     text: str, name: str, options: dict[str, str], timeout: tuple[float, float]
 ) -> av.container.InputContainer:
@@ -54,6 +68,8 @@ def open_url(
     except (av.error.ExitError, av.error.TimeoutError):
         raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None
     except av.error.ProtocolNotFoundError:
+        if (scheme := url_scheme(text)) in LIVE_SCHEMES:
+            raise SourceError(f"{name}: the FFmpeg in this PyAV was built without {scheme}") from None
         raise SourceError(f"{name}: unknown kind of URL; known: {_known_schemes()}") from None
     except av.FFmpegError as error:
         raise SourceError(f"{name}: cannot be opened: {reason_of(error)}") from None

@@ -18,7 +18,7 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoder_input import EncoderInput
-from vidseg.video.encoders import muxer_of, plan_encoder
+from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
 
 _FIXED_TICKS: Mapping[str, Fraction] = {
     "matroska": Fraction(1, 1000),
@@ -65,6 +65,7 @@ class AvSink:
         audio: Literal["copy", "none"] = "copy",
         threads: int = 0,
         rebase: bool | None = None,
+        alpha: bool = False,
         source_paths: Sequence[str | Path] = (),
     ) -> None:
         """Check all settings and claim the output.
@@ -79,6 +80,7 @@ class AvSink:
             audio: "copy" takes the sound of `info.audio_path`; "none" leaves it out.
             threads: of the encoder; 0 lets it choose.
             rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
+            alpha: pictures are RGBA, and their transparency is kept.
             source_paths: files that must not be overwritten; title and date are taken from the first. The file at
                 `info.audio_path` is one of them in any case.
         Raises:
@@ -94,7 +96,10 @@ class AvSink:
             raise SinkError(f"threads {threads} is out of range; accepted: 0 (automatic) or more")
         self._muxer = muxer_of(str(path), self.path.suffix[1:])
         size = (info.width, info.height)
-        self._plan = plan_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
+        if alpha:
+            self._plan = plan_alpha_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset)
+        else:
+            self._plan = plan_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
         self._threads = threads
         self._rebase = rebase
         sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
@@ -110,6 +115,7 @@ class AvSink:
         self._input: EncoderInput | None = None
         self._tick = Fraction(1, 1000)
         self._origin = Fraction(0)
+        self._rate = _FALLBACK_RATE
         self._last_pts: int | None = None
         self._last_duration = 1
         self._last_seconds = Fraction(0)
@@ -133,12 +139,13 @@ class AvSink:
         return self._counters
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
-        """Encode `picture`, (H', W', 3) uint8 RGB, at the time of `frame`. Raises WriteError."""
+        """Encode `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA, at the time of `frame`. Raises WriteError."""
         assert picture is not None, "AvSink needs a picture"
         assert self._state == "open", "write after close"
         with self._failures_named():
             if self._input is None:
-                self._start(frame, picture)
+                self._settle(frame, (picture.shape[0], picture.shape[1]))
+                self._open_output()
             assert self._input is not None
             pts, duration = self._timing(frame)
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
@@ -167,6 +174,7 @@ class AvSink:
                     # A later picture of the source begins where the last one ends; times are rounded.
                     self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
+            self._about_to_be_named(self._part.part)
             self._part.commit()
         except BaseException:
             self.abort()
@@ -212,40 +220,54 @@ class AvSink:
             except (ValueError, av.FFmpegError) as error:
                 raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
 
-    def _start(self, frame: Frame, picture: UInt8Array) -> None:
-        """Settle size, time unit and zero; write the header, without sound if it cannot be had with it."""
+    def _about_to_be_named(self, part: Path) -> None:
+        """For subclasses: the file is finished and still has the name `part`."""
+
+    def _settle(self, frame: Frame, size_hw: tuple[int, int]) -> None:
+        """Settle size, time unit, zero and rate by the first picture."""
         self._tick = self._choose_tick(frame)
         self._origin = self._choose_origin(frame)
-        self._input = EncoderInput(
-            (picture.shape[0], picture.shape[1]),
-            self._plan.pix_fmt,
-            even_sides=self._plan.even_sides,
-            full_range=self._plan.encoder.full_range,
-        )
+        rate = self._frame_rate(frame)
+        # encoders refuse what no video has
+        self._rate = rate if self._muxer == "avi" else min(max(rate, Fraction(1)), Fraction(240))
+        self._input = self._make_input(size_hw)
         if self._input.padded:
-            size = f"{picture.shape[1]}x{picture.shape[0]} to {self._input.width}x{self._input.height}"
+            size = f"{size_hw[1]}x{size_hw[0]} to {self._input.width}x{self._input.height}"
             self._notes.append(f"the picture was padded from {size}: this codec needs even sides")
+
+    def _make_input(self, size_hw: tuple[int, int]) -> EncoderInput:
+        plan = self._plan
+        return EncoderInput(size_hw, plan.pix_fmt, even_sides=plan.even_sides, full_range=plan.encoder.full_range)
+
+    def _open_output(self) -> None:
+        """Write the header, without sound if it cannot be had with it."""
         if self._wants_audio:
             assert self._info.audio_path is not None
             self._sound = AudioCopy(self._info.audio_path, self._muxer)
         try:
-            self._write_header(frame)
+            self._write_header()
         except (av.FFmpegError, ValueError):
             if self._sound is None or not self._sound.tracks:
                 raise
             self._sound.close()
             self._sound = None
-            self._write_header(frame)
+            self._write_header()
             self._notes.append("the sound is left out: it does not go into this container")
 
-    def _write_header(self, frame: Frame) -> None:
+    def _write_header(self) -> None:
+        self._output = self._open_container()
+        self._stream = self._add_stream(self._output)
+        for source in self._sources[:1]:
+            self._output.metadata.update(read_tags(source))
+        if self._sound is not None:
+            self._sound.add_streams(self._output, self._origin)
+        self._output.start_encoding()
+
+    def _add_stream(self, container: Any) -> Any:
+        """The stream of the pictures in `container`, with an encoder set up for what was settled."""
         assert self._input is not None
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr unless told otherwise
-        self._output = self._open_container()
-        rate = self._frame_rate(frame)
-        if self._muxer != "avi":
-            rate = min(max(rate, Fraction(1)), Fraction(240))  # encoders refuse what no video has
-        self._stream = stream = self._output.add_stream(self._plan.encoder.name, rate, dict(self._plan.options))
+        stream = container.add_stream(self._plan.encoder.name, self._rate, dict(self._plan.options))
         stream.width, stream.height, stream.pix_fmt = self._input.width, self._input.height, self._input.pix_fmt
         context = stream.codec_context
         context.time_base = self._tick
@@ -255,11 +277,7 @@ class AvSink:
         self._input.tag(context)
         if self._plan.encoder.name == "libx265" and self._muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # what Apple's players look for
-        for source in self._sources[:1]:
-            self._output.metadata.update(read_tags(source))
-        if self._sound is not None:
-            self._sound.add_streams(self._output, self._origin)
-        self._output.start_encoding()
+        return stream
 
     def _timing(self, frame: Frame) -> tuple[int, int]:
         """pts and duration in ticks; a time that does not follow the last one is moved to the next tick."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Literal
@@ -15,10 +16,12 @@ from typing import Literal
 import av
 from av.stream import Discard, Disposition
 
-from vidseg.errors import SourceError
+from vidseg.errors import ResumeError, SourceError
 from vidseg.frames import Frame, VideoInfo
-from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of
-from vidseg.video.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.saved_state import State
+from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of, stream_options
+from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.source_base import SourceBase
 from vidseg.video.timeline import Timeline
@@ -66,27 +69,59 @@ class AvSource(SourceBase):
         self._name = shown_name(text)
         self._scheme = url_scheme(text)
         self._read_timeout = read_timeout
-        all_options = dict(options or {})
+        self._options = stream_options(self._scheme or "") | dict(options or {})
         if self._scheme in {"rtsp", "rtsps"}:
-            all_options.setdefault("rtsp_transport", rtsp_transport)
+            self._options.setdefault("rtsp_transport", rtsp_transport)
         if self._scheme is None:
-            self._container = open_file(text, self._name, all_options)
+            self._container = open_file(text, self._name, self._options)
         else:
-            self._container = open_url(text, self._name, all_options, (open_timeout, read_timeout))
+            self._container = open_url(text, self._name, self._options, (open_timeout, read_timeout))
         try:
-            self._stream = self._pick_stream()
-            self._live = self._is_live()
-            # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture.
-            self._stream.thread_type = "SLICE" if self._live else "AUTO"
-            self._packets_read = 0
-            self._decoder = self._decoded()
-            self._first = self._decode_first()
-            self._converter = RgbConverter(self._first)
-            self._time_base: Fraction = self._first.time_base or self._stream.time_base or Fraction(1, 90_000)
+            first = self._start_decoder()
+            self._first: av.VideoFrame | None = first
+            self._converter = RgbConverter(first)
+            self._time_base: Fraction = first.time_base or self._stream.time_base or Fraction(1, 90_000)
             self._info = self._describe(text)
         except BaseException:
             self._container.close()
             raise
+        step = round(1 / ((self._info.frame_rate or 25) * self._time_base))
+        self._timeline = Timeline(usual_step=max(1, step), time_base=self._time_base)
+        self._index = 0
+        self._start_pts: int | None = None
+        self._end_pts = 0
+        self._tail = Tail()
+        self._wanted: State | None = None
+
+    def state(self) -> State:
+        """The place of the next frame; to be asked between two frames."""
+        return {
+            "index": self._index,
+            "start_pts": self._start_pts,
+            "end_pts": self._end_pts,
+            "packets_read": self._packets_read,
+            "timeline": self._timeline.state(),
+            "counters": dict(self._counters),
+            "tail": self._tail.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on at the place of `state`, found again by its key frame or else by decoding from the start.
+
+        The first frame then raises ResumeError if the frames before that place do not come out as they did.
+        """
+        assert self._index == 0 and self._running is None, "restore comes before the first frame"
+        self._wanted = state
+
+    def _start_decoder(self) -> av.VideoFrame:
+        """Choose the stream of the container just opened, and its first frame."""
+        self._stream = self._pick_stream()
+        self._live = self._is_live()
+        # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture.
+        self._stream.thread_type = "SLICE" if self._live else "AUTO"
+        self._packets_read = 0
+        self._decoder = self._decoded()
+        return self._decode_first()
 
     def _pick_stream(self) -> av.VideoStream:
         """The main stream with moving pictures, else the largest; all others are told to send nothing."""
@@ -106,7 +141,8 @@ class AvSource(SourceBase):
 
     def _is_live(self) -> bool:
         if self._scheme in HTTP_SCHEMES:
-            return self._container.duration is None
+            # A server that tells the size sends a file, even one without a header that could tell its length.
+            return self._container.duration is None and self._container.size <= 0
         return self._scheme in LIVE_SCHEMES
 
     def _describe(self, text: str) -> VideoInfo:
@@ -163,28 +199,85 @@ class AvSource(SourceBase):
         return first
 
     def _frames(self) -> Iterator[Frame]:
-        rate = self._info.frame_rate or 25
-        timeline = Timeline(usual_step=max(1, round(1 / (rate * self._time_base))), time_base=self._time_base)
-        start = end = None
-        index = 0
-        frame: av.VideoFrame | None = self._first
-        del self._first  # one decoded picture less in memory
+        frame = self._first
+        self._first = None  # one decoded picture less in memory
+        if self._wanted is not None and self._wanted["index"]:
+            frame = self._found_again(self._wanted, frame)
         while frame is not None:
-            pts = timeline.place(frame.pts, frame.duration or None)
-            for event in timeline.events:
-                self._count(event)
-            if frame.is_corrupt:
-                self._count("damaged_frames")
-            if not self._converter.fits(frame):
-                self._count("rescaled_frames")
-            duration = frame.duration or None
-            start = pts if start is None else start
-            end = pts + (duration or timeline.usual_step)
-            yield Frame(self._converter.convert(frame), index, pts, self._time_base, duration)
-            index += 1
+            pts = self._passed(frame)
+            image = self._converter.convert(frame)
+            self._tail.add(frame.pts, image)
+            yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
-        if start is not None and end is not None:
-            self._judge_end((end - start) * self._time_base, index)
+        if self._start_pts is not None:
+            self._judge_end((self._end_pts - self._start_pts) * self._time_base, self._index)
+
+    def _passed(self, frame: av.VideoFrame) -> int:
+        """Count the next frame and what is odd about it; its time."""
+        timeline = self._timeline
+        pts = timeline.place(frame.pts, frame.duration or None)
+        for event in timeline.events:
+            self._count(event)
+        if frame.is_corrupt:
+            self._count("damaged_frames")
+        if not self._converter.fits(frame):
+            self._count("rescaled_frames")
+        self._start_pts = pts if self._start_pts is None else self._start_pts
+        self._end_pts = pts + (frame.duration or timeline.usual_step)
+        self._index += 1
+        return pts
+
+    def _found_again(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
+        """The frame at the place `wanted`; None at the end. Raises ResumeError if the file decodes differently now."""
+        if is_searchable(wanted):
+            assert self._stream.time_base is not None
+            for start in starts_before(wanted["tail"], self._time_base):
+                if self._seek(start, wanted["tail"]):
+                    self._index, self._start_pts = wanted["index"], wanted["start_pts"]
+                    self._end_pts, self._packets_read = wanted["end_pts"], wanted["packets_read"]
+                    self._counters = dict(wanted["counters"])
+                    self._timeline.restore(wanted["timeline"])
+                    self._tail.restore(wanted["tail"])
+                    return next(self._decoder, None)
+            self._counters.clear()
+            self._container.close()
+            self._container = open_file(self._container.name, self._name, self._options)
+            first = self._start_decoder()
+        return self._read_up_to(wanted, first)
+
+    def _seek(self, start: int, tail: list[list[int | None]]) -> bool:
+        """Go to the key frame before `start`, read past the frames of `tail`; True if they were all as they were."""
+        try:
+            self._container.seek(start, stream=self._stream)
+        except av.FFmpegError:
+            return False
+        self._decoder = self._decoded()
+        left = iter(tail)
+        expected = next(left)
+        for frame in self._decoder:
+            if frame.pts is None:
+                return False
+            assert expected[0] is not None
+            if frame.pts < expected[0] and expected is tail[0]:
+                continue
+            if [frame.pts, digest(self._converter.convert(frame))] != expected:
+                return False
+            if (following := next(left, None)) is None:
+                return True
+            expected = following
+        return False
+
+    def _read_up_to(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
+        """Read from the start to the place `wanted`."""
+        frame = first
+        while frame is not None and self._index < wanted["index"]:
+            self._passed(frame)
+            if self._index > wanted["index"] - len(wanted["tail"]):
+                self._tail.add(frame.pts, self._converter.convert(frame))
+            frame = next(self._decoder, None)
+        if not self._stop.is_set() and (self._index, self._tail.state()) != (wanted["index"], wanted["tail"]):
+            raise ResumeError(f"{self._name}: its frames are not those that were read before; start the run anew")
+        return frame
 
     def _judge_end(self, seconds: Fraction, frames: int) -> None:
         """Count `truncated` when a file stopped well before the end that its header announces."""
@@ -241,15 +334,20 @@ class AvSource(SourceBase):
         failures = 0
         while not self._stop.is_set():
             try:
+                asked = time.monotonic()
                 for packet in self._container.demux(self._stream):
                     if self._stop.is_set():
                         return
+                    if self._scheme is not None and time.monotonic() - asked >= self._read_timeout:
+                        # FFmpeg has given up, and hands out what was still in its buffers: an old picture
+                        raise SourceError(self._silence())
                     # An empty packet, as demux() gives at the end, tells the decoder that all is over.
                     if packet.size == 0:
                         continue
                     failures = 0
                     self._packets_read += 1
                     yield packet
+                    asked = time.monotonic()
                 return
             except av.InvalidDataError:
                 # A damaged place; the next attempt goes on behind it.
@@ -261,8 +359,11 @@ class AvSource(SourceBase):
                 if self._stop.is_set():
                     return
                 if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-                    raise SourceError(f"{self._name}: nothing came for {self._read_timeout:g} seconds") from None
+                    raise SourceError(self._silence()) from None
                 raise SourceError(f"{self._name}: reading failed: {reason_of(error)}") from None
+
+    def _silence(self) -> str:
+        return f"{self._name}: nothing came for {self._read_timeout:g} seconds"
 
     def _release(self) -> None:
         self._container.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
 import time
@@ -15,7 +16,8 @@ import numpy as np
 
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
-from vidseg.video.names import shown_name
+from vidseg.names import shown_name
+from vidseg.video.lavfi_capture import LAVFI_PREFIX, LavfiCapture
 from vidseg.video.quiet import quiet_opencv
 from vidseg.video.source_base import SourceBase
 
@@ -23,6 +25,10 @@ MICROSECONDS = Fraction(1, 1_000_000)
 EMPTY_READS_BEFORE_GIVING_UP = 10
 """A camera may miss a picture now and then; one that was pulled out misses all."""
 
+FORMATS = {"mjpeg": "MJPG", "yuyv": "YUYV", "nv12": "NV12", "h264": "H264"}
+"""How a camera sends its pictures, and the four letters that V4L2 has for it."""
+
+_LINKS = "/dev/v4l/"
 _CAMERA = re.compile(r"(?:cam|/dev/video)?(\d{1,3})")
 
 
@@ -45,9 +51,10 @@ class CameraSource(SourceBase):
     Counters: empty_reads (the camera gave no picture when asked).
 
     Args:
-        spec: "cam0", "0" or "/dev/video0".
+        spec: "cam0", "0", "/dev/video0", or a name below /dev/v4l/, which stays with the camera in any socket.
         size: (width, height) to ask the camera for; it picks the nearest that it can do.
         frame_rate: pictures per second to ask for.
+        format: one of `FORMATS` to ask for; with a size, None asks for mjpeg.
         open_capture: makes the device from its number; the default is OpenCV.
         clock_ns: a clock that never runs backwards, in nanoseconds.
     Raises:
@@ -61,21 +68,26 @@ class CameraSource(SourceBase):
         *,
         size: tuple[int, int] | None = None,
         frame_rate: float | None = None,
+        format: str | None = None,
         open_capture: Callable[[int], Capture] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         super().__init__()
-        number = camera_number(spec)
-        if number is None:
+        if not is_camera(spec):
             raise ConfigError(f"{shown_name(spec)}: not a camera; write cam0, 0 or /dev/video0")
-        self._name = f"cam{number}"
+        number = camera_number(os.path.realpath(spec) if spec.startswith(_LINKS) else spec)
+        self._name = shown_name(spec) if number is None else f"cam{number}"
+        if spec.startswith(LAVFI_PREFIX):
+            number, open_capture = 0, lambda _: LavfiCapture(spec.removeprefix(LAVFI_PREFIX))
+        if number is None:
+            raise SourceError(f"{self._name}: no such camera now; {_cameras_in_words()}")
         self._clock_ns = clock_ns
         with quiet_opencv():
             self._capture = (open_capture or _open_capture)(number)
             if not self._capture.isOpened():
                 self._capture.release()
                 raise SourceError(f"{self._name}: cannot be opened; {_cameras_in_words()}")
-            _ask(self._capture, size, frame_rate)
+            _ask(self._capture, size, frame_rate, format)
             first = self._read()
         if first is None:
             self._capture.release()
@@ -89,6 +101,7 @@ class CameraSource(SourceBase):
             time_base=MICROSECONDS,
             frame_rate=Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None,
             live=True,
+            notes=_differences(self._name, size, (width, height)),
         )
 
     def _frames(self) -> Iterator[Frame]:
@@ -120,6 +133,11 @@ class CameraSource(SourceBase):
         self._capture.release()
 
 
+def is_camera(spec: str) -> bool:
+    """Whether this text names a camera, plugged in or not."""
+    return camera_number(spec) is not None or spec.startswith((_LINKS, LAVFI_PREFIX))
+
+
 def camera_number(spec: str) -> int | None:
     """The number in "cam0", "0" or "/dev/video0"; None for anything else."""
     found = _CAMERA.fullmatch(spec) if spec.isascii() else None
@@ -143,13 +161,20 @@ def _open_capture(number: int) -> Capture:
     return capture
 
 
-def _ask(capture: Capture, size: tuple[int, int] | None, frame_rate: float | None) -> None:
+def _differences(name: str, asked: tuple[int, int] | None, got: tuple[int, int]) -> tuple[str, ...]:
+    if asked is None or asked == got:
+        return ()
+    return (f"{name} was asked for {asked[0]}x{asked[1]} and gives {got[0]}x{got[1]}",)
+
+
+def _ask(capture: Capture, size: tuple[int, int] | None, frame_rate: float | None, format: str | None) -> None:
     """Tell the camera what is wanted; it does what it can, and says nothing about the rest."""
     # One picture waiting at most: an old picture is worth nothing in a live view.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    # Uncompressed pictures above 640x480 are too much for USB 2; nearly every camera has Motion JPEG too.
+    if format is not None or size is not None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FORMATS[format or "mjpeg"]))
     if size is not None:
-        # Uncompressed pictures above 640x480 are too much for USB 2; nearly every camera has Motion JPEG too.
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
     if frame_rate is not None:

@@ -1,4 +1,4 @@
-"""RGB pictures -> frames in the pixel format, size and colour space that an encoder was opened with."""
+"""RGB or RGBA pictures -> frames in the pixel format, size and colour space that an encoder was opened with."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _ONE_THREAD_PIXELS = 1920 * 1088
 """Up to here one thread converts (2 ms at 1280x720): more would take the encoder's cores for little gain."""
 _BT709, _SMPTE170M, _BT470BG = 1, 6, 5
 _LIMITED, _FULL = 1, 2
+_LAYOUTS = {3: "rgb24", 4: "rgba"}
 
 
 class EncoderInput:
@@ -51,6 +52,11 @@ class EncoderInput:
         }
 
     @property
+    def picture_hw(self) -> tuple[int, int]:
+        """(height, width) of the pictures that come in, before padding."""
+        return self._picture_hw
+
+    @property
     def padded(self) -> bool:
         """True if pictures grow by a pixel."""
         return (self.height, self.width) != self._picture_hw
@@ -62,7 +68,10 @@ class EncoderInput:
                 setattr(target, name, value)
 
     def convert(self, picture: UInt8Array, pts: int, time_base: Fraction, duration: int) -> av.VideoFrame:
-        """A frame for the encoder out of (H, W, 3) uint8 RGB. `pts` and `duration` are in units of `time_base`."""
+        """A frame for the encoder out of (H, W, 3) uint8 RGB or (H, W, 4) RGBA.
+
+        `pts` and `duration` are in units of `time_base`.
+        """
         if picture.shape[:2] != self._picture_hw:
             picture = fit_into(picture, self._picture_hw)
             self.rescaled += 1
@@ -71,7 +80,7 @@ class EncoderInput:
             bottom, right = self.height - height, self.width - width
             picture = np.asarray(cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
         # shares the memory of the picture: the conversion below makes the one copy that the encoder keeps
-        source = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="rgb24")
+        source = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format=_LAYOUTS[picture.shape[2]])
         source.pts, source.time_base, source.duration = pts, time_base, duration
         if self._palette is not None:
             frame = self._palette.convert(source)
@@ -123,7 +132,7 @@ def fit_into(picture: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:
     inner_h = min(height, max(1, round(picture.shape[0] * scale)))
     inner_w = min(width, max(1, round(picture.shape[1] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    result = np.zeros((height, width, 3), np.uint8)
+    result = np.zeros((height, width, picture.shape[2]), np.uint8)
     top, left = (height - inner_h) // 2, (width - inner_w) // 2
     resized = cv2.resize(picture, (inner_w, inner_h), interpolation=how)
     result[top : top + inner_h, left : left + inner_w] = resized

@@ -116,6 +116,15 @@ ENCODERS: Mapping[str, Encoder] = {
     "gif": Encoder("gif", ("gif",), pix_fmt="pal8"),
 }
 
+ALPHA_ENCODERS: Mapping[str, tuple[str, Encoder]] = {
+    "mov": (
+        "prores",
+        Encoder("prores_ks", ("mov",), pix_fmt="yuva444p10le", fixed_options={"profile": "4444", "alpha_bits": "16"}),
+    ),
+    "webm": ("vp9", replace(ENCODERS["vp9"], muxers=("webm",), pix_fmt="yuva420p")),
+}
+"""Muxer -> (codec, encoder) that keeps how opaque each pixel is."""
+
 _ALIASES: Mapping[str, str] = {"h265": "hevc"} | {encoder.name: codec for codec, encoder in ENCODERS.items()}
 
 _NVENC = Encoder(
@@ -145,7 +154,7 @@ class EncoderPlan:
     @property
     def even_sides(self) -> bool:
         """True where width and height must be even: one colour sample covers 2x2 pixels."""
-        return self.pix_fmt in ("yuv420p", "nv12") and self.encoder.name != "mjpeg"
+        return self.pix_fmt in ("yuv420p", "yuva420p", "nv12") and self.encoder.name != "mjpeg"
 
 
 def muxer_of(path: str, ending: str) -> str:
@@ -183,6 +192,22 @@ def plan_encoder(
     if asked not in ENCODERS and asked not in _ALIASES:
         _try_out(asked, plan, size)
     return plan
+
+
+def plan_alpha_encoder(path: str, muxer: str, *, codec: str | None, crf: int | None, preset: str | None) -> EncoderPlan:
+    """The encoder that keeps transparency in `muxer`. Arguments as in `plan_encoder`.
+
+    Raises:
+        SinkError: the container or the codec holds no transparency, or a setting does not fit.
+    """
+    accepted = "a cut-out needs .mov (ProRes 4444), .webm (VP9) or pictures such as frames_%05d.png"
+    if muxer not in ALPHA_ENCODERS:
+        raise SinkError(f"{path}: this container is not written with transparency; {accepted}")
+    fitting, encoder = ALPHA_ENCODERS[muxer]
+    asked = (codec or fitting).casefold()
+    if _ALIASES.get(asked, asked) != fitting:
+        raise SinkError(f"{path}: codec {asked} is not written with transparency here; leave it out: {accepted}")
+    return EncoderPlan(encoder, _options(asked, encoder, crf, preset))
 
 
 def _foreign_encoder(name: str) -> Encoder:

@@ -11,11 +11,11 @@ from typing import Literal
 
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
+from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.video.av_source import AvSource
-from vidseg.video.camera_source import CameraSource, camera_number
+from vidseg.video.camera_source import CameraSource, is_camera
 from vidseg.video.file_checks import near_names
 from vidseg.video.image_source import GLOB_CHARACTERS, IMAGE_SUFFIXES, ImageSource
-from vidseg.video.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.video.pattern_source import PatternSource, parse_pattern
 
 ACCEPTED = (
@@ -47,9 +47,9 @@ def classify(
 ) -> SourceKind:
     """What `spec` stands for; whether it can be opened is found out by opening it.
 
-    In this order: camera (`cam0`, `0`, `/dev/video0`), URL (`scheme://`), a file or folder that exists, test pattern
-    (`test`, `test:...`), glob (`*`, `?`, `[`), image or video file by its ending. So a file called `0` or `cam0` is
-    written `./0`, and one called `test` wins over the pattern.
+    In this order: camera (`cam0`, `0`, `/dev/video0`, `/dev/v4l/...`), URL (`scheme://`), a file or folder that exists,
+    test pattern (`test`, `test:...`), glob (`*`, `?`, `[`), image or video file by its ending. So a file called `0` or
+    `cam0` is written `./0`, and one called `test` wins over the pattern.
 
     Args:
         is_file, is_dir: look into the file system; `~` is theirs to expand.
@@ -60,7 +60,7 @@ def classify(
         raise ConfigError(f"source is empty; accepted: {ACCEPTED}")
     if spec == "-":
         raise ConfigError("-: reading from standard input is not supported; write the video to a file first")
-    if camera_number(spec) is not None:
+    if is_camera(spec):
         return SourceKind.CAMERA
     spec = without_file_scheme(spec)
     if url_scheme(spec) is not None:
@@ -85,6 +85,7 @@ def open_source(
     image_rate: Fraction | int = 25,
     camera_size: tuple[int, int] | None = None,
     camera_rate: float | None = None,
+    camera_format: str | None = None,
     realtime: bool = False,
     rtsp_transport: Literal["tcp", "udp"] = "tcp",
     open_timeout: float = 10.0,
@@ -96,7 +97,7 @@ def open_source(
     Args:
         spec: see `classify`.
         image_rate: pictures per second, for the times of single images.
-        camera_size, camera_rate: (width, height) and pictures per second to ask a camera for.
+        camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime: a test pattern sends its frames at their times.
         rtsp_transport, open_timeout, read_timeout, av_options: see `AvSource`.
     Raises:
@@ -106,7 +107,7 @@ def open_source(
     kind = classify(spec)
     spec = without_file_scheme(spec)
     if kind is SourceKind.CAMERA:
-        return CameraSource(spec, size=camera_size, frame_rate=camera_rate)
+        return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
         return PatternSource(spec, realtime=realtime)
     if kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):

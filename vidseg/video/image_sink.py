@@ -25,6 +25,9 @@ IMAGE_ENDINGS: Mapping[str, Sequence[int]] = {
 }
 """File ending -> parameters for OpenCV's encoder."""
 
+ALPHA_ENDINGS = (".png", ".webp", ".tif", ".tiff")
+"""Those that keep transparency."""
+
 _NUMBER = re.compile(r"%(0?\d*)d")
 
 
@@ -49,6 +52,7 @@ class ImageSink:
         *,
         overwrite: bool,
         image_ending: str = ".png",
+        alpha: bool = False,
         source_paths: Iterable[str | Path] = (),
     ) -> None:
         """Check the path and make the folder where `path` is one.
@@ -56,12 +60,14 @@ class ImageSink:
         Args:
             overwrite: existing pictures may be replaced.
             image_ending: for a folder, what the files end with.
+            alpha: pictures are RGBA; only formats that keep transparency are taken.
             source_paths: picture files of the input, which are never replaced.
         Raises:
             SinkError: unknown ending, bad pattern, folder missing, pictures there already, or the input itself.
         """
         self.path = Path(path)
         self._overwrite = overwrite
+        self._alpha = alpha
         self._sources = [Path(source) for source in source_paths]
         self._stems = UniqueStems()
         self._counters = {"frames": 0}
@@ -88,7 +94,7 @@ class ImageSink:
         return self._counters
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
-        """Write `picture`, (H', W', 3) uint8 RGB. Raises WriteError."""
+        """Write `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA. Raises WriteError."""
         assert picture is not None, "ImageSink needs a picture"
         target = self._target(frame)
         self._refuse_sources(target)
@@ -129,6 +135,8 @@ class ImageSink:
     def _check_ending(self, ending: str) -> None:
         if ending not in IMAGE_ENDINGS:
             raise SinkError(f"{self.path}: '{ending}' is no known picture format; accepted: {' '.join(IMAGE_ENDINGS)}")
+        if self._alpha and ending not in ALPHA_ENDINGS:
+            raise SinkError(f"{self.path}: {ending} holds no transparency; accepted: {' '.join(ALPHA_ENDINGS)}")
 
     def _check_folder_use(self, info: VideoInfo) -> None:
         if not info.still:
@@ -172,9 +180,10 @@ class ImageSink:
 
 
 def encode_image(picture: UInt8Array, ending: str, target: Path) -> bytes:
-    """The bytes of an image file for (H, W, 3) uint8 RGB. Raises WriteError naming `target`."""
+    """The bytes of an image file for (H, W, 3) uint8 RGB or (H, W, 4) RGBA. Raises WriteError naming `target`."""
     try:
-        done, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), list(IMAGE_ENDINGS[ending]))
+        conversion = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        done, data = cv2.imencode(ending, cv2.cvtColor(picture, conversion), list(IMAGE_ENDINGS[ending]))
     except cv2.error as error:
         raise WriteError(f"{target}: cannot be encoded ({error.err})") from error
     if not done:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
-from vidseg.video.names import expand_user, shown_name
+from vidseg.names import expand_user, shown_name
 from vidseg.video.quiet import quiet_opencv
 from vidseg.video.source_base import SourceBase
 

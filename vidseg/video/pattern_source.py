@@ -13,7 +13,8 @@ import numpy as np
 
 from vidseg.errors import ConfigError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
-from vidseg.video.names import shown_name
+from vidseg.names import shown_name
+from vidseg.saved_state import State
 from vidseg.video.source_base import SourceBase
 
 DEFAULT_SECONDS = 10
@@ -83,19 +84,29 @@ class PatternSource(SourceBase):
             duration_seconds=None if count is None else float(count / options.frame_rate),
             live=options.realtime,
         )
+        self._index = 0
+
+    def state(self) -> State:
+        """The number of the next frame."""
+        return {"index": self._index}
+
+    def restore(self, state: State) -> None:
+        """Go on at that frame."""
+        self._index = state["index"]
 
     def _frames(self) -> Iterator[Frame]:
         options = self._options
         background = _background(options.width, options.height)
-        start, index = self._clock(), 0
-        while options.frame_count is None or index < options.frame_count:
+        start = self._clock()
+        while options.frame_count is None or self._index < options.frame_count:
+            index = self._index
             if options.realtime:
                 ahead = start + float(index / options.frame_rate) - self._clock()
                 if ahead > 0 and self._wait(ahead):
                     return
             image = draw_pattern(background, index, index / options.frame_rate)
+            self._index += 1
             yield Frame(image, index, index, self._info.time_base, duration=1)
-            index += 1
 
 
 def parse_pattern(spec: str) -> PatternOptions:

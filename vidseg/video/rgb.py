@@ -17,6 +17,7 @@ import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
 from vidseg.frames import UInt8Array
+from vidseg.video.encoder_input import fit_into
 
 # Numbers of ITU-T H.273, which FFmpeg uses too.
 MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_BT2020 = 1, 2, 9
@@ -87,7 +88,7 @@ class Orientation:
 class RgbConverter:
     """Turns decoded frames into RGB pictures. Remembers the first frame's stored size and orientation.
 
-    Frames of another size are scaled to the first one's, so that all pictures of a video are alike.
+    Frames of another size are fitted into the first one's, their proportions kept, so that all pictures are alike.
     """
 
     def __init__(self, first: av.VideoFrame) -> None:
@@ -109,10 +110,12 @@ class RgbConverter:
         """(H, W, 3) uint8 RGB, contiguous, not shared with the decoder."""
         # A frame that is rgb24 already would come back untouched, still owned by the decoder.
         target = "bgr24" if frame.format.name == "rgb24" else "rgb24"
-        converted = self._reformatter.reformat(
-            frame, width=self._width, height=self._height, format=target, src_colorspace=_assumed_matrix(frame)
-        )
+        same_shape = frame.width * self._height == frame.height * self._width
+        size = {"width": self._width, "height": self._height} if same_shape else {}
+        converted = self._reformatter.reformat(frame, **size, format=target, src_colorspace=_assumed_matrix(frame))
         image = _packed_array(converted)
+        if not same_shape:
+            image = fit_into(image, (self._height, self._width))
         if target == "bgr24":
             image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
         if frame.color_trc in HDR_NAMES:

@@ -12,6 +12,7 @@ from vidseg.frames import VideoInfo
 from vidseg.video.av_sink import AvSink
 from vidseg.video.encoders import CONTAINERS
 from vidseg.video.image_sink import IMAGE_ENDINGS, ImageSink
+from vidseg.video.pieces import PiecedAvSink
 
 
 def open_video_sink(
@@ -25,13 +26,16 @@ def open_video_sink(
     audio: Literal["copy", "none"] = "copy",
     threads: int = 0,
     rebase: bool | None = None,
+    alpha: bool = False,
+    in_pieces: bool = False,
     source_paths: Sequence[str | Path] = (),
 ) -> AvSink | ImageSink:
     """A sink for `path`: pictures for a picture's ending, a pattern or a folder; a video for a video's ending.
 
     Args:
+        in_pieces: a video that a run may be killed over and gone on with; see `PiecedAvSink`.
         source_paths: files and folders of the input, which are never overwritten. The other arguments are those of
-            `AvSink`; for pictures only `overwrite` counts, and asking for a codec is an error.
+            `AvSink`; for pictures only `overwrite` and `alpha` count, and asking for a codec is an error.
     Raises:
         SinkError: the ending is unknown, or the sink refuses.
     """
@@ -41,12 +45,12 @@ def open_video_sink(
         for name, value in (("codec", codec), ("crf", crf), ("encoder preset", encoder_preset)):
             if value is not None:
                 raise SinkError(f"{path}: pictures take no {name}; leave it out or give a video file")
-        return ImageSink(text, info, overwrite=overwrite, source_paths=source_paths)
+        return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
     if ending[1:] not in CONTAINERS:
         shown = f"'{ending}' is no known format" if ending else "has no file ending"
         videos, images = " ".join(f".{name}" for name in CONTAINERS), " ".join(IMAGE_ENDINGS)
         raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
-    return AvSink(
+    return (PiecedAvSink if in_pieces else AvSink)(
         path,
         info,
         overwrite=overwrite,
@@ -56,5 +60,6 @@ def open_video_sink(
         audio=audio,
         threads=threads,
         rebase=rebase,
+        alpha=alpha,
         source_paths=source_paths,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from vidseg.saved_state import State
+
 JUMP_SECONDS = 1
 """A time that goes back by more than this starts a new count; by less, it is a frame out of order."""
 
@@ -45,3 +47,11 @@ class Timeline:
         self._last = placed
         self._next = placed + (duration or self.usual_step)
         return placed
+
+    def state(self) -> State:
+        """The last time and the offset."""
+        return {"offset": self._offset, "last": self._last, "next": self._next}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        self._offset, self._last, self._next = state["offset"], state["last"], state["next"]

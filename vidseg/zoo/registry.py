@@ -39,6 +39,8 @@ class ModelEntry:
     """Where the weights were published, None for bundled weights and for weights never published."""
     bundled: str | None
     """File name of the weights that come with vidseg."""
+    int8: str | None
+    """File name of the int8 version of the bundled weights."""
     sha256: str | None
     size: int | None
     """Bytes of the weights file, None where unknown."""
@@ -53,6 +55,11 @@ class ModelEntry:
     def bundled_path(self) -> Path | None:
         """The weights file that comes with vidseg, None where there is none."""
         return None if self.bundled is None else _WEIGHTS / self.bundled
+
+    @property
+    def int8_path(self) -> Path | None:
+        """The int8 version of the bundled weights, None where there is none."""
+        return None if self.int8 is None else _WEIGHTS / self.int8
 
     def fits(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
         """True when a state dict with these shapes looks like this model, whatever its number of classes."""
@@ -95,6 +102,7 @@ def card(name: str) -> str | None:
 def _entry_from(row: dict[str, Any]) -> ModelEntry:
     return ModelEntry(
         **{
+            "int8": None,
             **row,
             "aliases": tuple(row["aliases"]),
             "probe": {key: tuple(shape) for key, shape in row["probe"].items()},

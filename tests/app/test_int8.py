@@ -1,0 +1,99 @@
+"""The int8 version of a network: made from pictures, found by its weights, close to the network it was made of."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vidseg import zoo
+from vidseg.app.engine import load_engine
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import Frame
+from vidseg.models import create_model
+from vidseg.runtimes.quantized import cached_path, find_quantized, write_quantized
+from vidseg.segmentation.segmenter import QuerySegmenter
+from vidseg.timing import StageTimers
+from vidseg.video.factory import open_source
+
+NANO = "fai-m2f-n-ade"
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
+PARTS = {"model.xml": b"<net/>", "model.bin": bytes(100)}
+
+
+class Quiet:
+    def note(self, text: str) -> None: ...
+
+    def detail(self, text: str) -> None: ...
+
+    def download(self, done: int, total: int | None) -> None: ...
+
+
+def sample_frames(*indices: int) -> list[Frame]:
+    source = open_source(str(SAMPLE))
+    found = [frame for frame in itertools.islice(source, max(indices) + 1) if frame.index in indices]
+    source.close()
+    return found
+
+
+def labels(config: RunConfig, frames: list[Frame]) -> list[np.ndarray]:
+    source = open_source(str(SAMPLE))
+    engine = load_engine(config, Quiet())
+    segmenter: QuerySegmenter = engine.segmenter(config, source.info, StageTimers())
+    source.close()
+    return [segmenter.segment([frame])[0].label_map for frame in frames]
+
+
+def test_the_bundled_int8_version_is_that_of_the_bundled_weights_and_gives_nearly_its_labels():
+    frames = sample_frames(0, 100, 200)
+    settings = {"smooth": False, "imgsz": 384, "device": "cpu", "threads": 1}
+    full = labels(RunConfig(runtime="torch", **settings), frames)
+    small = labels(RunConfig(precision="int8", **settings), frames)
+    for whole, rounded in zip(full, small, strict=True):
+        assert 0.93 < (whole == rounded).mean() < 1  # equal everywhere would mean that nothing was rounded
+
+
+def test_fast_is_int8_where_there_is_an_int8_version_and_float32_where_there_is_none(tmp_path):
+    assert "int8" in load_engine(RunConfig(precision="fast", device="cpu"), Quiet()).runtime.name
+    assert "float32" in load_engine(RunConfig(precision="fast", device="cpu", runtime="torch"), Quiet()).runtime.name
+    zoo.export_weights(tmp_path / "mine.safetensors", create_model(NANO).state_dict())
+    mine = RunConfig(precision="fast", device="cpu", weights=str(tmp_path / "mine.safetensors"))
+    assert "float32" in load_engine(mine, Quiet()).runtime.name
+
+
+def test_int8_of_weights_that_have_none_is_refused_in_one_line(tmp_path):
+    zoo.export_weights(tmp_path / "mine.safetensors", create_model(NANO).state_dict())
+    config = RunConfig(precision="int8", device="cpu", weights=str(tmp_path / "mine.safetensors"))
+    with pytest.raises(ConfigError, match=r"no int8 version of these weights .* `vidseg quantize`"):
+        load_engine(config, Quiet())
+    with pytest.raises(ConfigError, match="--runtime torch knows float32"):
+        load_engine(RunConfig(precision="int8", runtime="torch", device="cpu"), Quiet())
+
+
+def test_a_version_in_the_cache_is_found_by_its_weights_and_a_damaged_one_is_not(monkeypatch, tmp_path):
+    monkeypatch.setattr("vidseg.runtimes.quantized.engines_folder", lambda: tmp_path)
+    from vidseg.runtimes.network import weights_sha256
+
+    torch.manual_seed(0)
+    model = create_model(NANO)
+    path = cached_path(NANO, weights_sha256(model))
+    assert find_quantized(NANO, model) is None
+    write_quantized(path, PARTS, model)
+    assert find_quantized(NANO, model) == PARTS
+    assert find_quantized(NANO, create_model(NANO)) is None
+    path.write_bytes(path.read_bytes()[:-30])
+    assert find_quantized(NANO, model) is None
+
+
+def test_writing_twice_gives_the_same_file(tmp_path):
+    torch.manual_seed(0)
+    model = create_model(NANO)
+    for name in ("a.zip", "b.zip"):
+        write_quantized(tmp_path / name, PARTS, model)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "a.zip").testzip() is None

@@ -1,0 +1,162 @@
+"""Networks out of files through `run`, `eval`, `models info` and `bench`, as a user sees them."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from tests.runtimes.tiny_networks import stripe_labels, stripes, write_network
+from vidseg.app.engine import load_engine
+from vidseg.cli.console import RunConsole
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.timing import StageTimers
+
+SIZE = {"input": {"size": [32, 48]}}
+
+
+@pytest.fixture
+def net(tmp_path) -> Path:
+    """Red, green, blue; after a channel that means nothing."""
+    return write_network(tmp_path, channels=4, describe={**SIZE, "output": {"offset": 1}})
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    cv2.imwrite(str(tmp_path / "stripes.png"), stripes()[..., ::-1])
+    return tmp_path / "stripes.png"
+
+
+def dataset(folder: Path) -> Path:
+    for name, image in (("images", stripes()[..., ::-1]), ("labels", stripe_labels())):
+        (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / name / "a.png"), image)
+    return folder
+
+
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
+def test_run_labels_pictures_with_a_network_file(cli, net, picture, runtime):
+    result = cli("run", picture, "--save-masks", "masks", "-m", net, "--runtime", runtime, "-v", "--threads", 1)
+    assert result.code == 0 and "model net.onnx" in result.err, result.err
+    found = cv2.imread("masks/stripes.png", cv2.IMREAD_UNCHANGED)
+    assert (found == stripe_labels()).mean() > 0.95
+
+
+def test_classes_and_colours_are_those_of_the_network(cli, net, picture, tmp_path):
+    labels = "name,r,g,b\nred,1,2,3\ngreen,40,50,60\nblue,7,8,9\n"
+    (tmp_path / "labels.csv").write_text(labels)
+    net.with_suffix(".yaml").write_text("labels: labels.csv\ninput: {size: [32, 48]}\noutput: {offset: 1}\n")
+    result = cli("run", picture, "-o", "out.png", "--view", "mask", "--classes", "green", "-m", net)
+    assert result.code == 0, result.err
+    colours = cv2.imread("out.png")[..., ::-1]
+    assert colours[16, 24].tolist() == [40, 50, 60] and colours[16, 4].tolist() == [0, 0, 0]
+    result = cli("run", picture, "-o", "out2.png", "--classes", "road", "-m", net)
+    assert result.code == 2 and "unknown class 'road'" in result.err and "vidseg models info" in result.err
+
+
+def test_video_is_smoothed_with_scores_and_left_alone_with_labels(cli, clip, net, tmp_path):
+    result = cli("run", clip, "-o", "out.mp4", "-m", net, "--legend", "--labels", "--contours")
+    assert result.code == 0 and "smooth" in result.err, result.err
+    path = write_network(tmp_path, name="map.onnx", output="NHW", describe={**SIZE, "output": {"layout": "NHW"}})
+    result = cli("run", clip, "-o", "out2.mp4", "-m", path)
+    assert result.code == 0 and "smooth" not in result.err, result.err
+    result = cli("run", clip, "-o", "out3.mp4", "-m", path, "--smooth")
+    assert result.code == 2 and "smoothing needs a network with scores" in result.err
+    assert not Path("out3.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--weights", "x.pth"], "net.onnx holds its own weights"),
+        (["--rule", "winner-query"], "net.onnx has no queries"),
+        (["-d", "cuda"], "network files run on the CPU only"),
+        (["--runtime", "torch"], "does not read net.onnx"),
+        (["-m", "gone.onnx"], "gone.onnx: no such network file"),
+    ],
+)
+def test_options_that_do_not_fit_a_network_file_get_one_line(cli, net, picture, options, text):
+    result = cli("run", picture, "-o", "out.png", "-m", net, *options)
+    assert result.code == 2 and text in result.err and result.err.count("\n") == 1, result.err
+    assert not Path("out.png").exists()
+
+
+def test_queries_cannot_be_had_from_a_network_without(net):
+    engine = load_engine(RunConfig(model=str(net), threads=1), RunConsole(quiet=True))
+    with pytest.raises(ConfigError, match=r"net\.onnx has no queries"):
+        engine.segmenter(RunConfig(), VideoInfo(48, 32, Fraction(1)), StageTimers(), keep_queries=True)
+
+
+def test_a_network_of_one_size_takes_no_other(cli, picture, tmp_path):
+    path = write_network(tmp_path, input_shape=(1, 3, 16, 16), describe={})
+    assert cli("run", picture, "-o", "out.png", "-m", path).code == 0
+    result = cli("run", picture, "-o", "out2.png", "-m", path, "--imgsz", 64)
+    assert result.code == 2 and "--imgsz 64: net.onnx takes 16x16 only" in result.err
+
+
+def test_eval_measures_a_network_file_with_its_own_classes(cli, net, tmp_path):
+    data = dataset(tmp_path / "data")
+    result = cli("eval", data, "-m", net, "--json", "scores.json", "-q")
+    assert result.code == 0, result.err
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["miou"] > 0.9 and set(scores["classes"]) == {"red", "green", "blue"}
+    assert scores["description"].startswith("net.onnx")
+    result = cli("eval", data, "-m", net, "--mapping", "camvid11")
+    assert result.code == 2 and "is made of ADE20K's classes" in result.err
+    result = cli("eval", data, "-m", net, "--classes", 3)
+    assert result.code == 2 and "has the classes" in result.err
+    assert cli("eval", data, "--runtime", "tensorflow").code == 2
+
+
+def test_models_info_says_what_a_file_is(cli, net):
+    result = cli("models", "info", net)
+    assert result.code == 0, result.err
+    for text in ("semantic segmentation", "image 1x3x?x? float32", "1x4x?x?", "3: 0 red, 1 green, 2 blue", "sha256"):
+        assert text in result.out
+    net.with_suffix(".yaml").write_text("labels: [red]\n")
+    result = cli("models", "info", net)
+    assert result.code == 2 and "1 labels, but the network has 4 channels" in result.err
+
+
+def test_bench_measures_and_compares(cli, net):
+    words = ("bench", "test:48x32@10,frames=6", "-m", net, "--batch", "1,2", "--seconds", 0.02, "--threads", 1)
+    result = cli(*words, "--compare", "--json", "bench.json", "-q")
+    assert result.code == 0 and result.err == "", result.err
+    for text in ("model alone", "stage alone", "end to end", "bound", "slowest stage", "same labels"):
+        assert text in result.out
+    found = json.loads(Path("bench.json").read_text())
+    assert [item["batch"] for item in found["model_alone"]] == [1, 2]
+    assert [stage["name"] for stage in found["stages"]] == [
+        *("decode", "preprocess", "model", "smooth", "postprocess", "render", "encode")
+    ]
+    assert all(stage["wall_ms"] > 0 and stage["frames"] >= 5 for stage in found["stages"])
+    assert found["end_to_end"]["frames"] >= 5 and found["end_to_end"]["fps"] > 0
+    assert found["bound"]["fps"] > 0 and found["machine"]["torch"] and found["network_hw"] == [32, 48]
+    assert all(np.isclose(each["same_labels"], 1) for each in found["compared"]) and len(found["compared"]) >= 1
+    assert cli(*words, "--json", "bench.json").code == 2
+    result = cli(*words, "--compare", "--precision", "fast", "--json", "fast.json", "-q")
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--batch", "one"], "--batch is 'one'"),
+        (["--batch", "0"], "--batch is 0; accepted: numbers from 1 to 64"),
+        (["--seconds", "0"], "--seconds is 0"),
+        (["stripes.png"], "bench needs a video file or test"),
+        (["-m", "nope"], "unknown model 'nope'"),
+    ],
+)
+def test_bench_refuses_in_one_line(cli, picture, words, text):
+    result = cli("bench", *words)
+    assert result.code == 2 and text in result.err and result.err.count("\n") == 1, result.err

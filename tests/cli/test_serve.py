@@ -1,0 +1,155 @@
+"""`vidseg run --serve` and `--metrics`: what is refused, and the page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.browser import Browser, needs_browser, run_browser, wait_for
+
+
+def test_an_address_that_is_none_is_refused_in_one_line(cli, clip):
+    for option in ("--serve", "--metrics"):
+        result = cli("run", clip, option, "here")
+        assert result.code == 2 and result.err.count("\n") == 1
+        assert f"{option} is 'here'; accepted: PORT or HOST:PORT" in result.err
+
+
+def test_a_taken_port_is_told_before_anything_else_is_tried(cli, clip):
+    pytest.importorskip("uvicorn")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = cli("run", clip, "--serve", port, "--weights", "missing.pth")
+    assert result.code == 2 and result.err.count("\n") == 1
+    assert f"--serve 127.0.0.1:{port}: address already in use; give another port or host" in result.err
+
+
+def test_a_token_that_is_too_short_is_refused_without_being_repeated(cli, clip):
+    result = cli("run", clip, "--serve", 0, "--serve-token", "hush")
+    assert result.code == 2 and "hush" not in result.err and "8 to 128 letters" in result.err
+
+
+def test_the_token_stays_out_of_the_stats(cli, clip):
+    pytest.importorskip("uvicorn")
+    words = ("--serve", 0, "--serve-token", "open-sesame", "--stats", "s.json", "--imgsz", 64, "--limit", 2)
+    result = cli("run", clip, *words, "--runtime", "torch", "--quiet")
+    assert result.code == 0 and "token=open-sesame" in result.err  # told even when quiet
+    assert "sesame" not in Path("s.json").read_text()
+
+
+@pytest.fixture
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    yield from run_browser(tmp_path_factory.mktemp("browser"))
+
+
+class Served:
+    """A running `vidseg run --serve` of a moving pattern, and where its page is."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        source = "test:320x240@15,frames=inf,realtime"
+        command = [sys.executable, "-m", "vidseg", "run", source, *words, "--imgsz", "64", "--runtime", "torch"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr is not None
+        self.url = next((m[1] for line in self.process.stderr if (m := re.search(r"watch at (\S+)", line))), "")
+
+    def stop(self) -> tuple[int, str]:
+        """Exit code and the rest of stderr after Ctrl+C."""
+        self.process.send_signal(signal.SIGINT)
+        err = self.process.communicate(timeout=30)[1]
+        return self.process.returncode, err
+
+
+@pytest.fixture
+def serve(tmp_path) -> Iterator:
+    started: list[Served] = []
+
+    def start(*words: str) -> Served:
+        started.append(Served(tmp_path, *words))
+        return started[-1]
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.process.kill()
+            served.process.communicate(timeout=20)
+
+
+BRIGHTNESS = """
+const c = document.querySelector("canvas");
+const pixel = c.getContext("2d").getImageData(c.width / 2, c.height / 2, 1, 1).data;
+const brightness = Math.max(...pixel.slice(0, 3));
+"""
+
+
+@needs_browser
+def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp_path):
+    served = serve("--serve", "0", "--serve-token", "open-sesame", "--record-dir", "rec")
+    browser.open(served.url)
+    assert "token" in served.url and "token" not in browser.url  # it moved into a cookie
+
+    browser.wait_for("return Number(document.body.dataset.pictures) > 5", "the video")
+    browser.wait_for("return document.getElementById('badge').textContent === 'live'", "that it is live")
+    browser.wait_for("return Number(document.getElementById('fps').textContent) > 0", "the rate")
+
+    # the live video fills the stage, and is no flat picture
+    shot = cv2.imdecode(np.frombuffer(browser.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    stage = shot[100:500, 50:700]
+    assert stage.std() > 10
+
+    # the legend toggles classes
+    browser.wait_for("return document.querySelectorAll('#legend li').length > 0", "the legend")
+    browser.click("#legend .toggle")
+    assert browser.run("return document.querySelector('#legend .toggle').getAttribute('aria-pressed')") == "false"
+    assert browser.run("return look.hidden.size") == 1
+    browser.click("#none")
+    browser.click('[data-view="mask"]')
+    browser.wait_for(BRIGHTNESS + "return brightness < 8", "a black mask, since every class is hidden")
+    browser.click("#all")
+    browser.wait_for(BRIGHTNESS + "return brightness > 40", "a coloured mask")
+
+    browser.click('[data-view="side"]')
+    shape = "const c = document.querySelector('canvas'); return c.width / c.height > 2.5"
+    browser.wait_for(shape, "two pictures side by side")
+
+    browser.click("#snapshot")
+    saved = wait_for(lambda: list(browser.downloads.glob("*.png")), "the snapshot")
+    assert cv2.imread(str(saved[0])).shape == (240, 640, 3)
+
+    browser.click("#record")
+    browser.wait_for("return recording.seconds > 0.3", "the recording")
+    code, err = served.stop()  # finishes the recording, too
+    assert code == 130 and "Traceback" not in err and "recorded rec/vidseg-" in err
+    (recorded,) = (tmp_path / "rec").iterdir()
+    with av.open(str(recorded)) as container:
+        pictures = list(container.decode(video=0))
+    assert (pictures[0].width, pictures[0].height) == (640, 240) and len(pictures) >= 2
+    browser.wait_for(
+        "return ['ended', 'no connection'].includes(document.getElementById('badge').textContent)", "the end"
+    )
+    # the server is gone, and the browser says so; it has nothing else to say
+    assert [line for line in browser.complaints() if "net::ERR_" not in line] == []
+
+
+@needs_browser
+def test_without_the_token_the_page_asks_for_it(serve, browser):
+    served = serve("--serve", "0", "--serve-token", "open-sesame")
+    base = served.url.partition("?")[0]
+    browser.open(base)
+    assert browser.run("return document.querySelector('canvas')") is None
+    browser.run("document.querySelector('input').value = 'open-sesame'")
+    browser.click("button")
+    browser.wait_for("return Number(document.body.dataset.pictures) > 1", "the video")
+    code, err = served.stop()
+    assert code == 130 and "Traceback" not in err

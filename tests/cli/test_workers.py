@@ -1,0 +1,195 @@
+"""`vidseg run --workers`: what several processes make of a video is what one makes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.cli.test_resume import textured
+from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
+from tests.video.clips import make_clip
+from tests.video.sink_helpers import sound_packets
+from vidseg.app.split.piece import PieceDone, do_piece
+from vidseg.app.split.plan import PieceJob
+
+ROOT = Path(__file__).parents[2]
+TORCH = ("--runtime", "torch")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 frames of 96x64 at 25 fps with B-frames and sound; another scene begins at frame 17."""
+
+    def painter(index: int, width: int, height: int) -> np.ndarray:
+        picture = textured(index, width, height)
+        return picture if index < 17 else np.ascontiguousarray(255 - picture[::-1, :, ::-1])
+
+    path = tmp_path_factory.mktemp("scene") / "scene.mp4"
+    return make_clip(path, size=(96, 64), frames=30, bframes=2, gop=12, audio_seconds=1.2, painter=painter)
+
+
+class HereInstead:
+    """Does the jobs one after the other in this process, as `vidseg.app.split.workers.Workers` would."""
+
+    def __init__(self, jobs: Sequence[PieceJob]) -> None:
+        self._jobs = jobs
+        self.written = [0] * len(jobs)
+
+    def __enter__(self) -> HereInstead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def results(self, on_tick: Callable[[], bool]) -> list[PieceDone]:
+        assert on_tick()
+        return [do_piece(job, lambda count: None) for job in reversed(self._jobs)][::-1]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidseg.app.split.run.Workers", HereInstead)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Label maps and their table."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def assert_like_one_pass(cli, tmp_path, clip, options, workers, *, also=()):
+    """`also`: options of the shared run alone."""
+    words = (*options, *SMALL, *TORCH)
+    plain = cli("run", clip, "-o", "plain.mp4", "--save-masks", "plain", *words)
+    split = cli("run", clip, "-o", "out.mp4", "--save-masks", "masks", "--workers", workers, *also, *words)
+    assert (plain.code, split.code) == (0, 0), split.err
+    counts = [next(x for x in r.err.splitlines() if "segmented" in x).split(", ", 1)[1] for r in (plain, split)]
+    assert counts[0] == counts[1]
+    assert video_pts("plain.mp4") == video_pts("out.mp4")
+    assert sound_packets(Path("plain.mp4")) == sound_packets(Path("out.mp4"))
+    assert files(tmp_path / "plain") == files(tmp_path / "masks")
+    assert sorted(os.listdir(tmp_path)) == ["masks", "out.mp4", "plain", "plain.mp4"]
+    return split
+
+
+def test_two_processes_give_the_frames_times_sound_and_labels_of_one(cli, scene, tmp_path):
+    split = assert_like_one_pass(cli, tmp_path, scene, ("-v",), 2)
+    assert "worker 2: 16 frames from 0.56 s, 14 before that (exact)" in split.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--no-smooth", "--stride", 1),
+        ("--no-smooth", "--stride", 4, "--propagate", "hold"),
+        ("--no-smooth", "--stride", 4),
+        ("--stride", 2, "--max-fps", 10, "--limit", 11, "--view", "side"),
+    ],
+)
+def test_labels_are_those_of_one_pass_to_the_last_bit(cli, here, scene, tmp_path, options):
+    split = assert_like_one_pass(cli, tmp_path, scene, options, 3)
+    assert "not quite" not in split.err
+
+
+def test_parts_that_begin_with_a_scene_need_no_overlap(cli, here, scene, tmp_path):
+    split = assert_like_one_pass(cli, tmp_path, scene, ("--stride", 3, "-v"), 3, also=("--overlap", "scene"))
+    assert "2 of 3 workers have something to do; there is no scene cut for more" in split.err
+    assert "worker 2: 13 frames from 0.68 s, 0 before that (exact)" in split.err
+
+
+def test_a_seam_that_shows_is_told(cli, here, tmp_path):
+    words = ("--save-masks", "masks", "--workers", 2, "--overlap", 0.04, "--limit", 16, "--smooth-seconds", 2)
+    result = cli("run", ROOT / "samples" / "street.mp4", *words, *SMALL, *TORCH)
+    assert result.code == 0, result.err
+    assert "the smoothing is not quite that of one pass" in result.err and "a longer --overlap helps" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (["CLIP", "-o", "out.mp4", "--resume"], ["--workers does not go with --resume"]),
+        (["CLIP", "-o", "out.mp4", "--show"], ["--workers does not go with --show"]),
+        (["CLIP", "-o", "out.mp4", "--serve", "8000"], ["--workers does not go with --serve"]),
+        (["CLIP", "-o", "out.mp4", "--save-csv", "t.csv"], ["--workers does not go with --save-csv"]),
+        (["CLIP", "-o", "o.mp4", "--blur-classes", "sky", "--stride", "2"], ["does not go with --blur-classes"]),
+        (["CLIP", "--stats", "s.json"], ["give -o FILE or --save-masks DIR"]),
+        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png: workers cannot write this output together"]),
+        (["CLIP", "--save-masks", "masks.mkv"], ["masks.mkv: workers cannot write"]),
+        (["CLIP", "-o", "out.gif"], ["out.gif", "leave out --resume and --workers"]),
+        (["picture.png", "-o", "out.mp4"], ["picture.png: --workers need a video file"]),
+        (["test:64x48@10,frames=3,realtime", "-o", "out.mp4"], ["--workers need a video file"]),
+        (["CLIP", "-o", "out.mp4", "--overlap", "soon"], ["--overlap is 'soon'", "a number from 0 to 3600, or scene"]),
+    ],
+)
+def test_what_workers_cannot_share_is_refused_in_one_line(cli, clip, tmp_path, words, texts):
+    cv2.imwrite(str(tmp_path / "picture.png"), np.full((48, 64, 3), 90, np.uint8))
+    result = cli("run", *(clip if word == "CLIP" else word for word in words), "--workers", 2, *SMALL)
+    assert result.code == 2
+    assert_one_line_error(result, *texts)
+    assert os.listdir(tmp_path) == ["picture.png"]
+
+
+def test_an_overlap_without_workers_is_refused(cli, clip):
+    result = cli("run", clip, "-o", "out.mp4", "--overlap", 2, *SMALL)
+    assert result.code == 2
+    assert_one_line_error(result, "--overlap is for --workers 2 or more")
+
+
+def begin(tmp_path: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A long run in a session of its own, and its two workers."""
+    words = ["test:64x48@30,frames=4000", "-o", "out.mp4", "--workers", "2", "-q", *map(str, SMALL), *TORCH]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidseg", "run", *words],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and len(found := workers_of(process.pid)) < 2:
+        time.sleep(0.01)
+    assert process.poll() is None, process.communicate()
+    return process, found
+
+
+def workers_of(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+
+
+def assert_nothing_is_left(tmp_path: Path, workers: list[int]) -> None:
+    assert os.listdir(tmp_path) == []
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds the workers through Linux's /proc")
+
+
+@needs_proc
+def test_ctrl_c_ends_all_processes_and_leaves_nothing(tmp_path):
+    process, workers = begin(tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in err, err
+    assert_nothing_is_left(tmp_path, workers)
+
+
+@needs_proc
+def test_a_worker_that_is_killed_fails_the_run_in_one_line(tmp_path):
+    process, workers = begin(tmp_path)
+    os.kill(workers[1], signal.SIGKILL)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert err.startswith("vidseg: error: worker 2 was killed by SIGKILL") and err.count("\n") == 1, err
+    assert_nothing_is_left(tmp_path, workers)

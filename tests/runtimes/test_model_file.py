@@ -1,0 +1,171 @@
+"""What the YAML beside a network file may say, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from vidseg.errors import ConfigError
+from vidseg.labels import ade20k
+from vidseg.runtimes.label_file import generated_palette
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import InputFormat, exported_yaml, is_model_file
+
+
+def describe(folder, content, network="net.onnx"):
+    (folder / network).touch()
+    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    (folder / "net.yaml").write_text(text)
+    return str(folder / network)
+
+
+def test_a_short_description_has_sensible_defaults(tmp_path):
+    file = read_model_file(describe(tmp_path, {"labels": ["a", "b"]}))
+    assert file.labels.names == ("a", "b") and not file.queries
+    assert file.input == InputFormat() and file.output.offset == 0 and file.output.names == ()
+    assert file.input.network_size(360, 640, 512) == (288, 512)
+
+
+def test_all_keys_are_read(tmp_path):
+    content = {
+        "task": "semantic_segmentation",
+        "input": {
+            "name": "image",
+            "dtype": "float32",
+            "layout": "NHWC",
+            "channels": "bgr",
+            "shape": [1, "height", "width", 3],
+            "size": [513, 257],
+            "multiple_of": 16,
+            "resize": "stretch",
+            "divide_by": 255,
+            "mean": [1, 2, 3],
+            "std": 2,
+        },
+        "output": {"name": "out", "layout": "NHWC", "values": "scores", "align_corners": True, "label_offset": 1},
+        "classes": "ade20k",
+    }
+    file = read_model_file(describe(tmp_path, content))
+    assert file.labels is ade20k()
+    given = file.input
+    assert (given.layout, given.channels, given.size_hw, given.divide_by) == ("NHWC", "BGR", (513, 257), 255)
+    assert (given.mean, given.std, given.fixed_hw) == ((1, 2, 3), (2, 2, 2), None)
+    assert given.network_size(100, 400, 513) == (512, 256)  # stretched: the frame's aspect does not count
+    assert (file.output.names, file.output.offset, file.output.align_corners) == (("out",), 1, True)
+
+
+def test_a_fixed_size_is_the_size_of_every_frame(tmp_path):
+    file = read_model_file(describe(tmp_path, {"labels": ["a"], "input": {"shape": [1, 3, 64, 96]}}))
+    assert file.input.network_size(700, 300, 512) == (64, 96) and file.input.default_imgsz() == 96
+
+
+def test_the_yaml_can_be_named_instead_and_may_name_the_network(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "other.onnx").touch()
+    (tmp_path / "mine.yaml").write_text("file: sub/other.onnx\nlabels: [a]\n")
+    assert read_model_file(str(tmp_path / "mine.yaml")).path == tmp_path / "sub" / "other.onnx"
+    (tmp_path / "mine.torchscript").touch()
+    (tmp_path / "mine.yaml").write_text("labels: [a]\n")
+    assert read_model_file(str(tmp_path / "mine.yaml")).path == tmp_path / "mine.torchscript"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({"labels": ["a"], "inputs": {}}, "unknown key 'inputs'; did you mean input?"),
+        ({"labels": ["a"], "input": {"men": 1}}, "input: unknown key 'men'; did you mean mean?"),
+        ({"labels": ["a"], "input": {"mean": [1, 2]}}, "input: mean is [1, 2]; accepted: three numbers"),
+        ({"labels": ["a"], "input": {"std": [1, 0, 1]}}, "std holds 0"),
+        ({"labels": ["a"], "input": {"channels": "RGBA"}}, "channels is 'RGBA'; accepted: RGB | BGR"),
+        ({"labels": ["a"], "input": {"size": "big"}}, "size is 'big'; accepted: [height, width]"),
+        ({"labels": ["a"], "input": {"resize": "stretch"}}, "resize: stretch needs size"),
+        ({"labels": ["a"], "input": {"shape": [3, 5]}}, "shape is [3, 5]; accepted: four"),
+        ({"labels": ["a"], "input": {"divide_by": 0}}, "divide_by is 0"),
+        ({"labels": ["a"], "input": 7}, "input is 7; accepted: keys and values"),
+        ({"labels": ["a"], "output": {"offset": -1}}, "offset is -1; accepted: a whole number"),
+        ({"labels": ["a"], "output": {"layout": "CHW"}}, "layout is 'CHW'; accepted: NCHW | NHWC | NHW"),
+        ({"labels": ["a"], "output": {"align_corners": 1}}, "align_corners is 1; accepted: true or false"),
+        ({"labels": ["a"], "task": "detection"}, "task is 'detection'; accepted: semantic_segmentation"),
+        ({"labels": "names.txt"}, "cannot be read; accepted: ade20k, a list of names, or a file"),
+        ({"labels": 3}, "labels is 3; accepted: ade20k"),
+        ({"labels": []}, "0 classes; accepted: 1 to 255"),
+        ({"labels": {0: "a", 2: "b"}}, "ids must run from 0 to 1 without gaps"),
+        ({}, "give either labels or classes"),
+        ("labels: [a", "not valid YAML at line 1"),
+        ("- a", "holds no model description"),
+        ({"labels": ["a"], "file": "gone.onnx"}, None),
+    ],
+)
+def test_mistakes_are_told_in_one_line(tmp_path, content, text):
+    name = describe(tmp_path, content)
+    if text is None:  # beside the network `file` does not count
+        assert read_model_file(name).path.name == "net.onnx"
+        name, text = str(tmp_path / "net.yaml"), "gone.onnx is not there"
+    with pytest.raises(ConfigError) as caught:
+        read_model_file(name)
+    assert (
+        text in str(caught.value) and "\n" not in str(caught.value) and str(tmp_path / "net.yaml") in str(caught.value)
+    )
+
+
+def test_missing_files_are_told_apart(tmp_path):
+    with pytest.raises(ConfigError, match="no such network file"):
+        read_model_file(str(tmp_path / "net.onnx"))
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(ConfigError, match=r"needs net\.yaml beside it"):
+        read_model_file(str(tmp_path / "net.onnx"))
+    (tmp_path / "lonely.yaml").write_text("labels: [a]")
+    with pytest.raises(ConfigError, match="no network beside it"):
+        read_model_file(str(tmp_path / "lonely.yaml"))
+
+
+def test_labels_come_from_lists_mappings_text_and_csv(tmp_path):
+    assert read_model_file(describe(tmp_path, {"labels": {1: "b", 0: "a"}})).labels.names == ("a", "b")
+    (tmp_path / "names.txt").write_text("sky\n\nsea wall\n")
+    assert read_model_file(describe(tmp_path, {"labels": "names.txt"})).labels.names == ("sky", "sea wall")
+    (tmp_path / "names.csv").write_text('id,name,short_name,r,g,b\n0,"sky, air",sky,1,2,3\n1,sea,sea,4,5,6\n')
+    labels = read_model_file(describe(tmp_path, {"labels": "names.csv"})).labels
+    assert labels.names == ("sky", "sea") and labels.find("air") == 0
+    assert labels.palette.tolist() == [[1, 2, 3], [4, 5, 6]]
+    (tmp_path / "names.csv").write_text("id,name,r,g,b\n0,sky,1,2,300\n")
+    with pytest.raises(ConfigError, match="whole numbers from 0 to 255"):
+        read_model_file(describe(tmp_path, {"labels": "names.csv"}))
+
+
+def test_an_unknown_class_names_the_command_that_lists_them(tmp_path):
+    name = describe(tmp_path, {"labels": ["sky", "sea"]})
+    with pytest.raises(ConfigError, match=r"unknown class 'skyy'; near: sky; `vidseg models info .*net\.onnx` lists"):
+        read_model_file(name).labels.find("skyy")
+
+
+def test_generated_colours_are_stable_and_differ():
+    palette = generated_palette(60).astype(int)
+    assert np.array_equal(palette[:5], generated_palette(5))
+    distance = np.abs(palette[:, None] - palette[None]).sum(axis=2) + 1000 * np.eye(60, dtype=int)
+    assert distance.min() > 12 and distance[:12, :12].min() > 60
+
+
+@pytest.mark.parametrize("outputs", ["queries", "semantic"])
+@pytest.mark.parametrize("fixed_hw", [None, (64, 96)])
+def test_what_an_export_writes_can_be_read(tmp_path, outputs, fixed_hw):
+    names = ("class_logits", "mask_logits") if outputs == "queries" else ("scores",)
+    content = exported_yaml(
+        model="m",
+        licence="none",
+        labels=["a", "b"],
+        outputs=outputs,
+        input_name="images",
+        output_names=names,
+        imgsz=384,
+        fixed_hw=fixed_hw,
+        version="1",
+    )
+    file = read_model_file(describe(tmp_path, content.decode()))
+    assert file.queries == (outputs == "queries") and file.output.names == names and file.input.dtype == "uint8"
+    assert file.input.network_size(360, 640, 384) == (fixed_hw or (216, 384))
+
+
+def test_files_and_names_of_models_are_told_apart():
+    assert all(map(is_model_file, ("net.onnx", "a/b.XML", "x.torchscript", "x.yaml")))
+    assert not any(map(is_model_file, ("fai-m2f-n-ade", "weights.pth", "onnx")))

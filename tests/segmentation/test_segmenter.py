@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.fakes import frame
+from vidseg.segmentation.segmenter import QuerySegmenter
+from vidseg.timing import StageTimers
+
+
+class HalvesRuntime:
+    """Sees class 2 (sky) in the upper half and class 6 (road) in the lower, whatever the picture."""
+
+    name = "halves"
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.shapes = []
+
+    def run(self, images):
+        self.shapes.append(tuple(images.shape))
+        b, _, h, w = images.shape
+        class_logits = torch.full((b, 3, 151), -9.0)
+        class_logits[:, 0, 2] = class_logits[:, 1, 6] = 9
+        class_logits[:, 2, 150] = 9
+        masks = torch.full((b, 3, h // 4, w // 4), -9.0)
+        masks[:, 0, : h // 8], masks[:, 1, h // 8 :] = 9, 9
+        masks[:, 2] = 9
+        return class_logits, masks
+
+
+def test_label_map_has_the_size_of_the_frame_and_the_classes_of_the_network():
+    (seg,) = QuerySegmenter(HalvesRuntime(), imgsz=64).segment([frame(5, size_hw=(30, 50))])
+    assert seg.label_map.shape == (30, 50) and seg.label_map.dtype == np.uint8
+    assert (seg.label_map[:14] == 2).all() and (seg.label_map[16:] == 6).all()
+    assert seg.frame_index == 5 and seg.confidence is None
+
+
+def test_frames_of_one_call_go_through_the_network_together():
+    runtime = HalvesRuntime()
+    found = QuerySegmenter(runtime, imgsz=64).segment([frame(i, size_hw=(30, 50)) for i in range(3)])
+    assert runtime.shapes == [(3, 3, 40, 64)] and [s.frame_index for s in found] == [0, 1, 2]
+
+
+def test_no_frames_give_no_segmentations():
+    runtime = HalvesRuntime()
+    assert QuerySegmenter(runtime, imgsz=64).segment([]) == [] and runtime.shapes == []
+
+
+def test_confidence_and_queries_are_there_when_asked_for():
+    segmenter = QuerySegmenter(HalvesRuntime(), imgsz=64, confidence=True, keep_queries=True)
+    (seg,) = segmenter.segment([frame(0, size_hw=(32, 64))])
+    assert seg.confidence.shape == (32, 64) and seg.confidence[2, 2] > 0.9
+    assert [d.label for d in seg.detections(0.5)] == ["sky", "road"]
+    assert seg.detections(0.5)[0].bbox == (0, 0, 63, 15)
+    assert seg.query_masks().masks.shape == (3, 32, 64)
+
+
+def test_queries_that_were_not_kept_say_so():
+    (seg,) = QuerySegmenter(HalvesRuntime(), imgsz=64).segment([frame(0)])
+    with pytest.raises(ValueError, match="keep_queries=True"):
+        seg.detections()
+
+
+def test_stages_are_timed_per_frame():
+    timers = StageTimers()
+    QuerySegmenter(HalvesRuntime(), imgsz=64, timers=timers).segment([frame(0), frame(1)])
+    assert {name: t.frames for name, t in timers.totals().items()} == {"preprocess": 2, "model": 2, "postprocess": 2}
+
+
+def test_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="known: semantic, winner-query"):
+        QuerySegmenter(HalvesRuntime(), imgsz=64, rule="best")

@@ -1,0 +1,165 @@
+"""Against GStreamer's RTSP server: killed, frozen, cut, damaged, switched. After each the picture is back in time."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import av
+import pytest
+
+from tests.fakes import FakeSegmenter
+from tests.servers.processes import RtspServer, needs_rtsp
+from tests.servers.proxy import Relay
+from tests.servers.viewer import Viewer
+from vidseg.app.live_source import Announcements, open_run_source
+from vidseg.config import RunConfig
+from vidseg.errors import SourceError
+from vidseg.pipeline.pipeline import Pipeline
+from vidseg.video.av_sink import AvSink
+
+pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
+
+BACK_SECONDS = 2.0
+"""From the moment the source is back until its picture is."""
+
+
+def test_a_server_that_is_killed_again_and_again_comes_back_each_time():
+    with RtspServer() as server, Viewer(server.url) as viewer:
+        assert viewer.source.info.live
+        viewer.frames(5)
+        for _ in range(3):
+            server.kill()
+            viewer.away()
+            server.start()
+            assert viewer.back() < BACK_SECONDS
+            viewer.frames(5)
+        assert viewer.source.counters["reconnects"] == 3
+
+
+def test_a_frozen_server_is_left_and_found_again():
+    with RtspServer() as server, Viewer(server.url) as viewer:
+        viewer.frames(5)
+        server.freeze()
+        viewer.hears("nothing came for 1 seconds; trying again")
+        assert viewer.cards >= 1
+        viewer.away()  # meanwhile an attempt is on its way to a server that accepts and does not answer
+        server.thaw()
+        assert viewer.back() < BACK_SECONDS
+        viewer.frames(5)
+
+
+def test_a_short_freeze_is_bridged_by_cards_on_the_same_connection():
+    with RtspServer() as server, Viewer(server.url, timeout=10) as viewer:
+        viewer.frames(5)
+        server.freeze()
+        viewer.away()
+        server.thaw()
+        assert viewer.back() < BACK_SECONDS
+        assert "reconnects" not in viewer.source.counters
+
+
+def test_a_line_cut_in_the_middle_of_a_packet_is_connected_again():
+    with RtspServer() as server, Relay(server.port) as relay, Viewer(relay.behind(server.url)) as viewer:
+        for cuts in (1, 2):
+            viewer.frames(5)
+            relay.cut_in_packet(100)
+            viewer.until(lambda frame, cuts=cuts: viewer.source.counters.get("reconnects", 0) == cuts)
+        viewer.frames(5)
+
+
+def test_garbage_in_the_stream_does_not_end_it():
+    with RtspServer() as server, Relay(server.port) as relay, Viewer(relay.behind(server.url)) as viewer:
+        viewer.frames(5)
+        relay.send_garbage(20)
+        viewer.until(lambda frame: relay.clean)
+        assert viewer.back() < BACK_SECONDS
+        viewer.frames(20)
+
+
+def test_a_picture_that_changes_its_size_in_mid_stream_is_fitted():
+    with RtspServer(size="640x480") as server, Viewer(server.url) as viewer:
+        assert (viewer.source.info.width, viewer.source.info.height) == (640, 480)
+        viewer.frames(5)
+        server.tell("size 1280x720")
+        viewer.until(lambda frame: viewer.source.counters.get("rescaled_frames", 0) >= 5)
+
+
+def test_another_size_after_a_restart_is_fitted_and_said():
+    with RtspServer(size="640x480") as server, Viewer(server.url) as viewer:
+        viewer.frames(5)
+        server.kill()
+        with RtspServer(size="1280x720", port=server.port):
+            viewer.until(lambda frame: viewer.source.counters.get("rescaled_frames", 0) >= 5)
+            assert "the source sends 1280x720 now; fitted into 640x480" in viewer.said
+
+
+def test_no_message_holds_the_password():
+    with RtspServer(password="s3cret") as server:
+        with pytest.raises(SourceError, match=r"127\.0\.0\.1") as caught:
+            Viewer(server.url.replace("s3cret", "wr0ng"))
+        assert "wr0ng" not in str(caught.value) and "joe" not in str(caught.value)
+        with Viewer(server.url, verbose=True) as viewer:
+            viewer.frames(3)
+            server.kill()
+            viewer.away()
+            server.start()
+            viewer.back()
+            assert viewer.said and not any("s3cret" in text or "joe" in text for text in viewer.said)
+
+
+def test_the_first_connection_is_waited_for_only_if_asked():
+    server = RtspServer()
+    begin = time.monotonic()
+    with pytest.raises(SourceError, match=f"rtsp://127.0.0.1:{server.port}/cam"):
+        Viewer(server.url)
+    with pytest.raises(SourceError, match="given up after 2 tries"):
+        Viewer(server.url, reconnect="2")
+    assert time.monotonic() - begin < 5
+    later = threading.Timer(0.5, server.start)
+    later.start()
+    try:
+        with Viewer(server.url, reconnect="always") as viewer:
+            viewer.frames(3)
+            assert len(viewer.said) == 1 and viewer.said[0].endswith("trying again"), "told once"
+    finally:
+        later.join()
+        server.kill()
+
+
+def test_a_recording_goes_on_in_one_file_with_the_time_away_in_it(tmp_path):
+    path = tmp_path / "day.mp4"
+    with RtspServer() as server:
+        source = open_run_source(RunConfig(source=server.url, timeout=1.0), Announcements(), print)
+        sink = AvSink(path, source.info, overwrite=False)
+        pipeline = Pipeline(source, FakeSegmenter(), Picture(), [sink])
+        steps = itertools.count()
+
+        def watch(_: Pipeline) -> None:
+            stats = pipeline.stats
+            number = next(steps)
+            if stats.delivered >= 10 and server.process is not None and not stats.placeholders:
+                server.kill()
+                watch.killed = number  # type: ignore[attr-defined]
+            elif server.process is None and stats.placeholders >= 2:
+                server.start()
+                watch.again = stats.delivered  # type: ignore[attr-defined]
+            elif hasattr(watch, "again") and stats.delivered >= watch.again + 15:
+                pipeline.request_stop()
+
+        stats = pipeline.run(on_tick=watch)
+    assert stats.placeholders >= 2 and stats.source_counters["reconnects"] == 1 and stats.broken_source is None
+    assert stats.decoded == stats.dropped + stats.delivered + stats.discarded
+    with av.open(str(path)) as recording:
+        times = [float(f.pts * f.time_base) for f in recording.decode(video=0)]
+    assert len(times) == stats.delivered and times == sorted(set(times)) and times[0] == 0
+    assert times[-1] == pytest.approx(stats.last_pts_seconds, abs=2.0)
+    assert max(b - a for a, b in itertools.pairwise(times)) < 2, "cards fill the gap"
+
+
+class Picture:
+    """Renders nothing."""
+
+    def render(self, image, segmentation):
+        return image

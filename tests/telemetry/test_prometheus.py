@@ -1,0 +1,66 @@
+"""Figures for Prometheus, read back with the library's own parser."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+import pytest
+
+pytest.importorskip("prometheus_client")
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
+from vidseg.address import Address, bound_address, listen
+from vidseg.pipeline.background import BackgroundTask
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.telemetry.prometheus import MetricsServer
+
+pytestmark = pytest.mark.timeout(30)
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[tuple[str, str], float]:
+    """Every sample of a finished run, by name and first label; fetched while another client says nothing."""
+    source = FakeSource([frame(k) for k in range(6)])
+    options = PipelineOptions(max_fps=15, stride=2)
+    pipeline = Pipeline(source, FakeSegmenter(), None, [FakeSink()], options=options)
+    pipeline.run()
+    with listen(Address("127.0.0.1", 0), "--metrics") as listener:
+        url = f"http://{bound_address(listener)}/metrics"
+        server = MetricsServer(listener, pipeline, model="nano")
+        with BackgroundTask("metrics", server.run, server.stop):
+            silent = socket.create_connection(listener.getsockname()[:2], timeout=5)
+            text = urllib.request.urlopen(url, timeout=20).read().decode()
+            silent.close()
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_all_figures_are_there_and_add_up(samples):
+    # 30 fps limited to 15: every other frame is left out
+    assert samples["vidseg_frames_total", "decoded"] == 6
+    assert samples["vidseg_frames_total", "delivered"] == 3
+    assert samples["vidseg_frames_total", "segmented"] == 2
+    assert samples["vidseg_frames_dropped_total", "max_fps"] == 3
+    assert samples["vidseg_frames_dropped_total", "overload"] == 0
+    assert samples["vidseg_frame_rate", "in"] > 0 and samples["vidseg_frame_rate", "out"] > 0
+    assert samples["vidseg_queue_depth", "incoming"] == 0
+    assert samples["vidseg_latency_seconds_count", ""] == samples["vidseg_latency_seconds_bucket", "+Inf"] == 3
+    assert samples["vidseg_latency_seconds_sum", ""] > 0
+    assert samples["vidseg_stage_seconds_count", "write"] == 3
+    assert samples["vidseg_reconnects_total", ""] == 0
+    assert samples["vidseg_source_events_total", "corrupt_packets"] == 3
+
+
+def test_buckets_only_rise(samples):
+    buckets = [value for (name, _), value in samples.items() if name == "vidseg_latency_seconds_bucket"]
+    assert buckets == sorted(buckets) and len(buckets) == 15
+
+
+def test_what_runs_is_named(samples):
+    assert samples["vidseg_info", "nano"] == 1

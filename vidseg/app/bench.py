@@ -1,0 +1,288 @@
+"""How fast it is here: the model alone, each stage alone, all together, and what the slowest part would allow."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+import vidseg
+from vidseg.app.bench_stages import (
+    MIN_CALLS,
+    THREADS,
+    BatchTime,
+    StageCost,
+    decode,
+    model_alone,
+    output_stages,
+    segment_stages,
+)
+from vidseg.app.engine import Engine, check_engine, label_set, load_engine
+from vidseg.app.engine import Reporter as EngineReporter
+from vidseg.app.interrupts import Interrupts
+from vidseg.app.run import render_options, run
+from vidseg.app.sample import sample_source
+from vidseg.atomic import PartFile, write_whole_file
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import Frame, UInt8Array, VideoInfo
+from vidseg.names import shown_name
+from vidseg.pipeline.pipeline import Pipeline
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import is_model_file
+from vidseg.runtimes.registry import candidates
+from vidseg.runtimes.sessions import file_runtimes
+from vidseg.timing import StageTimers
+
+
+class Reporter(EngineReporter, Protocol):
+    """Told what happens; prints it, or does not."""
+
+    def phase(self, text: str) -> None:
+        """What is being measured now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchRequest:
+    """What to measure, and for how long."""
+
+    config: RunConfig
+    """Source, model and how it runs; `output` and the like are not looked at."""
+    batches: tuple[int, ...] = (1, 2, 4)
+    compare: bool = False
+    """Run all runtimes that fit, side by side."""
+    seconds: float = 3.0
+    """For each measurement."""
+    json: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndToEnd:
+    """A run from the source into a temporary file."""
+
+    frames: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What the stages would allow, in frames per second, if nothing were lost between them."""
+
+    slowest_stage: str
+    slowest_thread: str
+    by_thread: float
+    """One frame in the time of the thread with the most work."""
+    by_cores: float | None
+    """All cores busy with the CPU time that a frame takes; None where the model is not on the CPU."""
+
+    @property
+    def fps(self) -> float:
+        """The lower of the two."""
+        return self.by_thread if self.by_cores is None else min(self.by_thread, self.by_cores)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One runtime of a comparison. `same_labels`: share of pixels, 0..1, with the label of `reference` in float32."""
+
+    runtime: str
+    times: tuple[BatchTime, ...]
+    same_labels: float
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """All that was measured. `network_hw` is what the network saw; `cores` those that this process may use."""
+
+    source: str
+    size_hw: tuple[int, int]
+    model: str
+    runtime: str
+    network_hw: tuple[int, int]
+    cores: int
+    machine: dict[str, str]
+    model_alone: tuple[BatchTime, ...]
+    stages: tuple[StageCost, ...]
+    end_to_end: EndToEnd
+    bound: Bound
+    compared: tuple[Compared, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = asdict(self)
+        plain["bound"]["fps"] = self.bound.fps
+        return plain
+
+
+def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
+    """Measure, and write the JSON file where one is asked for.
+
+    Raises:
+        ConfigError: an option is out of range, or the source is live or single pictures.
+        SinkError: the JSON file exists, or its folder does not.
+        VidsegError: anything else the user can mend.
+    """
+    if not request.batches or any(not 1 <= batch <= 64 for batch in request.batches):
+        raise ConfigError(f"--batch is {','.join(map(str, request.batches))}; accepted: numbers from 1 to 64")
+    if not 0 < request.seconds <= 600:
+        raise ConfigError(f"--seconds is {request.seconds:g}; accepted: above 0, at most 600")
+    if request.json is not None:  # a wrong name is told at the start
+        PartFile(request.json, overwrite=request.overwrite).discard()
+    spec = request.config.source or sample_source()
+    config = replace(request.config, source=spec)
+    check_engine(config)
+    render_options(config, label_set(config))
+    info, frames, decoding = decode(spec, request.seconds)
+    engine = load_engine(config, reporter)
+    with (
+        tempfile.TemporaryDirectory(prefix="vidseg-bench-") as folder,
+        Interrupts(abandon=lambda: _remove_files(folder)),
+    ):
+        reporter.phase("model alone")
+        alone = model_alone(engine, frames, request.batches, request.seconds)
+        reporter.phase("each stage alone")
+        segmentations, costs = segment_stages(engine, config, info, frames, request.seconds)
+        stages = (decoding, *costs, *output_stages(config, info, frames, segmentations, folder, request.seconds))
+        reporter.phase("end to end")
+        end_to_end = _end_to_end(config, engine, stages, folder, request.seconds)
+    compared: tuple[Compared, ...] = ()
+    if request.compare:
+        compared = _compare(config, frames, request, reporter)
+    height, width = frames[0].size_hw
+    result = BenchResult(
+        source=shown_name(spec),
+        size_hw=(height, width),
+        model=engine.model,
+        runtime=engine.runtime.name,
+        network_hw=engine.network_size(height, width, engine.imgsz),
+        cores=usable_cores(),
+        machine=machine(),
+        model_alone=alone,
+        stages=stages,
+        end_to_end=end_to_end,
+        bound=bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu"),
+        compared=compared,
+    )
+    if request.json is not None:
+        write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
+    return result
+
+
+def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool) -> Bound:
+    """What these stages would allow."""
+    wall = {stage.name: stage.wall_ms for stage in stages}
+    threads = {name: sum(wall.get(stage, 0.0) for stage in members) for name, members in THREADS}
+    slowest = max(threads, key=lambda name: threads[name])
+    cpu_ms = sum(stage.cpu_ms for stage in stages)
+    return Bound(
+        slowest_stage=max(wall, key=lambda name: wall[name]),
+        slowest_thread=slowest,
+        by_thread=1000 / max(threads[slowest], 1e-6),
+        by_cores=1000 * cores / max(cpu_ms, 1e-6) if on_cpu else None,
+    )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> dict[str, str]:
+    """Versions of what matters for speed, and the processor."""
+    found = {"vidseg": vidseg.__version__, "python": platform.python_version(), "system": platform.platform()}
+    found["processor"] = _processor()
+    found["torch_threads"] = str(torch.get_num_threads())
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    for package in ("torch", "openvino", "onnxruntime", "av", "opencv-python", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+class _Silent:
+    """Satisfies `vidseg.app.run.Reporter`."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    detail = address = problem = note
+
+    def download(self, done: int, total: int | None) -> None:
+        pass
+
+    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+        pass
+
+
+def _end_to_end(
+    config: RunConfig, engine: Engine, stages: tuple[StageCost, ...], folder: str, seconds: float
+) -> EndToEnd:
+    expected = bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu").fps
+    whole = replace(
+        config,
+        output=str(Path(folder, "whole.mp4")),
+        overwrite=True,
+        limit=max(MIN_CALLS, round(expected * seconds)),
+        audio="none",
+        show=False,
+        save_masks=None,
+        stats=None,
+    )
+    # signals are the caller's: there is nothing here that a user would want finished
+    stats = run(whole, _Silent(), engine=engine, interrupts=Interrupts()).stats
+    return EndToEnd(stats.delivered, stats.fps)
+
+
+def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, reporter: Reporter) -> tuple[Compared, ...]:
+    """The model alone in every runtime that is installed and fits, and the share of right labels."""
+    device, precision = check_engine(replace(config, runtime="auto"))
+    if is_model_file(config.model):
+        names = file_runtimes(read_model_file(config.model).path, "auto", precision)
+        reference = names[-1]
+    else:
+        names, reference = candidates("auto", device, precision), "torch"
+    chosen = frames[:: max(1, len(frames) // 4)][:4]
+    still = VideoInfo(frames[0].size_hw[1], frames[0].size_hw[0], frames[0].time_base, still=True)
+    single = replace(config, smooth=False, device=str(device))
+
+    def labels_by(engine: Engine) -> UInt8Array:
+        found = engine.segmenter(single, still, StageTimers()).segment(chosen)
+        return np.stack([each.label_map for each in found])
+
+    expected = labels_by(load_engine(replace(single, runtime=reference, precision="float32"), reporter))
+    compared = []
+    for name in names:
+        reporter.phase(f"model alone in {name}")
+        engine = load_engine(replace(single, runtime=name), reporter)
+        times = model_alone(engine, frames, request.batches, request.seconds)
+        same = float((labels_by(engine) == expected).mean())
+        compared.append(Compared(engine.runtime.name, times, same, reference))
+    return tuple(compared)
+
+
+def _remove_files(folder: str) -> None:
+    for path in Path(folder).glob("*"):
+        path.unlink(missing_ok=True)
+    Path(folder).rmdir()

@@ -1,0 +1,226 @@
+"""A network that is loaded and ready, and how frames get to it: what several runs can share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from vidseg import zoo
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError, DeviceError
+from vidseg.frames import VideoInfo
+from vidseg.labels import LabelSet, ade20k
+from vidseg.motion.tracker import FlowTracker
+from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.file_runtime import FileRuntime, ScoreFileRuntime, open_model_file
+from vidseg.runtimes.loading import load_model
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import ModelFile, is_model_file
+from vidseg.runtimes.quantized import find_quantized
+from vidseg.runtimes.registry import candidates, create_runtime, runtime_device
+from vidseg.runtimes.sessions import file_runtimes
+from vidseg.runtimes.shared import SharedRuntime
+from vidseg.runtimes.torch_runtime import pick_precision
+from vidseg.segmentation.dense_segmenter import DenseSegmenter
+from vidseg.segmentation.preprocess import network_size
+from vidseg.segmentation.segmenter import QuerySegmenter
+from vidseg.segmentation.temporal import ScoreSmoother
+from vidseg.timing import StageTimers
+
+CUDA_BATCH = 8
+"""Frames segmented at once on CUDA by default: one at a time leaves a GPU idle. A CPU gains nothing from more."""
+
+
+class Reporter(Protocol):
+    """Told what happens while a network is loaded."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def detail(self, text: str) -> None:
+        """Something for those who want to know more."""
+        ...
+
+    def download(self, done: int, total: int | None) -> None:
+        """Bytes of weights so far, and in all if known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A network with its runtime. Made by `load_engine`."""
+
+    model: str
+    """Its name in the zoo, or its file."""
+    runtime: Runtime | ScoreFileRuntime
+    imgsz: int
+    """Long side in pixels of what the network sees."""
+    device: torch.device
+    labels: LabelSet = field(default_factory=ade20k)
+    network_size: Callable[[int, int, int], tuple[int, int]] = network_size
+    """(height, width, imgsz) -> height and width of what the network sees."""
+
+    def segmenter(
+        self,
+        config: RunConfig,
+        info: VideoInfo,
+        timers: StageTimers,
+        *,
+        keep_queries: bool = False,
+        confidence: bool = False,
+    ) -> QuerySegmenter | DenseSegmenter:
+        """A segmenter for one source: its memory of past frames is its own, the network is shared.
+
+        Raises:
+            ConfigError: queries, confidence or smoothing are asked for, and the network cannot give what that takes.
+        """
+        smooth = not info.still if config.smooth is None else config.smooth
+        if isinstance(self.runtime, ScoreFileRuntime):
+            if keep_queries or confidence:
+                what = "queries, which detections are made of" if keep_queries else "confidence to give"
+                raise ConfigError(f"{self.model} has no {what}; use another model")
+            if self.runtime.gives_labels:
+                if config.smooth:
+                    raise ConfigError(f"--smooth: {self.model} gives labels; smoothing needs a network with scores")
+                smooth = False
+            return DenseSegmenter(
+                self.runtime,
+                imgsz=self.imgsz,
+                network_size=self.network_size,
+                smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
+                timers=timers,
+            )
+        return QuerySegmenter(
+            self.runtime,
+            imgsz=self.imgsz,
+            network_size=self.network_size,
+            labels=self.labels,
+            rule=config.rule,
+            keep_queries=keep_queries,
+            confidence=confidence,
+            smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
+            timers=timers,
+        )
+
+    def shared(self) -> Engine:
+        """The same for several threads: one after the other gets through."""
+        if isinstance(self.runtime, FileRuntime):
+            return self  # takes turns by itself
+        return replace(self, runtime=SharedRuntime(self.runtime))
+
+    def batch(self, config: RunConfig, info: VideoInfo) -> int:
+        """Frames segmented at once at most."""
+        return config.batch or (CUDA_BATCH if self.device.type == "cuda" and not info.live else 1)
+
+
+def label_set(config: RunConfig) -> LabelSet:
+    """The classes of the model that the configuration names; loads no network. Raises ConfigError."""
+    return read_model_file(config.model).labels if is_model_file(config.model) else ade20k()
+
+
+def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
+    """Device and number format of the configuration, without loading anything.
+
+    Raises:
+        VidsegError: an unknown model or device, or things that do not go together.
+    """
+    if is_model_file(config.model):
+        return _check_file_engine(config, read_model_file(config.model))
+    device = runtime_device(config.runtime, config.device)
+    # "fast" cannot fail: what it is is decided when the network is there
+    precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
+    candidates(config.runtime, device, precision)
+    zoo.entry(config.model)
+    return device, precision
+
+
+def load_engine(config: RunConfig, reporter: Reporter, *, num_classes: int | None = None) -> Engine:
+    """Load, fetch or convert the network that the configuration names.
+
+    Args:
+        num_classes: of the weights, without "no object"; None for the published number.
+
+    Raises:
+        VidsegError: anything the user can mend.
+    """
+    if is_model_file(config.model):
+        return _load_file_engine(config, reporter)
+    device, precision = check_engine(config)
+    entry = zoo.entry(config.model)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    weights = Path(config.weights) if config.weights else None
+    network = load_model(
+        entry.name, weights, num_classes=num_classes, announce=reporter.note, progress=reporter.download
+    )
+    quantized = None
+    if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
+        quantized = find_quantized(entry.name, network)
+        if quantized is not None:
+            precision = torch.int8
+        elif config.precision == "int8":
+            raise ConfigError(
+                f"--precision int8: there is no int8 version of these weights of {entry.name}; "
+                "make one with `vidseg quantize`, or use --precision fast or auto"
+            )
+    runtime = create_runtime(
+        config.runtime,
+        network,
+        entry.name,
+        device=device,
+        precision=precision,
+        threads=config.threads,
+        quantized=quantized,
+        announce=reporter.detail,
+    )
+    return Engine(entry.name, runtime, config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"], device)
+
+
+def _runs_int8(runtime: str, device: torch.device) -> bool:
+    try:
+        candidates(runtime, device, torch.int8)
+    except ConfigError:
+        return False
+    return True
+
+
+def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device, torch.dtype]:
+    name = file.path.name
+    if config.weights is not None:
+        raise ConfigError(f"--weights: {name} holds its own weights; leave --weights out")
+    if config.rule != "semantic" and not file.queries:
+        raise ConfigError(f"--rule {config.rule}: {name} has no queries; leave --rule out")
+    if config.device not in ("auto", "cpu"):
+        raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave -d out")
+    device = torch.device("cpu")
+    precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
+    file_runtimes(file.path, config.runtime, precision)
+    return device, precision
+
+
+def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
+    file = read_model_file(config.model)
+    device, precision = _check_file_engine(config, file)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    runtime = open_model_file(
+        file, config.runtime, precision=precision, threads=config.threads, announce=reporter.detail
+    )
+    fixed = runtime.input.fixed_hw
+    if config.imgsz is not None and fixed is not None:
+        raise ConfigError(
+            f"--imgsz {config.imgsz}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave --imgsz out"
+        )
+    return Engine(
+        file.path.name,
+        runtime,
+        config.imgsz or runtime.input.default_imgsz(),
+        device,
+        labels=file.labels,
+        network_size=runtime.input.network_size,
+    )

@@ -1,0 +1,28 @@
+"""Which frames a run passes on and segments, as far as its configuration says."""
+
+from __future__ import annotations
+
+from vidseg.config import RunConfig
+from vidseg.frames import VideoInfo
+from vidseg.pipeline.pipeline import PipelineOptions
+
+
+def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> PipelineOptions:
+    """How frames are passed on. What is watched live adapts to the machine, unless something is to be hidden in it."""
+    hides, watched = bool(config.blur_classes), bool(config.show or config.serve)
+    auto = info.live and (config.stride == "auto" or (config.stride is None and watched and not hides))
+    return PipelineOptions(
+        "auto" if auto else config.stride if isinstance(config.stride, int) else 1,
+        config.max_fps,
+        config.limit,
+        batch,
+        fail_closed=hides,
+        infer_fps=config.infer_fps,
+        live="every-frame" if config.live == "every-frame" else "newest" if config.live == "newest" else "auto",
+        max_staleness=config.max_staleness,
+    )
+
+
+def skips_frames(config: RunConfig) -> bool:
+    """True where the model may be left out for some frames, whose masks come from others."""
+    return config.stride not in (None, 1) or config.infer_fps is not None

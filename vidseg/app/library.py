@@ -1,0 +1,131 @@
+"""What `vidseg.api` is made of: networks shared by threads, and runs whose results are taken one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from vidseg.app.effects import propagator_for
+from vidseg.app.engine import Engine, load_engine
+from vidseg.app.frame_policy import pipeline_options
+from vidseg.config import RunConfig
+from vidseg.errors import SourceError
+from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.interfaces import Segmenter
+from vidseg.names import expand_user, shown_name
+from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.stream import stream
+from vidseg.timing import StageTimers
+from vidseg.video.factory import open_source
+from vidseg.video.image_source import read_image
+
+OnDownload = Callable[[int, int | None], None]
+"""Told the bytes of weights so far, and in all if known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Says nothing about the loading of a network but how a download goes, to who asks."""
+
+    on_download: OnDownload | None = None
+
+    def note(self, text: str) -> None:
+        pass
+
+    def detail(self, text: str) -> None:
+        pass
+
+    def download(self, done: int, total: int | None) -> None:
+        if self.on_download is not None:
+            self.on_download(done, total)
+
+
+def load_shared(config: RunConfig, on_download: OnDownload | None = None) -> Engine:
+    """The network that the configuration names, for use by several threads. Raises VidsegError."""
+    return load_engine(config, Silent(on_download)).shared()
+
+
+def results_of(
+    config: RunConfig, load: Callable[[], Engine], *, keep_queries: bool, confidence: bool
+) -> Generator[Result, None, None]:
+    """Frames of the configuration's source and what is in them, as `stream` gives them. All is opened at the first.
+
+    Args:
+        load: gives the network; asked once the source is open, which is quicker to fail.
+    Raises:
+        VidsegError: the source cannot be opened or breaks off; the network cannot be loaded.
+    """
+    assert config.source is not None
+    with ExitStack() as opened:
+        source = open_source(
+            config.source,
+            rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
+            open_timeout=config.timeout,
+            read_timeout=config.timeout,
+        )
+        opened.callback(source.close)
+        engine = load()
+        timers = StageTimers()
+        pipeline = Pipeline(
+            source,
+            engine.segmenter(config, source.info, timers, keep_queries=keep_queries, confidence=confidence),
+            None,
+            [],
+            propagator=propagator_for(config, (), timers),
+            options=pipeline_options(config, source.info, engine.batch(config, source.info)),
+            timers=timers,
+        )
+        opened.pop_all()  # the pipeline closes the source, on the thread that reads it
+    yield from stream(pipeline)
+    if pipeline.stats.broken_source is not None:
+        raise SourceError(pipeline.stats.broken_source)
+
+
+def picture_of(given: object) -> UInt8Array:
+    """(H, W, 3) uint8 RGB, C-contiguous: the array that is given, or what is in the file of this name.
+
+    Raises:
+        SourceError: no such file, not a picture, or an array of another shape or type.
+    """
+    accepted = "accepted: a (height, width, 3) uint8 RGB array, or the name of a picture file"
+    if isinstance(given, np.ndarray):
+        if given.ndim != 3 or given.shape[2] != 3 or given.dtype != np.uint8 or not given.size:
+            raise SourceError(f"a picture is an array {given.shape} of {given.dtype}; {accepted}")
+        return np.ascontiguousarray(given)
+    if not isinstance(given, str | PathLike):
+        raise SourceError(f"a picture is a {type(given).__name__}; {accepted}")
+    text = os.fsdecode(given)
+    path = Path(expand_user(text))
+    if not path.is_file():
+        raise SourceError(f"{shown_name(text)}: no such file; {accepted}")
+    image = read_image(path)
+    if image is None:
+        raise SourceError(f"{shown_name(text)}: is no picture that can be read; for a video use vidseg.segment")
+    return image
+
+
+def segment_pictures(segmenter: Segmenter, pictures: Sequence[object], at_once: int) -> list[Result]:
+    """Each picture as a frame, and what is in it, in their order; those of one size are segmented together.
+
+    Args:
+        at_once: pictures segmented together at most.
+    Raises:
+        SourceError: as `picture_of`.
+    """
+    frames = [Frame(picture_of(picture), index, index, Fraction(1)) for index, picture in enumerate(pictures)]
+    by_size: dict[tuple[int, int], list[Frame]] = {}
+    for frame in frames:
+        by_size.setdefault(frame.size_hw, []).append(frame)
+    found: dict[int, Segmentation] = {}
+    for group in by_size.values():
+        for start in range(0, len(group), at_once):
+            part = segmenter.segment(group[start : start + at_once])
+            found.update((segmentation.frame_index, segmentation) for segmentation in part)
+    return [Result(frame, found[frame.index]) for frame in frames]

@@ -1,0 +1,102 @@
+"""The source of a run: opened as the configuration says, and made to come back when it is live."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError, SourceError
+from vidseg.interfaces import VideoSource
+from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect
+from vidseg.render.offline_card import offline_card
+from vidseg.video.encoder_input import fit_into
+from vidseg.video.factory import SourceKind, classify, open_source
+
+ALWAYS = "always"
+WATCHDOG_MARGIN = 1.0
+"""Seconds beyond `--timeout`: a stream that sends nothing at all is noticed by the reading itself, which says more."""
+
+
+class Announcements:
+    """Sentences from the source's threads for the thread that prints; the oldest go when nobody looks."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque(maxlen=100)
+
+    def __call__(self, text: str) -> None:
+        """Note one. From any thread."""
+        self._waiting.append(text)
+
+    def print(self, note: Callable[[str], None]) -> None:
+        """Hand over all that came since the last call."""
+        while self._waiting:
+            note(self._waiting.popleft())
+
+
+def open_run_source(config: RunConfig, announce: Announcements, note: Callable[[str], None]) -> VideoSource:
+    """The open source of `config.source`, ready to be iterated.
+
+    A network stream or camera is waited for if `--reconnect` says so, and comes back if it breaks unless that is 0.
+
+    Args:
+        announce: told later, from other threads, what becomes of the connection.
+        note: told at once, while the first connection is waited for.
+    Raises:
+        ConfigError, SourceError: as `open_source`.
+    """
+    assert config.source is not None
+    kind = classify(config.source)
+    _check_camera_options(config, kind)
+    opener = partial(
+        open_source,
+        config.source,
+        camera_size=None if config.camera_size is None else _size(config.camera_size),
+        camera_rate=config.camera_fps,
+        camera_format=config.camera_format,
+        rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
+        open_timeout=config.timeout,
+        read_timeout=config.timeout,
+    )
+    if kind not in (SourceKind.URL, SourceKind.CAMERA) or config.reconnect == "0":
+        return opener()
+    attempts = None if config.reconnect in (None, ALWAYS) else int(config.reconnect)
+    options = ReconnectOptions(
+        attempts=attempts, silence=min(2.0, config.timeout), watchdog=config.timeout + WATCHDOG_MARGIN
+    )
+    first = opener() if config.reconnect is None else _first_connection(opener, options, note)
+    if not first.info.live:
+        return first
+    # all that takes parts of the picture away: the card has no masks that would say which
+    plain = bool(config.blur_classes or config.background or config.matte)
+    card = partial(offline_card, plain=plain)
+    return ReconnectingSource(first, opener, card=card, fit=fit_into, options=options, announce=announce)
+
+
+def _first_connection(
+    opener: Callable[[], VideoSource], options: ReconnectOptions, note: Callable[[str], None]
+) -> VideoSource:
+    told: set[str] = set()
+
+    def failed(error: SourceError) -> None:
+        if str(error) not in told:  # once a second would bury everything else
+            told.add(str(error))
+            note(f"{error}; trying again")
+
+    source = connect(opener, Backoff(options), options.attempts, failed=failed)
+    assert source is not None, "nobody stops it but a signal, which ends the program"
+    return source
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)
+
+
+def _check_camera_options(config: RunConfig, kind: SourceKind) -> None:
+    """Raises ConfigError for options that mean nothing here: better than a camera that was never asked."""
+    given = {"size": config.camera_size, "fps": config.camera_fps, "format": config.camera_format}
+    for name, value in given.items():
+        if value is not None and kind is not SourceKind.CAMERA:
+            raise ConfigError(f"--camera-{name} is for cameras; the source is no camera (cam0, 0, /dev/video0)")

@@ -1,0 +1,273 @@
+"""Saved label maps in the place of a model: what belongs to which frame of a clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from vidseg.atomic import UniqueStems
+from vidseg.errors import ConfigError, SourceError
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.interfaces import VideoSource
+from vidseg.names import expand_user, shown_name
+from vidseg.saved_masks import SavedMask
+from vidseg.video.mask_reader import read_label_map, read_mask_folder, read_mask_video
+
+SAME_MOMENT_SECONDS = Fraction(2, 1000)
+"""Times that far apart are of one frame: containers round them, Matroska to a millisecond."""
+
+
+class SavedMasks(Protocol):
+    """Label maps that are asked for frame by frame, in order."""
+
+    @property
+    def ended(self) -> bool:
+        """True if the last `find` came to the end: no later frame can have one."""
+        ...
+
+    def has_more(self) -> bool:
+        """True if some are left that were not asked for. Raises as `find`."""
+        ...
+
+    def find(self, frame: Frame) -> UInt8Array | None:
+        """The map of this frame, None where there is none.
+
+        Raises:
+            SourceError: it cannot be read.
+            ConfigError: the masks are those of another clip.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class OrderedMasks:
+    """Masks of a video, read in step with its frames: one is held at most. Satisfies `SavedMasks`.
+
+    A mask and a frame belong together if they have one index, and then their times must agree; or, where the masks do
+    not say an index, one time.
+    """
+
+    def __init__(self, name: str, masks: Generator[SavedMask, None, None]) -> None:
+        """Read the first mask.
+
+        Args:
+            name: of all of them, for messages.
+            masks: in the order of the clip.
+        Raises:
+            SourceError: it cannot be read, or there is none.
+        """
+        self._name = name
+        self._masks = masks
+        self.ended = False
+        self._next: SavedMask | None = None
+        first = self._peek()
+        if first is None:
+            raise SourceError(f"{name}: holds no masks")
+        height, width = first.load().shape
+        self.size: tuple[int, int] = (width, height)
+        """(width, height) of the first mask."""
+
+    def has_more(self) -> bool:
+        return self._peek() is not None
+
+    def find(self, frame: Frame) -> UInt8Array | None:
+        seconds = frame.pts * Fraction(frame.time_base)
+        while (mask := self._peek()) is not None and _is_before(mask, frame.index, seconds):
+            self._next = None
+        if mask is None or not _belongs(mask, frame.index, seconds):
+            return None
+        if mask.seconds is not None and abs(mask.seconds - seconds) > SAME_MOMENT_SECONDS:
+            raise ConfigError(
+                f"{mask.name}: is at {float(mask.seconds):.3f} s, but frame {frame.index} of the clip at "
+                f"{frame.seconds:.3f} s; give the clip that the masks were made of"
+            )
+        self._next = None
+        return mask.load()
+
+    def close(self) -> None:
+        self._masks.close()
+
+    def _peek(self) -> SavedMask | None:
+        """The next mask. Read when it is asked for: what is damaged must not take the mask before it along."""
+        if self._next is None and not self.ended:
+            self._next = next(self._masks, None)
+            self.ended = self._next is None
+        return self._next
+
+
+class NamedMasks:
+    """One PNG per picture, of the picture's name. Satisfies `SavedMasks`."""
+
+    ended = False
+
+    def __init__(self, folder: str) -> None:
+        self._folder = expand_user(folder)
+        self._stems = UniqueStems()
+
+    def find(self, frame: Frame) -> UInt8Array | None:
+        stem = self._stems.take(frame.name if frame.name is not None else f"{frame.index:06d}")
+        path = Path(self._folder, f"{stem}.png")
+        return read_label_map(path) if path.exists() else None
+
+    def has_more(self) -> bool:
+        return False  # other files in the folder do no harm
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_masks(path: str, info: VideoInfo) -> SavedMasks:
+    """The saved masks for a clip or for pictures.
+
+    Raises:
+        SourceError: nothing there, no masks, or damaged.
+        ConfigError: of another size than the clip.
+    """
+    name = shown_name(path)
+    local = expand_user(path)
+    if "\0" in path or not os.path.lexists(local):
+        raise SourceError(f"{name}: no such file or folder; give what `vidseg run --save-masks` wrote")
+    if os.path.isdir(local):
+        if info.still:
+            return NamedMasks(path)
+        masks = OrderedMasks(name, read_mask_folder(path))
+    else:
+        masks = OrderedMasks(name, read_mask_video(path))
+    if not info.still and masks.size != (info.width, info.height):
+        shown = " and the clip ".join(f"{width}x{height}" for width, height in (masks.size, (info.width, info.height)))
+        masks.close()
+        raise ConfigError(f"{name}: the masks are {shown}; give the clip that they were made of")
+    return masks
+
+
+class MaskedSource:
+    """The frames of a source that have a saved mask, which waits in `segmenter`. Satisfies `VideoSource`.
+
+    Stops after the last mask. A frame before others that are left out stays on screen for their time, as when they were
+    left out by --max-fps.
+    """
+
+    def __init__(self, source: VideoSource, masks: SavedMasks, name: str) -> None:
+        """Args:
+        name: of the masks, for messages.
+        """
+        self.segmenter = MaskSegmenter()
+        self.notes: list[str] = []
+        """What did not fit, one sentence each; complete at the end of the iteration."""
+        self._source = source
+        self._masks = masks
+        self._name = name
+        self._without = 0
+        self._interrupted = False
+
+    @property
+    def info(self) -> VideoInfo:
+        return self._source.info
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return self._source.counters
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in order.
+
+        Raises:
+            SourceError: the clip or the masks break off; the frames before have been given.
+            ConfigError: the masks are those of another clip.
+        """
+        held: Frame | None = None
+        try:
+            for frame in self._source:
+                label_map = self._masks.find(frame)
+                if label_map is not None:
+                    self._check_size(frame, label_map)
+                    self.segmenter.put(frame, label_map)
+                    if held is not None:
+                        yield self._stretched(held, frame)
+                    held = frame
+                elif self._masks.ended:
+                    self._tell_rest(frame.index)
+                    break
+                else:
+                    self._without += 1
+            else:
+                if not self._interrupted and self._masks.has_more():
+                    self.notes.append("the clip ends before its masks do")
+        except SourceError:
+            if held is not None:
+                yield held
+            raise
+        if held is None and not self._interrupted:
+            raise ConfigError(f"{self._name}: no mask belongs to a frame of the clip; give the clip they were made of")
+        if self._without:
+            self.notes.append(f"{_frames(self._without)} without a mask: left out")
+        if held is not None:
+            yield held
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._source.close()
+        self._masks.close()
+
+    def _check_size(self, frame: Frame, label_map: UInt8Array) -> None:
+        if label_map.shape != frame.size_hw:
+            (mask_h, mask_w), (height, width) = label_map.shape, frame.size_hw
+            shown = frame.index if frame.name is None else f"{frame.index} ({shown_name(frame.name)})"
+            raise ConfigError(
+                f"{self._name}: the mask of frame {shown} is {mask_w}x{mask_h}, the frame {width}x{height}; "
+                "give what the masks were made of"
+            )
+
+    def _stretched(self, held: Frame, following: Frame) -> Frame:
+        """`held`, shown until `following` where frames between them are left out."""
+        apart = following.index - held.index > 1
+        if apart and not self.info.still and following.time_base == held.time_base:
+            held.duration = following.pts - held.pts
+        return held
+
+    def _tell_rest(self, index: int) -> None:
+        total = self.info.frame_count or 0
+        rest = f"the last {_frames(total - index)} of the clip" if total > index else "the rest of the clip"
+        self.notes.append(f"the masks end before frame {index}: {rest} left out")
+
+
+class MaskSegmenter:
+    """Gives each frame the map that was put there for it. Satisfies `Segmenter`."""
+
+    def __init__(self) -> None:
+        self._maps: dict[int, UInt8Array] = {}
+
+    def put(self, frame: Frame, label_map: UInt8Array) -> None:
+        """Keep the map until the frame comes."""
+        self._maps[frame.index] = label_map
+
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """The saved segmentations, each once."""
+        return [Segmentation(self._maps.pop(frame.index), frame.index) for frame in frames]
+
+
+def _is_before(mask: SavedMask, index: int, seconds: Fraction) -> bool:
+    if mask.index is not None:
+        return mask.index < index
+    assert mask.seconds is not None
+    return mask.seconds < seconds - SAME_MOMENT_SECONDS
+
+
+def _belongs(mask: SavedMask, index: int, seconds: Fraction) -> bool:
+    if mask.index is not None:
+        return mask.index == index
+    assert mask.seconds is not None
+    return abs(mask.seconds - seconds) <= SAME_MOMENT_SECONDS
+
+
+def _frames(number: int) -> str:
+    return "1 frame" if number == 1 else f"{number} frames"

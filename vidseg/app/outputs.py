@@ -1,0 +1,122 @@
+"""The outputs that a configuration asks for."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from vidseg.app.work_folder import WorkFolder
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Renderer, Sink
+from vidseg.labels import LabelSet
+from vidseg.records.class_shares import ClassShareCsvSink
+from vidseg.records.detections_jsonl import DetectionsSink
+from vidseg.records.label_maps import LabelMapSink
+from vidseg.records.parquet_shares import ClassShareParquetSink
+from vidseg.render.matte import MatteRenderer
+from vidseg.render.options import RenderOptions
+from vidseg.render.overlay import OverlayRenderer
+from vidseg.saved_masks import MASK_VIDEO_ENDING
+from vidseg.video.encoders import CONTAINERS
+from vidseg.video.mask_sink import MaskVideoSink
+from vidseg.video.sink_factory import open_video_sink
+
+
+def output_names(config: RunConfig) -> list[str]:
+    """The files and folders that the sinks of the configuration write."""
+    named = (config.output, config.save_masks, config.save_json, config.save_csv, config.save_parquet)
+    return [path for path in named if path]
+
+
+def open_sinks(config: RunConfig, info: VideoInfo, labels: LabelSet) -> list[Sink]:
+    """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails.
+
+    Args:
+        labels: of the model.
+    """
+    named = [*output_names(config), *filter(None, [config.stats])]
+    for path, other in itertools.combinations(named, 2):
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ConfigError(f"{path}: is given for two outputs; give each its own name")
+    for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.stats)):
+        if path.endswith(("/", os.sep)):
+            raise ConfigError(f"{path}: is the name of a folder; this output is one file, give its name")
+    # what was written before a run was killed may be written again; a finished video still needs overwrite
+    again = config.resume and WorkFolder(config.output or config.save_masks or "").exists
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if config.output:
+            sinks.append(
+                open_video_sink(
+                    config.output,
+                    info,
+                    overwrite=config.overwrite,
+                    codec=config.codec,
+                    crf=config.crf,
+                    encoder_preset=config.encoder_preset,
+                    audio="none" if config.audio == "none" else "copy",
+                    alpha=bool(config.matte),
+                    in_pieces=config.resume or (config.workers or 1) > 1,
+                    source_paths=info.source_paths,
+                )
+            )
+            stack.callback(sinks[-1].abort)
+        if config.save_masks:
+            sinks.append(_mask_sink(config.save_masks, config, info, overwrite=config.overwrite or again))
+            stack.callback(sinks[-1].abort)
+        for sink in _open_records(config, info, labels.names):
+            sinks.append(sink)
+            stack.callback(sink.abort)
+        stack.pop_all()
+        return sinks
+
+
+def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> Iterator[Sink]:
+    """Tables and detections."""
+    overwrite, sources = config.overwrite, info.source_paths
+    if config.save_json:
+        yield DetectionsSink(
+            config.save_json,
+            overwrite=overwrite,
+            masks=config.json_masks,
+            threshold=config.conf,
+            source_paths=sources,
+        )
+    if config.save_csv:
+        yield ClassShareCsvSink(config.save_csv, names, overwrite=overwrite, source_paths=sources)
+    if config.save_parquet:
+        yield ClassShareParquetSink(
+            config.save_parquet, names, info.time_base, overwrite=overwrite, source_paths=sources
+        )
+
+
+def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -> Renderer:
+    """What draws the pictures of `config.output`.
+
+    Raises:
+        ConfigError: a class of the matte is unknown, or nothing is there to write it to.
+    """
+    if not config.matte:
+        return OverlayRenderer(options, labels)
+    if not config.output:
+        raise ConfigError("--matte: cuts out what is written; give -o cut.mov, cut.webm or cut_%05d.png")
+    opaque = labels.find_all(config.matte)
+    return MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
+
+
+def _mask_sink(path: str, config: RunConfig, info: VideoInfo, *, overwrite: bool) -> Sink:
+    """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be gone on with."""
+    ending = Path(path).suffix.casefold()
+    folder = os.path.isdir(path) or path.endswith(("/", os.sep))
+    if not folder and ending == MASK_VIDEO_ENDING:
+        return MaskVideoSink(path, info, overwrite=overwrite, source_paths=info.source_paths)
+    if not folder and ending[1:] in CONTAINERS:
+        raise ConfigError(f"{path}: masks go into a folder, or exactly into one video: FILE{MASK_VIDEO_ENDING}")
+    return LabelMapSink(
+        path, overwrite=overwrite, times=not info.still and not config.resume, source_paths=info.source_paths
+    )

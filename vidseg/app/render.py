@@ -1,0 +1,91 @@
+"""Draws a clip again from saved masks, with other colours or filters: no network, no torch."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+from vidseg.app.interrupts import Interrupts, killable
+from vidseg.app.live import LiveOutputs
+from vidseg.app.live_source import Announcements
+from vidseg.app.masks import MaskedSource, open_masks
+from vidseg.app.outputs import make_renderer, open_sinks
+from vidseg.app.run import Outcome, Reporter, render_options, run_pipeline
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.labels import ade20k
+from vidseg.names import expand_user, shown_name
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.render.display import find_display
+from vidseg.video.factory import open_source
+
+
+def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
+    """Write or show `config.source` with the label maps in `masks`, from the main thread when it shows a window.
+
+    Args:
+        config: source, limit, output and picture are heeded; nothing else.
+        masks: folder or file that `--save-masks` wrote for this source, or a folder of PNGs, or a grey FFV1 video.
+    Raises:
+        VidsegError: anything the user can mend.
+    """
+    if config.source is None:
+        raise ConfigError("no clip given; accepted: a file, folder, glob or image")
+    if not (config.output or config.show):
+        raise ConfigError("nothing to do; give -o FILE or --show")
+    if config.output:
+        _refuse_mask_folder(config.output, masks)
+    labels = ade20k()
+    options = render_options(config, labels)
+    renderer = make_renderer(config, options, labels)
+    if config.show:
+        find_display()
+    with ExitStack() as unfinished:
+        live = unfinished.enter_context(LiveOutputs(config))
+        opened = unfinished.enter_context(ExitStack())
+        with killable():  # a server may take long to answer
+            clip = open_source(config.source)
+        opened.callback(clip.close)
+        if clip.info.live:
+            raise ConfigError(f"{shown_name(config.source)}: is live; saved masks go with a file or a folder")
+        for text in clip.info.notes:
+            reporter.note(text)
+        source = MaskedSource(clip, open_masks(masks, clip.info), shown_name(masks))
+        opened.callback(source.close)
+
+        claims = ExitStack()
+        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
+        unfinished.enter_context(claims)
+        info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
+        sinks = open_sinks(config, info, labels)
+        for sink in sinks:
+            claims.callback(sink.abort)
+
+        pipeline = Pipeline(source, source.segmenter, renderer, sinks, options=PipelineOptions(limit=config.limit))
+        opened.pop_all()  # the pipeline closes the source, on the thread that reads it
+        interrupts.started()
+        outcome = run_pipeline(pipeline, info, config, options, labels, reporter, interrupts, live, Announcements())
+        outcome.stats.inferred = 0  # no model saw them
+        for text in source.notes:
+            reporter.note(text)
+        for sink in sinks:
+            for text in getattr(sink, "notes", ()):
+                reporter.note(text)
+        return outcome
+
+
+def _with_input(info: VideoInfo, path: str) -> VideoInfo:
+    """`info` with one more file that no output may replace."""
+    return replace(info, source_paths=(*info.source_paths, expand_user(path)))
+
+
+def _refuse_mask_folder(output: str, masks: str) -> None:
+    """Raises ConfigError if the output would go among the masks, which are read meanwhile."""
+    if not os.path.isdir(expand_user(masks)):
+        return
+    for folder in (output, os.path.dirname(os.path.abspath(output))):
+        with suppress(OSError, ValueError):
+            if os.path.samefile(folder, expand_user(masks)):
+                raise ConfigError(f"{shown_name(output)}: lies in the folder of the masks; choose another place")

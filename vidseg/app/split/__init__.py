@@ -1,0 +1,1 @@
+"""One long video done by several processes at once, and joined without a seam."""

@@ -1,0 +1,161 @@
+"""Printing of batches: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from vidseg.cli.console import RunConsole, clock_time
+from vidseg.names import shown_name, url_scheme
+
+if TYPE_CHECKING:
+    from vidseg.app.batch.board import Board, Row, RowState
+    from vidseg.app.batch.prepare import Plan
+    from vidseg.app.batch.report import BatchReport
+
+PLAIN_LINE_SECONDS = 30.0
+"""How often the totals are printed where stderr is no terminal."""
+REFRESH_SECONDS = 0.25
+LISTED_FAILURES = 50
+"""Failures printed at the end; the report has all."""
+
+_STYLES = {"running": "bold", "done": "green", "failed": "red", "stopped": "yellow", "waiting": "dim", "skipped": "dim"}
+_ACTIONS = {"do": "do  ", "skip": "skip", "fail": "fail"}
+
+
+class BatchConsole(RunConsole):
+    """Satisfies `vidseg.app.batch.work.Reporter`."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        super().__init__(quiet=quiet, verbose=verbose)
+        self._table: Live | None = None
+        self._next_table = 0.0
+        self._next_totals = time.monotonic() + PLAIN_LINE_SECONDS
+
+    def __exit__(self, *error: object) -> None:
+        if self._table is not None:
+            self._table.stop()
+        super().__exit__(*error)
+
+    def batch_progress(self, board: Board) -> None:
+        """Bring the table up to date, or print the totals now and then."""
+        now = time.monotonic()
+        if self._live and now >= self._next_table:
+            self._next_table = now + REFRESH_SECONDS
+            if self._table is None:
+                if self._download is not None:
+                    self._download.stop()
+                self._table = Live(console=self._console, auto_refresh=False, transient=True)
+                self._table.start()
+            self._table.update(board_table(board, height=self._console.height), refresh=True)
+        elif not self._live and not self._quiet and now >= self._next_totals:
+            self._next_totals = now + PLAIN_LINE_SECONDS
+            self.note(totals_line(board))
+
+    def job_finished(self, row: Row, board: Board) -> None:
+        """One line for a job that ended, where there is no table to show it."""
+        if self._quiet or self._live:
+            return
+        self.note(finished_line(row, board))
+
+    def batch_summary(self, report: BatchReport, written: Sequence[str]) -> None:
+        """How the batch ended: counts, and every input that is not done with its reason."""
+        bad = [item for item in report.files if item.state not in ("done", "skipped")]
+        not_started = [item for item in bad if item.state == "not started"]
+        listed = [item for item in bad if item.state != "not started"]
+        for item in listed[:LISTED_FAILURES]:
+            self.problem(f"{shown_name(item.name)}: {item.reason}")
+        if len(listed) > LISTED_FAILURES:
+            self.problem(f"and {len(listed) - LISTED_FAILURES} more; the report lists all")
+        if not_started:
+            files = "1 file was" if len(not_started) == 1 else f"{len(not_started)} files were"
+            self.problem(f"{files} not started; the same command again goes on with them")
+        remarks = sum(item.state == "done" and bool(item.details.get("notes")) for item in report.files)
+        if remarks and written:
+            self.note(f"{'1 file has' if remarks == 1 else f'{remarks} files have'} remarks; see the report")
+        totals = ", ".join(f"{count} {state}" for state, count in report.totals().items())
+        self.note(f"{totals or 'nothing to do'}, in {clock_time(report.seconds)}")
+        for path in written:
+            self.note(f"wrote {_short(path)}")
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """One line for everything that was given, and the counts: "do   a.mp4 -> out/a.mp4"."""
+    for item in plan.decisions:
+        outputs = ", ".join(map(_short, item.job.outputs.values()))
+        reason = f" ({item.reason})" if item.reason else ""
+        yield f"{_ACTIONS[item.action]}  {shown_name(item.job.name)} -> {outputs}{reason}"
+    for bad in plan.found.unusable:
+        yield f"{_ACTIONS['fail']}  {shown_name(bad.name)} ({bad.reason})"
+    counts = {action: sum(item.action == action for item in plan.decisions) for action in _ACTIONS}
+    counts["fail"] += len(plan.found.unusable)
+    yield f"{counts['do']} to do, {counts['skip']} done before, {counts['fail']} not possible"
+
+
+def _short(path: str) -> str:
+    """From the working directory; a URL as it is."""
+    return shown_name(os.path.relpath(path) if url_scheme(path) is None else path)
+
+
+def finished_line(row: Row, board: Board) -> str:
+    """ "[3/200] a.mp4: done, 1234 frames"."""
+    ended = sum(item.state not in ("waiting", "running") for item in board.rows.values())
+    told = f"done, {row.log.delivered} frames" if row.state == "done" else f"{row.state}: {row.reason}"
+    return f"[{ended}/{len(board.rows)}] {shown_name(row.job.name)}: {told}"
+
+
+def totals_line(board: Board) -> str:
+    """ "12 of 200 done, 2 running, 1 failed, 186 waiting, 41.2 fps, 3:12:00 left"."""
+    counts = board.counts()
+    parts = [f"{counts['done']} of {len(board.rows)} done"]
+    states: tuple[RowState, ...] = ("skipped", "running", "failed", "stopped", "waiting")
+    parts += [f"{counts[state]} {state}" for state in states if counts[state]]
+    if board.rate > 0:
+        parts.append(f"{board.rate:.1f} fps")
+    left = board.seconds_left
+    if left is not None:
+        parts.append(f"about {clock_time(left)} left")
+    return ", ".join(parts)
+
+
+def board_table(board: Board, *, height: int) -> Group:
+    """The rows that matter now, as many as fit, and the totals below them."""
+    table = Table(box=None, pad_edge=False, expand=True)
+    table.add_column("file", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("state", no_wrap=True)
+    for title in ("frames", "fps", "left"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in visible_rows(list(board.rows.values()), max(3, height - 5)):
+        log = row.log
+        of_total = f"/{log.total}" if log.total and row.state == "running" else ""
+        left = row.seconds_left
+        table.add_row(
+            Text(shown_name(row.job.name)),
+            Text(row.state, style=_STYLES[row.state]),
+            f"{log.delivered}{of_total}" if log.delivered else "",
+            f"{log.rate:.1f}" if log.rate and row.state == "running" else "",
+            clock_time(left) if left is not None else "",
+        )
+    return Group(table, Text(totals_line(board), style="bold"))
+
+
+def visible_rows(rows: Sequence[Row], room: int) -> list[Row]:
+    """All rows if they fit; else those running, with what ended before and what comes next around them."""
+    if len(rows) <= room:
+        return list(rows)
+    running = [index for index, row in enumerate(rows) if row.state == "running"]
+    chosen = set(running[:room])
+    first = running[0] if running else next((i for i, row in enumerate(rows) if row.state == "waiting"), len(rows))
+    ended = [index for index, row in enumerate(rows) if row.state not in ("running", "waiting", "skipped")]
+    waiting = [index for index, row in enumerate(rows) if row.state == "waiting"]
+    for_ended = (room - len(chosen)) // 2
+    chosen |= set(sorted(ended, key=lambda index: abs(index - first))[:for_ended])
+    chosen |= set(waiting[: room - len(chosen)])
+    return [rows[index] for index in sorted(chosen)]

@@ -1,0 +1,77 @@
+"""`vidseg export`: a network as a file for other programs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidseg.errors import ConfigError
+
+
+def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help_text, metavar=metavar)
+
+
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`.")],
+    kind: Annotated[str, _option("--format", "-f", help_text="onnx, openvino, torchscript.")] = "onnx",
+    output: Annotated[
+        Path | None, _option("--output", "-o", metavar="FILE", help_text="Default: NAME.onnx, .xml or .torchscript.")
+    ] = None,
+    outputs: Annotated[
+        str,
+        _option("--outputs", help_text="queries: class and mask logits; semantic: a map of scores for each class."),
+    ] = "queries",
+    imgsz: Annotated[
+        int | None, _option("--imgsz", metavar="N", help_text="Default long side of runs; the file takes any size.")
+    ] = None,
+    fixed: Annotated[
+        str | None, _option("--fixed", metavar="HxW", help_text="The file takes this size only, e.g. 384x640.")
+    ] = None,
+    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    classes: Annotated[
+        int | None, _option("--classes", metavar="N", help_text="Classes of the weights; default as published.")
+    ] = None,
+    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace files that exist.")] = False,
+    quiet: Annotated[bool, _option("--quiet", "-q", help_text="Print errors only.")] = False,
+) -> None:
+    """Write a model as ONNX, OpenVINO or TorchScript, with a YAML beside it, and check that it agrees with torch.
+
+    The file takes uint8 RGB pictures (batch, 3, height, width), so nothing has to be normalised; `vidseg run -m FILE`
+    reads it. Example: `vidseg export fai-m2f-n-ade --outputs semantic -o nano.onnx`.
+    """
+    from vidseg.app.export import ExportRequest
+    from vidseg.app.export import export as run_export
+    from vidseg.cli.console import RunConsole
+
+    request = ExportRequest(
+        model=name,
+        format=kind,
+        output=output,
+        outputs=outputs,
+        imgsz=imgsz,
+        fixed_hw=None if fixed is None else _size(fixed),
+        weights=weights,
+        classes=classes,
+        overwrite=overwrite,
+    )
+    with RunConsole(quiet=quiet) as console:
+        done = run_export(request, console)
+        sizes = ", ".join(f"{width}x{height}" for height, width in done.checked)
+        console.note(
+            f"agrees with torch: labels on {done.same_labels:.2%} of the pixels, largest difference "
+            f"{done.max_difference:.2g} ({done.engine}; sizes {sizes})"
+        )
+        for path in done.paths:
+            console.note(f"wrote {path}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) of "HxW". Raises ConfigError."""
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text.strip().casefold())
+    if found is None:
+        raise ConfigError(f"--fixed is {text!r}; accepted: HEIGHTxWIDTH, e.g. 384x640")
+    return int(found[1]), int(found[2])

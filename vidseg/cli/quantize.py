@@ -1,0 +1,52 @@
+"""`vidseg quantize`: an int8 version of a model's weights, for `--precision int8`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quantize(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="PICTURES", help="Folder, glob or video of pictures like those to be segmented.", show_default=False
+        ),
+    ],
+    model: Annotated[str, typer.Option("--model", "-m", help="See `vidseg models`.")] = "fai-m2f-n-ade",
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="Your own weights.", show_default=False)
+    ] = None,
+    imgsz: Annotated[
+        int | None, typer.Option("--imgsz", metavar="N", help="Long side the model sees.", show_default=False)
+    ] = None,
+    pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="How many to take, spread evenly.")] = 200,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.zip", help="Default: the cache, where runs find it.", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", "-y/-n", help="Replace FILE.zip.", show_default=False)
+    ] = False,
+) -> None:
+    """Make an int8 version of a model's weights, for `--precision int8`.
+
+    Needs pip install 'vidseg[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs.
+    Example: `vidseg quantize photos/ --weights mine.safetensors`.
+    """
+    from vidseg.app.quantize import QuantizeRequest, make_quantized
+    from vidseg.cli.console import RunConsole
+
+    request = QuantizeRequest(
+        source=source, model=model, weights=weights, imgsz=imgsz, pictures=pictures, out=output, overwrite=overwrite
+    )
+    with RunConsole() as console:
+        made = make_quantized(request, console)
+    console.note(
+        f"wrote {made.path}: calibrated on {made.calibrated} pictures, {made.same_labels:.1%} of the labels of "
+        f"{made.checked} others are as in float32"
+    )

@@ -1,0 +1,46 @@
+"""`vidseg render`: a clip and its saved masks in, annotated video, pictures or a window out. No model is needed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from vidseg.cli.run import run
+from vidseg.cli.run_options import flags_of, with_run_options
+
+_OPTIONS = (
+    *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
+    *("view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
+    *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "quiet"),
+)
+"""Those of `vidseg run` that mean something without a model."""
+
+
+@with_run_options(without=inspect.signature(run).parameters.keys() - set(_OPTIONS))
+def render(
+    source: Annotated[str, typer.Argument(metavar="CLIP", help="The file, folder, glob or image that was segmented.")],
+    masks: Annotated[
+        str, typer.Argument(metavar="MASKS", help="What `vidseg run --save-masks` wrote for it: folder or .mkv.")
+    ],
+    settings: dict[str, Any],
+) -> None:
+    """Draw a clip again from its saved masks, with other colours or filters; no model is loaded.
+
+    Examples: `vidseg run clip.mp4 --save-masks masks.mkv`, then
+    `vidseg render clip.mp4 masks.mkv -o people.mp4 --classes person --contours`,
+    `vidseg render clip.mp4 masks.mkv -o cut.mov --matte person`.
+    """
+    from vidseg.presets import resolve
+
+    config = resolve({"source": source, **flags_of(settings)})
+
+    from vidseg.app.render import render as render_app
+    from vidseg.cli.console import RunConsole
+
+    with RunConsole(quiet=config.quiet) as console:
+        outcome = render_app(config, masks, console)
+    console.summary(outcome)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)

@@ -1,0 +1,121 @@
+"""What takes the place of everything but the foreground: a blur, grey, a colour, or another picture."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidseg.errors import ConfigError
+from vidseg.frames import UInt8Array
+
+ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or a picture file"
+
+BLUR_SHORT_SIDE = 90
+"""Of the small picture in which the background is blurred: 720p then costs what 160x90 does."""
+BLUR_SIGMA = 2.5
+"""In pixels of that small picture: 20 pixels at 720p, as the portrait modes of video calls look."""
+SMALLEST_SIGMA = 1.5
+FEATHER_SHARE = 1 / 240
+"""Of the shorter side: how far the edge of the foreground fades, inwards and outwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """One way to replace the background. Made by `parse_background`; equal if it was given by the same name."""
+
+    name: str
+    """"blur", "grey", or the text that was given."""
+    colour: tuple[int, int, int] | None = None
+    """RGB, for a plain background."""
+    picture: UInt8Array | None = field(default=None, compare=False, repr=False)
+    """(h, w, 3) uint8 RGB, of any size, for another picture."""
+
+
+def parse_background(text: str) -> Background:
+    """The background that a text stands for: `ACCEPTED`.
+
+    Raises:
+        ConfigError: it is none of these, or the picture cannot be read.
+    """
+    if text in ("blur", "grey", "gray"):
+        return Background("grey" if text == "gray" else text)
+    if hexadecimal := re.fullmatch(r"(?:#|0x)([0-9a-fA-F]{6})", text):
+        red, green, blue = bytes.fromhex(hexadecimal[1])
+        return Background(text, colour=(red, green, blue))
+    try:
+        data = np.frombuffer(Path(text).expanduser().read_bytes(), dtype=np.uint8)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a file's name"
+        raise ConfigError(f"--background {text}: cannot be read ({reason}); accepted: {ACCEPTED}") from None
+    decoded = _decoded(data)
+    if decoded is None:
+        raise ConfigError(f"--background {text}: is no picture that can be read; accepted: {ACCEPTED}")
+    return Background(text, picture=decoded)
+
+
+def _decoded(data: UInt8Array) -> UInt8Array | None:
+    """The picture in RGB, None if there is none. Damage is told by the caller, so OpenCV says nothing of it."""
+    if not data.size:
+        return None
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    finally:
+        logging.setLogLevel(level)
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def blurred(image: UInt8Array, keep: UInt8Array) -> UInt8Array:
+    """(H, W, 3): `image` out of focus, without the colours of what is kept.
+
+    Args:
+        keep: (H, W), 255 where the foreground is. It is left out of the averages, else it would glow around its edge.
+    """
+    height, width = keep.shape
+    scale = max(1.0, min(height, width) / BLUR_SHORT_SIDE)
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    weight = cv2.resize(255 - keep, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    sigma = max(SMALLEST_SIGMA, BLUR_SIGMA * min(1.0, min(size) / BLUR_SHORT_SIDE))
+    together = cv2.GaussianBlur(np.concatenate([small * weight, weight], axis=2), (0, 0), sigma)
+    # far inside the foreground there is nothing to average; nobody will see it
+    soft = together[..., :3] / np.maximum(together[..., 3:], 1e-3)
+    soft = np.clip(np.round(soft), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def grey(image: UInt8Array) -> UInt8Array:
+    """(H, W, 3): `image` without its colours."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+
+
+def covering(picture: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:
+    """The middle of `picture` (h, w, 3), scaled so that it covers (height, width) without being stretched."""
+    height, width = size_hw
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    size = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return np.ascontiguousarray(scaled[top : top + height, left : left + width], dtype=np.uint8)
+
+
+def pasted(image: UInt8Array, background: UInt8Array, keep: UInt8Array) -> UInt8Array:
+    """A new (H, W, 3): `image` where `keep` (H, W) is 255, `background` where it is 0, fading at the edge between."""
+    reach = max(1, round(min(keep.shape) * FEATHER_SHARE))
+    share = np.asarray(cv2.blur(keep, (2 * reach + 1, 2 * reach + 1)), dtype=np.uint8)
+    picture = np.array(background, order="C")
+    cv2.copyTo(image, (share == 255).view(np.uint8), picture)
+    # only the edge is mixed: some thousand pixels of a million
+    edge = np.flatnonzero((share > 0) & (share < 255))
+    part = share.ravel()[edge, None].astype(np.float32) / 255
+    mixed = image.reshape(-1, 3)[edge] * part + background.reshape(-1, 3)[edge] * (1 - part)
+    picture.reshape(-1, 3)[edge] = np.round(mixed).astype(np.uint8)
+    return picture

@@ -1,0 +1,265 @@
+"""Networks out of files, fed as their YAML says: uint8 pictures in; scores, labels or query outputs out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidseg.errors import ConfigError, ModelError
+from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.runtimes.model_format import InputFormat, ModelFile
+from vidseg.runtimes.sessions import Array, Port, Session, open_session
+
+
+class FileRuntime:
+    """What both kinds of networks share: the input, one picture at a time where the file takes no batch.
+
+    Several threads may call it; one after the other gets through.
+
+    Raises:
+        ConfigError: the file has no such input or outputs, or they are not as the YAML says.
+    """
+
+    def __init__(self, file: ModelFile, session: Session) -> None:
+        self._session = session
+        self._turn = threading.Lock()
+        self._where = str(file.path)
+        wanted = (file.input.name,) if file.input.name else ()
+        (port,) = self._ports("input", session.inputs, wanted, 1)
+        self._input = port
+        self._outputs = self._ports("output", session.outputs, file.output.names, 2 if file.queries else 1)
+        self.input = _with_shape(file, port)
+        self._format = file.input
+        self._dtype = port.dtype or file.input.dtype or "float32"
+        self._one_by_one = port.shape is not None and port.shape[0] == 1
+        shape = (1, 3, 1, 1) if file.input.layout == "NCHW" else (1, 1, 1, 3)
+        scale = 1 / np.array(file.input.std, dtype=np.float32)
+        self._scale = (scale / np.float32(file.input.divide_by)).reshape(shape)
+        self._shift = (-np.array(file.input.mean, dtype=np.float32) * scale).reshape(shape)
+
+    @property
+    def name(self) -> str:
+        return self._session.name
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
+    def input_port(self) -> Port:
+        return self._input
+
+    @property
+    def output_ports(self) -> tuple[Port, ...]:
+        """Those that are used."""
+        return self._outputs
+
+    def _run(self, images: Tensor) -> list[Array]:
+        feed = self._feed(images)
+        names = [port.name for port in self._outputs]
+        try:
+            with self._turn:
+                if not self._one_by_one or len(feed) == 1:
+                    return self._session.run(feed, self._input.name, names)
+                each = [self._session.run(picture[None], self._input.name, names) for picture in feed]
+        except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
+                "if it takes some sizes only, say so in the YAML: input: multiple_of, or shape"
+            ) from error
+        return [np.concatenate(parts) for parts in zip(*each, strict=True)]
+
+    def _feed(self, images: Tensor) -> Array:
+        pixels = images.numpy()
+        if self._format.channels == "BGR":
+            pixels = pixels[:, ::-1]
+        if self._format.layout == "NHWC":
+            pixels = pixels.transpose(0, 2, 3, 1)
+        if self._dtype != "uint8":
+            pixels = (pixels * self._scale + self._shift).astype(self._dtype, copy=False)
+        return np.ascontiguousarray(pixels)
+
+    def _ports(self, kind: str, found: tuple[Port, ...], wanted: tuple[str, ...], count: int) -> tuple[Port, ...]:
+        """The ports of the names wanted; without names the only one. Made up where the file names none."""
+        if not found:
+            return tuple(Port(name, None, "") for name in (wanted or ("",) * count))
+        names = ", ".join(port.name for port in found)
+        if not wanted:
+            if len(found) != count:
+                raise ConfigError(
+                    f"{self._where}: has the {kind}s {names}; name the one to use in the YAML ({kind}: name)"
+                )
+            return found
+        by_name = {port.name: port for port in found}
+        for name in wanted:
+            if name not in by_name:
+                raise ConfigError(f"{self._where}: has no {kind} '{name}'; its {kind}s are {names}")
+        return tuple(by_name[name] for name in wanted)
+
+
+class ScoreFileRuntime(FileRuntime):
+    """A semantic segmentation network: scores by channel, or labels, on the network's own grid."""
+
+    def __init__(self, file: ModelFile, session: Session) -> None:
+        super().__init__(file, session)
+        self._output = file.output
+        self._classes = len(file.labels)
+        self._yaml = str(file.yaml_path)
+        (port,) = self._outputs
+        rank = 3 if file.output.layout == "NHW" else 4
+        if port.shape is not None and len(port.shape) != rank and not (rank == 3 and _single_channel(port.shape)):
+            raise ConfigError(
+                f"{self._where}: output {port.name} has {len(port.shape)} sides {shown_shape(port.shape)}, layout "
+                f"{file.output.layout} has {rank}; accepted: NCHW or NHWC for scores, NHW for a map of labels"
+            )
+        self.class_of_channel = np.empty(0, dtype=np.uint8)
+        channels = None
+        if port.shape is not None and rank == 4:
+            channels = port.shape[1 if file.output.layout == "NCHW" else 3]
+        channels = channels or file.output.num_classes
+        if channels is not None and not self.gives_labels:
+            self._set_channels(channels)
+
+    @property
+    def gives_labels(self) -> bool:
+        """True where the network has chosen the labels already."""
+        return self._output.layout == "NHW"
+
+    @property
+    def align_corners(self) -> bool:
+        """True where the corner scores lie on the corner pixels of what the network sees."""
+        return self._output.align_corners
+
+    def run(self, images: Tensor) -> Tensor:
+        """(B, C, h', w') float32 scores by channel, logits or >= 0; or (B, h', w') uint8 class ids or `NO_LABEL`.
+
+        A single channel gets a second one beside it, so that the larger of the two wins as its threshold would have it.
+
+        Args:
+            images: (B, 3, h, w) uint8 RGB.
+        Raises:
+            ConfigError: what comes out is not what the YAML says.
+        """
+        (found,) = self._run(images)
+        if self.gives_labels:
+            return torch.from_numpy(self._labels(found))
+        if found.ndim != 4:
+            raise ConfigError(
+                f"{self._where}: output is {shown_shape(found.shape)}; layout {self._output.layout} has 4 sides"
+            )
+        if self._output.layout == "NHWC":
+            found = found.transpose(0, 3, 1, 2)
+        if len(self.class_of_channel) != max(2, found.shape[1]):
+            self._set_channels(found.shape[1])
+        scores = torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
+        if found.shape[1] == 1:
+            rest = torch.zeros_like(scores) if self._output.values == "logits" else 1 - scores
+            scores = torch.cat([rest, scores], dim=1)
+        return scores
+
+    def weights(self, scores: Tensor) -> Tensor:
+        """Of scores (C, h, w): the same >= 0, so that they can be averaged."""
+        return scores.softmax(dim=0) if self._output.values == "logits" else scores.clamp_min(0)
+
+    def _labels(self, found: Array) -> UInt8Array:
+        if found.ndim == 4 and _single_channel(found.shape):
+            found = found[:, 0] if found.shape[1] == 1 else found[..., 0]
+        if found.ndim != 3:
+            raise ConfigError(f"{self._where}: output is {shown_shape(found.shape)}; layout NHW has 3 sides")
+        ids = found.astype(np.int64) - self._output.offset
+        known = (ids >= 0) & (ids < self._classes)
+        if self._output.background_channel is not None:
+            known &= found != self._output.background_channel
+        return np.where(known, ids, NO_LABEL).astype(np.uint8)
+
+    def _set_channels(self, count: int) -> None:
+        output = self._output
+        if output.num_classes not in (None, count):
+            raise ConfigError(f"{self._yaml}: num_classes is {output.num_classes}, the network has {count} channels")
+        if count == 1 and self._classes == 1:
+            self.class_of_channel = np.array([NO_LABEL, 0], dtype=np.uint8)
+            return
+        ids = np.arange(count) - output.offset
+        spare = output.background_channel == output.offset + self._classes
+        if count - output.offset - spare != self._classes:
+            raise ConfigError(
+                f"{self._yaml}: {self._classes} labels, but the network has {count} channels, less the offset of "
+                f"{output.offset}: {count - output.offset}; give as many labels, or another offset"
+            )
+        if count > 256:
+            raise ConfigError(f"{self._where}: {count} channels; accepted: up to 256")
+        ids[(ids < 0) | (ids >= self._classes)] = NO_LABEL
+        if output.background_channel is not None and output.background_channel < count:
+            ids[output.background_channel] = NO_LABEL
+        self.class_of_channel = ids.astype(np.uint8)
+
+
+class QueryFileRuntime(FileRuntime):
+    """Satisfies `Runtime` with an exported query network."""
+
+    def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        class_logits, mask_logits = (torch.from_numpy(found) for found in self._run(images))
+        return class_logits, mask_logits
+
+
+def open_model_file(
+    file: ModelFile,
+    runtime: str = "auto",
+    *,
+    precision: torch.dtype = torch.float32,
+    threads: int | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> ScoreFileRuntime | QueryFileRuntime:
+    """The network of a file, ready to run.
+
+    Raises:
+        ConfigError: the engine does not fit the file, or the YAML does not fit the network.
+        ModelError: the file cannot be read.
+    """
+    session = open_session(file.path, runtime, precision=precision, threads=threads, announce=announce)
+    return QueryFileRuntime(file, session) if file.queries else ScoreFileRuntime(file, session)
+
+
+def _with_shape(file: ModelFile, port: Port) -> InputFormat:
+    """The input format with what the file itself says of the size. Raises ConfigError where the two differ."""
+    given = file.input
+    if port.dtype not in ("", "float32", "float16", "uint8") or (given.dtype and port.dtype not in ("", given.dtype)):
+        wanted = given.dtype or "float32, float16 or uint8"
+        raise ConfigError(f"{file.path}: input {port.name} is of {port.dtype}; expected: {wanted}")
+    if port.shape is None:
+        return given
+    if len(port.shape) != 4:
+        raise ConfigError(
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}; 4 sides are needed: pictures {given.layout}"
+        )
+    _, *sides = port.shape
+    channels, height, width = sides if given.layout == "NCHW" else (sides[2], *sides[:2])
+    other = sides[2] if given.layout == "NCHW" else sides[0]
+    if channels is None and other == 3:
+        raise ConfigError(f"{file.path}: input {port.name} is {shown_shape(port.shape)}, layout is not {given.layout}")
+    if channels not in (None, 3):
+        raise ConfigError(
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}, in layout {given.layout} that is {channels} "
+            "channels; pictures have 3"
+        )
+    if height is None or width is None:
+        return given
+    if given.fixed_hw not in (None, (height, width)):
+        raise ConfigError(f"{file.yaml_path}: shape says {given.fixed_hw}, the file takes {height}x{width} only")
+    return replace(given, fixed_hw=(height, width))
+
+
+def _single_channel(shape: tuple[Any, ...]) -> bool:
+    return len(shape) == 4 and 1 in (shape[1], shape[3])
+
+
+def shown_shape(shape: tuple[int | None, ...]) -> str:
+    """ "1x3x?x?": free sides are question marks."""
+    return "x".join("?" if side is None else str(side) for side in shape)

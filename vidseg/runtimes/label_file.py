@@ -1,0 +1,88 @@
+"""Class names and colours of networks that this project did not make."""
+
+from __future__ import annotations
+
+import colorsys
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.labels import LabelSet, ade20k
+
+_GOLDEN = 0.618033988749895
+"""Hues that far apart never come together, however many there are."""
+_ACCEPTED = "accepted: ade20k, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
+
+
+def generated_palette(count: int) -> UInt8Array:
+    """(count, 3) RGB: the same colours each time, and those of the first classes do not depend on how many there are.
+
+    Hue by the golden ratio; saturation and brightness take turns, so that near hues still differ.
+    """
+    colours = [
+        colorsys.hsv_to_rgb((0.02 + number * _GOLDEN) % 1, (0.85, 0.6, 0.95)[number % 3], (0.95, 0.8)[number // 3 % 2])
+        for number in range(count)
+    ]
+    return (np.array(colours) * 255).round().astype(np.uint8).reshape(count, 3)
+
+
+def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str) -> LabelSet:
+    """The label set that a value of a YAML file names.
+
+    Args:
+        value: "ade20k", a list of names, a mapping id -> name without gaps, or the name of a file.
+        folder: where relative file names start.
+        origin: named in errors, e.g. "net.yaml: labels".
+        listed_by: the command that shows the classes, for messages.
+    Raises:
+        ConfigError: none of these, or fewer than 1 or more than 255 names.
+    """
+    if value == "ade20k":
+        return ade20k()
+    colours = None
+    if isinstance(value, str):
+        names, full_names, colours = _read_file(folder / value, origin)
+    else:
+        if isinstance(value, dict):
+            if sorted(map(str, value)) != sorted(str(number) for number in range(len(value))):
+                raise ConfigError(f"{origin}: ids must run from 0 to {len(value) - 1} without gaps")
+            value = [name for _, name in sorted(value.items(), key=lambda item: int(item[0]))]
+        if not isinstance(value, list) or not all(isinstance(name, str | int | float) for name in value):
+            raise ConfigError(f"{origin} is {value!r}; {_ACCEPTED}")
+        names = full_names = [str(name) for name in value]
+    if not 1 <= len(names) <= NO_LABEL:
+        raise ConfigError(f"{origin}: {len(names)} classes; accepted: 1 to {NO_LABEL}")
+    palette = generated_palette(len(names)) if colours is None else np.array(colours, dtype=np.uint8)
+    palette.setflags(write=False)
+    return LabelSet(tuple(names), tuple(full_names), palette, listed_by)
+
+
+def _read_file(path: Path, origin: str) -> tuple[list[str], list[str], list[list[int]] | None]:
+    """Names, full names, and colours where the file has columns r, g, b."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError):
+        raise ConfigError(f"{origin}: file {path} cannot be read; {_ACCEPTED}") from None
+    if path.suffix.casefold() != ".csv":
+        names = [line.strip() for line in lines if line.strip()]
+        return names, names, None
+    rows = list(csv.DictReader(lines))
+    if not rows or "name" not in rows[0]:
+        raise ConfigError(f"{origin}: {path} has no column 'name'; {_ACCEPTED}")
+    if "id" in rows[0] and [row["id"] for row in rows] != [str(number) for number in range(len(rows))]:
+        raise ConfigError(f"{origin}: the column 'id' of {path} must run from 0 to {len(rows) - 1} without gaps")
+    full_names = [row["name"] for row in rows]
+    names = [row.get("short_name") or row["name"] for row in rows]
+    if not {"r", "g", "b"} <= set(rows[0]):
+        return names, full_names, None
+    try:
+        colours = [[int(row[channel]) for channel in "rgb"] for row in rows]
+    except (TypeError, ValueError):
+        colours = [[-1]]
+    if not all(0 <= level <= 255 for colour in colours for level in colour):
+        raise ConfigError(f"{origin}: the columns r, g, b of {path} must hold whole numbers from 0 to 255")
+    return names, full_names, colours

@@ -1,0 +1,109 @@
+"""Networks in 8-bit integers for OpenVINO: made once with calibration pictures, then run without any extra library.
+
+Made by NNCF's post-training quantisation: weights and activations of convolutions and matrix products become int8, with
+scales found by looking at real pictures. A file holds the OpenVINO IR and the hash of the weights it was made of; one
+comes with the bundled weights, others lie in the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from vidseg import zoo
+from vidseg.atomic import write_whole_file
+from vidseg.errors import ConfigError
+from vidseg.frames import UInt8Array
+from vidseg.runtimes.engine_cache import Parts, engines_folder
+from vidseg.runtimes.network import weights_sha256
+from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.openvino_runtime import convert
+
+_FACTS = "facts.json"
+_IR = ("model.xml", "model.bin")
+
+
+def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
+    """The network as int8 OpenVINO IR, calibrated on pictures.
+
+    Args:
+        model: has `forward_queries`.
+        pictures: (3, h, w) uint8 RGB each, as large as the network will see them; 100 to 300 are enough.
+    Raises:
+        ConfigError: nncf or openvino is not installed.
+    """
+    try:
+        openvino = import_openvino()
+        nncf = _import_nncf()
+    except ImportError as error:
+        raise ConfigError(f"quantising needs {error.name}: pip install 'vidseg[int8]'") from None
+    parts = convert(model)
+    network = openvino.Core().read_model(parts["model.xml"], parts["model.bin"])
+    quantized = nncf.quantize(
+        network,
+        nncf.Dataset(pictures, lambda picture: picture[None]),
+        # activations that may be negative get their own zero: the queries' numbers are on both sides of it
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(pictures),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in _IR]
+        openvino.serialize(quantized, *paths)
+        return {path.name: path.read_bytes() for path in paths}
+
+
+def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
+    """Write a file of `quantize`'s parts, whole or not at all. Raises WriteError."""
+    facts = {"weights_sha256": weights_sha256(model)}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in ((_FACTS, json.dumps(facts).encode()), *sorted(parts.items())):
+            # a fixed date: the same network gives the same file
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, 9)
+    write_whole_file(path, content.getvalue())
+
+
+def find_quantized(model_name: str, model: nn.Module) -> Parts | None:
+    """The int8 version of exactly these weights: the bundled one, or one in the cache; None where there is none."""
+    digest = weights_sha256(model)
+    bundled = zoo.entry(model_name).int8_path
+    for path in (bundled, cached_path(model_name, digest)):
+        if path is None:
+            continue
+        with contextlib.suppress(OSError, zipfile.BadZipFile, KeyError, ValueError), zipfile.ZipFile(path) as archive:
+            if json.loads(archive.read(_FACTS))["weights_sha256"] == digest:
+                return {name: archive.read(name) for name in _IR}
+    return None
+
+
+def cached_path(model_name: str, weights_digest: str) -> Path:
+    """Where the int8 version of weights (hash by `weights_sha256`) lies in the user's cache."""
+    return engines_folder() / f"{model_name}-int8-{weights_digest[:16]}.zip"
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """NNCF imports openvino_telemetry where it is installed, which reports to a server."""
+    before = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["openvino_telemetry"]
+        if before is not None:
+            sys.modules["openvino_telemetry"] = before
+
+
+def _import_nncf() -> Any:
+    with _without_telemetry():
+        return import_module("nncf")

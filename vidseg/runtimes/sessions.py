@@ -1,0 +1,208 @@
+"""Network files opened by the engine that reads them: named arrays in, named arrays out.
+
+Importing this file imports none of the engines but torch.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidseg.errors import ConfigError, ModelError
+from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.registry import ENGINES, installed_engines
+
+Array = npt.NDArray[Any]
+
+READERS = {".onnx": ("openvino", "onnxruntime"), ".xml": ("openvino",), ".torchscript": ("torch",)}
+"""Engines that read a file of this ending; the order in which "auto" tries them."""
+
+_ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output. `shape` has None where a side is free, and is None where even the rank is not known."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+
+
+class Session(Protocol):
+    """A network that is ready to run. Called by one thread. Everything lies on the CPU."""
+
+    @property
+    def name(self) -> str:
+        """For people, e.g. "onnxruntime 1.32.0, cpu, float32"."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Empty where the file does not say."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Empty where the file does not say."""
+        ...
+
+    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
+        """The outputs of these names for the only input."""
+        ...
+
+
+class OnnxSession:
+    """ONNX Runtime's CPU provider. `network` is a path or the content of a file."""
+
+    def __init__(self, network: Path | bytes, *, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # warnings about a file are of no use to those who did not make it
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as in `OnnxRuntime`
+        content = str(network) if isinstance(network, Path) else network
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.name = f"onnxruntime {onnxruntime.__version__}, cpu, float32"
+        self.inputs = tuple(map(_onnx_port, self._session.get_inputs()))
+        self.outputs = tuple(map(_onnx_port, self._session.get_outputs()))
+
+    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
+        found: list[Array] = self._session.run(list(output_names), {input_name: feed})
+        return found
+
+
+class OpenVinoSession:
+    """OpenVINO's CPU plugin, for ONNX and for its own files.
+
+    Args:
+        network: a path or the content of a file.
+        weights: content of the .bin that belongs to the content of an .xml.
+    """
+
+    def __init__(
+        self,
+        network: Path | bytes,
+        weights: bytes | None = None,
+        *,
+        precision: torch.dtype = torch.float32,
+        threads: int | None = None,
+    ) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
+        hint = "bf16" if precision == torch.bfloat16 else "f32"
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        self.name = f"openvino {openvino.__version__.split('-')[0]}, cpu, {str(precision).removeprefix('torch.')}"
+        self.inputs = tuple(map(_openvino_port, model.inputs))
+        self.outputs = tuple(map(_openvino_port, model.outputs))
+
+    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
+        results = self._request.infer({input_name: feed}, share_inputs=True)
+        return [results[name] for name in output_names]
+
+
+class TorchScriptSession:
+    """A traced network in torch. The file does not name what goes in and out: outputs come in the order asked for."""
+
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+
+    def __init__(self, network: Path | bytes) -> None:
+        content = str(network) if isinstance(network, Path) else io.BytesIO(network)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._module = torch.jit.load(content, map_location="cpu")  # type: ignore[no-untyped-call]
+        self._module.eval()
+        self.name = f"torch {torch.__version__} (TorchScript), cpu, float32"
+
+    @torch.inference_mode()
+    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
+        found = self._module(torch.from_numpy(feed))
+        outputs = found if isinstance(found, tuple | list) else (found,)
+        if len(outputs) < len(output_names):
+            raise ModelError(f"the TorchScript network gives {len(outputs)} outputs, {len(output_names)} are needed")
+        return [output.numpy() for output in outputs[: len(output_names)]]
+
+
+def file_runtimes(path: Path, runtime: str, precision: torch.dtype) -> list[str]:
+    """The engines to try for a network file, best first.
+
+    Raises:
+        ConfigError: the engine named does not read such a file, or none of those that do is installed, or none of
+            them knows the precision.
+    """
+    readers = READERS[path.suffix.casefold()]
+    wanted = readers if runtime == "auto" else (runtime,)
+    if not set(wanted) <= set(readers):
+        raise ConfigError(f"--runtime {runtime}: does not read {path.name}; {' or '.join(readers)} does")
+    installed = installed_engines()
+    found = [name for name in wanted if name in installed]
+    if not found:
+        raise ConfigError(
+            f"{path.name} is read by {' or '.join(wanted)}; get it with pip install 'vidseg[{wanted[-1]}]'"
+        )
+    if path.suffix.casefold() == ".torchscript":
+        known = [name for name in found if precision == torch.float32]
+    else:
+        known = [name for name in found if precision in ENGINES[name].precisions]
+    if not known:
+        raise ConfigError(f"--precision {str(precision).removeprefix('torch.')}: {path.name} runs in float32 here")
+    return known
+
+
+def open_session(
+    path: Path,
+    runtime: str,
+    *,
+    precision: torch.dtype = torch.float32,
+    threads: int | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> Session:
+    """The network file, ready to run; with "auto" by the first engine that takes it.
+
+    Raises:
+        ConfigError: as `file_runtimes`.
+        ModelError: no engine can read the file.
+    """
+    problems = []
+    for name in file_runtimes(path, runtime, precision):
+        try:
+            return _open(path, name, precision, threads)
+        except Exception as error:  # engines raise what they like for a file that is damaged or holds unknown layers
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            problems.append(f"{name}: {reason}")
+            announce(f"{name} does not take {path.name} ({reason})")
+    raise ModelError(f"{path}: cannot be read as a network ({'; '.join(problems)})")
+
+
+def _open(path: Path, name: str, precision: torch.dtype, threads: int | None) -> Session:
+    if name == "openvino":
+        return OpenVinoSession(path, precision=precision, threads=threads)
+    if name == "onnxruntime":
+        return OnnxSession(path, threads=threads)
+    return TorchScriptSession(path)
+
+
+def _onnx_port(port: Any) -> Port:
+    shape = tuple(side if isinstance(side, int) and side > 0 else None for side in port.shape)
+    return Port(port.name, shape, _ONNX_TYPES.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")))
+
+
+def _openvino_port(port: Any) -> Port:
+    shape = port.get_partial_shape()
+    sides = None if shape.rank.is_dynamic else tuple(None if s.is_dynamic else s.get_length() for s in shape)
+    return Port(port.get_any_name(), sides, np.dtype(port.get_element_type().to_dtype()).name)

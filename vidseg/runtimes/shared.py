@@ -1,0 +1,34 @@
+"""One network for several runs beside each other."""
+
+from __future__ import annotations
+
+import threading
+
+import torch
+from torch import Tensor
+
+from vidseg.runtimes.base import Runtime
+
+
+class SharedRuntime:
+    """Satisfies `Runtime` with another one, and may be called by several threads: one after the other gets through.
+
+    A network on a CPU uses all cores and one on a GPU all of the GPU, so nothing is lost by waiting, and one copy of
+    the weights serves all.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._runtime.name
+
+    @property
+    def device(self) -> torch.device:
+        return self._runtime.device
+
+    def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        with self._lock:
+            return self._runtime.run(images)

@@ -1,0 +1,154 @@
+"""From query outputs at mask stride to labels, full-size masks and detections of one frame.
+
+Two label rules, both of the reference:
+
+- semantic: the class with the largest sum over queries of class probability x mask probability
+  (Mask2Former, arXiv:2112.01527, `semantic_inference`);
+- winner-query: the class of the query with the largest best-class probability x mask probability
+  (the reference's `predict_all_pixels`).
+
+Sigmoid first, then enlarge, as the reference does. Enlarging is linear, so sums over queries are taken on the coarse
+grid, and only what can still win is enlarged (`upsampled_argmax`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidseg.frames import Detection, FloatArray, QueryMasks, UInt8Array
+from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
+
+LABEL_RULES = ("semantic", "winner-query")
+DETECTION_MODES = ("all_pixels", "per_mask")
+
+
+def class_scores(class_probs: Tensor, mask_probs: Tensor) -> Tensor:
+    """(K, h, w) score of every class on the coarse grid, >= 0, not normalised over K.
+
+    Args:
+        class_probs: (Q, K), "no object" left out.
+        mask_probs: (Q, h, w) in 0..1.
+    """
+    q, h, w = mask_probs.shape
+    return (class_probs.T @ mask_probs.reshape(q, h * w)).reshape(-1, h, w)
+
+
+def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]) -> UInt8Array:
+    """(H, W) class ids: of the largest of the maps (N, h, w) at each pixel. `class_of_map` (N,); None: its number."""
+    if maps.device.type == "cpu":
+        winner = argmax_upsampled(maps.numpy(), size_hw)
+    else:
+        winner = argmax_upsampled_dense(maps, size_hw)[0].cpu().numpy()
+    return winner if class_of_map is None else class_of_map[winner]
+
+
+def labels_and_confidence_of(
+    maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]
+) -> tuple[UInt8Array, FloatArray]:
+    """`labels_of`, and (H, W) the winner's share of the sum of all maps, in 0..1."""
+    labels, best = argmax_upsampled_dense(maps, size_hw)
+    total = F.interpolate(maps.sum(dim=0)[None, None], size=size_hw, mode="bilinear")[0, 0]
+    winner = labels.cpu().numpy()
+    confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
+    return (winner if class_of_map is None else class_of_map[winner]), confidence
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOutput:
+    """What the network says about one frame, at mask stride.
+
+    `class_probs` (Q, K) without "no object"; `mask_probs` (Q, h, w) in 0..1; `size_hw` of the frame in pixels.
+    """
+
+    class_probs: Tensor
+    mask_probs: Tensor
+    size_hw: tuple[int, int]
+
+    @classmethod
+    def from_logits(cls, class_logits: Tensor, mask_logits: Tensor, size_hw: tuple[int, int]) -> QueryOutput:
+        """Of class_logits (Q, K+1), last column "no object", and mask_logits (Q, h, w)."""
+        return cls(class_logits.softmax(dim=-1)[:, :-1], mask_logits.sigmoid(), size_hw)
+
+    def best_class(self) -> tuple[Tensor, Tensor]:
+        """Scores (Q,) and class ids (Q,): each query's likeliest class."""
+        scores, class_ids = self.class_probs.max(dim=-1)
+        return scores, class_ids
+
+    def labels(self, rule: str) -> UInt8Array:
+        """(H, W) class ids by one of `LABEL_RULES`."""
+        return labels_of(*self.competing(rule), self.size_hw)
+
+    def labels_and_confidence(self, rule: str) -> tuple[UInt8Array, FloatArray]:
+        """Labels (H, W) and, per pixel, the winner's share of all scores, in 0..1."""
+        return labels_and_confidence_of(*self.competing(rule), self.size_hw)
+
+    def competing(self, rule: str) -> tuple[Tensor, UInt8Array | None]:
+        """Maps (N, h, w) of which the largest wins, and the class of each (None: its number)."""
+        if rule == "semantic":
+            return class_scores(self.class_probs, self.mask_probs), None
+        if rule != "winner-query":
+            raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
+        scores, class_ids = self.best_class()
+        return scores[:, None, None] * self.mask_probs, class_ids.cpu().numpy().astype(np.uint8)
+
+    def class_maps(self, rule: str) -> Tensor:
+        """(K, h, w) score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.
+
+        Unlike queries, classes are the same from frame to frame. By "winner-query" a class has the score of its best
+        query in each cell: the same winners as `competing` at the grid points.
+        """
+        maps, class_of_map = self.competing(rule)
+        if class_of_map is None:
+            return maps
+        best = maps.new_zeros(self.class_probs.shape[1], *maps.shape[1:])
+        index = torch.from_numpy(class_of_map).to(maps.device, torch.int64)
+        return best.scatter_reduce(0, index[:, None, None].expand_as(maps), maps, "amax")
+
+    def full_masks(self) -> Tensor:
+        """(Q, H, W) mask probabilities at the frame's size. Heavy: 100 masks of a 720p frame are 369 MB."""
+        return F.interpolate(self.mask_probs[None], size=self.size_hw, mode="bilinear")[0]
+
+    def query_masks(self) -> QueryMasks:
+        """Class, score and full-size mask of every query, in query order."""
+        scores, class_ids = self.best_class()
+        return QueryMasks(class_ids.cpu().numpy(), scores.cpu().numpy(), self.full_masks().cpu().numpy())
+
+    def detections(self, names: tuple[str, ...], threshold: float = 0.5, mode: str = "all_pixels") -> list[Detection]:
+        """Regions of the queries whose score is above `threshold`, in query order, as the reference gives them.
+
+        Args:
+            names: class names by id.
+            threshold: 0..1; a query stays if its best class probability is above it.
+            mode: "all_pixels": each pixel belongs to the query with the largest score x mask probability, whether
+                that query stays or not. "per_mask": each query keeps its pixels with mask probability >= 0.5.
+        Returns:
+            Detections with masks at the frame's size; a mask of one pixel or none is left out.
+        """
+        scores, class_ids = self.best_class()
+        keep = torch.nonzero(scores > threshold)[:, 0].tolist()
+        if mode == "all_pixels":
+            owner = argmax_upsampled(
+                (scores[:, None, None] * self.mask_probs).cpu().numpy().astype(np.float32), self.size_hw
+            )
+            masks = (owner == query for query in keep)
+        elif mode == "per_mask":
+            masks = ((self._full_mask(query) >= 0.5).cpu().numpy() for query in keep)
+        else:
+            raise ValueError(f"unknown mode '{mode}'; known: {', '.join(DETECTION_MODES)}")
+        found = []
+        for query, mask in zip(keep, masks, strict=True):
+            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+            if mask.sum() <= 1:
+                continue
+            class_id = int(class_ids[query])
+            bbox = (int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1]))
+            found.append(Detection(bbox, float(scores[query]), class_id, names[class_id], mask))
+        return found
+
+    def _full_mask(self, query: int) -> Tensor:
+        return F.interpolate(self.mask_probs[None, query : query + 1], size=self.size_hw, mode="bilinear")[0, 0]

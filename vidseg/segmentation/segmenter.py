@@ -1,0 +1,108 @@
+"""Frames in, segmentations out: the steps of this folder composed around a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from vidseg.frames import Frame, Segmentation
+from vidseg.labels import LabelSet, ade20k
+from vidseg.runtimes.base import Runtime
+from vidseg.saved_state import State
+from vidseg.segmentation.postprocess import LABEL_RULES, QueryOutput, labels_and_confidence_of, labels_of
+from vidseg.segmentation.preprocess import network_size, to_network
+from vidseg.segmentation.temporal import ScoreSmoother
+from vidseg.timing import StageTimers
+
+
+class QuerySegmenter:
+    """Satisfies `vidseg.interfaces.Segmenter` with a query model (Mask2Former, BisenetFormer).
+
+    Args:
+        runtime: runs the network.
+        imgsz: long side in pixels of what the network sees.
+        network_size: (height, width, imgsz) -> height and width of what the network sees; another than `preprocess`'s
+            for networks that take one size only.
+        rule: one of `postprocess.LABEL_RULES`.
+        confidence: also give the winner's share of the scores per pixel.
+        keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
+        smoother: makes labels (and confidence) calm over time; queries and detections stay those of the single frame.
+            Frames have to come in order then.
+        timers: told the cost of "preprocess", "model", "smooth" and "postprocess".
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        imgsz: int,
+        network_size: Callable[[int, int, int], tuple[int, int]] = network_size,
+        rule: str = "semantic",
+        confidence: bool = False,
+        keep_queries: bool = False,
+        labels: LabelSet | None = None,
+        smoother: ScoreSmoother | None = None,
+        timers: StageTimers | None = None,
+    ) -> None:
+        if rule not in LABEL_RULES:
+            raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
+        self._runtime = runtime
+        self._imgsz = imgsz
+        self._network_size = network_size
+        self._rule = rule
+        self._confidence = confidence
+        self._keep_queries = keep_queries
+        self._labels = labels or ade20k()
+        self._smoother = smoother
+        self._timers = timers or StageTimers()
+
+    @torch.inference_mode()
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """One Segmentation per frame, in order. All frames of one call have the same size."""
+        if not frames:
+            return []
+        count = len(frames)
+        with self._timers.measure("preprocess", count):
+            size = self._network_size(*frames[0].size_hw, self._imgsz)
+            images = torch.cat([to_network(frame.image, size) for frame in frames])
+        with self._timers.measure("model", count):
+            class_logits, mask_logits = self._runtime.run(images)
+        return [self._segmentation(*each) for each in zip(frames, class_logits, mask_logits, strict=True)]
+
+    def state(self) -> State:
+        """What the smoother remembers; without one, a segmenter has no memory."""
+        return {"smoother": None if self._smoother is None else self._smoother.state()}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        if self._smoother is not None:
+            self._smoother.restore(state["smoother"])
+
+    def _segmentation(self, frame: Frame, class_logits: Tensor, mask_logits: Tensor) -> Segmentation:
+        smoother = self._smoother
+        with self._timers.measure("postprocess"):
+            output = QueryOutput.from_logits(class_logits, mask_logits, frame.size_hw)
+            maps, class_of_map = (
+                output.competing(self._rule) if smoother is None else (output.class_maps(self._rule), None)
+            )
+        if smoother is not None:
+            with self._timers.measure("smooth"):
+                maps, class_of_map = smoother.smooth(frame, maps)
+        with self._timers.measure("postprocess", frames=0):
+            confidence = None
+            if self._confidence:
+                label_map, confidence = labels_and_confidence_of(maps, class_of_map, output.size_hw)
+            else:
+                label_map = labels_of(maps, class_of_map, output.size_hw)
+        if not self._keep_queries:
+            return Segmentation(label_map, frame.index, confidence)
+        names = self._labels.names
+        return Segmentation(
+            label_map,
+            frame.index,
+            confidence,
+            _query_masks=output.query_masks,
+            _detections=lambda threshold, mode: output.detections(names, threshold, mode),
+        )

@@ -1,0 +1,166 @@
+"""Which of N coarse maps is largest at every pixel of a fine picture, without enlarging the maps.
+
+The full computation enlarges N maps (N, h, w) bilinearly to (N, H, W) and takes the argmax: at 1280x720 and 150
+classes that is 138 million interpolations. But between four neighbouring grid points every enlarged value is a convex
+mean of the four corners. So with L the largest "minimum over the corners" of any map, the winner is at least L
+everywhere in the cell, and a map whose maximum over the corners is below L cannot win there.
+
+The grid is cut into tiles of a few cells. Most have one map that can win: their label is known. In the others the
+maps that can win somewhere, mostly two or three, are enlarged, all tiles with equally many of them in one go. The
+labels are those of the full computation, but for pixels where two maps are equal within float rounding. Sampling
+points are those of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, unless the maps were made
+to be enlarged with `align_corners=True` to what the network saw; then the pixels of the frame are looked up through
+the network's input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidseg.frames import FloatArray, UInt8Array
+
+TILE = 4
+"""Cells along a side of a tile: smaller ones have fewer maps to enlarge, larger ones less work around it."""
+CHUNK_VALUES = 2**21
+"""Enlarged values held at once; bounds the memory where many maps compete in many tiles."""
+DENSE_CHUNK = 16
+"""Maps enlarged at once by the dense computation; bounds its memory to 16 pictures of float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """How the tiles along one side of the grid become pixels.
+
+    A tile yields `pixels` pixels at most. `weights` (tiles, pixels, TILE + 1) turns its grid points into them, and
+    `place` (fine,) says where each pixel of the picture is in the row of all tiles' pixels.
+    """
+
+    tiles: int
+    pixels: int
+    weights: Tensor
+    place: npt.NDArray[np.int64]
+
+
+def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
+    """`seen`: pixels of the network's input along this side, where its corners are those of the grid."""
+    # float32 as in torch, so that weights agree to the last bit wherever possible
+    scale = np.float32(seen or coarse) / np.float32(fine)
+    position = np.maximum((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
+    if seen is not None:
+        position = np.minimum(position, seen - 1) * np.float32((coarse - 1) / max(1, seen - 1))
+    low = np.minimum(position.astype(np.int64), coarse - 1)
+    share = (position - low).astype(np.float32)
+    tile, point = np.divmod(low, TILE)
+    number = np.arange(fine) - np.searchsorted(tile, tile)  # of the pixel in its tile
+    tiles, pixels = -(-coarse // TILE), int(number.max()) + 1
+    weights = np.zeros((tiles, pixels, TILE + 1), dtype=np.float32)
+    weights[tile, number, point] = 1 - share
+    weights[tile, number, point + 1] += share
+    return _Side(tiles, pixels, torch.from_numpy(weights), tile * pixels + number)
+
+
+def argmax_upsampled(
+    maps: FloatArray, size_hw: tuple[int, int], *, aligned_hw: tuple[int, int] | None = None
+) -> UInt8Array:
+    """(H, W) index of the largest map at every pixel; the lower index wins a tie.
+
+    Args:
+        maps: (N, h, w) float32, N at most 256.
+        size_hw: (H, W) in pixels; may be smaller than (h, w) too.
+        aligned_hw: size of the network's input, where the corners of the maps lie on its corner pixels.
+    """
+    grid = torch.from_numpy(np.ascontiguousarray(maps))
+    n, h, w = grid.shape
+    assert 0 < n <= 256, n
+    alive = _anywhere(grid)
+    seen_h, seen_w = aligned_hw or (None, None)
+    rows, columns = _side(size_hw[0], h, seen_h), _side(size_hw[1], w, seen_w)
+    points = F.pad(grid[alive][None], (0, columns.tiles * TILE + 1 - w, 0, rows.tiles * TILE + 1 - h), mode="replicate")
+    competing = _in_tiles(points[0])
+    counts = competing.sum(dim=0)
+
+    # every tile gets the label of its first map, then those with several are decided pixel by pixel
+    first = alive[competing.to(torch.uint8).argmax(dim=0)].to(torch.uint8)
+    shape = (rows.tiles, rows.pixels, columns.tiles, columns.pixels)
+    labels = first[:, None, :, None].expand(shape).contiguous()
+    for count in sorted(set(counts.flatten().tolist()) - {1}):
+        tiles = torch.nonzero(counts == count)
+        chunk = max(1, CHUNK_VALUES // (count * rows.pixels * columns.pixels))
+        for start in range(0, len(tiles), chunk):
+            y, x = tiles[start : start + chunk].unbind(dim=1)
+            which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, count)  # rising
+            corner = torch.arange(TILE + 1)
+            patches = points[
+                0,
+                which[:, :, None, None],
+                (y[:, None] * TILE + corner)[:, None, :, None],
+                (x[:, None] * TILE + corner)[:, None, None, :],
+            ]
+            values = rows.weights[y][:, None] @ patches @ columns.weights[x][:, None].mT
+            labels[y, :, x] = _largest(values, alive[which].to(torch.uint8))
+    flat = labels.view(rows.tiles * rows.pixels, columns.tiles * columns.pixels).numpy()
+    return np.take(flat[rows.place], columns.place, axis=1)  # numpy takes a fifth of torch's time
+
+
+def _anywhere(grid: Tensor) -> Tensor:
+    """Indices (M,), rising, of the maps (N, h, w) that can win at all, by a cheap bound.
+
+    Of the four points around a pixel one has a weight of a quarter or more, so a winner gets at least a quarter of the
+    way from the lowest value of all to the smallest winner of the grid.
+    """
+    lowest = grid.min()
+    floor = lowest + (grid.amax(dim=0).min() - lowest) / 4
+    return torch.nonzero(grid.amax(dim=(1, 2)) >= floor)[:, 0]
+
+
+def _in_tiles(points: Tensor) -> Tensor:
+    """(N, tiles down, tiles across) bool: which maps can win in a tile; `points` (N, down * TILE + 1, ...)."""
+    high = torch.maximum(points[:, 1:], points[:, :-1])
+    high = torch.maximum(high[:, :, 1:], high[:, :, :-1])
+    low = torch.minimum(points[:, 1:], points[:, :-1])
+    low = torch.minimum(low[:, :, 1:], low[:, :, :-1])
+    # what the floor loses to rounding when values are computed must not cost a map its place
+    floor = low.amax(dim=0)
+    can_win = high >= floor - 1e-6 * floor.abs()
+    n, h, w = can_win.shape
+    return can_win.view(n, h // TILE, TILE, w // TILE, TILE).any(dim=4).any(dim=2)
+
+
+def _largest(values: Tensor, names: Tensor) -> Tensor:
+    """(G, h, w) name of the largest of the values (G, C, h, w); names (G, C). The first one wins a tie."""
+    best = values[:, 0]
+    winner = names[:, 0, None, None].expand_as(best)
+    for rank in range(1, values.shape[1]):
+        challenger = values[:, rank]
+        winner = torch.where(challenger > best, names[:, rank, None, None], winner)
+        best = torch.maximum(best, challenger)
+    return winner
+
+
+def argmax_upsampled_dense(maps: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The same by enlarging the maps, some at a time: for GPUs, and where the winning value is needed.
+
+    Args:
+        maps: (N, h, w) float.
+    Returns:
+        labels (H, W) uint8 and the winning values (H, W), on the device of `maps`.
+    """
+    best: Tensor | None = None
+    labels: Tensor | None = None
+    for start in range(0, maps.shape[0], DENSE_CHUNK):
+        fine = F.interpolate(maps[None, start : start + DENSE_CHUNK], size=size_hw, mode="bilinear")[0]
+        value, index = fine.max(dim=0)
+        index = index.add_(start).to(torch.uint8)
+        if best is None or labels is None:
+            best, labels = value, index
+        else:
+            better = value > best
+            best, labels = torch.where(better, value, best), torch.where(better, index, labels)
+    assert best is not None and labels is not None, "no maps"
+    return labels, best

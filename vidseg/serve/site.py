@@ -1,0 +1,173 @@
+"""The pages: the viewer, its pictures and figures, and a plain MJPEG stream for other programs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
+from importlib import resources
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from vidseg.serve.access import Access, Gate
+from vidseg.serve.view import LivePictures, Picture, PictureSpec, Ticket, parse_spec
+
+PATIENCE_SECONDS = 10.0
+"""How long a request waits for a new frame before it is answered without one."""
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",  # no other site's page may show the pictures
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_BOUNDARY = b"vidseg-frame"
+
+
+def build_site(view: LivePictures, access: Access, report: Callable[[Exception], None]) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        report: told of errors that are bugs; the viewer gets status 500.
+    """
+
+    async def broken(request: Request, error: Exception) -> Response:
+        report(error)
+        return PlainTextResponse("vidseg failed; it says more where it runs", 500)
+
+    def route(path: str, handler: Callable[[LivePictures, Request], Awaitable[Response]], method: str = "GET") -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                response = await handler(view, request)
+            except ValueError as error:  # a wish that cannot be fulfilled
+                response = PlainTextResponse(str(error), 400)
+            for name, value in _HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return Route(path, endpoint, methods=[method])
+
+    return Starlette(
+        routes=[
+            route("/", _page),
+            route("/frame.jpg", _frame),
+            route("/stream.mjpeg", _stream),
+            route("/snapshot.png", _snapshot),
+            route("/status.json", _status),
+            route("/record", _record, "POST"),
+        ],
+        middleware=[Middleware(Gate, access=access)],
+        exception_handlers={Exception: broken},
+    )
+
+
+@cache
+def _page_text() -> str:
+    return resources.files("vidseg.serve").joinpath("page.html").read_text(encoding="utf-8")
+
+
+async def _page(view: LivePictures, request: Request) -> Response:
+    nonce = secrets.token_urlsafe(16)
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(_page_text().replace("{{nonce}}", nonce), headers={"Content-Security-Policy": policy})
+
+
+async def _frame(view: LivePictures, request: Request) -> Response:
+    """The newest picture as soon as it is newer than `after`; 204 when none comes for a while."""
+    spec = _spec(view, request)
+    picture = await _next_picture(view, spec, _after(request))
+    if picture is None:
+        return Response(status_code=204)
+    return Response(picture.data, media_type="image/jpeg", headers={"X-Frame": str(picture.number)})
+
+
+async def _snapshot(view: LivePictures, request: Request) -> Response:
+    """The newest picture at full size and without loss, as a file to keep."""
+    spec = replace(_spec(view, request), max_width=None, encoding="png")
+    picture = await _next_picture(view, spec, 0)
+    if picture is None:
+        return PlainTextResponse("no picture yet", 503)
+    name = f"vidseg-{picture.number:06}.png"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(picture.data, media_type="image/png", headers=headers)
+
+
+async def _stream(view: LivePictures, request: Request) -> Response:
+    """Pictures for ever, each replacing the last; a viewer that is slow gets fewer."""
+    parts = _parts(view, _spec(view, request))
+    media_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY.decode()}"
+    return StreamingResponse(parts, media_type=media_type)
+
+
+async def _parts(view: LivePictures, spec: PictureSpec) -> AsyncIterator[bytes]:
+    after = 0
+    yield b"--" + _BOUNDARY + b"\r\n"
+    while not view.closed:
+        picture = await _next_picture(view, spec, after)
+        if picture is None:
+            continue
+        after = picture.number
+        head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture.data)
+        # the next boundary goes out at once: viewers show a picture when they see that it is over
+        yield head + picture.data + b"\r\n--" + _BOUNDARY + b"\r\n"
+
+
+async def _status(view: LivePictures, request: Request) -> Response:
+    return JSONResponse(view.status())
+
+
+async def _record(view: LivePictures, request: Request) -> Response:
+    """`?do=start` with the same wishes as for a picture, or `?do=stop`."""
+    match request.query_params.get("do"):
+        case "start":
+            view.start_recording(_spec(view, request))
+        case "stop":
+            view.stop_recording()
+        case _:
+            raise ValueError("do is missing; accepted: start, stop")
+    return JSONResponse(view.status())
+
+
+def _spec(view: LivePictures, request: Request) -> PictureSpec:
+    return parse_spec(request.query_params, view.default, class_count=view.class_count)
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise ValueError("after accepts the number of a frame")
+    return int(text)
+
+
+async def _next_picture(view: LivePictures, spec: PictureSpec, after: int) -> Picture | None:
+    """The next picture newer than `after`, None when none comes in time."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Picture | None] = loop.create_future()
+
+    def deliver(picture: Picture | None) -> None:
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(partial(_settle, future, picture))
+
+    ticket = Ticket(spec, after, deliver)
+    view.ask(ticket)
+    try:
+        return await asyncio.wait_for(future, PATIENCE_SECONDS)
+    except TimeoutError:
+        return None
+    finally:
+        view.forget(ticket)
+
+
+def _settle(future: asyncio.Future[Picture | None], picture: Picture | None) -> None:
+    if not future.done():
+        future.set_result(picture)

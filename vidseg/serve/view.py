@@ -1,0 +1,139 @@
+"""What the web server asks of the run: pictures drawn as a viewer likes, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+VIEWS = ("overlay", "mask", "side")
+WIDTHS = (480, 640, 960, 1280, 1920, 2560)
+"""Widths that a viewer can ask for, in pixels: few, so that viewers share pictures."""
+_SWITCH = {"0": False, "1": True}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSpec:
+    """How a viewer wants its picture. Equal ones share one picture."""
+
+    view: str = "overlay"
+    opacity: float = 0.5
+    hidden: tuple[int, ...] = ()
+    """Class ids that are not coloured, rising."""
+    contours: bool = False
+    labels: bool = False
+    max_width: int | None = None
+    """One of `WIDTHS`; None for full size."""
+    encoding: str = "jpeg"
+
+
+def parse_spec(query: Mapping[str, str], default: PictureSpec, *, class_count: int) -> PictureSpec:
+    """The wishes in a query string, `default` where it says nothing.
+
+    Args:
+        query: view, opacity (0..1, counted in hundredths), hide (class ids with commas), contours, labels (0 or 1),
+            width (in pixels, rounded up to one of `WIDTHS`). Other keys are not looked at.
+    Raises:
+        ValueError: a value is out of range; one line for the viewer.
+    """
+    view = query.get("view", default.view)
+    if view not in VIEWS:
+        raise ValueError(f"view is {view!r}; accepted: {', '.join(VIEWS)}")
+    opacity = _number(query, "opacity", default.opacity, 0, 1)
+    hidden = default.hidden
+    if "hide" in query:
+        words = [word for word in query["hide"].split(",") if word]
+        if len(words) > class_count or any(not w.isascii() or not w.isdigit() or len(w) > 3 for w in words):
+            raise ValueError("hide accepts class ids with commas between them, e.g. 2,13")
+        hidden = tuple(sorted({int(word) for word in words}))
+        if hidden and hidden[-1] >= class_count:
+            raise ValueError(f"hide holds {hidden[-1]}; accepted: class ids from 0 to {class_count - 1}")
+    max_width = default.max_width
+    if "width" in query:
+        wish = _number(query, "width", 0, 1, 100_000)
+        max_width = next((width for width in WIDTHS if width >= wish), None)
+    return PictureSpec(
+        view,
+        round(opacity, 2),
+        hidden,
+        _switch(query, "contours", default.contours),
+        _switch(query, "labels", default.labels),
+        max_width,
+        default.encoding,
+    )
+
+
+def _number(query: Mapping[str, str], key: str, default: float, low: float, high: float) -> float:
+    try:
+        value = float(query.get(key, default))
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise ValueError(f"{key} is {query[key]!r}; accepted: a number from {low:g} to {high:g}")
+    return value
+
+
+def _switch(query: Mapping[str, str], key: str, default: bool) -> bool:
+    word = query.get(key)
+    if word is None:
+        return default
+    if word not in _SWITCH:
+        raise ValueError(f"{key} is {word!r}; accepted: 0 or 1")
+    return _SWITCH[word]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One encoded picture and the number of the frame it shows; numbers rise, from 1."""
+
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Ticket:
+    """One viewer waiting for one picture."""
+
+    spec: PictureSpec
+    after: int
+    """The number of the frame that the viewer has."""
+    deliver: Callable[[Picture | None], None]
+
+
+class LivePictures(Protocol):
+    """The run as the web server sees it. Everything may be called from any thread and returns at once."""
+
+    @property
+    def default(self) -> PictureSpec:
+        """How the picture is drawn for a viewer who says nothing."""
+        ...
+
+    @property
+    def class_count(self) -> int:
+        """Class ids are below it."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True when no picture will come any more, not even the newest."""
+        ...
+
+    def ask(self, ticket: Ticket) -> None:
+        """Answer the ticket once there is a newer frame than it has, with the newest; None when none will come."""
+        ...
+
+    def forget(self, ticket: Ticket) -> None:
+        """The viewer does not wait any more. Does nothing when it was answered already."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Figures for the page, fit for JSON."""
+        ...
+
+    def start_recording(self, spec: PictureSpec) -> None:
+        """Record from now on as `spec` is drawn, at full size. Raises ValueError where that is not possible."""
+        ...
+
+    def stop_recording(self) -> None:
+        """Finish the file; does nothing when none is under way."""
+        ...
