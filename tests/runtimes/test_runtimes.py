@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import vidseg
+from tests.runtimes.tiny_networks import write_network
 from vidseg.runtimes import onnxruntime_runtime, openvino_runtime
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.registry import ENGINES, create_runtime, installed_engines
@@ -202,3 +203,24 @@ def test_openvino_is_imported_without_its_telemetry(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+SIGNAL_AFTER_TWO_NETWORKS = """
+import signal, sys
+from pathlib import Path
+from vidseg.runtimes.sessions import OpenVinoSession
+
+path = Path(sys.argv[1])
+first, second = OpenVinoSession(path), OpenVinoSession(path)
+del first
+del second
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_signal_is_handled_after_openvino_networks_have_come_and_gone(tmp_path):
+    skip_unless_installed("openvino")
+    command = [sys.executable, "-c", SIGNAL_AFTER_TWO_NETWORKS, write_network(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

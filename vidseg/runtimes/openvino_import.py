@@ -1,10 +1,14 @@
-"""Gets the module openvino."""
+"""Gets the module openvino, and its one core."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from importlib import import_module
 from typing import Any
+
+_lock = threading.Lock()
+_core: Any = None
 
 
 def import_openvino() -> Any:
@@ -23,3 +27,21 @@ def import_openvino() -> Any:
     finally:
         if hidden:
             del sys.modules["openvino_telemetry"]
+
+
+def openvino_core() -> Any:
+    """The one `openvino.Core` of this process, made on first use and kept to the end.
+
+    A core gives its thread a stack for signal handlers, and puts back the one before when it dies. Two that overlap
+    (the first dies first) leave the thread with a stack that is no longer there: the next signal, such as Ctrl+C, would
+    end the process with SIGSEGV.
+
+    Raises:
+        ImportError: as `import_openvino`.
+    """
+    global _core
+    openvino = import_openvino()
+    with _lock:
+        if _core is None:
+            _core = openvino.Core()
+        return _core

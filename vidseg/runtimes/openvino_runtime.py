@@ -17,7 +17,7 @@ import vidseg
 from vidseg.runtimes.convert import OUTPUT_NAMES, to_openvino
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
 from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
-from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 
 NAME = "openvino"
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "f32"}
@@ -68,7 +68,7 @@ class OpenVinoRuntime:
                 },
             )
             parts = cached_parts(key, lambda: convert(model), folder=cache_folder, announce=announce)
-        core = openvino.Core()
+        core = openvino_core()
         network = core.read_model(parts["model.xml"], parts["model.bin"])
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
         if threads is not None:

@@ -26,7 +26,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
 from vidseg.runtimes.engine_cache import Parts, engines_folder
 from vidseg.runtimes.network import weights_sha256
-from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_runtime import convert
 
 _FACTS = "facts.json"
@@ -48,7 +48,7 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
     except ImportError as error:
         raise ConfigError(f"quantising needs {error.name}: pip install 'vidseg[int8]'") from None
     parts = convert(model)
-    network = openvino.Core().read_model(parts["model.xml"], parts["model.bin"])
+    network = openvino_core().read_model(parts["model.xml"], parts["model.bin"])
     quantized = nncf.quantize(
         network,
         nncf.Dataset(pictures, lambda picture: picture[None]),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from vidseg.errors import ConfigError, ModelError
-from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
@@ -99,7 +99,7 @@ class OpenVinoSession:
         threads: int | None = None,
     ) -> None:
         openvino = import_openvino()
-        core = openvino.Core()
+        core = openvino_core()
         model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
