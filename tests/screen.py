@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
@@ -21,6 +22,14 @@ needs_screen = [
 ]
 
 
+class NotSeen(AssertionError):
+    """What was waited for did not appear on the screen."""
+
+
+class NeverPainted(AssertionError):
+    """A window stayed empty."""
+
+
 class Screen:
     """A running Xvfb: its pixels and its keyboard."""
 
@@ -38,20 +47,40 @@ class Screen:
         rows = np.frombuffer(data, np.uint8, count=bytes_per_line * height, offset=header[0] + 12 * colours)
         return rows.reshape(height, bytes_per_line)[:, : 4 * width].reshape(height, width, 4)[:, :, 2::-1]
 
-    def wait_for(self, condition: Callable[[UInt8Array], bool], what: str) -> UInt8Array:
-        """The screen once `condition` holds; fails after 20 s."""
-        deadline = time.monotonic() + 30
+    def wait_for(self, condition: Callable[[UInt8Array], bool], what: str, seconds: float = 30) -> UInt8Array:
+        """The screen once `condition` holds. Raises NotSeen."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if condition(pixels := self.pixels()):
                 return pixels
             time.sleep(0.02)
-        raise AssertionError(f"not seen on the screen: {what}")
+        raise NotSeen(f"not seen on the screen: {what}")
+
+    def wait_for_first_picture(self, condition: Callable[[UInt8Array], bool]) -> UInt8Array:
+        """The screen once a new window shows its picture. Raises NeverPainted.
+
+        Without a window manager, on a busy machine, one start in seven leaves Qt without the event that its window is
+        on the screen; nothing but a new start helps.
+        """
+        self.xdotool("mousemove", "100", "150")  # keys go to the window under the pointer
+        try:
+            return self.wait_for(condition, "the first picture", seconds=8)
+        except NotSeen:
+            raise NeverPainted("the window stayed empty") from None
 
     def xdotool(self, *words: str) -> str:
         done = subprocess.run(
             ["xdotool", *words], env=self.environment, capture_output=True, text=True, check=True, timeout=30
         )
         return done.stdout
+
+
+def start_until_painted(start: Callable[[], None]) -> None:
+    """Call `start` again while its window stays empty, five times at most."""
+    for _ in range(4):
+        with contextlib.suppress(NeverPainted):
+            return start()
+    start()
 
 
 def run_screen(folder: Path) -> Iterator[Screen]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from tests.render.scenes import CAR, ROAD, SKY, segmentation, street
-from tests.screen import Screen, needs_screen
+from tests.screen import Screen, needs_screen, start_until_painted
 from vidseg.frames import UInt8Array
 from vidseg.labels import ade20k
 from vidseg.render.options import RenderOptions
@@ -26,24 +26,24 @@ SOURCE_RGB = (200, 100, 50)
 
 @contextmanager
 def shown_window(screen: Screen, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.render.show_window", str(folder)],
-        cwd=ROOT,
-        env=screen.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    processes: list[subprocess.Popen[str]] = []
+
+    def start() -> None:
+        for process in processes:
+            process.kill()
+        command = [sys.executable, "-m", "tests.render.show_window", str(folder)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=screen.environment, text=True, **pipes))
+        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg test ?$")
+        screen.wait_for_first_picture(lambda pixels: share_of(pixels, blended(SKY)) > 0.03)
+
     try:
-        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg test$")
-        # keys go to the window under the pointer; and with OpenCV 4 and no window manager to send it events, Qt may
-        # sleep over the first picture until the pointer comes
-        screen.xdotool("mousemove", "100", "150")
-        screen.wait_for(lambda pixels: share_of(pixels, blended(SKY)) > 0.03, "the overlay")
-        yield process
+        start_until_painted(start)
+        yield processes[-1]
     finally:
-        process.kill()
-        print(*process.communicate(timeout=20))  # seen when a test fails
+        for process in processes:
+            process.kill()
+            print(*process.communicate(timeout=20))  # seen when a test fails
 
 
 def share_of(pixels: UInt8Array, rgb: tuple[int, ...]) -> float:
@@ -92,7 +92,7 @@ def test_the_overlay_is_on_the_screen_and_keys_work(screen: Screen, tmp_path: Pa
 def test_closing_the_window_is_quit(screen: Screen, tmp_path: Path) -> None:
     with shown_window(screen, tmp_path) as process:
         assert process.stdout is not None
-        window = int(screen.xdotool("search", "--name", "^vidseg test$").split()[-1])
+        window = int(screen.xdotool("search", "--name", "^vidseg test ?$").split()[-1])
         ask_to_close(screen.display, window)
         assert process.stdout.readline() == "QUIT\n"
         assert process.wait(timeout=20) == 0

@@ -3,7 +3,8 @@
 Every piece has an encoder of its own, so it starts with a key frame and depends on no other piece: it does not matter
 which process wrote which. The joined file holds the packets of all pieces, not encoded again, with the times and the
 sound that `AvSink` gives an undivided one. An encoder gives the same packets for the same pictures, so a run that was
-killed and gone on with gives the same bytes as one that was not (on machines with as many cores, for some encoders).
+killed and gone on with gives the same bytes as one that was not (on machines with as many cores, for some encoders; of
+pictures narrower than 256 pixels x264's AVX-512 code now and then makes other packets, with a picture just as good).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ NEEDS_RAY = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray (the extra `ray`)"),
 ]
-FRAMES = 500
+FRAMES = 1500
 SETTINGS = {"imgsz": 64, "runtime": "torch", "device": "cpu"}
 
 
@@ -141,13 +141,14 @@ def decoded_frames(path):
 
 @needs_ray
 def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
-    clips(tmp_path / "rec", 4)
+    clips(tmp_path / "rec", 2)
     (tmp_path / "rec" / "bad.mp4").write_bytes(b"\0" * 1000)
     out = tmp_path / "out"
     killed, attempts = [], Counter()
 
     def look(board):
-        begun = [row for row in board.running() if row.log.delivered and row.log.delivered < 0.8 * FRAMES]
+        # a worker sees after a second or two that its node has died, and must not have finished by then
+        begun = [row for row in board.running() if 0 < row.log.delivered < 0.5 * FRAMES]
         if len(begun) == 2 and not killed:  # one CPU each: one job is on the second node
             killed.append(True)
             cluster.kill_second()
@@ -158,12 +159,12 @@ def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
     outcome = batch(cluster, tmp_path, look)
     assert killed and max(attempts.values()) == 2, "no job was taken up again"
     states = {Path(item.name).name: item.state for item in outcome.report.files}
-    names = [f"{number}.mp4" for number in range(4)]
+    names = [f"{number}.mp4" for number in range(2)]
     assert states == {"bad.mp4": "failed"} | dict.fromkeys(names, "done")
-    assert outputs(out) == [f"{number}_annotated.mp4" for number in range(4)]
-    assert [decoded_frames(out / name) for name in outputs(out)] == [FRAMES] * 4
+    assert outputs(out) == [f"{number}_annotated.mp4" for number in range(2)]
+    assert [decoded_frames(out / name) for name in outputs(out)] == [FRAMES] * 2
     known = records(out)
-    assert [known[name, "done"] for name in names] == [1] * 4 and known["bad.mp4", "failed"] == 1
+    assert [known[name, "done"] for name in names] == [1] * 2 and known["bad.mp4", "failed"] == 1
     assert not (out / HIDDEN_FOLDER / "attempts").exists()
 
 
