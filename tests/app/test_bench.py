@@ -12,11 +12,11 @@ def stages(**costs):
 
 def test_the_thread_with_the_most_work_bounds_the_run():
     bound = bound_of(
-        stages(decode=(5, 5), preprocess=(2, 2), model=(10, 20), postprocess=(8, 8), render=(3, 3), encode=(16, 4)),
+        stages(decode=(5, 5), preprocess=(6, 2), model=(14, 20), postprocess=(8, 8), render=(3, 3), encode=(16, 4)),
         cores=8,
         on_cpu=True,
     )
-    assert (bound.slowest_stage, bound.slowest_thread) == ("encode", "segment")
+    assert (bound.slowest_stage, bound.slowest_thread) == ("encode", "network")
     assert bound.by_thread == pytest.approx(50) and bound.by_cores == pytest.approx(8000 / 42)
     assert bound.fps == bound.by_thread
 

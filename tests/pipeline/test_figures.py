@@ -34,5 +34,5 @@ def test_rates_queues_and_counters_can_be_read():
     pipeline = Pipeline(FakeSource([frame(k) for k in range(5)]), FakeSegmenter(), None, [FakeSink()])
     pipeline.run()
     assert pipeline.input_rate.rate > 0 and pipeline.output_rate.rate > 0
-    assert pipeline.queue_depths == {"incoming": 0, "results": 0, "display": 0}
+    assert pipeline.queue_depths == {"incoming": 0, "begun": 0, "results": 0, "display": 0}
     assert pipeline.source_counters == {"corrupt_packets": 3}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -518,3 +519,67 @@ def test_newest_drops_frames_of_a_file_too():
 
     stats = make(FakeSource(frames(20), before=before), FakeSegmenter(before=slow), live="newest").run()
     assert stats.dropped >= 17 and accounted(stats)
+
+
+class SteppedFake(FakeSegmenter):
+    """A `FakeSegmenter` in two steps; `finishing` is called with a frame's index when its masks are to be made."""
+
+    def __init__(self, finishing, **kwargs):
+        super().__init__(**kwargs)
+        self._finishing = finishing
+
+    def begin(self, frames):
+        def finish(found):
+            self._finishing(found.frame_index)
+            return found
+
+        return [partial(finish, found) for found in self.segment(frames)]
+
+
+def test_the_network_works_on_the_next_frame_while_masks_are_made():
+    begun = [threading.Event() for _ in range(4)]
+
+    def finishing(index):
+        assert begun[min(index + 1, 3)].wait(timeout=10), "the network waits for the masks"
+
+    sink = FakeSink()
+    make(FakeSource(frames(4)), SteppedFake(finishing, before=lambda index: begun[index].set()), [sink]).run()
+    assert sink.written == [(k, k) for k in range(4)]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_masks_are_made_in_order_and_held_for_the_frames_between(batch):
+    order, sink = [], FakeSink()
+    make(FakeSource(frames(8)), SteppedFake(order.append), [sink], stride=3, batch=batch).run()
+    assert order == [0, 3, 6]
+    assert sink.written == [(k, k - k % 3) for k in range(8)]
+
+
+def test_an_error_while_masks_are_made_ends_the_run():
+    def finishing(index):
+        if index == 2:
+            raise RuntimeError("masks broke")
+
+    sink = FakeSink()
+    with pytest.raises(RuntimeError, match="masks broke"):
+        make(FakeSource(frames(50)), SteppedFake(finishing), [sink]).run()
+    assert sink.state == "aborted" and no_vidseg_threads()
+
+
+def test_abort_while_masks_are_made_ends_all_threads():
+    blocked, release = threading.Event(), threading.Event()
+
+    def finishing(index):
+        blocked.set()
+        release.wait()
+
+    sink = FakeSink()
+    pipeline = make(FakeSource(frames(50)), SteppedFake(finishing), [sink])
+
+    def tick(_):
+        if blocked.is_set():
+            pipeline.abort()
+            release.set()
+
+    stats = pipeline.run(on_tick=tick)
+    assert pipeline.aborted and sink.state == "aborted" and no_vidseg_threads() and accounted(stats)

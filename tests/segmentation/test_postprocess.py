@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidseg.segmentation.postprocess import QueryOutput, class_scores
+from vidseg.segmentation.postprocess import QueryOutput
 
 NAMES = tuple(f"class {i}" for i in range(9))
 SIZE = (45, 70)
@@ -26,13 +26,6 @@ def full_masks(output: QueryOutput) -> torch.Tensor:
 def test_probabilities_leave_no_object_out(output):
     total = output.class_probs.sum(dim=1)
     assert output.class_probs.shape == (12, 9) and (total < 1).all() and (total > 0).all()
-
-
-def test_class_scores_are_the_sum_over_queries(output):
-    slow = sum(
-        output.class_probs[q][:, None, None] * output.mask_probs[q][None] for q in range(len(output.class_probs))
-    )
-    assert torch.allclose(class_scores(output.class_probs, output.mask_probs), slow, atol=1e-6)
 
 
 def test_semantic_labels_are_the_argmax_of_full_size_class_scores(output):

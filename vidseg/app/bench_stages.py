@@ -31,7 +31,8 @@ WARM_UP = 3
 MIN_CALLS = 5
 THREADS = (
     ("decode", ("decode",)),
-    ("segment", ("preprocess", "model", "smooth", "postprocess")),
+    ("network", ("preprocess", "model")),
+    ("masks", ("smooth", "postprocess")),
     ("output", ("render", "encode")),
 )
 """The stages that share a thread of the pipeline: their times add up, those of different threads overlap."""
@@ -149,7 +150,7 @@ def segment_stages(
     for name in samples[0]:
         walls, cpus = zip(*(sample[name] for sample in samples), strict=True)
         costs.append(StageCost(name, _median_ms(walls), 1000 * sum(cpus) / len(cpus), len(samples)))
-    order = THREADS[1][1]
+    order = [stage for _, members in THREADS for stage in members]
     return segmentations, sorted(costs, key=lambda cost: order.index(cost.name))
 
 

@@ -1,6 +1,9 @@
 """Runs a source through a segmenter into sinks. Threads are made here and in `background`, nowhere else in vidseg.
 
-    decode thread --incoming--> segment thread --results--> output thread --display--> caller's thread
+    decode thread --incoming--> network thread --begun--> masks thread --results--> output thread --display--> caller's
+
+The network thread chooses frames and runs the network; the masks thread makes masks of what it says (smoothing, labels,
+masks carried along), so that neither waits for the other's work.
 
 All hand-overs are bounded. A file waits for the slowest stage; a live source never waits: the newest frame wins and
 the rest is counted. The first exception of any stage ends all of them and is raised by `run`; only a source that breaks
@@ -15,13 +18,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, Segmentation
-from vidseg.interfaces import Propagator, Renderer, Segmenter, Sink, VideoSource
+from vidseg.interfaces import Propagator, Renderer, Segmenter, Sink, SteppedSegmenter, VideoSource
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.closed import own_masks
@@ -104,6 +108,10 @@ def nothing_found(frame: Frame) -> Segmentation:
     return Segmentation(np.full(frame.size_hw, NO_LABEL, np.uint8), frame.index)
 
 
+def _same(segmentation: Segmentation) -> Segmentation:
+    return segmentation
+
+
 Display = Callable[["Buffer[Result]"], None]
 """Takes results on the caller's thread until `Closed`; returning early asks the run to stop."""
 
@@ -147,6 +155,8 @@ class Pipeline:
         live = {"auto": source.info.live, "every-frame": False, "newest": True}[self._options.live]
         size = max(self._options.queue_size, self._options.batch)
         self._incoming: Buffer[Frame] = Buffer(1 if live else size, drop_oldest=live)
+        # what waits here has been chosen already: of a live source not more than one, for it grows old
+        self._begun: Buffer[Callable[[], Result]] = Buffer(1 if live else size)
         self._results: Buffer[Result] = Buffer(size)
         # Sinks and live sources set the pace; without any, the display does.
         unpaced = bool(sinks) or live
@@ -172,7 +182,8 @@ class Pipeline:
         start = self._clock() - self.stats.elapsed_seconds
         stages = (
             ("decode", self._decode, self._end_decode),
-            ("segment", self._segment, self._end_segment),
+            ("network", self._infer, self._begun.close),
+            ("masks", self._finish_masks, self._results.close),
             ("output", self._output, self._end_output),
         )
         decode, *others = (
@@ -225,7 +236,12 @@ class Pipeline:
     @property
     def queue_depths(self) -> dict[str, int]:
         """Frames that wait now, by hand-over."""
-        return {"incoming": len(self._incoming), "results": len(self._results), "display": len(self._display)}
+        return {
+            "incoming": len(self._incoming),
+            "begun": len(self._begun),
+            "results": len(self._results),
+            "display": len(self._display),
+        }
 
     @property
     def source_counters(self) -> dict[str, int]:
@@ -310,38 +326,37 @@ class Pipeline:
         self._incoming.close()
         self._source.close()
 
-    def _segment(self) -> None:
+    def _infer(self) -> None:
         if self._options.stride == "auto":
-            self._segment_beside()
+            self._infer_beside()
             return
         wants = self._carried.stride
         waiting: list[_Waiting] = []
-        last = self._carried.last
         while True:
             try:
                 # a frame at hand joins the batch; when none is, nothing is gained by waiting
                 frame = self._incoming.get(timeout=0 if waiting else None)
             except TimeoutError:
-                last = self._hand_on(waiting, last)
+                self._hand_on(waiting)
                 continue
             except Closed:
                 if not self._incoming.cancelled:
-                    self._hand_on(waiting, last)
+                    self._hand_on(waiting)
                 raise
             if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
-                last = self._hand_on(waiting, last)
+                self._hand_on(waiting)
             if frame.placeholder:
-                self._results.put(Result(frame, nothing_found(frame)))
-                # what comes after it is not what came before
-                last, wants = None, inference_stride(self._options, still=self._source.info.still)
+                self._begun.put(partial(Result, frame, nothing_found(frame)))
+                # what comes after it is not what came before: its first frame is segmented
+                wants = inference_stride(self._options, still=self._source.info.still)
                 continue
             waiting.append(self._planned(frame, wants))
             needed = sum(item.needs_model for item in waiting)
             if needed in (0, self._options.batch) or len(waiting) >= self._in_flight():
-                last = self._hand_on(waiting, last)
+                self._hand_on(waiting)
 
-    def _segment_beside(self) -> None:
-        """As `_segment`, but no frame waits for the model."""
+    def _infer_beside(self) -> None:
+        """As `_infer`, but no frame waits for the model."""
         pair = (self._propagator, self._second_propagator)
         both = (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
         with BackgroundInference(
@@ -355,7 +370,7 @@ class Pipeline:
                 else:
                     found = inference.segmentation(frame)
                 self.stats.inferred = inference.inferred
-                self._results.put(Result(frame, found))
+                self._begun.put(partial(Result, frame, found))
 
     def _planned(self, frame: Frame, wants: InferenceStride) -> _Waiting:
         """How the frame gets its masks. Decided as frames come, so that it does not depend on the batch."""
@@ -370,24 +385,33 @@ class Pipeline:
             carry = None
         return _Waiting(frame, needs_model, carry)
 
-    def _hand_on(self, waiting: list[_Waiting], last: Segmentation | None) -> Segmentation | None:
-        """Segment what needs it, pass all on in order, and return the newest segmentation."""
+    def _hand_on(self, waiting: list[_Waiting]) -> None:
+        """Run the network on what needs it, and pass all on in order."""
         chosen = [item.frame for item in waiting if item.needs_model]
-        found = iter(self._segmenter.segment(chosen)) if chosen else iter(())
+        finishers = iter(self._begin(chosen) if chosen else ())
         self.stats.inferred += len(chosen)
         for item in waiting:
-            if item.needs_model:
-                last = next(found)
-            assert last is not None  # the first frame always needs the model
-            if self._options.fail_closed and item.carry is None:
-                last = own_masks(item.frame, last)
-            self._results.put(Result(item.frame, last if item.carry is None else item.carry(last)))
+            self._begun.put(partial(self._result, item, next(finishers) if item.needs_model else None))
         waiting.clear()
-        self._carried.last = last
-        return last
 
-    def _end_segment(self) -> None:
-        self._results.close()
+    def _begin(self, frames: list[Frame]) -> list[Callable[[], Segmentation]]:
+        if isinstance(self._segmenter, SteppedSegmenter):
+            return self._segmenter.begin(frames)
+        return [partial(_same, found) for found in self._segmenter.segment(frames)]
+
+    def _finish_masks(self) -> None:
+        while True:
+            self._results.put(self._begun.get()())
+
+    def _result(self, item: _Waiting, finish: Callable[[], Segmentation] | None) -> Result:
+        """The frame with its masks: its own by `finish`, else the last ones. On the masks thread, in frame order."""
+        if finish is not None:
+            self._carried.last = finish()
+        found = self._carried.last
+        assert found is not None  # the first frame always needs the model
+        if item.carry is not None:
+            return Result(item.frame, item.carry(found))
+        return Result(item.frame, own_masks(item.frame, found) if self._options.fail_closed else found)
 
     def _output(self) -> None:
         needs_picture = self._renderer is not None and any(sink.needs_picture for sink in self._sinks)
@@ -446,7 +470,7 @@ class Pipeline:
         self._cancel_buffers()
 
     def _cancel_buffers(self) -> None:
-        for buffer in (self._incoming, self._results, self._display):
+        for buffer in (self._incoming, self._begun, self._results, self._display):
             buffer.cancel()
 
     def _ended(self) -> bool:

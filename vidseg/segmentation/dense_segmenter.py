@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +46,7 @@ class ScoreRuntime(Protocol):
 
 
 class DenseSegmenter:
-    """Satisfies `vidseg.interfaces.Segmenter` with a network that gives scores by class, or labels.
+    """Satisfies `vidseg.interfaces.SteppedSegmenter` with a network that gives scores by class, or labels.
 
     Scores are enlarged to the frame's size and the largest wins; labels are enlarged without interpolation.
 
@@ -74,9 +75,13 @@ class DenseSegmenter:
         self._smoother = smoother
         self._timers = timers or StageTimers()
 
-    @torch.inference_mode()
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """One Segmentation per frame, in order. All frames of one call have the same size."""
+        return [finish() for finish in self.begin(frames)]
+
+    @torch.inference_mode()
+    def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
+        """Preprocess and run the network; what comes back smooths and enlarges the scores of one frame each."""
         if not frames:
             return []
         count = len(frames)
@@ -86,8 +91,8 @@ class DenseSegmenter:
         with self._timers.measure("model", count):
             found = self._runtime.run(images)
         if self._runtime.gives_labels:
-            return [self._enlarged(*each) for each in zip(frames, found, strict=True)]
-        return [self._segmentation(frame, scores, size) for frame, scores in zip(frames, found, strict=True)]
+            return [partial(self._enlarged, *each) for each in zip(frames, found, strict=True)]
+        return [partial(self._segmentation, frame, scores, size) for frame, scores in zip(frames, found, strict=True)]
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""
@@ -102,6 +107,7 @@ class DenseSegmenter:
         with self._timers.measure("postprocess"):
             return Segmentation(_nearest(labels.numpy(), frame.size_hw), frame.index)
 
+    @torch.inference_mode()
     def _segmentation(self, frame: Frame, scores: Tensor, seen_hw: tuple[int, int]) -> Segmentation:
         runtime, class_of_map = self._runtime, self._runtime.class_of_channel
         if self._smoother is not None:

@@ -21,21 +21,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidseg.frames import Detection, FloatArray, QueryMasks, UInt8Array
+from vidseg.segmentation.class_scores import ClassScores, GivenScores, QueryScores
 from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
 
 LABEL_RULES = ("semantic", "winner-query")
 DETECTION_MODES = ("all_pixels", "per_mask")
-
-
-def class_scores(class_probs: Tensor, mask_probs: Tensor) -> Tensor:
-    """(K, h, w) score of every class on the coarse grid, >= 0, not normalised over K.
-
-    Args:
-        class_probs: (Q, K), "no object" left out.
-        mask_probs: (Q, h, w) in 0..1.
-    """
-    q, h, w = mask_probs.shape
-    return (class_probs.T @ mask_probs.reshape(q, h * w)).reshape(-1, h, w)
 
 
 def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]) -> UInt8Array:
@@ -48,11 +38,12 @@ def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int,
 
 
 def labels_and_confidence_of(
-    maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]
+    maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int], *, total: Tensor | None = None
 ) -> tuple[UInt8Array, FloatArray]:
-    """`labels_of`, and (H, W) the winner's share of the sum of all maps, in 0..1."""
+    """`labels_of`, and (H, W) the winner's share, in 0..1, of `total` (h, w); None: of the sum of the maps."""
     labels, best = argmax_upsampled_dense(maps, size_hw)
-    total = F.interpolate(maps.sum(dim=0)[None, None], size=size_hw, mode="bilinear")[0, 0]
+    total = maps.sum(dim=0) if total is None else total
+    total = F.interpolate(total[None, None], size=size_hw, mode="bilinear")[0, 0]
     winner = labels.cpu().numpy()
     confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
     return (winner if class_of_map is None else class_of_map[winner]), confidence
@@ -85,29 +76,35 @@ class QueryOutput:
 
     def labels_and_confidence(self, rule: str) -> tuple[UInt8Array, FloatArray]:
         """Labels (H, W) and, per pixel, the winner's share of all scores, in 0..1."""
-        return labels_and_confidence_of(*self.competing(rule), self.size_hw)
+        return labels_and_confidence_of(*self.competing(rule), self.size_hw, total=self.total(rule))
 
-    def competing(self, rule: str) -> tuple[Tensor, UInt8Array | None]:
-        """Maps (N, h, w) of which the largest wins, and the class of each (None: its number)."""
+    def competing(self, rule: str) -> tuple[Tensor, UInt8Array]:
+        """Maps (N, h, w) of which the largest wins, and the class (N,) of each."""
         if rule == "semantic":
-            return class_scores(self.class_probs, self.mask_probs), None
+            classes, maps = QueryScores(self.class_probs, self.mask_probs).contenders()
+            return maps, classes.cpu().numpy().astype(np.uint8)
         if rule != "winner-query":
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
         scores, class_ids = self.best_class()
         return scores[:, None, None] * self.mask_probs, class_ids.cpu().numpy().astype(np.uint8)
 
-    def class_maps(self, rule: str) -> Tensor:
-        """(K, h, w) score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.
+    def total(self, rule: str) -> Tensor:
+        """(h, w) sum of all scores, also of those that `competing` leaves out."""
+        share = self.class_probs.sum(dim=1) if rule == "semantic" else self.best_class()[0]
+        return (share @ self.mask_probs.flatten(1)).view(self.mask_probs.shape[1:])
+
+    def class_scores(self, rule: str) -> ClassScores:
+        """Score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.
 
         Unlike queries, classes are the same from frame to frame. By "winner-query" a class has the score of its best
         query in each cell: the same winners as `competing` at the grid points.
         """
+        if rule == "semantic":
+            return QueryScores(self.class_probs, self.mask_probs)
         maps, class_of_map = self.competing(rule)
-        if class_of_map is None:
-            return maps
         best = maps.new_zeros(self.class_probs.shape[1], *maps.shape[1:])
         index = torch.from_numpy(class_of_map).to(maps.device, torch.int64)
-        return best.scatter_reduce(0, index[:, None, None].expand_as(maps), maps, "amax")
+        return GivenScores(best.scatter_reduce(0, index[:, None, None].expand_as(maps), maps, "amax"))
 
     def full_masks(self) -> Tensor:
         """(Q, H, W) mask probabilities at the frame's size. Heavy: 100 masks of a 720p frame are 369 MB."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from vidseg.timing import StageTimers
 
 
 class QuerySegmenter:
-    """Satisfies `vidseg.interfaces.Segmenter` with a query model (Mask2Former, BisenetFormer).
+    """Satisfies `vidseg.interfaces.SteppedSegmenter` with a query model (Mask2Former, BisenetFormer).
 
     Args:
         runtime: runs the network.
@@ -58,9 +59,13 @@ class QuerySegmenter:
         self._smoother = smoother
         self._timers = timers or StageTimers()
 
-    @torch.inference_mode()
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """One Segmentation per frame, in order. All frames of one call have the same size."""
+        return [finish() for finish in self.begin(frames)]
+
+    @torch.inference_mode()
+    def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
+        """Preprocess and run the network; what comes back smooths and chooses the labels of one frame each."""
         if not frames:
             return []
         count = len(frames)
@@ -69,7 +74,7 @@ class QuerySegmenter:
             images = torch.cat([to_network(frame.image, size) for frame in frames])
         with self._timers.measure("model", count):
             class_logits, mask_logits = self._runtime.run(images)
-        return [self._segmentation(*each) for each in zip(frames, class_logits, mask_logits, strict=True)]
+        return [partial(self._segmentation, *each) for each in zip(frames, class_logits, mask_logits, strict=True)]
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""
@@ -80,20 +85,23 @@ class QuerySegmenter:
         if self._smoother is not None:
             self._smoother.restore(state["smoother"])
 
+    @torch.inference_mode()
     def _segmentation(self, frame: Frame, class_logits: Tensor, mask_logits: Tensor) -> Segmentation:
         smoother = self._smoother
         with self._timers.measure("postprocess"):
             output = QueryOutput.from_logits(class_logits, mask_logits, frame.size_hw)
-            maps, class_of_map = (
-                output.competing(self._rule) if smoother is None else (output.class_maps(self._rule), None)
-            )
+            if smoother is None:
+                maps, class_of_map = output.competing(self._rule)
+            else:
+                scores = output.class_scores(self._rule)
         if smoother is not None:
             with self._timers.measure("smooth"):
-                maps, class_of_map = smoother.smooth(frame, maps)
+                maps, class_of_map = smoother.smooth(frame, scores)
         with self._timers.measure("postprocess", frames=0):
             confidence = None
             if self._confidence:
-                label_map, confidence = labels_and_confidence_of(maps, class_of_map, output.size_hw)
+                total = output.total(self._rule) if smoother is None else None
+                label_map, confidence = labels_and_confidence_of(maps, class_of_map, output.size_hw, total=total)
             else:
                 label_map = labels_of(maps, class_of_map, output.size_hw)
         if not self._keep_queries:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from vidseg.frames import Frame, UInt8Array
 from vidseg.interfaces import MotionTracker
 from vidseg.saved_state import State
+from vidseg.segmentation.class_scores import ClassScores, GivenScores, alive
 
 MEMORY_SECONDS = 0.2
 """After this time a frame counts 1/e. On the sample 0.1, 0.2, 0.4 leave 38, 27, 22 % of the flicker without any margin;
@@ -27,16 +28,6 @@ MARGIN = 0.2
 """By this share of its score another class has to be better to replace the one before, where the memory is believed."""
 RESIDUAL_SCALE = 15.0
 """Grey levels by which a cell may miss what the motion says before its memory counts 1/e."""
-
-
-def alive(maps: Tensor) -> Tensor:
-    """Indices (N,), rising, of those maps (K, h, w), all >= 0, that can be largest at or between the grid points.
-
-    Between four points the largest map is at least a quarter of the smallest winner: one point has a weight of a
-    quarter or more. A map that stays below that everywhere wins nowhere. Of 150 classes some 10 to 30 are left.
-    """
-    floor = maps.amax(dim=0).min() / 4
-    return torch.nonzero(maps.amax(dim=(1, 2)) >= floor)[:, 0]
 
 
 def places(flow: Tensor) -> Tensor:
@@ -143,36 +134,37 @@ class ScoreSmoother:
         device = torch.device(kept["device"])
         self._memory = _Memory(scores.to(device), classes.to(device), winner.to(device), kept["count"])
 
-    def smooth(self, frame: Frame, scores: Tensor) -> tuple[Tensor, UInt8Array]:
+    def smooth(self, frame: Frame, scores: ClassScores | Tensor) -> tuple[Tensor, UInt8Array]:
         """Maps (N, h, w) of which the largest is to win, and the class of each (N,), rising.
 
         The maps are those of all classes that can still win, each with its last winners raised by the margin.
 
         Args:
             frame: the next one in time.
-            scores: its class scores (K, h, w), >= 0, K at most 256.
+            scores: its scores of K classes, K at most 256, or all of them as maps (K, h, w), >= 0.
         """
-        if scores.sum().isnan():  # half precision may overflow; in the memory it would stay for good
-            scores = scores.nan_to_num(nan=0.0)
+        if isinstance(scores, Tensor):
+            scores = GivenScores(scores)
         motion = self._tracker.follow(frame)
         memory = self._memory
-        fits = memory is not None and (memory.count, *memory.scores.shape[1:]) == tuple(scores.shape)
-        if motion is None or memory is None or not fits:
-            classes = alive(scores)
-            smoothed = maps = scores[classes]
-        else:
+        fits = memory is not None and (memory.count, *memory.scores.shape[1:]) == (scores.count, *scores.grid_hw)
+        classes, smoothed = scores.contenders()
+        maps = smoothed
+        if motion is not None and memory is not None and fits:
             kept = alive(memory.scores)
-            classes = torch.unique(torch.cat([alive(scores), memory.classes[kept]]))
-            h, w = scores.shape[1:]
-            flow, residual = (torch.from_numpy(part).to(scores.device) for part in motion.on_grid((h, w)))
+            remembered = memory.classes[kept]
+            missing = remembered[torch.isin(remembered, classes, invert=True)]
+            fresh, (classes, order) = torch.cat([smoothed, scores.of(missing)]), torch.cat([classes, missing]).sort()
+            h, w = scores.grid_hw
+            flow, residual = (torch.from_numpy(part).to(fresh.device) for part in motion.on_grid((h, w)))
             where = places(flow)
             weight = trust(where, residual) * math.exp(-motion.seconds / self._seconds)
-            before = scores.new_zeros(len(classes), h, w)
-            before[torch.searchsorted(classes, memory.classes[kept])] = moved_maps(memory.scores[kept], where)
-            smoothed = torch.lerp(scores[classes], before, weight)
+            before = fresh.new_zeros(len(classes), h, w)
+            before[torch.searchsorted(classes, remembered)] = moved_maps(memory.scores[kept], where)
+            smoothed = torch.lerp(fresh[order], before, weight)
             x, y = where.round().long().unbind(dim=-1)
             last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]
             maps = favoured(smoothed, torch.searchsorted(classes, last), self._margin * weight)
         winner = classes[maps.max(dim=0).indices]  # 0.1 ms; argmax over the first axis takes 0.6
-        self._memory = _Memory(smoothed, classes, winner, scores.shape[0])
+        self._memory = _Memory(smoothed, classes, winner, scores.count)
         return maps, classes.to(torch.uint8).cpu().numpy()

@@ -1,0 +1,79 @@
+"""Which classes can win: with the bounds, never one less than without."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidseg.segmentation.class_scores import FIRST, GivenScores, QueryScores, alive
+
+
+def probabilities(seed: int, queries: int, classes: int, sharpness: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Class probabilities (Q, K) without "no object", mask probabilities (Q, 6, 7)."""
+    rng = torch.Generator().manual_seed(seed)
+    class_logits = sharpness * torch.randn(queries, classes + 1, generator=rng)
+    masks = torch.nn.functional.interpolate(torch.randn(1, queries, 2, 3, generator=rng), size=(6, 7))[0]
+    return class_logits.softmax(dim=1)[:, :-1], (sharpness * masks).sigmoid()
+
+
+def all_maps(class_probs: torch.Tensor, mask_probs: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("qk,qhw->khw", class_probs.double(), mask_probs.double())
+
+
+def test_maps_are_the_sum_over_queries():
+    given_probs = probabilities(0, 12, 9, 2.0)
+    scores = QueryScores(*given_probs)
+    assert (scores.count, scores.grid_hw) == (9, (6, 7))
+    classes = torch.tensor([7, 0, 3])
+    assert torch.allclose(scores.of(classes).double(), all_maps(*given_probs)[classes], atol=1e-6)
+    assert scores.of(classes[:0]).shape == (0, 6, 7)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 150), st.sampled_from([0.1, 1.0, 4.0, 10.0]))
+def test_every_class_that_can_win_is_among_the_contenders(seed, queries, classes, sharpness):
+    given_probs = probabilities(seed, queries, classes, sharpness)
+    full = all_maps(*given_probs)
+    found, maps = QueryScores(*given_probs).contenders()
+    assert found.tolist() == sorted(set(found.tolist()))
+    assert torch.allclose(maps.double(), full[found], atol=1e-5)
+    fine = torch.nn.functional.interpolate(full[None], size=(31, 44), mode="bilinear")[0]
+    top = fine.topk(min(2, classes), dim=0)
+    clear = top.values[0] - top.values[-1] > 1e-5
+    assert set(top.indices[0][clear].tolist()) <= set(found.tolist())
+    floor = full.amax(dim=0).min() / 4
+    assert (full[found].amax(dim=(1, 2)) >= floor * (1 - 1e-4)).all(), "classes that cannot win are left out"
+
+
+def test_most_classes_are_never_computed(monkeypatch):
+    class_probs, mask_probs = probabilities(1, 100, 150, 8.0)
+    computed = []
+    plain = QueryScores.of
+    monkeypatch.setattr(QueryScores, "of", lambda self, classes: computed.append(len(classes)) or plain(self, classes))
+    # one query fills the picture: what says little everywhere has nothing to win
+    mask_probs[0], class_probs[0] = 1.0, 0.0
+    class_probs[0, 5], class_probs[1:] = 0.9, class_probs[1:] / 500
+    found, _ = QueryScores(class_probs, mask_probs).contenders()
+    assert computed[0] == FIRST and computed[1] < 50 and 5 in found
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_what_is_not_a_number_counts_nothing(broken):
+    pair = list(probabilities(2, 12, 9, 2.0))
+    pair[broken][3] = math.nan
+    classes, maps = QueryScores(*pair).contenders()
+    assert len(classes) and not maps.isnan().any()
+    given_maps = torch.rand(5, 4, 4)
+    given_maps[2] = math.nan
+    classes, maps = GivenScores(given_maps).contenders()
+    assert 2 not in classes and not maps.isnan().any()
+
+
+def test_given_maps_are_given_back():
+    maps = torch.rand(20, 4, 5) ** 8
+    scores = GivenScores(maps)
+    classes, found = scores.contenders()
+    assert torch.equal(classes, alive(maps)) and torch.equal(found, maps[classes])
+    assert (scores.count, scores.grid_hw) == (20, (4, 5))
