@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,6 @@ import torch
 
 import vidseg
 from vidseg.app.bench_stages import (
-    MIN_CALLS,
     THREADS,
     BatchTime,
     StageCost,
@@ -25,7 +23,7 @@ from vidseg.app.bench_stages import (
     output_stages,
     segment_stages,
 )
-from vidseg.app.engine import Engine, check_engine, label_set, load_engine
+from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, usable_cores
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.run import render_options, run
@@ -125,6 +123,10 @@ class BenchResult:
         return plain
 
 
+_FEWEST_FRAMES = 60
+"""Of the whole run: the pipeline fills and empties once in it."""
+
+
 def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     """Measure, and write the JSON file where one is asked for.
 
@@ -144,14 +146,17 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     check_engine(config)
     render_options(config, label_set(config))
     info, frames, decoding = decode(spec, request.seconds)
-    engine = load_engine(config, reporter)
+    all_cores = load_engine(config, reporter)
     with (
         tempfile.TemporaryDirectory(prefix="vidseg-bench-") as folder,
         Interrupts(abandon=lambda: _remove_files(folder)),
     ):
         reporter.phase("model alone")
-        alone = model_alone(engine, frames, request.batches, request.seconds)
+        alone = model_alone(all_cores, frames, request.batches, request.seconds)
         reporter.phase("each stage alone")
+        # from here on as `vidseg run` does it: with cores left for the other stages
+        config = beside_other_stages(config)
+        engine = all_cores if config.threads == request.config.threads else load_engine(config, reporter)
         segmentations, costs = segment_stages(engine, config, info, frames, request.seconds)
         stages = (decoding, *costs, *output_stages(config, info, frames, segmentations, folder, request.seconds))
         reporter.phase("end to end")
@@ -191,11 +196,6 @@ def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool) -> Boun
         by_thread=1000 / max(threads[slowest], 1e-6),
         by_cores=1000 * cores / max(cpu_ms, 1e-6) if on_cpu else None,
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, str]:
@@ -244,7 +244,7 @@ def _end_to_end(
         config,
         output=str(Path(folder, "whole.mp4")),
         overwrite=True,
-        limit=max(MIN_CALLS, round(expected * seconds)),
+        limit=max(_FEWEST_FRAMES, round(expected * seconds)),
         audio="none",
         show=False,
         save_masks=None,

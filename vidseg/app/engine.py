@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,6 +138,31 @@ def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
     candidates(config.runtime, device, precision)
     zoo.entry(config.model)
     return device, precision
+
+
+def threads_beside(cores: int) -> int:
+    """CPU threads for the network of a run, whose other stages want cores too: half of them, all but three of many.
+
+    With both of two cores the nano takes 1.4 times the CPU time, most of it spent waiting for the other half of a layer
+    while that core decodes, smooths or encodes.
+    """
+    return max(1, cores // 2, cores - 3)
+
+
+def beside_other_stages(config: RunConfig) -> RunConfig:
+    """The configuration with `threads_beside`, unless it says how many threads, or the network is not on the CPU.
+
+    Raises:
+        VidsegError: as `check_engine`.
+    """
+    if config.threads is not None or check_engine(config)[0].type != "cpu":
+        return config
+    return replace(config, threads=threads_beside(usable_cores()))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_engine(config: RunConfig, reporter: Reporter, *, num_classes: int | None = None) -> Engine:

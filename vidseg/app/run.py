@@ -96,7 +96,7 @@ def run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
-    from vidseg.app.engine import check_engine, label_set, load_engine
+    from vidseg.app.engine import beside_other_stages, check_engine, label_set, load_engine
     from vidseg.app.resume import resumable_sinks, resumable_source, run_in_pieces, work_folder
     from vidseg.app.split.run import is_split, run_split, split_sinks, split_source
 
@@ -149,7 +149,7 @@ def run(
             claims.callback(stats_file.discard)
 
         if engine is None:
-            engine = load_engine(config, reporter)
+            engine = load_engine(beside_other_stages(config), reporter)
         batch = engine.batch(config, info)
         reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
         if config.blur_classes:

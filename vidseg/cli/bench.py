@@ -38,7 +38,10 @@ def bench(
     precision: Annotated[
         str | None, _option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
     ] = None,
-    threads: Annotated[int | None, _option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
+    threads: Annotated[
+        int | None,
+        _option("--threads", metavar="N", help_text="CPU threads; default all, in a whole run as `vidseg run`."),
+    ] = None,
     smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help_text="As in `vidseg run`; default yes")] = None,
     codec: Annotated[str | None, _option("--codec", help_text="As in `vidseg run`; default h264")] = None,
     seconds: Annotated[

@@ -195,7 +195,12 @@ def run(
     ] = None,
     threads: Annotated[
         int | None,
-        _option("--threads", panel=_MODEL, metavar="N", help_text="CPU threads of the model; default all cores"),
+        _option(
+            "--threads",
+            panel=_MODEL,
+            metavar="N",
+            help_text="CPU threads of the model; default: cores are left to the other stages",
+        ),
     ] = None,
     stride: Annotated[
         str | None,
