@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ _WHOLE_SECONDS = 3 * KEY_FRAME_SECONDS
 """Length of the segments of a whole video; those of a live one are as short as the key frames allow."""
 _WINDOW_SEGMENTS = 6
 """What a playlist of a live source lists: a player begins three before the end."""
+
+
+_KEPT_SEGMENTS = _WINDOW_SEGMENTS + 3
+"""The one that comes next, and two for players that are late."""
+_UNFINISHED = ".tmp"
+_PLACE = "vidseg:/"
+"""Stands before the names that FFmpeg is given, so that it takes none for a file of its own."""
 
 
 class HlsSink(AvSink):
@@ -48,8 +56,11 @@ class HlsSink(AvSink):
         """
         self._rolling = rolling
         self._target = Path(os.path.realpath(path))
-        self._pattern = re.compile(re.escape(self._target.stem) + r"_\d+\.ts(\.tmp)?")
+        self._pattern = re.compile(re.escape(self._target.stem) + r"_\d+\.ts")
         self._written = False
+        self._made: deque[Path] = deque()
+        if not set("%:?#").isdisjoint(self._target.stem):  # players read what is listed as URLs
+            raise SinkError(f"{path}: the name of a playlist cannot hold % : ? or #; choose another one")
         left_by_a_killed_run = os.path.exists(f"{self._target}{PART_SUFFIX}")
         segments = list(self._segments())
         if segments and not (overwrite or left_by_a_killed_run or self._target.exists()):
@@ -79,18 +90,26 @@ class HlsSink(AvSink):
         return "mpegts"
 
     def _open_container(self) -> Any:
-        """The playlist's container; files are touched when the header is written."""
-        folder, stem = (text.replace("%", "%%") for text in (str(self._target.parent), self._target.stem))
-        options = {"hls_segment_filename": f"file:{folder}/{stem}_%05d.ts"}
+        """The playlist's container. Its files are opened here, not by FFmpeg: it would not tell of a full disk."""
+        options = {"hls_segment_filename": f"{_PLACE}{self._target.stem}_%05d.ts", "hls_flags": "independent_segments"}
         if self._rolling:
             options |= {"hls_time": str(KEY_FRAME_SECONDS), "hls_list_size": str(_WINDOW_SEGMENTS)}
-            options |= {"hls_flags": "delete_segments+temp_file+independent_segments"}
             options |= {"start_number": str(int(time.time()))}
         else:
             options |= {"hls_time": str(_WHOLE_SECONDS), "hls_list_size": "0", "hls_playlist_type": "vod"}
-            options |= {"hls_flags": "independent_segments"}
-        playlist = self._target if self._rolling else self._part.part
-        return av.open(f"file:{playlist}", "w", format="hls", options=options)
+        return av.open(f"{_PLACE}{self._target.name}", "w", format="hls", options=options, io_open=self._open_file)
+
+    def _open_file(self, url: str, flags: int, options: dict[str, str]) -> Any:
+        """A file that FFmpeg wants to write."""
+        path = self._target.parent / url.removeprefix(_PLACE)
+        if path == self._target and not self._rolling:
+            return open(self._part.part, "wb", buffering=0)
+        if path != self._target:
+            self._made.append(path)
+            if self._rolling:
+                while len(self._made) > _KEPT_SEGMENTS:
+                    self._made.popleft().unlink(missing_ok=True)
+        return _FileInOneStep(path)
 
     def _open_output(self) -> None:
         self._clear()
@@ -110,11 +129,32 @@ class HlsSink(AvSink):
         """Segments with the names of this playlist that are there."""
         with contextlib.suppress(OSError):
             for entry in sorted(os.listdir(self._target.parent)):
-                if self._pattern.fullmatch(entry):
+                if self._pattern.fullmatch(entry.removesuffix(_UNFINISHED)):
                     yield self._target.parent / entry
 
     def _clear(self) -> None:
         """Remove the playlist, then its segments."""
-        for path in (self._target, *self._segments()):
+        for path in (self._target, Path(f"{self._target}{_UNFINISHED}"), *self._segments()):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+class _FileInOneStep:
+    """A file for FFmpeg that has its name when it is closed; before that it is called NAME.tmp."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open(f"{path}{_UNFINISHED}", "wb", buffering=0)  # noqa: SIM115
+
+    def write(self, data: bytes) -> int:
+        """As of any file; all of it."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        return len(data)
+
+    def close(self) -> None:
+        """Give the file its name."""
+        if not self._file.closed:
+            self._file.close()
+            os.replace(f"{self._path}{_UNFINISHED}", self._path)

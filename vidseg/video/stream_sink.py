@@ -158,6 +158,11 @@ class StreamSink(EncodedPictures):
         return self._name
 
     @property
+    def connected(self) -> bool:
+        """True while a receiver takes what is sent, as far as is known."""
+        return self._there
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the result, one sentence each; complete after `close`."""
         return tuple(self._notes)
@@ -186,7 +191,7 @@ class StreamSink(EncodedPictures):
                 self._lose(1)
                 return
             if self._sender.backlog > _BACKLOG_PACKETS:
-                self._lose(self._sender.drop_backlog())
+                self._lose_backlog(self._sender)
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
             self._counters["rescaled"] = self._input.rescaled
             self._ask_for_key(encoder_frame, now=self._needs_key)
@@ -256,6 +261,11 @@ class StreamSink(EncodedPictures):
         self._counters["lost_frames"] += count
         self._needs_key = True
 
+    def _lose_backlog(self, sender: Sender) -> None:
+        dropped = sender.drop_backlog()
+        self._counters["frames"] -= dropped
+        self._lose(dropped)
+
     def _look_after_sender(self) -> None:
         """Notice what became of the connection; begin a new one when it is time."""
         if self._sender is None and self.given_up is None and self._clock() >= self._try_at:
@@ -287,7 +297,7 @@ class StreamSink(EncodedPictures):
             WriteError: it is the first one, and nobody wants to wait for it.
         """
         assert self._sender is not None
-        self._lose(self._sender.drop_backlog())
+        self._lose_backlog(self._sender)
         self._sender.kill()
         self._sender = None
         broken, self._there = self._there, False
@@ -375,6 +385,4 @@ def _look_for(url: str, name: str, timeout: float) -> None:
         reason = (error.strerror or str(error)).lower()
     else:
         return
-    raise SinkError(
-        f"{name}: nothing to send to ({reason}); start the server first, or wait for it: --reconnect always"
-    )
+    raise SinkError(f"{name}: nobody is there ({reason}); start the server first, or wait for it: --reconnect always")
