@@ -14,6 +14,7 @@ from typing import Any
 
 from vidseg.address import parse_address
 from vidseg.errors import ConfigError
+from vidseg.names import url_scheme
 
 Check = Callable[[Any], Any]
 """Gives the value in its proper type, or raises ValueError with what is accepted."""
@@ -224,6 +225,11 @@ class RunConfig:
     metrics: str | None = _option(None, _address, "PORT or HOST:PORT of figures for Prometheus")
     quiet: bool = _option(False, _flag, "print errors only")
     verbose: bool = _option(False, _flag, "print what was decided, and every note")
+
+    @property
+    def sent(self) -> bool:
+        """True where the output is an address, and no file."""
+        return url_scheme(self.output or "") is not None
 
 
 SECRETS = frozenset({"serve_token"})

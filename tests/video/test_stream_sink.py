@@ -122,9 +122,9 @@ def test_is_a_sink(stage):
 
 
 def test_every_frame_goes_out_at_once_with_its_time(stage):
-    one = stage()
+    one = stage(threads=4)
     for index in range(5):
-        one.write()
+        put(one.sink, [make_frame(index, size=(640, 368))])  # large enough for several threads
         assert one.sender.packets[-1][0] == index * 3600
     one.sink.close()
     assert one.sender.finished and (one.sink.counters["frames"], one.lost) == (5, 0)

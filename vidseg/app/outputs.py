@@ -37,11 +37,6 @@ def output_names(config: RunConfig) -> list[str]:
     return [path for path in named if path]
 
 
-def is_sent(config: RunConfig) -> bool:
-    """True where the output is an address, and no file."""
-    return bool(config.output) and url_scheme(config.output or "") is not None
-
-
 def check_sent(config: RunConfig) -> None:
     """Nothing, if the output is a file, or something that can be sent or played while it is made.
 
@@ -50,7 +45,7 @@ def check_sent(config: RunConfig) -> None:
         SinkError: nothing can be sent to the address.
     """
     playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
-    if is_sent(config):
+    if config.sent:
         stream_muxer(config.output or "")
     elif not playlist:
         return
@@ -87,7 +82,7 @@ def open_sinks(
     again = config.resume and WorkFolder(config.output or config.save_masks or "").exists
     with ExitStack() as stack:
         sinks: list[Sink] = []
-        if config.output and not is_sent(config):
+        if config.output and not config.sent:
             sinks.append(
                 open_video_sink(
                     config.output,
@@ -110,7 +105,7 @@ def open_sinks(
         for sink in _open_records(config, info, labels.names):
             sinks.append(sink)
             stack.callback(sink.abort)
-        if is_sent(config):  # closed last: a receiver that is gone costs no other output
+        if config.sent:  # closed last: a receiver that is gone costs no other output
             sinks.append(_stream_sink(config, info, announce))
         stack.pop_all()
         return sinks
@@ -122,7 +117,7 @@ def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], N
     return StreamSink(
         config.output or "",
         info,
-        waits=Backoff(ReconnectOptions()),
+        waits=Backoff(ReconnectOptions(longest_wait=2.0)),  # each try starts a process
         tries=Tries(attempts, wait_for_first=config.reconnect not in (None, "0")),
         timeout=config.timeout,
         audio="none" if config.audio == "none" else "copy",

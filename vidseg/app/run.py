@@ -14,7 +14,7 @@ from vidseg.app.frame_policy import pipeline_options
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, relay
 from vidseg.app.live_source import Announcements, open_run_source
-from vidseg.app.outputs import check_sent, is_sent, make_renderer, open_sinks, output_names, shown_outputs
+from vidseg.app.outputs import check_sent, make_renderer, open_sinks, output_names, shown_outputs
 from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
@@ -132,7 +132,7 @@ def run(
         shared_source = split_source(config, source) if split else None
         for text in info.notes:
             reporter.note(text)
-        recorded = config.output and not is_sent(config)
+        recorded = config.output and not config.sent
         if recorded and config.audio == "copy" and info.has_audio and info.audio_path is None:
             reporter.note("the sound of a stream is not recorded")
 
@@ -253,7 +253,7 @@ def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
 
 def is_paced(config: RunConfig, info: VideoInfo) -> bool:
     """True where a file is to play at its own speed: receivers of a stream take it as fast as it comes."""
-    return not info.live and (is_sent(config) if config.pace is None else config.pace)
+    return not info.live and (config.sent if config.pace is None else config.pace)
 
 
 def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:

@@ -213,7 +213,7 @@ def run(
             panel=_FRAMES,
             metavar="N",
             help_text="Segment every Nth frame; all are written, with the last masks; auto: what the machine can do; "
-            "default 1, for live sources in a window auto",
+            "default 1, for live sources watched or sent on auto",
         ),
     ] = None,
     infer_fps: Annotated[

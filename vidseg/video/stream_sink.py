@@ -132,7 +132,7 @@ class StreamSink(EncodedPictures):
         options = {"flush_packets": "1"}
         if muxer == "rtsp":
             options = {"rtsp_transport": "tcp", "timeout": str(round(timeout * 1_000_000))}
-        self._destination = Destination(url, muxer, options, timeout)
+        self._destination = Destination(_with_packet_size(url), muxer, options, timeout)
         if audio == "copy" and info.has_audio:
             self._notes.append("the sound is left out: streams are sent without it")
         self._patience = min(timeout, _LONGEST_GOODBYE_SECONDS)
@@ -240,6 +240,7 @@ class StreamSink(EncodedPictures):
         encoder.options = dict(self._plan.options)
         encoder.framerate = self._rate  # type: ignore[attr-defined]
         self._set_up(encoder)
+        encoder.thread_type = "SLICE"  # threads that share a picture: those with one each hold as many back
         return encoder
 
     def _choose_tick(self, frame: Frame) -> Fraction:
@@ -350,6 +351,13 @@ def stream_muxer(url: str) -> str:
     if scheme in ("srt", "rtmps", "rtsps") and not _has_protocol(scheme):
         raise SinkError(f"{name}: the FFmpeg in this PyAV was built without {scheme}; use rtsp://, rtmp:// or udp://")
     return muxer
+
+
+def _with_packet_size(url: str) -> str:
+    """The URL for FFmpeg: over UDP, whole packets of MPEG-TS in each datagram, as receivers expect."""
+    if url_scheme(url) != "udp" or "pkt_size=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}pkt_size={7 * 188}"
 
 
 def _has_protocol(scheme: str) -> bool:
