@@ -133,6 +133,16 @@ def test_numbers_of_rolling_segments_go_on_after_a_restart(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("rolling", [False, True])
+def test_recordings_of_somebody_else_are_not_removed(tmp_path, rolling):
+    recordings = ["a_20261125.ts", "a_7.ts", "a_20261125103000.ts", "b_00000.ts"]
+    for name in recordings:
+        (tmp_path / name).touch()
+    for _ in range(2):
+        write_all(sink(tmp_path / "a.m3u8", rolling=rolling, overwrite=True), frames(2))
+    assert set(recordings) < set(files(tmp_path))
+
+
+@pytest.mark.parametrize("rolling", [False, True])
 def test_abort_leaves_nothing_of_its_own(tmp_path, rolling):
     (tmp_path / "a_notes.ts").touch()
     one = sink(tmp_path / "a.m3u8", rolling=rolling)

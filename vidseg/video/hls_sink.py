@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,16 @@ class HlsSink(AvSink):
         """
         self._rolling = rolling
         self._target = Path(os.path.realpath(path))
-        self._pattern = re.compile(re.escape(self._target.stem) + r"_\d+\.ts")
+        # what a run writes, and no more: with overwrite, such files are removed
+        self._pattern = re.compile(re.escape(self._target.stem) + r"_(\d{5}|\d{10})\.ts")
         self._written = False
         self._made: deque[Path] = deque()
         if not set("%:?#").isdisjoint(self._target.stem):  # players read what is listed as URLs
             raise SinkError(f"{path}: the name of a playlist cannot hold % : ? or #; choose another one")
         left_by_a_killed_run = os.path.exists(f"{self._target}{PART_SUFFIX}")
         segments = list(self._segments())
-        if segments and not (overwrite or left_by_a_killed_run or self._target.exists()):
+        self._old = segments if left_by_a_killed_run or self._target.exists() else []
+        if segments and not self._old and not overwrite:
             raise SinkError(f"{segments[0]}: exists; overwrite it with -y or choose another name for the playlist")
         super().__init__(path, info, overwrite=overwrite, **options)
         try:
@@ -81,9 +83,8 @@ class HlsSink(AvSink):
             return
         super().abort()
         if self._written:
-            self._clear()
-            with contextlib.suppress(OSError):  # the muxer has written it once more
-                os.unlink(f"{self._target}{PART_SUFFIX}")
+            self._remove(self._made)
+            self._remove([Path(f"{self._target}{PART_SUFFIX}")])  # the muxer has written it once more
 
     def _find_muxer(self, path: str) -> str:
         """That of the segments."""
@@ -112,7 +113,7 @@ class HlsSink(AvSink):
         return _FileInOneStep(path)
 
     def _open_output(self) -> None:
-        self._clear()
+        self._remove(self._old)
         self._written = True
         super()._open_output()
 
@@ -132,11 +133,12 @@ class HlsSink(AvSink):
                 if self._pattern.fullmatch(entry.removesuffix(_UNFINISHED)):
                     yield self._target.parent / entry
 
-    def _clear(self) -> None:
-        """Remove the playlist, then its segments."""
-        for path in (self._target, Path(f"{self._target}{_UNFINISHED}"), *self._segments()):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    def _remove(self, segments: Iterable[Path]) -> None:
+        """Remove the playlist, then these segments."""
+        for path in (self._target, *segments):
+            for name in (path, f"{path}{_UNFINISHED}"):
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
 
 
 class _FileInOneStep:
