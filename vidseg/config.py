@@ -14,6 +14,7 @@ from typing import Any
 
 from vidseg.address import parse_address
 from vidseg.errors import ConfigError
+from vidseg.names import url_scheme
 
 Check = Callable[[Any], Any]
 """Gives the value in its proper type, or raises ValueError with what is accepted."""
@@ -171,7 +172,10 @@ class RunConfig:
     camera_fps: float | None = _option(None, _number(0, 1000, above=True), "pictures per second to ask a camera for")
     camera_format: str | None = _option(None, _choice("mjpeg", "yuyv", "nv12", "h264"), "what a camera is to send")
     # output
-    output: str | None = _option(None, _text, "video file, image, frames_%05d.png, or folder for pictures")
+    output: str | None = _option(
+        None, _text, "video file, image, frames_%05d.png, folder for pictures, live.m3u8, or an address"
+    )
+    pace: bool | None = _option(None, _flag, "files play at their own speed; unset: those sent to an address do")
     overwrite: bool = _option(False, _flag, "replace outputs that exist")
     codec: str | None = _option(None, _text, "h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder")
     crf: int | None = _option(None, _integer(0, 63), "quality: lower is better and larger")
@@ -222,6 +226,11 @@ class RunConfig:
     quiet: bool = _option(False, _flag, "print errors only")
     verbose: bool = _option(False, _flag, "print what was decided, and every note")
 
+    @property
+    def sent(self) -> bool:
+        """True where the output is an address, and no file."""
+        return url_scheme(self.output or "") is not None
+
 
 SECRETS = frozenset({"serve_token"})
 """Options whose value is neither printed nor written."""
@@ -229,7 +238,7 @@ SECRETS = frozenset({"serve_token"})
 
 SINGLE_RUN_OPTIONS = frozenset(
     {"source", "output", "show", "serve", "serve_token", "record_dir", "metrics", "resume", "segment_seconds"}
-    | {"workers", "overlap"}
+    | {"workers", "overlap", "pace"}
 )
 """Those that have no meaning for many files at once."""
 

@@ -103,12 +103,15 @@ def test_the_card_holds_no_picture_where_parts_of_it_are_taken_away(monkeypatch,
         (True, {"show": True}, "auto"),
         (True, {"show": True, "stride": 3}, 3),
         (True, {}, 1),
+        (True, {"output": "a.mp4"}, 1),
+        (True, {"output": "rtmp://server/live/name"}, "auto"),
+        (True, {"output": "rtmp://server/live/name", "blur_classes": ("person",)}, 1),
         (True, {"stride": "auto"}, "auto"),
         (False, {"show": True}, 1),
         (False, {"stride": "auto"}, 1),
     ],
 )
-def test_inference_adapts_to_the_machine_where_a_live_source_is_shown_or_it_is_asked_for(live, options, stride):
+def test_inference_adapts_to_the_machine_where_a_live_source_is_watched_or_it_is_asked_for(live, options, stride):
     info = VideoInfo(64, 48, Fraction(1, 25), live=live)
     assert pipeline_options(RunConfig(source="x", **options), info, 1).stride == stride
 

@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -121,6 +123,31 @@ class RtspServer(Server):
         super().__init__(
             SYSTEM_PYTHON, str(HERE / "rtsp_server.py"), *words, *(["--password", password] * bool(password))
         )
+
+
+class RtspRecorder(Server):
+    """A server at `url` that takes a stream and writes it to a file, on the same port after each start."""
+
+    def __init__(self, path: Path, *, password: str | None = None) -> None:
+        self.port = free_port()
+        login = f"joe:{password}@" if password else ""
+        self.url = f"rtsp://{login}127.0.0.1:{self.port}/in"
+        self.pictures = 0
+        """That came since the last start."""
+        words = ["--port", str(self.port), *(["--password", password] if password else [])]
+        super().__init__(SYSTEM_PYTHON, str(HERE / "rtsp_recorder.py"), str(path), *words)
+
+    def start(self) -> str:
+        line = super().start()
+        assert self.process is not None and self.process.stdout is not None
+        self.pictures = 0
+        threading.Thread(target=self._count, args=(self.process.stdout,), name="recorder-count", daemon=True).start()
+        return line
+
+    def _count(self, lines: Iterable[str]) -> None:
+        with contextlib.suppress(ValueError):  # closed: it was killed
+            for line in lines:
+                self.pictures = int(line.split()[1])
 
 
 class Publisher(Server):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
+from vidseg.names import shown_name, url_scheme
+from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.records.class_shares import ClassShareCsvSink
 from vidseg.records.detections_jsonl import DetectionsSink
 from vidseg.records.label_maps import LabelMapSink
@@ -23,8 +25,10 @@ from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.saved_masks import MASK_VIDEO_ENDING
 from vidseg.video.encoders import CONTAINERS
+from vidseg.video.hls_sink import PLAYLIST_ENDING
 from vidseg.video.mask_sink import MaskVideoSink
 from vidseg.video.sink_factory import open_video_sink
+from vidseg.video.stream_sink import StreamSink, Tries, stream_muxer
 
 
 def output_names(config: RunConfig) -> list[str]:
@@ -33,11 +37,39 @@ def output_names(config: RunConfig) -> list[str]:
     return [path for path in named if path]
 
 
-def open_sinks(config: RunConfig, info: VideoInfo, labels: LabelSet) -> list[Sink]:
+def check_sent(config: RunConfig) -> None:
+    """Nothing, if the output is a file, or something that can be sent or played while it is made.
+
+    Raises:
+        ConfigError: the other options do not go with it.
+        SinkError: nothing can be sent to the address.
+    """
+    playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
+    if config.sent:
+        stream_muxer(config.output or "")
+    elif not playlist:
+        return
+    shown = shown_name(config.output or "")
+    kind = "a playlist" if playlist else "a stream"
+    unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1, "--matte": bool(config.matte)}
+    for option, given in unsuited.items():
+        if given:
+            raise ConfigError(f"{shown}: {option} does not go with {kind}; leave it out, or give out.mp4")
+
+
+def shown_outputs(config: RunConfig) -> tuple[str, ...]:
+    """`output_names`, addresses without passwords."""
+    return tuple(shown_name(name) if url_scheme(name) else name for name in output_names(config))
+
+
+def open_sinks(
+    config: RunConfig, info: VideoInfo, labels: LabelSet, announce: Callable[[str], None] = lambda text: None
+) -> list[Sink]:
     """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails.
 
     Args:
         labels: of the model.
+        announce: told what becomes of the receiver of a stream.
     """
     named = [*output_names(config), *filter(None, [config.stats])]
     for path, other in itertools.combinations(named, 2):
@@ -50,7 +82,7 @@ def open_sinks(config: RunConfig, info: VideoInfo, labels: LabelSet) -> list[Sin
     again = config.resume and WorkFolder(config.output or config.save_masks or "").exists
     with ExitStack() as stack:
         sinks: list[Sink] = []
-        if config.output:
+        if config.output and not config.sent:
             sinks.append(
                 open_video_sink(
                     config.output,
@@ -61,6 +93,7 @@ def open_sinks(config: RunConfig, info: VideoInfo, labels: LabelSet) -> list[Sin
                     encoder_preset=config.encoder_preset,
                     audio="none" if config.audio == "none" else "copy",
                     alpha=bool(config.matte),
+                    rolling=info.live or bool(config.pace),
                     in_pieces=config.resume or (config.workers or 1) > 1,
                     source_paths=info.source_paths,
                 )
@@ -72,8 +105,27 @@ def open_sinks(config: RunConfig, info: VideoInfo, labels: LabelSet) -> list[Sin
         for sink in _open_records(config, info, labels.names):
             sinks.append(sink)
             stack.callback(sink.abort)
+        if config.sent:  # closed last: a receiver that is gone costs no other output
+            sinks.append(_stream_sink(config, info, announce))
         stack.pop_all()
         return sinks
+
+
+def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], None]) -> StreamSink:
+    """A receiver comes back, and is waited for, as a live source is."""
+    attempts = None if config.reconnect in (None, "always") else int(config.reconnect)
+    return StreamSink(
+        config.output or "",
+        info,
+        waits=Backoff(ReconnectOptions(longest_wait=2.0)),  # each try starts a process
+        tries=Tries(attempts, wait_for_first=config.reconnect not in (None, "0")),
+        timeout=config.timeout,
+        audio="none" if config.audio == "none" else "copy",
+        codec=config.codec,
+        crf=config.crf,
+        encoder_preset=config.encoder_preset,
+        announce=announce,
+    )
 
 
 def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> Iterator[Sink]:

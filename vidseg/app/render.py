@@ -10,8 +10,9 @@ from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
 from vidseg.app.live_source import Announcements
 from vidseg.app.masks import MaskedSource, open_masks
-from vidseg.app.outputs import make_renderer, open_sinks
-from vidseg.app.run import Outcome, Reporter, render_options, run_pipeline
+from vidseg.app.outputs import check_sent, make_renderer, open_sinks
+from vidseg.app.paced_source import PacedSource
+from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipeline
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -35,6 +36,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         raise ConfigError("no clip given; accepted: a file, folder, glob or image")
     if not (config.output or config.show):
         raise ConfigError("nothing to do; give -o FILE or --show")
+    check_sent(config)
     if config.output:
         _refuse_mask_folder(config.output, masks)
     labels = ade20k()
@@ -59,14 +61,18 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
         unfinished.enter_context(claims)
         info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
-        sinks = open_sinks(config, info, labels)
+        announcements = Announcements()
+        sinks = open_sinks(config, info, labels, announcements)
         for sink in sinks:
             claims.callback(sink.abort)
 
-        pipeline = Pipeline(source, source.segmenter, renderer, sinks, options=PipelineOptions(limit=config.limit))
+        played = PacedSource(source) if is_paced(config, info) else source
+        pipeline = Pipeline(played, source.segmenter, renderer, sinks, options=PipelineOptions(limit=config.limit))
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         interrupts.started()
-        outcome = run_pipeline(pipeline, info, config, options, labels, reporter, interrupts, live, Announcements())
+        outcome = run_pipeline(
+            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
+        )
         outcome.stats.inferred = 0  # no model saw them
         for text in source.notes:
             reporter.note(text)

@@ -34,7 +34,7 @@ from vidseg.video.factory import SourceKind, classify
 
 _WITHOUT_EFFECT = frozenset(
     {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose"}
-    | {"rtsp_transport", "timeout", "weights"}
+    | {"rtsp_transport", "timeout", "weights", "pace"}
 )
 """Options that do not change the result, or that are compared by what they stand for."""
 _ENDS_BYTES = 1 << 20

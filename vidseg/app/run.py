@@ -14,7 +14,8 @@ from vidseg.app.frame_policy import pipeline_options
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, relay
 from vidseg.app.live_source import Announcements, open_run_source
-from vidseg.app.outputs import make_renderer, open_sinks, output_names
+from vidseg.app.outputs import check_sent, make_renderer, open_sinks, output_names, shown_outputs
+from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
@@ -104,6 +105,7 @@ def run(
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
     if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
         raise ConfigError("nothing to do; give -o FILE, --show, --serve PORT, --save-masks DIR or --stats FILE")
+    check_sent(config)
     labels = label_set(config) if engine is None else engine.labels
     options = render_options(config, labels)
     renderer = make_renderer(config, options, labels)
@@ -116,7 +118,7 @@ def run(
     if folder is not None and folder.was_named():
         folder.remove()
         reporter.note("the run was finished already")
-        return Outcome(RunStats(), tuple(output_names(config)))
+        return Outcome(RunStats(), shown_outputs(config))
 
     with ExitStack() as unfinished:
         live = unfinished.enter_context(LiveOutputs(config))
@@ -130,7 +132,8 @@ def run(
         shared_source = split_source(config, source) if split else None
         for text in info.notes:
             reporter.note(text)
-        if config.output and config.audio == "copy" and info.has_audio and info.audio_path is None:
+        recorded = config.output and not config.sent
+        if recorded and config.audio == "copy" and info.has_audio and info.audio_path is None:
             reporter.note("the sound of a stream is not recorded")
 
         claims = ExitStack()
@@ -138,7 +141,7 @@ def run(
         if interrupts is None:
             interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
         unfinished.enter_context(claims)
-        sinks = [*watchers, *open_sinks(config, info, labels)]
+        sinks = [*watchers, *open_sinks(config, info, labels, announcements)]
         for sink in sinks:
             claims.callback(sink.abort)
         pieced_sinks = resumable_sinks(sinks) if config.resume else []
@@ -165,7 +168,7 @@ def run(
             )
             if not done:
                 return Outcome(shared, exit_code=interrupts.exit_code, aborted=True)
-            outcome = Outcome(shared, tuple(output_names(config)))
+            outcome = Outcome(shared, shown_outputs(config))
             return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
         if folder is not None and pieced_source is not None:
@@ -181,6 +184,8 @@ def run(
             outcome = _pieced_outcome(config, stats, kept, reporter, interrupts)
             return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
+        if is_paced(config, info):
+            source = PacedSource(source)
         pipeline = Pipeline(
             source,
             engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
@@ -195,7 +200,9 @@ def run(
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         if own:
             interrupts.started()
-        outcome = run_pipeline(pipeline, info, config, options, labels, reporter, interrupts, live, announcements)
+        outcome = run_pipeline(
+            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
+        )
         return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
 
@@ -220,7 +227,7 @@ def _pieced_outcome(
     config: RunConfig, stats: RunStats, kept: str | None, reporter: Reporter, interrupts: Interrupts
 ) -> Outcome:
     if kept is None:
-        return Outcome(stats, tuple(output_names(config)))
+        return Outcome(stats, shown_outputs(config))
     if stats.broken_source is not None:
         reporter.problem(stats.broken_source)
     return Outcome(stats, exit_code=interrupts.exit_code if interrupts.count else 1, aborted=True, kept=kept)
@@ -244,6 +251,11 @@ def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
     )
 
 
+def is_paced(config: RunConfig, info: VideoInfo) -> bool:
+    """True where a file is to play at its own speed: receivers of a stream take it as fast as it comes."""
+    return not info.live and (config.sent if config.pace is None else config.pace)
+
+
 def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:
     """How many frames the run will deliver, as far as the source announces it."""
     count = info.frame_count
@@ -262,8 +274,14 @@ def run_pipeline(
     interrupts: Interrupts,
     live: LiveOutputs,
     announcements: Announcements,
+    *,
+    sinks: Sequence[Sink] = (),
 ) -> Outcome:
-    """Run to the end, look after signals, progress and the window meanwhile, and say how it went."""
+    """Run to the end, look after signals, progress and the window meanwhile, and say how it went.
+
+    Args:
+        sinks: those of the pipeline; it is stopped when one says that it has `given_up`.
+    """
     total = expected_frames(config, info)
     handled = 0
 
@@ -277,6 +295,8 @@ def run_pipeline(
                 pipeline.request_stop()
             else:
                 pipeline.abort()
+        elif any(getattr(sink, "given_up", None) for sink in sinks):
+            pipeline.request_stop()
         live.settle()
         announcements.print(reporter.note)
         reporter.progress(pipeline, total)
@@ -302,7 +322,7 @@ def run_pipeline(
     stats = pipeline.run(display if config.show or live.shown else None, on_tick=tick)
     announcements.print(reporter.note)
     nothing = pipeline.aborted or not stats.delivered
-    outputs = tuple(output_names(config))
+    outputs = shown_outputs(config)
     if stats.broken_source is not None:
         reporter.problem(f"{stats.broken_source}; what came before that was kept")
     return Outcome(

@@ -26,14 +26,14 @@ class StatsFile:
         self._file = PartFile(path, overwrite=overwrite, sources=source_paths)
 
     def write(self, stats: RunStats, config: RunConfig, model: str, runtime: str, imgsz: int) -> None:
-        """Write and give the file its name. The source is named without its password. Raises WriteError."""
+        """Write and give the file its name. Source and output are named without passwords. Raises WriteError."""
         content = {
             "vidseg": vidseg.__version__,
             "model": model,
             "runtime": runtime,
             "imgsz": imgsz,
             "config": {name: value for name, value in asdict(config).items() if name not in SECRETS}
-            | {"source": shown_name(config.source or "")},
+            | {"source": shown_name(config.source or ""), "output": config.output and shown_name(config.output)},
             **stats.as_dict(),
         }
         try:

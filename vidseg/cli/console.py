@@ -149,7 +149,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:
         lines.append(f"ms per frame: {', '.join(times)}")
-    lines += [f"wrote {path}" for path in outcome.outputs]
+    lines += [f"sent to {path}" if "://" in path else f"wrote {path}" for path in outcome.outputs]
     return lines
 
 

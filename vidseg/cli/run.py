@@ -29,8 +29,16 @@ def run(
     output: Annotated[
         str | None,
         _option(
-            "--output", "-o", panel=_OUTPUT, metavar="OUT", help_text="Video file, image, frames_%05d.png, or folder/."
+            "--output",
+            "-o",
+            panel=_OUTPUT,
+            metavar="OUT",
+            help_text="Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), or rtsp:// rtmp:// udp:// srt://",
         ),
+    ] = None,
+    pace: Annotated[
+        bool | None,
+        _option("--pace/--no-pace", panel=_OUTPUT, help_text="A file plays at its own speed; default when sent on"),
     ] = None,
     show: Annotated[
         bool | None, _option("--show/--no-show", panel=_OUTPUT, help_text="Show a window; press h in it for its keys.")
@@ -210,7 +218,7 @@ def run(
             panel=_FRAMES,
             metavar="N",
             help_text="Segment every Nth frame; all are written, with the last masks; auto: what the machine can do; "
-            "default 1, for live sources in a window auto",
+            "default 1, for live sources watched or sent on auto",
         ),
     ] = None,
     infer_fps: Annotated[
@@ -266,7 +274,8 @@ def run(
             "--reconnect",
             panel=_LIVE,
             metavar="N|always",
-            help_text="Tries in a row, also for the first connection; default: no end once it was there; 0: never",
+            help_text="Tries in a row, also for the first connection; default: no end once it was there; 0: never; "
+            "also for the receiver of -o",
         ),
     ] = None,
     camera_size: Annotated[

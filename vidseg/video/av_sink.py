@@ -5,42 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
-from av.codec.context import Flags
 
-from vidseg.atomic import PartFile, write_failure
+from vidseg.atomic import PartFile
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.video.audio_copy import AudioCopy, read_tags
-from vidseg.video.encoder_input import EncoderInput
+from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
 
-_FIXED_TICKS: Mapping[str, Fraction] = {
-    "matroska": Fraction(1, 1000),
-    "webm": Fraction(1, 1000),
-    "mpegts": Fraction(1, 90_000),
-    "gif": Fraction(1, 100),
-}
-"""What a container counts time in, where it has no choice."""
-_FINEST_TICK = Fraction(1, 16_000_000)
-"""mp4 and mov keep the source's unit down to this one; a finer one would overflow their 32-bit durations."""
-_MICROSECOND = Fraction(1, 1_000_000)
 _MILLISECOND = Fraction(1, 1000)
-_LONGEST_LEAD_SECONDS = 10
-"""A later first frame starts at 0 instead: an hour of nothing before it helps nobody."""
-_FALLBACK_RATE = Fraction(25)
 _COUNTER_NOTES = {
     "pts_fixed": "frame times moved to the next possible one, because they did not follow the one before: {}",
     "rescaled": "pictures of another size, scaled to that of the first: {}",
 }
 
 
-class AvSink:
+class AvSink(EncodedPictures):
     """Writes one video file. Satisfies `vidseg.interfaces.Sink`.
 
     The file grows under its name plus ".part" and gets its name in `close`. Everything that can be checked without a
@@ -87,39 +73,28 @@ class AvSink:
             SinkError: a setting is wrong or the output cannot be claimed. Nothing is left behind.
         """
         self.path = Path(path)
-        self._info = info
         if os.path.isdir(self.path):
             raise SinkError(f"{path}: is a folder; give the name of a file in it, such as {self.path / 'out.mp4'}")
         if audio not in ("copy", "none"):
             raise SinkError(f"audio '{audio}' is unknown; known: copy, none")
         if threads < 0:
             raise SinkError(f"threads {threads} is out of range; accepted: 0 (automatic) or more")
-        self._muxer = muxer_of(str(path), self.path.suffix[1:])
+        muxer = self._find_muxer(str(path))
         size = (info.width, info.height)
         if alpha:
-            self._plan = plan_alpha_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset)
+            plan = plan_alpha_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset)
         else:
-            self._plan = plan_encoder(str(path), self._muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
-        self._threads = threads
-        self._rebase = rebase
+            plan = plan_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
+        super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=threads, rebase=rebase)
         sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
         self._sources = [*map(str, source_paths), *sound]
-        self._wants_audio = audio == "copy" and info.audio_path is not None and self._muxer != "gif"
-        self._notes: list[str] = []
-        if audio == "copy" and info.audio_path is not None and self._muxer == "gif":
+        self._wants_audio = audio == "copy" and info.audio_path is not None and muxer != "gif"
+        if audio == "copy" and info.audio_path is not None and muxer == "gif":
             self._notes.append("gif holds no sound; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None
         self._stream: Any = None
         self._sound: AudioCopy | None = None
-        self._input: EncoderInput | None = None
-        self._tick = Fraction(1, 1000)
-        self._origin = Fraction(0)
-        self._rate = _FALLBACK_RATE
-        self._last_pts: int | None = None
-        self._last_duration = 1
-        self._last_seconds = Fraction(0)
-        self._counters = {"frames": 0, "pts_fixed": 0, "rescaled": 0}
         self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
         try:
             self._check_container()
@@ -149,6 +124,7 @@ class AvSink:
             assert self._input is not None
             pts, duration = self._timing(frame)
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
+            self._before_encoding(encoder_frame)
             if self._sound is not None:
                 self._sound.pump(self._output, pts * self._tick)
             self._output.mux(self._stream.encode(encoder_frame))
@@ -175,7 +151,7 @@ class AvSink:
                     self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
             self._about_to_be_named(self._part.part)
-            self._part.commit()
+            self._commit()
         except BaseException:
             self.abort()
             raise
@@ -220,24 +196,19 @@ class AvSink:
             except (ValueError, av.FFmpegError) as error:
                 raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
 
+    def _find_muxer(self, path: str) -> str:
+        """FFmpeg's name of the container. Raises SinkError if the ending is unknown."""
+        return muxer_of(path, self.path.suffix[1:])
+
+    def _before_encoding(self, frame: av.VideoFrame) -> None:
+        """For subclasses: `frame` is about to be encoded."""
+
+    def _commit(self) -> None:
+        """Give the finished output its name."""
+        self._part.commit()
+
     def _about_to_be_named(self, part: Path) -> None:
         """For subclasses: the file is finished and still has the name `part`."""
-
-    def _settle(self, frame: Frame, size_hw: tuple[int, int]) -> None:
-        """Settle size, time unit, zero and rate by the first picture."""
-        self._tick = self._choose_tick(frame)
-        self._origin = self._choose_origin(frame)
-        rate = self._frame_rate(frame)
-        # encoders refuse what no video has
-        self._rate = rate if self._muxer == "avi" else min(max(rate, Fraction(1)), Fraction(240))
-        self._input = self._make_input(size_hw)
-        if self._input.padded:
-            size = f"{size_hw[1]}x{size_hw[0]} to {self._input.width}x{self._input.height}"
-            self._notes.append(f"the picture was padded from {size}: this codec needs even sides")
-
-    def _make_input(self, size_hw: tuple[int, int]) -> EncoderInput:
-        plan = self._plan
-        return EncoderInput(size_hw, plan.pix_fmt, even_sides=plan.even_sides, full_range=plan.encoder.full_range)
 
     def _open_output(self) -> None:
         """Write the header, without sound if it cannot be had with it."""
@@ -263,78 +234,7 @@ class AvSink:
             self._sound.add_streams(self._output, self._origin)
         self._output.start_encoding()
 
-    def _add_stream(self, container: Any) -> Any:
-        """The stream of the pictures in `container`, with an encoder set up for what was settled."""
-        assert self._input is not None
-        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings to stderr unless told otherwise
-        stream = container.add_stream(self._plan.encoder.name, self._rate, dict(self._plan.options))
-        stream.width, stream.height, stream.pix_fmt = self._input.width, self._input.height, self._input.pix_fmt
-        context = stream.codec_context
-        context.time_base = self._tick
-        context.flags |= Flags.frame_duration
-        context.thread_count = self._threads
-        context.thread_type = "AUTO"  # PyAV's default, SLICE, costs x264 speed and compression on many cores
-        self._input.tag(context)
-        if self._plan.encoder.name == "libx265" and self._muxer in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # what Apple's players look for
-        return stream
-
-    def _timing(self, frame: Frame) -> tuple[int, int]:
-        """pts and duration in ticks; a time that does not follow the last one is moved to the next tick."""
-        seconds = frame.pts * frame.time_base - self._origin
-        pts = round(seconds / self._tick)
-        if self._last_pts is not None and pts <= self._last_pts:
-            pts = self._last_pts + 1
-            self._counters["pts_fixed"] += 1
-        if frame.duration is not None and frame.duration > 0:
-            duration = round(frame.duration * frame.time_base / self._tick)
-        elif self._info.frame_rate is None and self._last_pts is not None:
-            duration = pts - self._last_pts
-        else:
-            duration = round(1 / (self._frame_rate(frame) * self._tick))
-        self._last_pts, self._last_duration, self._last_seconds = pts, max(1, duration), seconds
-        return pts, self._last_duration
-
-    def _choose_tick(self, frame: Frame) -> Fraction:
-        """The unit of time in the file, in seconds."""
-        if self._muxer == "avi":
-            return 1 / self._frame_rate(frame)
-        fixed = _FIXED_TICKS.get(self._muxer)
-        if fixed is not None:
-            return fixed
-        return Fraction(frame.time_base) if frame.time_base >= _FINEST_TICK else _MICROSECOND
-
-    def _choose_origin(self, frame: Frame) -> Fraction:
-        """The source's time that is 0 in the file, in seconds."""
-        first = frame.pts * frame.time_base
-        if self._rebase or (self._rebase is None and self._info.live) or self._muxer == "gif":
-            return first
-        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS):
-            self._notes.append(f"times start at 0; the source starts at {float(first):.3f} s")
-            return first
-        return Fraction(0)
-
     def _movie_timescale(self) -> int:
         """A unit in which the starts of picture and sound are whole numbers."""
         both = math.lcm(self._tick.denominator, 48_000, 44_100)
         return both if both < 2**31 else self._tick.denominator
-
-    def _frame_rate(self, frame: Frame) -> Fraction:
-        """Frames per second as far as known: for avi the rate itself, else a hint."""
-        rate = self._info.frame_rate
-        if not rate and frame.duration:
-            rate = 1 / (frame.duration * frame.time_base)
-        return Fraction(rate) if rate and rate > 0 else _FALLBACK_RATE
-
-    @contextlib.contextmanager
-    def _failures_named(self) -> Iterator[None]:
-        """Turn FFmpeg's errors into a WriteError of one line."""
-        try:
-            yield
-        except OSError as error:
-            raise WriteError(write_failure(self.path, error)) from error
-        except (av.FFmpegError, ValueError) as error:
-            name = self._plan.encoder.name
-            size = f" at {self._input.width}x{self._input.height}" if self._input is not None else ""
-            reason = getattr(error, "strerror", None) or error
-            raise WriteError(f"{self.path}: {name} failed{size} ({reason})") from error

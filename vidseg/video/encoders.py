@@ -57,7 +57,7 @@ class Encoder:
 ENCODERS: Mapping[str, Encoder] = {
     "h264": Encoder(
         "libx264",
-        ("mp4", "mov", "matroska", "avi", "mpegts"),
+        ("mp4", "mov", "matroska", "avi", "mpegts", "flv", "rtsp"),
         quality_options=("crf",),
         quality_range=(0, 51),
         quality_default=23,
@@ -67,7 +67,7 @@ ENCODERS: Mapping[str, Encoder] = {
     ),
     "hevc": Encoder(
         "libx265",
-        ("mp4", "mov", "matroska", "mpegts"),
+        ("mp4", "mov", "matroska", "mpegts", "rtsp"),
         quality_options=("crf",),
         quality_range=(0, 51),
         quality_default=28,
@@ -208,6 +208,16 @@ def plan_alpha_encoder(path: str, muxer: str, *, codec: str | None, crf: int | N
     if _ALIASES.get(asked, asked) != fitting:
         raise SinkError(f"{path}: codec {asked} is not written with transparency here; leave it out: {accepted}")
     return EncoderPlan(encoder, _options(asked, encoder, crf, preset))
+
+
+def without_delay(plan: EncoderPlan) -> EncoderPlan:
+    """`plan`, so that each picture comes out of the encoder at once, and key frames where they are asked for."""
+    options = dict(plan.options)
+    if plan.encoder.name in ("libx264", "libx265"):
+        options |= {"tune": "zerolatency", "forced-idr": "1"}
+    elif plan.encoder.name.endswith("_nvenc"):
+        options |= {"tune": "ull", "delay": "0", "forced-idr": "1"}
+    return replace(plan, options=options)
 
 
 def _foreign_encoder(name: str) -> Encoder:

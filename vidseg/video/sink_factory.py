@@ -11,6 +11,7 @@ from vidseg.errors import SinkError
 from vidseg.frames import VideoInfo
 from vidseg.video.av_sink import AvSink
 from vidseg.video.encoders import CONTAINERS
+from vidseg.video.hls_sink import PLAYLIST_ENDING, HlsSink
 from vidseg.video.image_sink import IMAGE_ENDINGS, ImageSink
 from vidseg.video.pieces import PiecedAvSink
 
@@ -28,11 +29,14 @@ def open_video_sink(
     rebase: bool | None = None,
     alpha: bool = False,
     in_pieces: bool = False,
+    rolling: bool = False,
     source_paths: Sequence[str | Path] = (),
 ) -> AvSink | ImageSink:
-    """A sink for `path`: pictures for a picture's ending, a pattern or a folder; a video for a video's ending.
+    """A sink for `path`: pictures for a picture's ending, a pattern or a folder; a video for a video's ending, .m3u8
+    included.
 
     Args:
+        rolling: a playlist lists the last segments only, and is there from the start; see `HlsSink`.
         in_pieces: a video that a run may be killed over and gone on with; see `PiecedAvSink`.
         source_paths: files and folders of the input, which are never overwritten. The other arguments are those of
             `AvSink`; for pictures only `overwrite` and `alpha` count, and asking for a codec is an error.
@@ -46,9 +50,23 @@ def open_video_sink(
             if value is not None:
                 raise SinkError(f"{path}: pictures take no {name}; leave it out or give a video file")
         return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
+    if ending == PLAYLIST_ENDING:
+        return HlsSink(
+            path,
+            info,
+            rolling=rolling,
+            overwrite=overwrite,
+            codec=codec,
+            crf=crf,
+            encoder_preset=encoder_preset,
+            audio=audio,
+            threads=threads,
+            rebase=rebase,
+            source_paths=source_paths,
+        )
     if ending[1:] not in CONTAINERS:
         shown = f"'{ending}' is no known format" if ending else "has no file ending"
-        videos, images = " ".join(f".{name}" for name in CONTAINERS), " ".join(IMAGE_ENDINGS)
+        videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
         raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
     return (PiecedAvSink if in_pieces else AvSink)(
         path,

@@ -27,8 +27,10 @@ from vidseg.app.engine import check_engine, label_set
 from vidseg.app.run import render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
-from vidseg.names import shown_name
+from vidseg.names import shown_name, url_scheme
 from vidseg.video.encoders import CONTAINERS
+from vidseg.video.hls_sink import PLAYLIST_ENDING
+from vidseg.video.stream_sink import STREAM_MUXERS
 
 HIDDEN_FOLDER = ".vidseg-batch"
 """In the output folder: the archive, and the pictures of the report."""
@@ -94,6 +96,12 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         raise ConfigError("--no-video: nothing to do; give e.g. --save-masks '{stem}_masks'")
     if options.container.lstrip(".") not in CONTAINERS:
         raise ConfigError(f"--container {options.container}: unknown; known: {', '.join(CONTAINERS)}")
+    if url_scheme(options.out_dir) in STREAM_MUXERS:
+        raise ConfigError(f"{shown_name(options.out_dir)}: streams are sent by single runs; give -o a folder")
+    if options.name.casefold().endswith(PLAYLIST_ENDING):
+        raise ConfigError(
+            f"--name {options.name}: playlists are written by single runs; known: {', '.join(CONTAINERS)}"
+        )
     if options.ray is not None and config.device.startswith("cuda:"):
         raise ConfigError(f"--device {config.device}: Ray chooses among the GPUs of a node; give --device cuda")
     render_options(config, label_set(config))
