@@ -207,7 +207,7 @@ def run(
             "--threads",
             panel=_MODEL,
             metavar="N",
-            help_text="CPU threads of the model; default: cores are left to the other stages",
+            help_text="CPU threads of the model; default leaves some to others",
         ),
     ] = None,
     stride: Annotated[
