@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from vidseg.app.frame_policy import pipeline_options, skips_frames
+from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.split.piece import PieceDone
 from vidseg.app.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
@@ -112,6 +113,7 @@ def run_split(
     """
     assert config.workers is not None
     together = _Together()
+    files = InputFiles(source.info.source_paths)
     reporter.detail("reading the video once, to see where it can be cut")
     scan = scan_video(
         source,
@@ -141,6 +143,7 @@ def run_split(
             found = workers.results(look)
         if found is None:
             return together.stats, False
+        files.refuse_change()
         _say_seams(jobs, found, reporter)
         join_pieces(sinks, jobs, found)
     together.seen(scan.kept)
