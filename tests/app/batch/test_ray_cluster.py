@@ -118,8 +118,8 @@ def clips(folder, count):
         make_clip(folder / f"{number}.mp4", size=(64, 48), frames=FRAMES)
 
 
-def batch(cluster, folder, look):
-    reporter = Reporter()
+def batch(cluster, folder, look, reporter=None):
+    reporter = reporter or Reporter()
     reporter.look = look
     options = BatchOptions(inputs=(str(folder / "rec"),), out_dir=str(folder / "out"), ray=cluster.address)
     return run_batch(RunConfig(**SETTINGS), options, reporter, stdin=lambda: b"")
@@ -140,7 +140,7 @@ def decoded_frames(path):
 
 
 @needs_ray
-def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
+def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path, capfd):
     clips(tmp_path / "rec", 2)
     (tmp_path / "rec" / "bad.mp4").write_bytes(b"\0" * 1000)
     out = tmp_path / "out"
@@ -156,8 +156,13 @@ def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
         now = Counter(folder.name.split("-")[0] for folder in folders)
         attempts.update({number: count - attempts[number] for number, count in now.items() if count > attempts[number]})
 
-    outcome = batch(cluster, tmp_path, look)
+    reporter = Reporter()
+    outcome = batch(cluster, tmp_path, look, reporter)
     assert killed and max(attempts.values()) == 2, "no job was taken up again"
+    assert reporter.notes == ["a node is gone from the cluster, 1 left; files under way there are begun again"], (
+        "the user is told"
+    )
+    assert capfd.readouterr().out == "", "Ray's own account of it is not shown"
     states = {Path(item.name).name: item.state for item in outcome.report.files}
     names = [f"{number}.mp4" for number in range(2)]
     assert states == {"bad.mp4": "failed"} | dict.fromkeys(names, "done")
