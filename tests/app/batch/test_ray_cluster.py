@@ -9,14 +9,17 @@ import socket
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from tests.app.batch.test_run import Reporter
 from tests.video.clips import make_clip
+from vidseg.app.batch.board import Board, Row
+from vidseg.app.batch.job import Job
 from vidseg.app.batch.prepare import HIDDEN_FOLDER, BatchOptions
-from vidseg.app.batch.ray_cluster import Needs, connected, needs_of
+from vidseg.app.batch.ray_cluster import Needs, _Progress, connected, needs_of
 from vidseg.app.batch.run import run_batch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError
@@ -81,6 +84,31 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'vidseg\[ray\]'"), connected("auto"):
         pass
+
+
+class NewsOnly:
+    """As much of Ray as is needed to hear from workers."""
+
+    def __init__(self, news):
+        self.actor = SimpleNamespace(news=SimpleNamespace(remote=lambda: news))
+
+    def remote(self, **options):
+        return lambda cls: SimpleNamespace(remote=lambda: self.actor)
+
+    def wait(self, refs, timeout):
+        return refs, []
+
+    def get(self, ref):
+        return ref
+
+
+def test_late_news_of_a_job_that_ended_change_nothing():
+    jobs = [Job(number, "a.mp4", RunConfig(source="/a.mp4")) for number in (1, 2)]
+    board = Board([Row(job, size=1, state="running") for job in jobs])
+    board.rows[1].state, board.rows[1].log.delivered = "done", 179
+    told = SimpleNamespace(delivered=164, total=179, rate=30.0)
+    _Progress(NewsOnly({1: told, 2: told}), board).look()
+    assert [row.log.delivered for row in board.rows.values()] == [179, 164]
 
 
 class TwoNodes:

@@ -244,7 +244,10 @@ class _Progress:
         except self._ray.exceptions.RayError:
             news = {}
         for number, told in news.items():
-            log = self._board.rows[number].log
+            row = self._board.rows[number]
+            if row.state != "running":
+                continue  # it ended since; the result says how far it came
+            log = row.log
             log.delivered, log.total, log.rate = told.delivered, told.total, told.rate
         self._asked = self.actor.news.remote()
 
