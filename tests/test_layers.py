@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidseg"
 
 FLOORS = (
-    ("errors", "frames", "labels", "timing", "atomic", "names", "address", "saved_masks", "saved_state"),
+    ("errors", "frames", "labels", "timing", "atomic", "names", "address", "saved_masks", "saved_state", "wildcards"),
     ("config", "interfaces"),
     ("presets", "metrics", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
     ("runtimes", "data", "serve", "telemetry"),

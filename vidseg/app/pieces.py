@@ -144,6 +144,7 @@ class PiecedRun:
     Args:
         options: of the pipelines; `max_fps` is heeded here.
         seconds: length of a piece.
+        check: raises where a piece that is finished must not be kept.
         facts: written beside every state, and handed back by the folder: what the run was made with.
     """
 
@@ -157,7 +158,9 @@ class PiecedRun:
         seconds: float,
         facts: State,
         timers: StageTimers | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check = check
         self._stages = stages
         self._folder = folder
         self._options = options
@@ -225,6 +228,7 @@ class PiecedRun:
         pipeline.run(on_tick=on_tick)
         if self.stats.stopped_early or self.stats.broken_source is not None:
             return False
+        self._check()
         self._finished = self._source.ended or self.stats.delivered >= (options.limit or math.inf)
         self._pieces += self.stats.delivered > before
         self._folder.commit(self._state())

@@ -6,13 +6,14 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
+from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
 from vidseg.app.live_source import Announcements
 from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.app.outputs import check_sent, make_renderer, open_sinks
 from vidseg.app.paced_source import PacedSource
-from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipeline
+from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipeline, tell_change
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -61,6 +62,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
         unfinished.enter_context(claims)
         info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
+        files = InputFiles(info.source_paths)
         announcements = Announcements()
         sinks = open_sinks(config, info, labels, announcements)
         for sink in sinks:
@@ -73,6 +75,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         outcome = run_pipeline(
             *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
         )
+        outcome = tell_change(outcome, files, reporter)
         outcome.stats.inferred = 0  # no model saw them
         for text in source.notes:
             reporter.note(text)

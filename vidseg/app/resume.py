@@ -14,6 +14,7 @@ import vidseg
 from vidseg import zoo
 from vidseg.app.engine import Engine
 from vidseg.app.frame_policy import pipeline_options, skips_frames
+from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.pieces import PiecedRun, Stages
 from vidseg.app.work_folder import WorkFolder
@@ -112,10 +113,12 @@ def run_in_pieces(
 
     Raises:
         ResumeError: what was kept is damaged, or of other settings or another input.
+        SourceError: the input changed meanwhile; what was finished before is kept.
         VidsegError: as any run; what is finished is kept.
     """
     info = source.info
     batch = engine.batch(config, info)
+    files = InputFiles(info.source_paths)
     facts = run_facts(config, engine, info, batch)
     state = folder.load()
     if state is not None:
@@ -134,6 +137,7 @@ def run_in_pieces(
         seconds=config.segment_seconds,
         facts=facts,
         timers=timers,
+        check=files.refuse_change,
     )
     folder.claim()
     if state is not None:

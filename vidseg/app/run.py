@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
 from vidseg.app.frame_policy import pipeline_options
+from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, relay
 from vidseg.app.live_source import Announcements, open_run_source
@@ -128,6 +129,7 @@ def run(
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
         info = source.info
+        files = InputFiles(info.source_paths)
         pieced_source = resumable_source(config, source) if config.resume else None
         shared_source = split_source(config, source) if split else None
         for text in info.notes:
@@ -203,6 +205,7 @@ def run(
         outcome = run_pipeline(
             *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
         )
+        outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
 
@@ -221,6 +224,15 @@ def _finished(
     if stats_file is not None and not outcome.aborted:
         stats_file.write(outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz)
     return outcome
+
+
+def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outcome:
+    """The outcome, failed if it is made of a file that changed meanwhile: outputs may be a mixture, or lack an end."""
+    changed = files.what_changed() if outcome.outputs else None
+    if changed is None:
+        return outcome
+    reporter.problem(f"{changed}; what was made of it is kept")
+    return replace(outcome, exit_code=outcome.exit_code or 1)
 
 
 def _pieced_outcome(

@@ -52,7 +52,8 @@ class BatchConsole(RunConsole):
             if self._table is None:
                 if self._download is not None:
                     self._download.stop()
-                self._table = Live(console=self._console, auto_refresh=False, transient=True)
+                # standard output is left as it is: while Ray is at work, what it prints there goes nowhere
+                self._table = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
                 self._table.start()
             self._table.update(board_table(board, height=self._console.height), refresh=True)
         elif not self._live and not self._quiet and now >= self._next_totals:

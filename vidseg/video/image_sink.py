@@ -158,9 +158,7 @@ class ImageSink:
         name = self.path.name
         if len(_NUMBER.findall(name.replace("%%", ""))) != 1 or "%" in _NUMBER.sub("", name.replace("%%", "")):
             raise SinkError(f"{self.path}: a pattern has one number such as %05d, and %% for a percent sign")
-        before, after = (re.escape(part.replace("%%", "%")) for part in _split_at_number(name))
-        known = re.compile(f"{before}\\d+{after}")
-        self._refuse_existing(self.path.parent, sorted(n for n in os.listdir(self.path.parent) if known.fullmatch(n)))
+        self._refuse_existing(self.path.parent, numbered_pictures(self.path))
 
     def _check_single(self, info: VideoInfo) -> None:
         if info.frame_count is not None and info.frame_count > 1:
@@ -177,6 +175,23 @@ class ImageSink:
         if names and not self._overwrite:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise SinkError(f"{folder / names[0]}{more}: exists; overwrite with -y or choose another place")
+
+
+def is_numbered(path: str | Path) -> bool:
+    """Whether this names pictures by their number, such as "frames_%05d.png"."""
+    name = os.path.basename(path).replace("%%", "")
+    return os.path.splitext(name)[1].casefold() in IMAGE_ENDINGS and bool(_NUMBER.search(name))
+
+
+def numbered_pictures(path: str | Path) -> list[str]:
+    """The names of the pictures that are there for a numbered path, sorted; none where nobody may look."""
+    folder, name = os.path.split(path)
+    before, after = (re.escape(part.replace("%%", "%")) for part in _split_at_number(name))
+    known = re.compile(f"{before}\\d+{after}")
+    try:
+        return sorted(filter(known.fullmatch, os.listdir(folder or ".")))
+    except OSError:
+        return []
 
 
 def encode_image(picture: UInt8Array, ending: str, target: Path) -> bytes:

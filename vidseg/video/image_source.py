@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user, shown_name
 from vidseg.video.quiet import quiet_opencv
 from vidseg.video.source_base import SourceBase
+from vidseg.wildcards import matching_paths
 
 IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
@@ -122,7 +122,7 @@ def find_images(spec: str) -> list[Path]:
         return images
     if not GLOB_CHARACTERS & set(spec) or "\0" in spec:
         raise SourceError(f"{name}: no such file or folder")
-    matches = [Path(match) for match in glob.glob(path, recursive=True)]
+    matches = [Path(match) for match in matching_paths(path)]
     images = _only_images(matches)
     if not matches:
         raise SourceError(f"{name}: nothing matches this pattern")

@@ -74,6 +74,16 @@ def test_damage_in_the_middle_costs_only_its_line(tmp_path):
     assert path.read_bytes() == b"".join(lines)
 
 
+@pytest.mark.parametrize("written", [b"", b"{", b'{"vidseg_batch": 1', b'{"vidseg_batch": 1}', b"\0\0\0\0"])
+def test_a_first_line_that_a_power_loss_cut_off_is_a_new_archive(tmp_path, written):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(written)
+    assert Archive(path, write=False).find("/in/a.mp4", "s1") is None and path.read_bytes() == written
+    write(path, record())
+    archive = Archive(path, write=False)
+    assert archive.notes == [] and archive.find("/in/a.mp4", "s1")
+
+
 @pytest.mark.parametrize("content", [b"youtube abcdef\n", b"{}\n", b"\x00\x01", b'["vidseg_batch"]\n'])
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "a.jsonl"

@@ -85,6 +85,14 @@ def test_globs_take_videos_or_the_ending_they_name_and_search_folders(here):
     assert refused(find("rec/*.mov")) == [("rec/*.mov", "no video matches")]
 
 
+def test_globs_of_any_depth_end_where_links_go_in_circles(here, tmp_path):
+    here("rec/a.mp4", "rec/sub/b.mp4")
+    for name in ("rec/up", "rec/up2", "rec/sub/up"):
+        os.symlink(tmp_path / "rec", tmp_path / name)
+    found = find("rec/**/*.mp4")
+    assert names(found) == ["rec/a.mp4", "rec/sub/b.mp4"] and found.notes == []
+
+
 def test_what_is_no_file_is_refused_with_the_reason(here, tmp_path):
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe.mp4")

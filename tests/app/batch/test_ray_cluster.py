@@ -9,14 +9,17 @@ import socket
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from tests.app.batch.test_run import Reporter
 from tests.video.clips import make_clip
+from vidseg.app.batch.board import Board, Row
+from vidseg.app.batch.job import Job
 from vidseg.app.batch.prepare import HIDDEN_FOLDER, BatchOptions
-from vidseg.app.batch.ray_cluster import Needs, connected, needs_of
+from vidseg.app.batch.ray_cluster import Needs, _Progress, connected, needs_of
 from vidseg.app.batch.run import run_batch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError
@@ -83,6 +86,31 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch):
         pass
 
 
+class NewsOnly:
+    """As much of Ray as is needed to hear from workers."""
+
+    def __init__(self, news):
+        self.actor = SimpleNamespace(news=SimpleNamespace(remote=lambda: news))
+
+    def remote(self, **options):
+        return lambda cls: SimpleNamespace(remote=lambda: self.actor)
+
+    def wait(self, refs, timeout):
+        return refs, []
+
+    def get(self, ref):
+        return ref
+
+
+def test_late_news_of_a_job_that_ended_change_nothing():
+    jobs = [Job(number, "a.mp4", RunConfig(source="/a.mp4")) for number in (1, 2)]
+    board = Board([Row(job, size=1, state="running") for job in jobs])
+    board.rows[1].state, board.rows[1].log.delivered = "done", 179
+    told = SimpleNamespace(delivered=164, total=179, rate=30.0)
+    _Progress(NewsOnly({1: told, 2: told}), board).look()
+    assert [row.log.delivered for row in board.rows.values()] == [179, 164]
+
+
 class TwoNodes:
     """A cluster of two nodes with one CPU each."""
 
@@ -118,8 +146,8 @@ def clips(folder, count):
         make_clip(folder / f"{number}.mp4", size=(64, 48), frames=FRAMES)
 
 
-def batch(cluster, folder, look):
-    reporter = Reporter()
+def batch(cluster, folder, look, reporter=None):
+    reporter = reporter or Reporter()
     reporter.look = look
     options = BatchOptions(inputs=(str(folder / "rec"),), out_dir=str(folder / "out"), ray=cluster.address)
     return run_batch(RunConfig(**SETTINGS), options, reporter, stdin=lambda: b"")
@@ -140,7 +168,7 @@ def decoded_frames(path):
 
 
 @needs_ray
-def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
+def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path, capfd):
     clips(tmp_path / "rec", 2)
     (tmp_path / "rec" / "bad.mp4").write_bytes(b"\0" * 1000)
     out = tmp_path / "out"
@@ -156,8 +184,13 @@ def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path):
         now = Counter(folder.name.split("-")[0] for folder in folders)
         attempts.update({number: count - attempts[number] for number, count in now.items() if count > attempts[number]})
 
-    outcome = batch(cluster, tmp_path, look)
+    reporter = Reporter()
+    outcome = batch(cluster, tmp_path, look, reporter)
     assert killed and max(attempts.values()) == 2, "no job was taken up again"
+    assert reporter.notes == ["a node is gone from the cluster, 1 left; files under way there are begun again"], (
+        "the user is told"
+    )
+    assert capfd.readouterr().out == "", "Ray's own account of it is not shown"
     states = {Path(item.name).name: item.state for item in outcome.report.files}
     names = [f"{number}.mp4" for number in range(2)]
     assert states == {"bad.mp4": "failed"} | dict.fromkeys(names, "done")

@@ -317,6 +317,25 @@ def test_only_data_outputs(place):
     assert place.outcome.report.files[0].strip.startswith(b"\xff\xd8")
 
 
+def test_numbered_pictures_are_outputs_like_others(place):
+    place.clip("a.mp4")
+    names = {"name": "{stem}/f_%02d.png"}
+    assert place.states("a.mp4", **names) == ["done"]
+    pictures = [f"a/f_{number:02}.png" for number in range(4)]
+    assert place.outputs() == pictures and place.outcome.report.files[0].outputs == ("a/f_%02d.png",)
+    assert place.states("a.mp4", **names) == ["skipped"]
+    assert place.states("a.mp4", config=RunConfig(opacity=0.1), **names) == ["done"]
+    for path in Path("out/a").iterdir():
+        path.unlink()
+    assert place.states("a.mp4", **names) == ["done"] and place.outputs() == pictures
+    Path("foreign").mkdir()
+    Path("foreign/f_07.png").touch()
+    files, _ = place.batch("a.mp4", out_dir="foreign", name="f_%02d.png")
+    assert "exists and is not known as made from it" in files["a.mp4"][1]
+    with pytest.raises(ConfigError, match="numbered pictures"):
+        place.batch("a.mp4", out_dir="memory://out", **names)
+
+
 def test_what_was_to_be_hidden_does_not_show_in_the_report(place):
     place.clip("a.mp4")
     config = RunConfig(stats="{name}.json", blur_classes=("person",))

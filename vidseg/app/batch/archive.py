@@ -17,6 +17,7 @@ from vidseg.atomic import write_failure
 from vidseg.errors import ConfigError, SinkError, WriteError
 
 HEADER = {"vidseg_batch": 1}
+_HEADER_LINE = json.dumps(HEADER).encode("ascii") + b"\n"
 State = Literal["started", "done", "failed"]
 
 
@@ -86,7 +87,7 @@ class Archive:
                 if whole < len(data):
                     os.ftruncate(self._descriptor, whole)
                 if not whole:
-                    self._append(json.dumps(HEADER).encode("ascii") + b"\n")
+                    self._append(_HEADER_LINE)
         except OSError as error:
             self.close()
             raise SinkError(f"{path}: the archive cannot be used ({error.strerror}); choose another place") from error
@@ -144,6 +145,8 @@ class Archive:
 
     def _read(self, data: bytes) -> int:
         """Take in all records; returns how many bytes are whole lines up to the last good one."""
+        if len(data) < len(_HEADER_LINE) and (_HEADER_LINE.startswith(data) or not data.strip(b"\0")):
+            return 0  # a power loss came when it was made
         whole = good = 0
         damaged: list[int] = []
         for number, line in enumerate(data.splitlines(keepends=True), start=1):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vidseg.app.batch.job import Job, JobLog, JobResult, do_job, written_outputs
+from vidseg.app.batch.job import Job, JobLog, JobResult, do_job, is_there, written_outputs
 from vidseg.app.engine import Engine
 from vidseg.app.interrupts import Interrupts
 from vidseg.atomic import PART_SUFFIX, write_failure
@@ -79,7 +79,7 @@ def _refuse_files_of_others(job: Job, mark: Path) -> None:
     """Raises WriteError for an output that appeared since the batch began, unless an earlier attempt was that far."""
     if not job.config.overwrite and not mark.exists():
         for path in job.outputs.values():
-            if os.path.lexists(path):
+            if is_there(path):
                 raise WriteError(f"{shown_name(path)}: appeared while it was being written; -y replaces it")
     mark.touch()
 

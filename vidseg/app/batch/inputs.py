@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from vidseg.app.batch.identity import Identity, identity_of, is_remote, known_as
 from vidseg.app.batch.remote_files import find_files
 from vidseg.errors import ConfigError, SourceError
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.wildcards import matching_paths
 
 VIDEO_ENDINGS = (
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc"),
@@ -134,7 +134,7 @@ class _Search:
         if not path or "\0" in path:
             self._refuse(word, "is no file name")
             return
-        if base is not None and not os.path.lexists(path) and not glob.glob(path, recursive=True):
+        if base is not None and not os.path.lexists(path) and not matching_paths(path):
             path = os.path.join(base, path)
         if os.path.isdir(path):
             self._add_folder(path, word)
@@ -164,7 +164,7 @@ class _Search:
         # "**" finds what is in the folders that it finds as well
         whole_folders = "**" not in pattern or os.path.basename(pattern) not in ("*", "**")
         before = len(self.found.inputs) + len(self.found.unusable) + self.repeats
-        for path in sorted(glob.glob(pattern, recursive=True)):
+        for path in matching_paths(pattern):
             if os.path.isdir(path):
                 if whole_folders:
                     self._add_folder(path, path)

@@ -21,6 +21,7 @@ from vidseg.config import RunConfig, option_names
 from vidseg.errors import SinkError, SourceError, VidsegError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
+from vidseg.video.image_sink import is_numbered, numbered_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class JobResult:
     identity: Identity | None = None
     """Of the input when the job began; None if it was not there."""
     outputs: dict[str, Identity | None] = field(default_factory=dict)
-    """What was written: absolute path to what it is known by again, None for folders."""
+    """What was written: absolute path to what it is known by again, None for folders and numbered pictures."""
     notes: tuple[str, ...] = ()
     frames: int = 0
     seconds: float = 0.0
@@ -183,9 +184,14 @@ def _ended(result: JobResult, outcome: Outcome, log: JobLog) -> JobResult:
 
 
 def written_outputs(job: Job) -> dict[str, Identity | None]:
-    """The outputs of a job that are there, and by what they are known again: None for folders."""
-    found = [path for path in job.outputs.values() if os.path.exists(path)]
-    return {path: None if os.path.isdir(path) else identity_of(path) for path in found}
+    """The outputs of a job that are there, and by what they are known again: None for folders and numbered pictures."""
+    found = [path for path in job.outputs.values() if is_there(path)]
+    return {path: identity_of(path) if os.path.isfile(path) else None for path in found}
+
+
+def is_there(path: str) -> bool:
+    """Whether there is something of this name: a file, a folder, or a picture that it stands for by a number."""
+    return os.path.lexists(path) or (is_numbered(path) and bool(numbered_pictures(path)))
 
 
 def _without_name(text: str, job: Job) -> str:

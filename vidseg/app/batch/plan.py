@@ -14,7 +14,7 @@ from typing import Literal
 from vidseg.app.batch.archive import Archive, Record
 from vidseg.app.batch.identity import Identity, identity_of, is_remote, known_as, plain_path
 from vidseg.app.batch.inputs import Input
-from vidseg.app.batch.job import Job, outputs_of
+from vidseg.app.batch.job import Job, is_there, outputs_of
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name
@@ -151,7 +151,7 @@ def decide(
     retry_failed: bool = False,
     redo: bool = False,
     identify: Callable[[str], Identity | None] = identity_of,
-    exists: Callable[[str], bool] = os.path.lexists,
+    exists: Callable[[str], bool] = is_there,
 ) -> Decision:
     """Whether a job is to be done.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from vidseg import zoo
 from vidseg.app.batch.archive import Archive
 from vidseg.app.batch.identity import identity_of, is_remote, known_as
 from vidseg.app.batch.inputs import Found
-from vidseg.app.batch.job import outputs_of
+from vidseg.app.batch.job import is_there, outputs_of
 from vidseg.app.batch.plan import (
     DEFAULT_CONTAINER,
     DEFAULT_NAME,
@@ -30,6 +29,7 @@ from vidseg.errors import ConfigError
 from vidseg.names import shown_name, url_scheme
 from vidseg.video.encoders import CONTAINERS
 from vidseg.video.hls_sink import PLAYLIST_ENDING
+from vidseg.video.image_sink import is_numbered
 from vidseg.video.stream_sink import STREAM_MUXERS
 
 HIDDEN_FOLDER = ".vidseg-batch"
@@ -104,6 +104,10 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         )
     if options.ray is not None and config.device.startswith("cuda:"):
         raise ConfigError(f"--device {config.device}: Ray chooses among the GPUs of a node; give --device cuda")
+    if options.video and is_numbered(options.name) and is_remote(options.out_dir):
+        raise ConfigError(
+            f"--name {options.name}: numbered pictures go into folders of this machine; give another -o, or a video"
+        )
     render_options(config, label_set(config))
     check_engine(config)
 
@@ -131,7 +135,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
             retry_failed=options.retry_failed,
             redo=options.redo,
             identify=there.identify if there else identity_of,
-            exists=there.exists if there else os.path.lexists,
+            exists=there.exists if there else is_there,
         )
         for job in jobs
     ]

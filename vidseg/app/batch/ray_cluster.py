@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ def connected(address: str) -> Iterator[Any]:
     finally:
         _restore(handlers)  # Ray sets its own
     try:
-        yield ray
+        # Ray prints there, with pages of logs, that a node died; what matters of it is told in `run_ray`
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield ray
     finally:
         ray.shutdown()
 
@@ -143,6 +145,7 @@ def run_ray(
     staging: str,
     most: int | None,
     aborted: Callable[[], bool],
+    note: Callable[[str], None],
 ) -> None:
     """Do the jobs in order, as many at once as fit on the cluster at that time; nodes may come and go.
 
@@ -150,11 +153,12 @@ def run_ray(
         engine: what the networks are loaded with.
         most: jobs at once; also lets more wait than fit now, for clusters that grow when they are asked to.
         aborted: when it turns true, the jobs under way end at once and leave nothing.
+        note: told, in one sentence, when nodes went.
     Raises:
         DeviceError: no job fits on any node.
     """
     needs = needs_of(engine, ray.nodes())
-    room = _Room(ray, needs, most)
+    room = _Room(ray, needs, most, note)
     if not room.now():
         gpus = " and a GPU" if needs.gpus else ""
         raise DeviceError(f"no node of the cluster has {needs.cpus} CPUs{gpus}; give fewer --threads or --device cpu")
@@ -167,6 +171,7 @@ def run_ray(
     starting, cancelled = True, False
     while True:
         progress.look()
+        room.look()
         starting = hooks.tick() and starting
         if aborted() and not cancelled:
             cancelled = True
@@ -194,20 +199,31 @@ def _work(version: str, pickled: bytes, progress: Any) -> JobResult:
 
 
 class _Room:
-    """How many jobs fit; asks the cluster once a second."""
+    """How many jobs fit; asks the cluster once a second, and says when nodes went."""
 
-    def __init__(self, ray: Any, needs: Needs, most: int | None) -> None:
-        self._ray, self._needs, self._most = ray, needs, most
+    def __init__(self, ray: Any, needs: Needs, most: int | None, note: Callable[[str], None]) -> None:
+        self._ray, self._needs, self._most, self._note = ray, needs, most, note
         self._next = 0.0
         self._slots = 0
+        self._alive: set[str] = set()
+
+    def look(self) -> None:
+        """Ask the cluster, if it is time."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _LOOK_SECONDS
+        nodes = self._ray.nodes()
+        self._slots = self._needs.slots(nodes)
+        alive = {node["NodeID"] for node in nodes if node["Alive"]}
+        gone = len(self._alive - alive)
+        if gone:
+            which = "a node is" if gone == 1 else f"{gone} nodes are"
+            self._note(f"{which} gone from the cluster, {len(alive)} left; files under way there are begun again")
+        self._alive = alive
 
     def now(self) -> int:
-        if self._most is not None:
-            return self._most
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LOOK_SECONDS
-            self._slots = self._needs.slots(self._ray.nodes())
-        return self._slots
+        self.look()
+        return self._slots if self._most is None else self._most
 
 
 class _Progress:
@@ -228,7 +244,10 @@ class _Progress:
         except self._ray.exceptions.RayError:
             news = {}
         for number, told in news.items():
-            log = self._board.rows[number].log
+            row = self._board.rows[number]
+            if row.state != "running":
+                continue  # it ended since; the result says how far it came
+            log = row.log
             log.delivered, log.total, log.rate = told.delivered, told.total, told.rate
         self._asked = self.actor.news.remote()
 

@@ -155,6 +155,7 @@ class Batch:
                 staging=staging,
                 most=self._options.jobs,
                 aborted=lambda: self._interrupts.count >= 2,
+                note=self._reporter.note,
             )
 
     def _begin(self, model: str) -> None:

@@ -8,13 +8,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 
 from vidseg.app.frame_policy import pipeline_options, skips_frames
+from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.split.piece import PieceDone
 from vidseg.app.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
@@ -28,7 +29,7 @@ from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline, nothing_found
 from vidseg.pipeline.stats import RunStats
 from vidseg.records.label_maps import LabelMapSink
-from vidseg.timing import RateMeter, StageTime, StageTimers
+from vidseg.timing import Clock, StageTime, StageTimers
 from vidseg.video.factory import SourceKind, classify
 from vidseg.video.pieces import PiecedAvSink
 
@@ -111,7 +112,8 @@ def run_split(
         VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
     """
     assert config.workers is not None
-    together = _Together()
+    together = Together()
+    files = InputFiles(source.info.source_paths)
     reporter.detail("reading the video once, to see where it can be cut")
     scan = scan_video(
         source,
@@ -141,6 +143,7 @@ def run_split(
             found = workers.results(look)
         if found is None:
             return together.stats, False
+        files.refuse_change()
         _say_seams(jobs, found, reporter)
         join_pieces(sinks, jobs, found)
     together.seen(scan.kept)
@@ -172,22 +175,34 @@ def join_pieces(sinks: Sequence[SplitSink], jobs: Sequence[PieceJob], found: Seq
         sink.close()
 
 
-class _Together:
+@dataclass(slots=True)
+class MeanRate:
+    """Frames per second since the first were seen; several workers bring theirs together, so their gaps say nothing."""
+
+    rate: float = 0.0
+
+
+class Together:
     """What a reporter wants to know of a pipeline, of several ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.stats = RunStats()
         self.timers = StageTimers()
-        self.output_rate = RateMeter()
+        self.output_rate = MeanRate()
         self.dropped = 0
-        self._begun = time.perf_counter()
+        self._clock = clock
+        self._begun = clock()
+        self._first: tuple[int, float] | None = None
 
     def seen(self, delivered: int) -> None:
         """So many frames are written by now."""
-        for _ in range(delivered - self.stats.delivered):
-            self.output_rate.tick()
+        now = self._clock()
+        if self._first is None and delivered:
+            self._first = delivered, now
+        elif self._first is not None and now > self._first[1]:
+            self.output_rate.rate = (delivered - self._first[0]) / (now - self._first[1])
         self.stats.delivered = delivered
-        self.stats.elapsed_seconds = time.perf_counter() - self._begun
+        self.stats.elapsed_seconds = now - self._begun
 
 
 def _picture_hw(config: RunConfig, renderer: Renderer, frame: Frame) -> tuple[int, int] | None:
