@@ -187,7 +187,7 @@ def test_several_viewers_see_the_stream_at_once(open_site):
 
 
 def test_a_viewer_that_never_reads_harms_nobody_and_does_not_ask_for_more():
-    view = FakePictures(size=4_000_000)  # more than the sockets hold
+    view = FakePictures(size=16_000_000)  # more than the sockets hold
     with serving(view) as running:
         view.show(1)
         deaf = running.stream()
