@@ -111,13 +111,15 @@ Display = Callable[["Buffer[Result]"], None]
 class Pipeline:
     """One run. Use once: construct, `run`, read `stats`.
 
+    `segmenter` may be None where all frames bring what is in them (`Frame.found`).
+
     `request_stop` and `abort` may be called from any thread and from signal handlers.
     """
 
     def __init__(
         self,
         source: VideoSource,
-        segmenter: Segmenter,
+        segmenter: Segmenter | None,
         renderer: Renderer | None,
         sinks: Sequence[Sink],
         *,
@@ -330,6 +332,9 @@ class Pipeline:
                 raise
             if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
                 last = self._hand_on(waiting, last)
+            if frame.found is not None:
+                self._results.put(Result(frame, frame.found))
+                continue
             if frame.placeholder:
                 self._results.put(Result(frame, nothing_found(frame)))
                 # what comes after it is not what came before
@@ -373,7 +378,7 @@ class Pipeline:
     def _hand_on(self, waiting: list[_Waiting], last: Segmentation | None) -> Segmentation | None:
         """Segment what needs it, pass all on in order, and return the newest segmentation."""
         chosen = [item.frame for item in waiting if item.needs_model]
-        found = iter(self._segmenter.segment(chosen)) if chosen else iter(())
+        found = iter(self._asked(chosen)) if chosen else iter(())
         self.stats.inferred += len(chosen)
         for item in waiting:
             if item.needs_model:
@@ -385,6 +390,10 @@ class Pipeline:
         waiting.clear()
         self._carried.last = last
         return last
+
+    def _asked(self, frames: list[Frame]) -> list[Segmentation]:
+        assert self._segmenter is not None, "frames without masks need a segmenter"
+        return self._segmenter.segment(frames)
 
     def _end_segment(self) -> None:
         self._results.close()

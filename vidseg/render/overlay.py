@@ -59,6 +59,10 @@ class OverlayRenderer:
             _blend(source, colours, shown, options.opacity, picture)
         if options.contours:
             draw_contours(picture, shown)
+        for top, left, bottom, right in segmentation.as_is:
+            picture[top:bottom, left:right] = image[top:bottom, left:right]
+            if options.view == "side":
+                output[top:bottom, left:right] = image[top:bottom, left:right]
         occupied = self._legend.draw(picture, shown) if options.legend else None
         if options.labels:
             draw_region_labels(picture, shown, self._labels, occupied=occupied)
