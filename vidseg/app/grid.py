@@ -23,7 +23,7 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.names import shown_name
 from vidseg.pipeline.background_inference import BackgroundInference
-from vidseg.pipeline.grid import StreamsSource, grid_rate
+from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
 from vidseg.pipeline.inference_worker import InferenceWorker, Lane
 from vidseg.render.grid import TiledPainter
 from vidseg.timing import StageTimers
@@ -93,14 +93,21 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
     """
     sources = sources_of(config)
     names = [page_title(source) for source in sources]
-    openers = []
+    specs = []
     for source, name in zip(sources, names, strict=True):
         own = replace(config, source=source, more_sources=())
-        attempts = reconnect_options(own).attempts if comes_back(own, classify(source)) else 1
-        openers.append((name, partial(_open, own, name, announcements), attempts))
-    streams = StreamsSource(openers, announce=announcements)
+        kind = classify(source)
+        specs.append(
+            StreamSpec(
+                name,
+                partial(_open, own, name, announcements),
+                attempts=reconnect_options(own).attempts if comes_back(own, kind) else 1,
+                needed=kind not in (SourceKind.URL, SourceKind.CAMERA),
+            )
+        )
+    streams = StreamsSource(specs, announce=announcements)
     try:
-        infos = streams.wait_opened(must_exist=config.reconnect is None)
+        infos = streams.wait_opened(patient=config.reconnect not in (None, "0"))
         known = [info for info in infos if info is not None]
         for name, info in zip(names, infos, strict=True):
             for text in () if info is None else info.notes:

@@ -197,7 +197,10 @@ def run(
                 None,
                 renderer,
                 sinks,
-                options=PipelineOptions(limit=config.limit, max_staleness=config.max_staleness),
+                # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
+                options=PipelineOptions(
+                    limit=config.limit, queue_size=1, live="every-frame", max_staleness=config.max_staleness
+                ),
                 timers=timers,
             )
         else:

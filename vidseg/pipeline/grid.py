@@ -14,6 +14,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from vidseg.errors import SourceError
@@ -24,10 +25,25 @@ from vidseg.pipeline.grid_stream import GridStream
 from vidseg.pipeline.inference_worker import InferenceWorker, Lane
 from vidseg.pipeline.reconnecting import CLOSE_SECONDS
 
+MOST_RATE = 30
+"""Pictures per second of a grid at most, where nothing else is said."""
 OPEN_SECONDS = 2.0
 """How long streams that are not there yet are waited for at the start, once one is there."""
 FIRST_SECONDS = 2.0
-"""How long the first picture waits for a picture of every stream, while the model warms up."""
+"""How long the first picture waits for those of all streams, while the model warms up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """One of the streams, before it is open."""
+
+    name: str
+    open_source: Callable[[], VideoSource]
+    """May take long, and be called again; raises SourceError."""
+    attempts: int | None = 1
+    """Tries to open it in a row; None for no end."""
+    needed: bool = True
+    """False for a stream without which the others go on."""
 
 
 class StreamsSource:
@@ -40,21 +56,25 @@ class StreamsSource:
     and is raised by it; a stream that breaks only ends itself.
 
     Args:
-        openers: name, opener and number of tries of each stream, as `GridStream` takes them.
+        specs: of the streams.
         announce: told in one sentence what happens; called from other threads.
+        first_seconds: how long the first picture waits for a picture of every stream that is there.
         clock: seconds that never go back.
         wait: waits for so many seconds, or until interrupted.
     """
 
     def __init__(
         self,
-        openers: Sequence[tuple[str, Callable[[], VideoSource], int | None]],
+        specs: Sequence[StreamSpec],
         *,
         announce: Callable[[str], None] = lambda text: None,
+        first_seconds: float = FIRST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
     ) -> None:
         self._clock = clock
+        self._specs = specs
+        self._first_seconds = first_seconds
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
         self._changed = threading.Condition()
@@ -63,42 +83,52 @@ class StreamsSource:
         self._info: VideoInfo | None = None
         self._painter: GridPainter | None = None
         self._worker: InferenceWorker | None = None
-        self.late = 0
-        """Moments at which no picture could be made in time."""
+        self.left_out = 0
+        """Moments of the clock without a picture: the outputs were not ready for one."""
         self.streams = [
             GridStream(
-                name,
-                open_source,
-                attempts=attempts,
+                spec.name,
+                spec.open_source,
+                attempts=spec.attempts,
                 announce=announce,
                 failed=self._fail,
                 changed=self._changed,
                 started=self._started,
                 clock=clock,
             )
-            for name, open_source, attempts in openers
+            for spec in specs
         ]
 
-    def wait_opened(self, *, must_exist: bool, seconds: float = OPEN_SECONDS) -> list[VideoInfo | None]:
-        """What is known of each stream: all of them, or those that are there soon after the first.
+    def wait_opened(self, *, patient: bool, seconds: float = OPEN_SECONDS) -> list[VideoInfo | None]:
+        """What is known of each stream, once all that are needed are open, and of the others those that soon are.
 
         Args:
-            must_exist: where none can be opened, that is an error.
-            seconds: how long the others are waited for when one is there.
+            patient: go on even where none of them is there, as long as one is tried again.
+            seconds: how long the others are waited for when one stream is there.
         Raises:
-            SourceError: a stream that is not tried again could not be opened, or none could.
+            SourceError: a stream that is needed could not be opened, or none could.
         """
+        needed = [stream for stream, spec in zip(self.streams, self._specs, strict=True) if spec.needed]
         with self._changed:
-            self._changed.wait_for(lambda: self._error or all(s.tried for s in self.streams) or self._some_there())
-            self._changed.wait_for(lambda: self._error or all(s.tried for s in self.streams), seconds)
+            self._changed.wait_for(
+                lambda: (
+                    self._stop.is_set()
+                    or self._all_tried()
+                    or (self._some_there() and all(stream.tried for stream in needed))
+                )
+            )
+            self._changed.wait_for(lambda: self._stop.is_set() or self._all_tried(), seconds)
         if self._error is not None:
             raise self._error
-        for stream in self.streams:
+        for stream in needed:
             if stream.given_up:
-                raise SourceError(stream.stats.broken or f"{stream.name}: could not be opened")
-        if must_exist and not self._some_there():
-            raise SourceError(next(stream.failure for stream in self.streams if stream.failure) or "")
+                raise SourceError(stream.stats.broken)
+        if not self._some_there() and (not patient or all(stream.given_up for stream in self.streams)):
+            raise SourceError(next(stream.stats.broken or stream.failure for stream in self.streams))
         return [None if stream.source is None else stream.source.info for stream in self.streams]
+
+    def _all_tried(self) -> bool:
+        return all(stream.tried for stream in self.streams)
 
     def _some_there(self) -> bool:
         return any(stream.source is not None for stream in self.streams)
@@ -131,7 +161,7 @@ class StreamsSource:
     @property
     def counters(self) -> Mapping[str, int]:
         """Those of all streams together."""
-        total: dict[str, int] = {"late_pictures": self.late}
+        total: dict[str, int] = {"pictures_left_out": self.left_out}
         for stream in self.streams:
             for name, count in ({} if stream.source is None else stream.source.counters).items():
                 total[name] = total.get(name, 0) + count
@@ -150,7 +180,7 @@ class StreamsSource:
         for stream, inference in zip(self.streams, self._inferences, strict=True):
             stream.begin(inference, self._painter.fit)
         with self._changed:
-            self._changed.wait_for(self._all_ready, FIRST_SECONDS)
+            self._changed.wait_for(self._all_ready, self._first_seconds)
         self._started.set()
         start, index, moment = self._clock(), 0, 0
         while not self._stop.is_set():
@@ -159,7 +189,7 @@ class StreamsSource:
             if all(stream.finished for stream in self.streams):
                 break
             due = math.floor((self._clock() - start) * rate)
-            self.late += max(0, due - moment - 1)
+            self.left_out += max(0, due - moment - 1)
             moment = max(moment + 1, due)
             ahead = start + float(moment / rate) - self._clock()
             if ahead > 0:
@@ -209,12 +239,8 @@ class StreamsSource:
         self.interrupt()
 
 
-def grid_rate(infos: Sequence[VideoInfo | None], limit: float | None, *, most: int = 30) -> Fraction:
-    """Pictures per second of the grid: the rate of the fastest stream, at most `most` or `limit`."""
-    known = [info.frame_rate for info in infos if info is not None and info.frame_rate]
-    fastest = min(max(known, default=Fraction(most)), Fraction(most)) if limit is None else max(known, default=None)
-    if limit is None:
-        assert fastest is not None
-        return fastest.limit_denominator(1001)
-    wanted = Fraction(limit).limit_denominator(1001)
-    return wanted if fastest is None else min(wanted, fastest.limit_denominator(1001))
+def grid_rate(infos: Sequence[VideoInfo | None], limit: float | None) -> Fraction:
+    """Pictures per second of the grid: the rate of the fastest stream that is known, at most `limit`, or 30."""
+    rates = [info.frame_rate for info in infos if info is not None and info.frame_rate]
+    most = Fraction(MOST_RATE if limit is None else limit)
+    return min(max(rates, default=most), most).limit_denominator(1001)

@@ -74,7 +74,8 @@ class InferenceWorker:
             found: list[Segmentation] = []
             error = None
             try:
-                found = self._ask(asked)
+                found = list(self._ask(asked))
+                assert len(found) == len(asked)
             except BaseException as raised:
                 error = raised
             with self._changed:
