@@ -106,10 +106,22 @@ def test_a_stream_that_is_not_there_holds_up_nobody(cli):
     away = f"rtsp://user:secret@127.0.0.1:{closed_port()}/x"
     result = cli("run", away, "test:128x96@10,frames=50", "-o", "grid.mp4", "--limit", 5, *SMALL)
     assert result.code == 0, result.err
-    assert "trying again" in result.err and "0 frames in" in result.err and "secret" not in result.err
+    assert "trying again" in result.err and "no frame came" in result.err and "secret" not in result.err
     painter = TiledPainter(["a", "b"], [SIZE_HW] * 2)
     numbers = [read_strip(tile(picture, painter, 1)) for picture in pictures("grid.mp4")]
     assert len(numbers) == 5 and numbers[-1] > 0
+
+
+def test_a_camera_beside_a_file_is_seen_as_it_comes(cli):
+    camera = "lavfi:testsrc=size=128x96:rate=20"
+    words = ("-o", "grid.mp4", "--stats", "s.json", "--limit", 15, "--opacity", 0, *SMALL)
+    result = cli("run", camera, "test:128x96@10,frames=5", *words)
+    assert result.code == 0, result.err
+    first, second = json.loads(Path("s.json").read_text())["streams"]
+    assert first["shown"] > 1 and first["inferred"] >= 1 and second["shown"] > 1
+    painter = TiledPainter(["a", "b"], [SIZE_HW] * 2)
+    seen = [tile(picture, painter, 0).astype(int) for picture in pictures("grid.mp4")]
+    assert len(seen) == 15 and seen[0].max() > 200 and np.abs(seen[-1] - seen[0]).max() > 50, "it moves"
 
 
 def test_a_stream_that_is_given_up_is_told_at_the_end(cli):

@@ -69,19 +69,20 @@ def test_the_grid_has_each_tile_and_its_labels_at_their_place_and_nothing_elsewh
         assert (label_map[top:bottom, left:right] == n).all()
         left_over[top:bottom, left:right] = False
     assert (label_map[left_over] == NO_LABEL).all()
-    assert len(as_is) == 3, "the names"
+    covered = np.zeros(painter.size_hw, int)
     for top, left, bottom, right in as_is:
-        assert left_over[top:bottom, left:right].all()
-        assert image[top:bottom, left:right].max() > 100, "a name is written there"
+        covered[top:bottom, left:right] += 1
+    assert np.array_equal(covered, left_over.astype(int)), "what is no tile is told, once"
 
 
 def test_each_name_is_its_own_and_a_long_one_stays_in_its_strip():
     names = ["cam0", "rtsp://camera/" + 30 * "a-very-long-name/"]
-    image, _, strips = TiledPainter(names, [SMALL] * 2).compose([])
-    first, second = (image[top:bottom, left:right] for top, left, bottom, right in strips)
-    assert not np.array_equal(first, second)
-    # the gap between the columns is empty
-    assert image[:, strips[0][3] : strips[1][1]].max() < 30
+    painter = TiledPainter(names, [SMALL] * 2)
+    image, _, _ = painter.compose([])
+    first, second = (painter.tile_box(number, painter.cell_hw) for number in range(2))
+    strips = [image[: box[0], box[1] : box[3]] for box in (first, second)]
+    assert all(strip.max() > 100 for strip in strips) and not np.array_equal(*strips)
+    assert image[:, first[3] : second[1]].max() < 30, "the gap between the columns is empty"
 
 
 def test_a_card_covers_its_tile_and_has_no_labels():
@@ -90,7 +91,7 @@ def test_a_card_covers_its_tile_and_has_no_labels():
     cards = [painter.card(last, "broke off"), painter.card(None, "connecting")]
     _image, label_map, as_is = painter.compose([(card, None) for card in cards])
     assert (label_map == NO_LABEL).all()
-    assert set(as_is[2:]) == {painter.tile_box(n, card.shape[:2]) for n, card in enumerate(cards)}
+    assert sum((bottom - top) * (right - left) for top, left, bottom, right in as_is) == label_map.size, "all of it"
     assert cards[1].shape[:2] == painter.cell_hw
     assert not np.array_equal(cards[1], painter.card(None, "offline for 3 s, retrying"))
 
@@ -113,3 +114,19 @@ def test_names_and_cards_are_shown_as_they_are_in_every_view(options):
     assert np.array_equal(picture[:, -60:][part], image[part])
     assert np.array_equal(picture[:, :60][part], image[part])
     assert not np.array_equal(picture[:, -60:], image)
+
+
+@pytest.mark.parametrize("style", ["pixelate", "blur", "fill"])
+def test_hiding_in_one_tile_leaves_its_neighbours_and_the_names_alone(style):
+    painter = TiledPainter(["a", "b"], [SMALL] * 2)
+    noise = np.random.default_rng(1).integers(0, 255, (*SMALL, 3), dtype=np.uint8)
+    image, label_map, as_is = painter.compose(
+        [(noise, np.full(SMALL, 3, np.uint8)), (noise, np.full(SMALL, 12, np.uint8))]
+    )
+    options = RenderOptions(blur_classes=(12,), blur_style=style, opacity=0.0, blur_margin=2)
+    picture = OverlayRenderer(options).render(image, Segmentation(label_map, 0, as_is=as_is))
+    (top, left, bottom, right), (_, start, _, end) = (painter.tile_box(number, SMALL) for number in range(2))
+    assert np.array_equal(picture[top:bottom, left : right - 20], noise[:, :-20])
+    assert np.array_equal(picture[:top], image[:top]), "the names"
+    hidden = np.abs(picture[top:bottom, start:end].astype(int) - noise).mean()
+    assert hidden > 40

@@ -157,6 +157,8 @@ def summary_lines(outcome: Outcome) -> list[str]:
 
 def stream_line(stream: StreamStats) -> str:
     """ "cam0: 300 frames in, 290 shown (29.0 fps), 120 segmented, 10 dropped": what is zero is left out at the end."""
+    if not stream.decoded:
+        return f"{stream.name}: no frame came" + (", given up" if stream.broken is not None else "")
     rate = (stream.shown - 1) / stream.seconds if stream.seconds > 0 else 0.0
     parts = [
         f"{stream.name}: {stream.decoded} frames in",
@@ -172,7 +174,7 @@ def stream_line(stream: StreamStats) -> str:
     )
     parts += [f"{count} {name}" for name, count in named if count]
     if stream.broken is not None:
-        parts.append("given up" if not stream.decoded else "broke off")
+        parts.append("broke off")
     return ", ".join(parts)
 
 

@@ -21,7 +21,7 @@ def run(
     source: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test. "
             "Several videos, streams or cameras are seen together in a grid.",
             show_default=False,

@@ -45,11 +45,9 @@ class TiledPainter:
         height = self.rows * (cell[0] + self._strip)
         width = self.columns * cell[1] + (self.columns - 1) * self._gap
         self._base = np.full((_even(height), _even(width), 3), _GREY, np.uint8)
-        self._strips: list[Box] = []
         for number, name in enumerate(names):
             top, left = self._corner(number)
             draw_text(self._base, _shortened(name, text_px, cell[1] - 8), left + 4, top - self._strip + 1, text_px)
-            self._strips.append((top - self._strip, left, top, left + cell[1]))
         self._card = lru_cache(maxsize=4 * len(names))(self._words_alone)
 
     @property
@@ -91,16 +89,33 @@ class TiledPainter:
         """As `GridPainter.compose`; what is no tile has no label."""
         image = self._base.copy()
         label_map = np.full(self.size_hw, NO_LABEL, np.uint8)
-        as_is = list(self._strips)
+        boxes: list[Box | None] = [None] * (self.rows * self.columns)
         for number, (picture, labels) in enumerate(tiles):
-            box = self.tile_box(number, (picture.shape[0], picture.shape[1]))
-            top, left, bottom, right = box
+            box = top, left, bottom, right = self.tile_box(number, (picture.shape[0], picture.shape[1]))
             image[top:bottom, left:right] = picture
-            if labels is None:
-                as_is.append(box)
-            else:
+            if labels is not None:
                 label_map[top:bottom, left:right] = labels
-        return image, label_map, tuple(as_is)
+                boxes[number] = box
+        return image, label_map, self._around(boxes)
+
+    def _around(self, boxes: Sequence[Box | None]) -> tuple[Box, ...]:
+        """All that lies outside of these boxes, one or none per cell: names, bars, cards, gaps, empty cells."""
+        height, width = self.size_hw
+        around: list[Box] = []
+        for number, box in enumerate(boxes):
+            row, column = divmod(number, self.columns)
+            above, left = self._corner(number)
+            above -= self._strip
+            below = height if row == self.rows - 1 else above + self._strip + self.cell_hw[0]
+            end = width if column == self.columns - 1 else left + self.cell_hw[1] + self._gap
+            if box is None:
+                around.append((above, left, below, end))
+                continue
+            around.append((above, left, box[0], end))
+            around.append((box[0], left, box[2], box[1]))
+            around.append((box[0], box[3], box[2], end))
+            around.append((box[2], left, below, end))
+        return tuple((top, start, bottom, stop) for top, start, bottom, stop in around if top < bottom and start < stop)
 
 
 def layout(count: int, sizes_hw: Sequence[tuple[int, int]]) -> tuple[int, int, tuple[int, int]]:

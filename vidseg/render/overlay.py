@@ -44,7 +44,7 @@ class OverlayRenderer:
         label_map = segmentation.label_map
         check_fit(image, label_map)
         options = self.options
-        source = self._effects.apply(image, label_map)
+        source = self._effects.apply(image, label_map, segmentation.as_is)
         colours, shown = self._table.look_up(label_map)
         height, width = label_map.shape
         if options.view == "side":
