@@ -98,6 +98,8 @@ class StreamsSource:
             )
             for spec in specs
         ]
+        for stream in self.streams:
+            stream.open()
 
     def wait_opened(self, *, patient: bool, seconds: float = OPEN_SECONDS) -> list[VideoInfo | None]:
         """What is known of each stream, once all that are needed are open, and of the others those that soon are.
@@ -240,7 +242,10 @@ class StreamsSource:
 
 
 def grid_rate(infos: Sequence[VideoInfo | None], limit: float | None) -> Fraction:
-    """Pictures per second of the grid: the rate of the fastest stream that is known, at most `limit`, or 30."""
-    rates = [info.frame_rate for info in infos if info is not None and info.frame_rate]
+    """Pictures per second of the grid: the rate of the fastest stream, at most `limit`, or `MOST_RATE`.
+
+    A stream whose rate is not known may be as fast as that.
+    """
     most = Fraction(MOST_RATE if limit is None else limit)
-    return min(max(rates, default=most), most).limit_denominator(1001)
+    rates = [most if info is None or not info.frame_rate else info.frame_rate for info in infos]
+    return min(max(rates), most).limit_denominator(1001)

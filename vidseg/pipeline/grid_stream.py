@@ -69,7 +69,7 @@ class Look:
 class GridStream:
     """A source on threads of its own, of which the newest segmented frame can be looked at.
 
-    Opening starts when it is made, on its own thread, and is tried again if it fails. A file plays at its own speed
+    `open` starts to open it, on its own thread, and again if that fails. A file plays at its own speed
     from the moment that `started` is set; a live source gives what comes. Frames are read from `begin` on.
 
     Args:
@@ -123,9 +123,12 @@ class GridStream:
         self._fit: Callable[[UInt8Array], UInt8Array] = lambda image: image
         self._reader = threading.Thread(target=self._read, name="vidseg-grid-read", daemon=True)
         self._follower = threading.Thread(target=self._follow, name="vidseg-grid-follow", daemon=True)
-        self._reader.start()
 
     # the grid's side
+
+    def open(self) -> None:
+        """Start opening the source."""
+        self._reader.start()
 
     @property
     def source(self) -> VideoSource | None:
@@ -154,7 +157,7 @@ class GridStream:
             return self._over and not self._fresh
 
     def begin(self, inference: BackgroundInference, fit: Callable[[UInt8Array], UInt8Array]) -> None:
-        """Start reading.
+        """Start reading; after `open`.
 
         Args:
             inference: finds the masks; belongs to this stream from now on.
