@@ -30,7 +30,7 @@ MOST_RATE = 30
 OPEN_SECONDS = 2.0
 """How long streams that are not there yet are waited for at the start, once one is there."""
 FIRST_SECONDS = 2.0
-"""How long the first picture waits for those of all streams, while the model warms up."""
+"""How long the first picture waits for live streams that are there; it has the first frames of all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class StreamsSource:
     Args:
         specs: of the streams.
         announce: told in one sentence what happens; called from other threads.
-        first_seconds: how long the first picture waits for a picture of every stream that is there.
+        first_seconds: how long the first picture waits for those of live streams that are there.
         clock: seconds that never go back.
         wait: waits for so many seconds, or until interrupted.
     """
@@ -182,6 +182,7 @@ class StreamsSource:
         for stream, inference in zip(self.streams, self._inferences, strict=True):
             stream.begin(inference, self._painter.fit)
         with self._changed:
+            self._changed.wait_for(self._files_ready)
             self._changed.wait_for(self._all_ready, self._first_seconds)
         self._started.set()
         start, index, moment = self._clock(), 0, 0
@@ -198,6 +199,9 @@ class StreamsSource:
                 self._wait(ahead)
         if self._error is not None:
             raise self._error
+
+    def _files_ready(self) -> bool:
+        return self._stop.is_set() or all(s.ready or s.source is None or s.source.info.live for s in self.streams)
 
     def _all_ready(self) -> bool:
         # a stream that is not there is not waited for
