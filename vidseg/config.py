@@ -75,6 +75,14 @@ def _class_list(value: Any) -> tuple[str, ...]:
     return tuple(word for word in (str(v).strip() for v in value) if word)
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    """One text or a list of them, perhaps empty; commas belong to the texts."""
+    try:
+        return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
+    except ValueError:
+        raise ValueError("a list of texts") from None
+
+
 PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
 """Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto"."""
 
@@ -137,6 +145,7 @@ class RunConfig:
     """Every option of `vidseg run`. None means "not said": the run decides, and says what it decided."""
 
     source: str | None = _option(None, _text, "file, URL, cam0, folder, glob, image, or test")
+    more_sources: tuple[str, ...] = _option((), _texts, "further sources, seen beside the first in a grid")
     preset: str | None = _option(None, _text, "named set of options; see `vidseg presets`")
     # model
     model: str = _option("fai-m2f-n-ade", _text, "model name, see `vidseg models`; or a network file such as net.onnx")
@@ -237,7 +246,18 @@ SECRETS = frozenset({"serve_token"})
 
 
 SINGLE_RUN_OPTIONS = frozenset(
-    {"source", "output", "show", "serve", "serve_token", "record_dir", "metrics", "resume", "segment_seconds"}
+    {
+        "source",
+        "more_sources",
+        "output",
+        "show",
+        "serve",
+        "serve_token",
+        "record_dir",
+        "metrics",
+        "resume",
+        "segment_seconds",
+    }
     | {"workers", "overlap", "pace"}
 )
 """Those that have no meaning for many files at once."""

@@ -15,6 +15,9 @@ import numpy.typing as npt
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
+Box = tuple[int, int, int, int]
+"""Part of a picture in pixels: top, left, bottom, right; the last two lie outside."""
+
 NO_LABEL = 255
 """Value of a label map where nothing is said."""
 
@@ -69,6 +72,8 @@ class Frame:
     """When it came out of the source, in seconds of the pipeline's clock; None outside a pipeline."""
     placeholder: bool = False
     """True for a card shown in place of pictures while a source is away; there is nothing in it to be found."""
+    found: Segmentation | None = None
+    """What is in it, where the source knows that already; no model is asked then."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -123,6 +128,8 @@ class Segmentation:
     """Index of the frame it was computed from; differs from the frame it is shown on when inference skips frames."""
     confidence: FloatArray | None = None
     """(H, W) in 0..1: share of the winning class in the summed class scores. Only where asked for."""
+    as_is: tuple[Box, ...] = ()
+    """Parts that every view shows as they are in the source's picture: names and cards in a grid of streams."""
     _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
     _detections: Callable[[float, str], list[Detection]] | None = field(default=None, repr=False)
 

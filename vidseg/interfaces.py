@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from vidseg.frames import FloatArray, Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.frames import Box, FloatArray, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.saved_state import State
 
 
@@ -128,6 +128,28 @@ class Renderer(Protocol):
 
     def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
         """A new (H', W', 3) uint8 RGB picture, or (H', W', 4) RGBA; `image` is left as it was."""
+        ...
+
+
+class GridPainter(Protocol):
+    """Puts the pictures of several streams into one. Called by several threads; keeps nothing."""
+
+    def fit(self, picture: UInt8Array) -> UInt8Array:
+        """The picture scaled to the tile of a stream, its proportions kept."""
+        ...
+
+    def card(self, picture: UInt8Array | None, words: str) -> UInt8Array:
+        """What a tile shows in place of a picture: words over the last one, if there is one."""
+        ...
+
+    def compose(
+        self, tiles: Sequence[tuple[UInt8Array, UInt8Array | None]]
+    ) -> tuple[UInt8Array, UInt8Array, tuple[Box, ...]]:
+        """The picture (H, W, 3), the label map (H, W), and the boxes of what is no picture.
+
+        Args:
+            tiles: (h, w, 3) picture out of `fit` or `card` and its (h, w) label map, None for a card; one per stream.
+        """
         ...
 
 

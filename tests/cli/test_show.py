@@ -10,6 +10,7 @@ from functools import partial
 
 import av
 import numpy as np
+import pytest
 
 from tests.screen import Screen, needs_screen, start_until_painted
 from tests.video.clips import make_clip
@@ -22,20 +23,23 @@ def shows_something(pixels: UInt8Array) -> bool:
     return bool((pixels > 40).any(axis=2).mean() > 0.1)
 
 
-def test_the_window_shows_the_video_and_q_finishes_the_file(screen: Screen, tmp_path) -> None:
+ENDLESS = "test:320x240@25,frames=inf,realtime"
+
+
+@pytest.mark.parametrize("sources", [(ENDLESS,), (ENDLESS, "test:160x120@10,frames=inf")])
+def test_the_window_shows_the_video_and_q_finishes_the_file(screen: Screen, tmp_path, sources) -> None:
     attempts = itertools.count()
 
     def start() -> None:
         folder = tmp_path / str(next(attempts))
         folder.mkdir()
-        watch_and_quit(screen, folder)
+        watch_and_quit(screen, folder, *sources)
 
     start_until_painted(start)
 
 
-def watch_and_quit(screen: Screen, tmp_path) -> None:
-    source = "test:320x240@25,frames=inf,realtime"
-    command = [sys.executable, "-m", "vidseg", "run", source, "--show", "-o", "out.mp4", "--imgsz", "64"]
+def watch_and_quit(screen: Screen, tmp_path, *sources: str) -> None:
+    command = [sys.executable, "-m", "vidseg", "run", *sources, "--show", "-o", "out.mp4", "--imgsz", "64"]
     environment = screen.environment | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:

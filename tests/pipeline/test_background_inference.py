@@ -33,8 +33,7 @@ def labels_of(found) -> int:
 
 
 def settled(inference: BackgroundInference) -> None:
-    with inference._changed:
-        assert inference._changed.wait_for(lambda: inference._task is None, 10)
+    assert inference.lane.settled(10)
 
 
 def test_frames_pass_with_carried_masks_while_the_model_works():

@@ -112,7 +112,8 @@ class LiveOutputs:
             config = self._config
             folder = None if config.record_dir is None else Path(config.record_dir)
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
-            facts = {"source": page_title(config.source or ""), "model": model}
+            names = [page_title(source) for source in (config.source or "", *config.more_sources)]
+            facts = {"source": ", ".join(names), "model": model}
             self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts)
             address = bound_address(self._web)
             token = config.serve_token or (None if address.loopback else secrets.token_urlsafe(16))

@@ -48,8 +48,40 @@ def open_run_source(config: RunConfig, announce: Announcements, note: Callable[[
     """
     assert config.source is not None
     kind = classify(config.source)
-    _check_camera_options(config, kind)
-    opener = partial(
+    check_camera_options(config, kind)
+    opener = source_opener(config)
+    if not comes_back(config, kind):
+        return opener()
+    options = reconnect_options(config)
+    first = opener() if config.reconnect is None else _first_connection(opener, options, note)
+    return reconnecting(first, opener, config, announce)
+
+
+def open_once(config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
+    """As `open_run_source`, but a first connection that fails is not tried again here. Raises SourceError then."""
+    assert config.source is not None
+    opener = source_opener(config)
+    first = opener()
+    return reconnecting(first, opener, config, announce) if comes_back(config, classify(config.source)) else first
+
+
+def comes_back(config: RunConfig, kind: SourceKind) -> bool:
+    """True for a stream or camera that is connected to again."""
+    return kind in (SourceKind.URL, SourceKind.CAMERA) and config.reconnect != "0"
+
+
+def reconnect_options(config: RunConfig) -> ReconnectOptions:
+    """How patient a live source is."""
+    attempts = None if config.reconnect in (None, ALWAYS) else int(config.reconnect)
+    return ReconnectOptions(
+        attempts=attempts, silence=min(2.0, config.timeout), watchdog=config.timeout + WATCHDOG_MARGIN
+    )
+
+
+def source_opener(config: RunConfig) -> Callable[[], VideoSource]:
+    """What opens `config.source`, each time anew."""
+    assert config.source is not None
+    return partial(
         open_source,
         config.source,
         camera_size=None if config.camera_size is None else _size(config.camera_size),
@@ -59,19 +91,22 @@ def open_run_source(config: RunConfig, announce: Announcements, note: Callable[[
         open_timeout=config.timeout,
         read_timeout=config.timeout,
     )
-    if kind not in (SourceKind.URL, SourceKind.CAMERA) or config.reconnect == "0":
-        return opener()
-    attempts = None if config.reconnect in (None, ALWAYS) else int(config.reconnect)
-    options = ReconnectOptions(
-        attempts=attempts, silence=min(2.0, config.timeout), watchdog=config.timeout + WATCHDOG_MARGIN
-    )
-    first = opener() if config.reconnect is None else _first_connection(opener, options, note)
+
+
+def reconnecting(
+    first: VideoSource, opener: Callable[[], VideoSource], config: RunConfig, announce: Callable[[str], None]
+) -> VideoSource:
+    """`first`, made to come back if it is live."""
     if not first.info.live:
         return first
-    # all that takes parts of the picture away: the card has no masks that would say which
-    plain = bool(config.blur_classes or config.background or config.matte)
-    card = partial(offline_card, plain=plain)
+    card = partial(offline_card, plain=takes_parts_away(config))
+    options = reconnect_options(config)
     return ReconnectingSource(first, opener, card=card, fit=fit_into, options=options, announce=announce)
+
+
+def takes_parts_away(config: RunConfig) -> bool:
+    """True where parts of the picture must not be seen: a card has no masks that would say which."""
+    return bool(config.blur_classes or config.background or config.matte)
 
 
 def _first_connection(
@@ -94,9 +129,9 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _check_camera_options(config: RunConfig, kind: SourceKind) -> None:
+def check_camera_options(config: RunConfig, *kinds: SourceKind) -> None:
     """Raises ConfigError for options that mean nothing here: better than a camera that was never asked."""
     given = {"size": config.camera_size, "fps": config.camera_fps, "format": config.camera_format}
     for name, value in given.items():
-        if value is not None and kind is not SourceKind.CAMERA:
+        if value is not None and SourceKind.CAMERA not in kinds:
             raise ConfigError(f"--camera-{name} is for cameras; the source is no camera (cam0, 0, /dev/video0)")

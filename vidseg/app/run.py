@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
 from vidseg.app.frame_policy import pipeline_options
+from vidseg.app.grid import check_grid_options, infer_streams, open_streams
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
-from vidseg.app.live import LiveOutputs, relay
+from vidseg.app.live import LiveOutputs, page_title, relay
 from vidseg.app.live_source import Announcements, open_run_source
 from vidseg.app.outputs import check_sent, make_renderer, open_sinks, output_names, shown_outputs
 from vidseg.app.paced_source import PacedSource
@@ -22,11 +23,13 @@ from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Sink
+from vidseg.interfaces import Sink, VideoSource
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.grid import StreamsSource
+from vidseg.pipeline.grid_stream import StreamStats
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
@@ -76,6 +79,8 @@ class Outcome:
     aborted: bool = False
     kept: str | None = None
     """Where an unfinished run left what is finished, one sentence."""
+    streams: tuple[StreamStats, ...] = ()
+    """Of several sources, each its own counts."""
 
 
 def run(
@@ -107,6 +112,8 @@ def run(
     if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
         raise ConfigError("nothing to do; give -o FILE, --show, --serve PORT, --save-masks DIR or --stats FILE")
     check_sent(config)
+    if config.more_sources:
+        check_grid_options(config)
     labels = label_set(config) if engine is None else engine.labels
     options = render_options(config, labels)
     renderer = make_renderer(config, options, labels)
@@ -125,7 +132,8 @@ def run(
         live = unfinished.enter_context(LiveOutputs(config))
         with killable():  # a stream may take long to answer
             announcements = Announcements()
-            source = open_run_source(config, announcements, reporter.note)
+            grid = open_streams(config, announcements, reporter.note) if config.more_sources else None
+            source: VideoSource = grid or open_run_source(config, announcements, reporter.note)
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
         info = source.info
@@ -136,7 +144,8 @@ def run(
             reporter.note(text)
         recorded = config.output and not config.sent
         if recorded and config.audio == "copy" and info.has_audio and info.audio_path is None:
-            reporter.note("the sound of a stream is not recorded")
+            what = "several sources" if grid is not None else "a stream"
+            reporter.note(f"the sound of {what} is not recorded")
 
         claims = ExitStack()
         own = interrupts is None
@@ -186,24 +195,40 @@ def run(
             outcome = _pieced_outcome(config, stats, kept, reporter, interrupts)
             return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
-        if is_paced(config, info):
+        if grid is None and is_paced(config, info):  # a grid has a clock of its own
             source = PacedSource(source)
-        pipeline = Pipeline(
-            source,
-            engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
-            renderer,
-            sinks,
-            propagator=propagator_for(config, options.blur_classes, timers),
-            second_propagator=propagator_for(config, options.blur_classes, StageTimers()),
-            options=pipeline_options(config, info, batch),
-            timers=timers,
-        )
+        if grid is not None:
+            infer_streams(grid, config, engine, options.blur_classes, timers)
+            pipeline = Pipeline(
+                grid,
+                None,
+                renderer,
+                sinks,
+                # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
+                options=PipelineOptions(
+                    limit=config.limit, queue_size=1, live="every-frame", max_staleness=config.max_staleness
+                ),
+                timers=timers,
+            )
+        else:
+            pipeline = Pipeline(
+                source,
+                engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
+                renderer,
+                sinks,
+                propagator=propagator_for(config, options.blur_classes, timers),
+                second_propagator=propagator_for(config, options.blur_classes, StageTimers()),
+                options=pipeline_options(config, info, batch),
+                timers=timers,
+            )
         live.start(pipeline, info, options, labels, reporter, model=engine.model, runtime=engine.runtime.name)
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         if own:
             interrupts.started()
         outcome = run_pipeline(
-            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
+            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
+            sinks=sinks,
+            grid=grid,
         )
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)
@@ -222,7 +247,9 @@ def _finished(
         for text in getattr(sink, "notes", ()):
             reporter.note(text)
     if stats_file is not None and not outcome.aborted:
-        stats_file.write(outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz)
+        stats_file.write(
+            outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz, streams=outcome.streams
+        )
     return outcome
 
 
@@ -288,6 +315,7 @@ def run_pipeline(
     announcements: Announcements,
     *,
     sinks: Sequence[Sink] = (),
+    grid: StreamsSource | None = None,
 ) -> Outcome:
     """Run to the end, look after signals, progress and the window meanwhile, and say how it went.
 
@@ -311,6 +339,8 @@ def run_pipeline(
             pipeline.request_stop()
         live.settle()
         announcements.print(reporter.note)
+        if grid is not None:
+            pipeline.stats.inferred = grid.inferred
         reporter.progress(pipeline, total)
         return handled > 0
 
@@ -323,7 +353,7 @@ def run_pipeline(
         publish = live.publish if live.shown else None
         try:
             if config.show:
-                with Window(f"vidseg - {shown_name(config.source or '')}", options, labels=labels) as window:
+                with Window(f"vidseg - {shown_sources(config)}", options, labels=labels) as window:
                     watch(window, results, pipeline, pacer=pacer, hold=hold, stop=look, publish=publish)
             elif publish is not None:
                 relay(results, publish, pacer=pacer, hold=hold, stop=look)
@@ -331,15 +361,33 @@ def run_pipeline(
             recorded.extend(live.end())
 
     recorded: list[str] = []
-    stats = pipeline.run(display if config.show or live.shown else None, on_tick=tick)
+    try:
+        stats = pipeline.run(display if config.show or live.shown else None, on_tick=tick)
+    finally:
+        if grid is not None:
+            grid.close()  # waits for the model, which no thread of the pipeline does
+    streams = () if grid is None else tuple(stream.stats for stream in grid.streams)
+    if grid is not None:
+        stats.inferred = grid.inferred
     announcements.print(reporter.note)
     nothing = pipeline.aborted or not stats.delivered
     outputs = shown_outputs(config)
     if stats.broken_source is not None:
         reporter.problem(f"{stats.broken_source}; what came before that was kept")
+    broken = [stream.broken for stream in streams if stream.broken is not None]
+    for reason in broken:
+        reporter.problem(f"{reason}; the other streams went on")
     return Outcome(
         stats,
         (*(() if nothing else outputs), *recorded),
-        exit_code=interrupts.exit_code if interrupts.count else int(stats.broken_source is not None),
+        exit_code=interrupts.exit_code if interrupts.count else int(stats.broken_source is not None or bool(broken)),
         aborted=pipeline.aborted,
+        streams=streams,
     )
+
+
+def shown_sources(config: RunConfig) -> str:
+    """What is watched, for a title."""
+    if config.more_sources:
+        return ", ".join(page_title(source) for source in (config.source or "", *config.more_sources))
+    return shown_name(config.source or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vidseg.atomic import PartFile, write_failure
 from vidseg.config import SECRETS, RunConfig
 from vidseg.errors import WriteError
 from vidseg.names import shown_name
+from vidseg.pipeline.grid_stream import StreamStats
 from vidseg.pipeline.stats import RunStats
 
 
@@ -25,16 +26,33 @@ class StatsFile:
     def __init__(self, path: Path, *, overwrite: bool, source_paths: Iterable[str] = ()) -> None:
         self._file = PartFile(path, overwrite=overwrite, sources=source_paths)
 
-    def write(self, stats: RunStats, config: RunConfig, model: str, runtime: str, imgsz: int) -> None:
-        """Write and give the file its name. Source and output are named without passwords. Raises WriteError."""
+    def write(
+        self,
+        stats: RunStats,
+        config: RunConfig,
+        model: str,
+        runtime: str,
+        imgsz: int,
+        streams: Sequence[StreamStats] = (),
+    ) -> None:
+        """Write and give the file its name. Sources and output are named without passwords. Raises WriteError.
+
+        Args:
+            streams: of several sources seen together, each its own counts.
+        """
         content = {
             "vidseg": vidseg.__version__,
             "model": model,
             "runtime": runtime,
             "imgsz": imgsz,
             "config": {name: value for name, value in asdict(config).items() if name not in SECRETS}
-            | {"source": shown_name(config.source or ""), "output": config.output and shown_name(config.output)},
+            | {
+                "source": shown_name(config.source or ""),
+                "output": config.output and shown_name(config.output),
+                "more_sources": [shown_name(source) for source in config.more_sources],
+            },
             **stats.as_dict(),
+            **({"streams": [asdict(stream) for stream in streams]} if streams else {}),
         }
         try:
             self._file.part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

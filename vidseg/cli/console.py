@@ -12,6 +12,7 @@ from rich.table import Column
 
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome
+    from vidseg.pipeline.grid_stream import StreamStats
     from vidseg.pipeline.pipeline import Pipeline
     from vidseg.pipeline.stats import RunStats
 
@@ -146,11 +147,35 @@ def summary_lines(outcome: Outcome) -> list[str]:
     lines = [", ".join(counts)]
     if cut_off:
         lines.append("the source is cut off: it ended before its announced length; all that could be read was used")
+    lines += [stream_line(stream) for stream in outcome.streams]
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:
         lines.append(f"ms per frame: {', '.join(times)}")
     lines += [f"sent to {path}" if "://" in path else f"wrote {path}" for path in outcome.outputs]
     return lines
+
+
+def stream_line(stream: StreamStats) -> str:
+    """ "cam0: 300 frames in, 290 shown (29.0 fps), 120 segmented, 10 dropped": what is zero is left out at the end."""
+    if not stream.decoded:
+        return f"{stream.name}: no frame came" + (", given up" if stream.broken is not None else "")
+    rate = (stream.shown - 1) / stream.seconds if stream.seconds > 0 else 0.0
+    parts = [
+        f"{stream.name}: {stream.decoded} frames in",
+        f"{stream.shown} shown ({rate:.1f} fps)",
+        f"{stream.inferred} segmented",
+    ]
+    named = (
+        ("dropped", stream.dropped),
+        ("between two pictures", stream.passed_over),
+        ("under way at the end", stream.discarded),
+        ("offline cards", stream.placeholders),
+        ("reconnects", stream.reconnects),
+    )
+    parts += [f"{count} {name}" for name, count in named if count]
+    if stream.broken is not None:
+        parts.append("broke off")
+    return ", ".join(parts)
 
 
 def clock_time(seconds: float) -> str:

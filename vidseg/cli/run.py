@@ -1,4 +1,4 @@
-"""`vidseg run`: one source in, annotated video, pictures, masks or a window out."""
+"""`vidseg run`: one source in, or several at once, annotated video, pictures, masks or a window out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def _option(*names: str, panel: str, help_text: str, metavar: str | None = None)
 
 def run(
     source: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test.",
+            help="Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test. "
+            "Several videos, streams or cameras are seen together in a grid.",
             show_default=False,
         ),
     ] = None,
@@ -359,9 +360,12 @@ def run(
     """Segment a video, a stream, a camera or images.
 
     Examples: `vidseg run street.mp4 -o annotated.mp4`, `vidseg run cam0 --show`,
-    `vidseg run clip.mp4 -o out.mp4 --preset street --stride 2`, `vidseg run photos/ -o annotated/ --save-masks masks/`.
+    `vidseg run clip.mp4 -o out.mp4 --preset street --stride 2`, `vidseg run photos/ -o annotated/ --save-masks masks/`,
+    `vidseg run cam0 rtsp://a rtsp://b --show`.
     """
     flags = {name: value for name, value in locals().items() if name in _OPTION_NAMES}
+    if source:
+        flags |= {"source": source[0], "more_sources": source[1:]}
     flags |= {"stride": _number_or_word(stride), "reconnect": _number_or_word(reconnect)}
 
     from vidseg.presets import resolve

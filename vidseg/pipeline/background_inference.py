@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 from typing import Self
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Propagator, Segmenter
 from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.inference_worker import InferenceWorker, Lane
 from vidseg.pipeline.policy import RateLimit
 
 PATIENCE = 0.7
@@ -28,50 +28,59 @@ class BackgroundInference:
     other to the frame that the model is at. They change places when it is done.
 
     Args:
+        segmenter: finds the masks; None where a `lane` does.
         propagators: two alike, or none to hold masks as they are.
         infer_fps: frames per second of source time that the model sees at most; None for as many as it can.
         fail_closed: a frame gets its own masks, or carried ones, or none: never those of another frame as they are.
+        stride: of so many frames the model sees at most one.
+        lane: the place at a worker that serves others too, in the place of a worker and a segmenter of its own. There a
+            frame waits for its turn, and a newer one takes its place meanwhile.
     """
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        segmenter: Segmenter | None,
         propagators: tuple[Propagator, Propagator] | None = None,
         *,
         infer_fps: float | None = None,
         fail_closed: bool = False,
+        stride: int = 1,
+        lane: Lane | None = None,
     ) -> None:
-        self._segmenter = segmenter
         self._propagators = propagators
         self._limit = RateLimit(infer_fps)
         self._fail_closed = fail_closed
-        self._changed = threading.Condition()
-        self._task: Frame | None = None
-        self._found: Segmentation | None = None
-        self._error: BaseException | None = None
-        self._ended = False
+        self._stride = stride
+        self._since = stride
+        self._shares = lane is not None
+        self._worker: InferenceWorker | None = None
+        if lane is None:
+            assert segmenter is not None
+            own = segmenter
+            self._worker = InferenceWorker(lambda asked: own.segment([frame for _, frame in asked]))
+            lane = self._worker.lanes[0]
+        self.lane = lane
         self._last: Segmentation | None = None
         self._seconds: float | None = None
         self.inferred = 0
         """Frames given to the model."""
-        self._worker = threading.Thread(target=self._work, name="vidseg-infer", daemon=True)
 
     def __enter__(self) -> Self:
-        self._worker.start()
+        if self._worker is not None:
+            self._worker.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        self._worker.join()
+        if self._worker is not None:
+            self._worker.__exit__(kind, error, trace)
 
     def segmentation(self, frame: Frame) -> Segmentation:
         """Masks for the next frame. Raises what the segmenter raised, for this frame or one before."""
         distance = 0.0 if self._seconds is None else frame.seconds - self._seconds
         self._seconds = frame.seconds
+        self._since += 1
         self._take(0)
         if self._last is not None and self._last.label_map.shape != frame.size_hw:
             self.reset()
@@ -79,10 +88,16 @@ class BackgroundInference:
         carry = shown.follow(frame) if shown is not None else None
         if coming is not None:
             coming.follow(frame)
-        if self._idle() and (self._limit.keep(frame.seconds) or self._last is None):
+        if self._shares and self.lane.replace(frame):
             if coming is not None:
                 coming.anchor()
-            self._give(frame)
+        elif self.lane.idle and (self._due(frame) or self._last is None):
+            # idle: a result that came since the last look waits for the next frame, with its own propagator
+            if coming is not None:
+                coming.anchor()
+            self._since = 0
+            self.inferred += 1
+            self.lane.give(frame)
             patience = PATIENCE * min(max(distance, 0.0), LONGEST_DISTANCE)
             if self._take(None if self._last is None else patience):
                 carry = None
@@ -93,47 +108,19 @@ class BackgroundInference:
 
     def reset(self) -> None:
         """Forget all masks: what comes next has nothing to do with what came before."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._task is None)
-            self._found = self._last = None
+        self.lane.reset()
+        self._last = None
 
-    def _idle(self) -> bool:
-        with self._changed:  # a result that came since the last look waits for the next frame, with its own propagator
-            return self._task is None and self._found is None
-
-    def _give(self, frame: Frame) -> None:
-        with self._changed:
-            self._task = frame
-            self.inferred += 1
-            self._changed.notify_all()
+    def _due(self, frame: Frame) -> bool:
+        return self._since >= self._stride and self._limit.keep(frame.seconds)
 
     def _take(self, timeout: float | None) -> bool:
         """Make the result that is there, or comes in time, the last one; False where there is none."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._found is not None or self._error is not None, timeout)
-            if self._error is not None:
-                raise self._error
-            if self._found is None:
-                return False
-            self._last, self._found = self._found, None
+        found = self.lane.take(timeout)
+        if found is None:
+            return False
+        self._last = found
         if self._propagators is not None:
             shown, coming = self._propagators
             self._propagators = coming, shown
         return True
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._task is not None or self._ended)
-                frame = self._task
-            if frame is None or self._ended:
-                return
-            try:
-                found, error = self._segmenter.segment([frame])[0], None
-            except BaseException as raised:
-                found, error = None, raised
-            with self._changed:
-                self._task, self._found, self._error = None, found, error
-                self._changed.notify_all()
-            if error is not None:
-                return

@@ -119,13 +119,15 @@ Display = Callable[["Buffer[Result]"], None]
 class Pipeline:
     """One run. Use once: construct, `run`, read `stats`.
 
+    `segmenter` may be None where all frames bring what is in them (`Frame.found`).
+
     `request_stop` and `abort` may be called from any thread and from signal handlers.
     """
 
     def __init__(
         self,
         source: VideoSource,
-        segmenter: Segmenter,
+        segmenter: Segmenter | None,
         renderer: Renderer | None,
         sinks: Sequence[Sink],
         *,
@@ -345,6 +347,9 @@ class Pipeline:
                 raise
             if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
                 self._hand_on(waiting)
+            if frame.found is not None:
+                self._begun.put(partial(Result, frame, frame.found))
+                continue
             if frame.placeholder:
                 self._begun.put(partial(Result, frame, nothing_found(frame)))
                 # what comes after it is not what came before: its first frame is segmented
@@ -395,6 +400,7 @@ class Pipeline:
         waiting.clear()
 
     def _begin(self, frames: list[Frame]) -> list[Callable[[], Segmentation]]:
+        assert self._segmenter is not None, "frames without masks need a segmenter"
         if isinstance(self._segmenter, SteppedSegmenter):
             return self._segmenter.begin(frames)
         return [partial(_same, found) for found in self._segmenter.segment(frames)]

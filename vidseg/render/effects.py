@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from vidseg.frames import UInt8Array
+from vidseg.frames import Box, UInt8Array
 from vidseg.labels import LabelSet
 from vidseg.render.background import blurred, covering, grey, pasted
 from vidseg.render.options import RenderOptions
@@ -27,18 +27,21 @@ class SourceEffects:
         self._kept = _table(options.foreground)
         self._backdrop: UInt8Array | None = None
 
-    def apply(self, image: UInt8Array, label_map: UInt8Array) -> UInt8Array:
+    def apply(self, image: UInt8Array, label_map: UInt8Array, as_is: Iterable[Box] = ()) -> UInt8Array:
         """(H, W, 3) uint8: a new picture, or `image` itself where there is nothing to do.
 
         Args:
             image: (H, W, 3) uint8 RGB, left as it was.
             label_map: (H, W) uint8 class ids or `NO_LABEL`.
+            as_is: where there is nothing to hide though nothing is said; what is hidden around may reach into it.
         """
         options = self._options
         if options.blur_classes:
             margin = default_margin(label_map.shape) if options.blur_margin is None else options.blur_margin
-            mask = grown(np.asarray(cv2.LUT(label_map, self._hidden), dtype=np.uint8), margin)
-            image = hide(image, mask, options.blur_style)
+            mask = np.asarray(cv2.LUT(label_map, self._hidden), dtype=np.uint8)
+            for top, left, bottom, right in as_is:
+                mask[top:bottom, left:right] = 0
+            image = hide(image, grown(mask, margin), options.blur_style)
         if options.background is not None:
             image = self._on_background(image, np.asarray(cv2.LUT(label_map, self._kept), dtype=np.uint8))
         return image

@@ -64,7 +64,7 @@ class MatteRenderer:
         """
         label_map = segmentation.label_map
         check_fit(image, label_map)
-        image = self._effects.apply(image, label_map)
+        image = self._effects.apply(image, label_map, segmentation.as_is)
         alpha = np.asarray(cv2.LUT(label_map, self._opaque), np.uint8)
         if self._feather:
             alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), self._feather), np.uint8)

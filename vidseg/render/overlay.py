@@ -44,7 +44,7 @@ class OverlayRenderer:
         label_map = segmentation.label_map
         check_fit(image, label_map)
         options = self.options
-        source = self._effects.apply(image, label_map)
+        source = self._effects.apply(image, label_map, segmentation.as_is)
         colours, shown = self._table.look_up(label_map)
         height, width = label_map.shape
         if options.view == "side":
@@ -59,6 +59,10 @@ class OverlayRenderer:
             _blend(source, colours, shown, options.opacity, picture)
         if options.contours:
             draw_contours(picture, shown)
+        for top, left, bottom, right in segmentation.as_is:
+            picture[top:bottom, left:right] = image[top:bottom, left:right]
+            if options.view == "side":
+                output[top:bottom, left:right] = image[top:bottom, left:right]
         occupied = self._legend.draw(picture, shown) if options.legend else None
         if options.labels:
             draw_region_labels(picture, shown, self._labels, occupied=occupied)

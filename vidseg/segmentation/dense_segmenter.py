@@ -84,15 +84,24 @@ class DenseSegmenter:
         """Preprocess and run the network; what comes back smooths and enlarges the scores of one frame each."""
         if not frames:
             return []
-        count = len(frames)
-        with self._timers.measure("preprocess", count):
+        return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+
+    def prepare(self, frames: Sequence[Frame]) -> Tensor:
+        """What the network sees of them, (B, 3, h, w) uint8."""
+        with self._timers.measure("preprocess", len(frames)):
             size = self._network_size(*frames[0].size_hw, self._imgsz)
-            images = torch.cat([to_network(frame.image, size) for frame in frames])
-        with self._timers.measure("model", count):
-            found = self._runtime.run(images)
+            return torch.cat([to_network(frame.image, size) for frame in frames])
+
+    def infer(self, images: Tensor) -> list[Tensor]:
+        """The network's output for each of the images; they may be of several segmenters with one network."""
+        with self._timers.measure("model", len(images)):
+            return list(self._runtime.run(images))
+
+    def finish(self, frame: Frame, output: Tensor) -> Segmentation:
+        """What is in the frame, by the network's output for it. Frames have to come in order."""
         if self._runtime.gives_labels:
-            return [partial(self._enlarged, *each) for each in zip(frames, found, strict=True)]
-        return [partial(self._segmentation, frame, scores, size) for frame, scores in zip(frames, found, strict=True)]
+            return self._enlarged(frame, output)
+        return self._segmentation(frame, output, self._network_size(*frame.size_hw, self._imgsz))
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""

@@ -68,13 +68,23 @@ class QuerySegmenter:
         """Preprocess and run the network; what comes back smooths and chooses the labels of one frame each."""
         if not frames:
             return []
-        count = len(frames)
-        with self._timers.measure("preprocess", count):
+        return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+
+    def prepare(self, frames: Sequence[Frame]) -> Tensor:
+        """What the network sees of them, (B, 3, h, w) uint8."""
+        with self._timers.measure("preprocess", len(frames)):
             size = self._network_size(*frames[0].size_hw, self._imgsz)
-            images = torch.cat([to_network(frame.image, size) for frame in frames])
-        with self._timers.measure("model", count):
+            return torch.cat([to_network(frame.image, size) for frame in frames])
+
+    def infer(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The network's output for each of the images; they may be of several segmenters with one network."""
+        with self._timers.measure("model", len(images)):
             class_logits, mask_logits = self._runtime.run(images)
-        return [partial(self._segmentation, *each) for each in zip(frames, class_logits, mask_logits, strict=True)]
+        return list(zip(class_logits, mask_logits, strict=True))
+
+    def finish(self, frame: Frame, output: tuple[Tensor, Tensor]) -> Segmentation:
+        """What is in the frame, by the network's output for it. Frames have to come in order."""
+        return self._segmentation(frame, *output)
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""

@@ -85,7 +85,7 @@ class Plan:
 
 def check_options(config: RunConfig, options: BatchOptions) -> None:
     """Raises ConfigError for settings that no run of a batch can have."""
-    if config.source is not None or config.output is not None:
+    if config.source is not None or config.more_sources or config.output is not None:
         raise ConfigError("'source' and 'output' of a config file do not go with a batch; give inputs, -o and --name")
     for name in ("show", "serve", "metrics"):
         if getattr(config, name):

@@ -1,0 +1,171 @@
+"""Several sources at once: which options go with that, how they are opened, and how they share one network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vidseg.app.effects import propagator_for
+from vidseg.app.live import page_title
+from vidseg.app.live_source import (
+    Announcements,
+    check_camera_options,
+    comes_back,
+    open_once,
+    reconnect_options,
+    takes_parts_away,
+)
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import VideoSource
+from vidseg.names import shown_name
+from vidseg.pipeline.background_inference import BackgroundInference
+from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
+from vidseg.pipeline.inference_worker import InferenceWorker, Lane
+from vidseg.render.grid import TiledPainter
+from vidseg.timing import StageTimers
+from vidseg.video.factory import SourceKind, classify
+
+if TYPE_CHECKING:
+    from vidseg.app.engine import Engine
+
+MOST_STREAMS = 36
+
+
+def check_grid_options(config: RunConfig) -> None:
+    """Refuse what has no meaning for several sources at once.
+
+    Raises:
+        ConfigError: an option, or a source that is no video.
+    """
+    sources = sources_of(config)
+    if len(sources) > MOST_STREAMS:
+        raise ConfigError(
+            f"{len(sources)} sources are given; at most {MOST_STREAMS} are shown together; "
+            "for files one after the other use `vidseg batch`"
+        )
+    single = (
+        ("--resume", config.resume, "goes on with one video file"),
+        ("--workers", config.workers is not None, "share one video file"),
+        ("--save-json", config.save_json, "tells of the frames of one source"),
+        ("--save-csv", config.save_csv, "tells of the frames of one source"),
+        ("--save-parquet", config.save_parquet, "tells of the frames of one source"),
+    )
+    for option, given, does in single:
+        if given:
+            raise ConfigError(
+                f"{option}: {does}, and {len(sources)} are given; leave it out, or run each source by itself"
+            )
+    if config.live == "every-frame":
+        raise ConfigError(
+            f"--live every-frame: {len(sources)} sources are shown as they come, the newest frame of each; "
+            "leave --live out, or run each source by itself"
+        )
+    kinds = [classify(source) for source in sources]
+    for source, kind in zip(sources, kinds, strict=True):
+        if kind is SourceKind.IMAGES:
+            raise ConfigError(
+                f"{shown_name(source)}: pictures are not shown beside other sources; accepted: video files, streams, "
+                "cameras, test patterns; for many pictures give one folder, or use `vidseg batch`"
+            )
+    check_camera_options(config, *kinds)
+
+
+def sources_of(config: RunConfig) -> list[str]:
+    """All of them, in the order given."""
+    return [*([] if config.source is None else [config.source]), *config.more_sources]
+
+
+def open_streams(config: RunConfig, announcements: Announcements, note: Callable[[str], None]) -> StreamsSource:
+    """All sources of the configuration beside each other, arranged in a grid.
+
+    A stream or camera that cannot be had at the start is tried again, unless `--reconnect` says otherwise, and does not
+    hold up the others; where none can be had, that is an error unless they are to be waited for.
+
+    Args:
+        announcements: told later, from other threads, what becomes of the connections.
+        note: told at once.
+    Raises:
+        SourceError: a file cannot be opened, or none of the streams.
+    """
+    sources = sources_of(config)
+    names = [page_title(source) for source in sources]
+    specs = []
+    for source, name in zip(sources, names, strict=True):
+        own = replace(config, source=source, more_sources=())
+        kind = classify(source)
+        specs.append(
+            StreamSpec(
+                name,
+                partial(_open, own, name, announcements),
+                attempts=reconnect_options(own).attempts if comes_back(own, kind) else 1,
+                needed=kind not in (SourceKind.URL, SourceKind.CAMERA),
+            )
+        )
+    streams = StreamsSource(specs, announce=announcements)
+    try:
+        infos = streams.wait_opened(patient=config.reconnect not in (None, "0"))
+        known = [info for info in infos if info is not None]
+        for name, info in zip(names, infos, strict=True):
+            for text in () if info is None else info.notes:
+                note(f"{name}: {text}")
+        painter = TiledPainter(
+            names,
+            [None if info is None else (info.height, info.width) for info in infos],
+            plain=takes_parts_away(config),
+        )
+        rate = grid_rate(infos, config.max_fps)
+        height, width = painter.size_hw
+        streams.arrange(
+            VideoInfo(
+                width,
+                height,
+                1 / rate,
+                rate,
+                live=True,
+                has_audio=any(info.has_audio for info in known),
+                source_paths=tuple(path for info in known for path in info.source_paths),
+            ),
+            painter,
+        )
+    except BaseException:
+        streams.close()
+        raise
+    announcements.print(note)
+    return streams
+
+
+def _open(config: RunConfig, name: str, announce: Callable[[str], None]) -> VideoSource:
+    return open_once(config, lambda text: announce(text if text.startswith(f"{name}:") else f"{name}: {text}"))
+
+
+def infer_streams(
+    streams: StreamsSource, config: RunConfig, engine: Engine, hidden: tuple[int, ...], timers: StageTimers
+) -> None:
+    """Let one network serve all streams, in turn, each with a memory of its own.
+
+    Args:
+        hidden: ids of the classes that must not be seen.
+    """
+    from vidseg.app.engine import CUDA_BATCH
+    from vidseg.segmentation.together import SegmenterGroup
+
+    count = len(streams.streams)
+    group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])
+    batch = config.batch or (min(count, CUDA_BATCH) if engine.device.type == "cuda" else 1)
+
+    def inference(lane: Lane) -> BackgroundInference:
+        first, second = propagator_for(config, hidden, timers), propagator_for(config, hidden, StageTimers())
+        return BackgroundInference(
+            None,
+            None if first is None or second is None else (first, second),
+            infer_fps=config.infer_fps,
+            fail_closed=bool(hidden),
+            stride=config.stride if isinstance(config.stride, int) else 1,
+            lane=lane,
+        )
+
+    streams.infer_with(InferenceWorker(group.segment, lanes=count, batch=batch), inference)
