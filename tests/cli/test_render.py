@@ -83,6 +83,16 @@ def test_effects_are_those_of_the_run(cli, clip, masks, effect):
     assert all(np.array_equal(a, b) for a, b in zip(pictures("a.mp4"), pictures("b.mp4"), strict=True))
 
 
+def test_a_preset_gives_its_picture_and_sound(cli, clip):
+    assert cli("run", clip, "-o", "a.mp4", "--save-masks", "m.mkv", "--preset", "privacy", *SMALL).code == 0
+    result = cli("render", clip, "m.mkv", "-o", "b.mp4", "--preset", "privacy")
+    assert result.code == 0, result.err
+    assert all(np.array_equal(a, b) for a, b in zip(pictures("a.mp4"), pictures("b.mp4"), strict=True))
+    for name in ("a.mp4", "b.mp4"):
+        with av.open(name) as video:
+            assert not video.streams.audio
+
+
 def test_skipped_frames_are_left_out_as_the_run_left_them_out(cli, clip):
     assert cli("run", clip, "-o", "a.mp4", "--save-masks", "m.mkv", "--max-fps", 9, "--limit", 4, *SMALL).code == 0
     result = cli("render", clip, "m.mkv", "-o", "b.mp4")
