@@ -91,6 +91,8 @@ def test_a_list_on_standard_input(cli, tmp_path, monkeypatch):
         (("a.mp4", "-o", "out", "--crf", 99), "--crf is 99"),
         (("a.mp4", "-o", "out", "--container", "exe"), "--container exe: unknown; known: mp4"),
         (("a.mp4", "-o", "out", "--model", "nothing"), "nothing"),
+        (("a.mp4", "-o", "out", "--matte", "car", "--container", "mp4"), "--container mp4: holds no transparency"),
+        (("a.mp4", "-o", "out", "--matte", "car", "--name", "{stem}.mkv"), "--name {stem}.mkv: holds no transparency"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(cli, tmp_path, words, message):
@@ -99,6 +101,15 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(cli, tmp_path, words, mess
     assert result.code == 2 and result.out == ""
     assert result.err.startswith("vidseg: error: ") and result.err.count("\n") == 1 and message in result.err
     assert os.listdir() == ["a.mp4"]
+
+
+def test_cut_outs_get_a_container_that_holds_them(cli, tmp_path):
+    make_clip(tmp_path / "a.mp4", frames=2)
+    words = ("batch", "a.mp4", "-o", "out", "--matte", "car", "--dry-run")
+    assert "out/a_annotated.mov" in cli(*words).out
+    assert "out/a_annotated.webm" in cli(*words, "--container", "webm").out
+    assert "out/a/%05d.png" in cli(*words, "--name", "{stem}/%05d.png").out
+    assert cli(*words, "--no-video", "--save-csv", "{stem}.csv").code == 0
 
 
 def test_a_file_too_large_for_the_disk_fails_alone_and_leaves_nothing(cli, tmp_path):

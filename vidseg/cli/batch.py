@@ -75,7 +75,9 @@ def batch(
     ] = None,
     container: Annotated[
         str | None,
-        _option("--container", panel=_FILES, help_text="The {ext} of names: mkv, webm ...; default mp4"),
+        _option(
+            "--container", panel=_FILES, help_text="The {ext} of names: mkv, webm ...; default mp4, with --matte mov"
+        ),
     ] = None,
     video: Annotated[bool, _option("--video/--no-video", panel=_FILES, help_text="Write annotated videos.")] = True,
     report: Annotated[
@@ -145,7 +147,7 @@ def batch(
     config_file: Path | None = settings["config"]
     config = resolve(flags_of(settings), config_file=config_file)
 
-    from vidseg.app.batch.plan import DEFAULT_CONTAINER, DEFAULT_NAME
+    from vidseg.app.batch.plan import DEFAULT_NAME
     from vidseg.app.batch.prepare import BatchOptions
     from vidseg.app.batch.run import run_batch
     from vidseg.cli.batch_console import BatchConsole, plan_lines
@@ -157,7 +159,7 @@ def batch(
         null=null,
         patterns=tuple(patterns or ()),
         name=name if name is not None else DEFAULT_NAME,
-        container=container or DEFAULT_CONTAINER,
+        container=container,
         video=video,
         archive=archive,
         retry_failed=retry_failed,

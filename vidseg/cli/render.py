@@ -13,7 +13,7 @@ from vidseg.cli.run_options import flags_of, with_run_options
 _OPTIONS = (
     *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
     *("view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
-    *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "quiet"),
+    *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "preset", "quiet"),
 )
 """Those of `vidseg run` that mean something without a model."""
 

@@ -21,6 +21,7 @@ from vidseg.names import shown_name
 
 DEFAULT_NAME = "{stem}_annotated{ext}"
 DEFAULT_CONTAINER = "mp4"
+DEFAULT_MATTE_CONTAINER = "mov"
 
 _SAMPLE = {"stem": "a", "name": "a.mp4", "ext": ".mp4", "parent": "a", "index": 1, "date": "2000-01-01"}
 _NO_EFFECT = SINGLE_RUN_OPTIONS | {
@@ -50,6 +51,10 @@ class NameTemplate:
         """The name, relative to the output folder; may hold folders. Raises ConfigError as the constructor."""
         clean = {key: value.replace("/", "_") if isinstance(value, str) else value for key, value in fields.items()}
         return self._check(self._text.format(**clean))
+
+    def sample(self, container: str) -> str:
+        """The name that some input would get."""
+        return self._text.format(**_SAMPLE | {"ext": f".{container}"})
 
     def _check(self, name: str) -> str:
         if os.path.isabs(name) or "\0" in name or {"", ".", ".."} & set(name.rstrip("/").split("/")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from vidseg.app.batch.inputs import Found
 from vidseg.app.batch.job import is_there, outputs_of
 from vidseg.app.batch.plan import (
     DEFAULT_CONTAINER,
+    DEFAULT_MATTE_CONTAINER,
     DEFAULT_NAME,
     Decision,
+    NameTemplate,
     decide,
     drop_own_outputs,
     make_jobs,
@@ -27,7 +30,7 @@ from vidseg.app.run import render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name, url_scheme
-from vidseg.video.encoders import CONTAINERS
+from vidseg.video.encoders import ALPHA_ENCODERS, CONTAINERS
 from vidseg.video.hls_sink import PLAYLIST_ENDING
 from vidseg.video.image_sink import is_numbered
 from vidseg.video.stream_sink import STREAM_MUXERS
@@ -54,7 +57,8 @@ class BatchOptions:
     null: bool = False
     patterns: tuple[str, ...] = ()
     name: str = DEFAULT_NAME
-    container: str = DEFAULT_CONTAINER
+    container: str | None = None
+    """The {ext} of names; None takes what suits."""
     video: bool = True
     """Write annotated videos; without, at least one data output has to be asked for."""
     archive: str | None = None
@@ -94,7 +98,7 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         raise ConfigError("--resume: is for single runs; the same batch again skips what is done, so leave it out")
     if not options.video and not outputs_of(config):
         raise ConfigError("--no-video: nothing to do; give e.g. --save-masks '{stem}_masks'")
-    if options.container.lstrip(".") not in CONTAINERS:
+    if options.container is not None and options.container.lstrip(".") not in CONTAINERS:
         raise ConfigError(f"--container {options.container}: unknown; known: {', '.join(CONTAINERS)}")
     if url_scheme(options.out_dir) in STREAM_MUXERS:
         raise ConfigError(f"{shown_name(options.out_dir)}: streams are sent by single runs; give -o a folder")
@@ -108,8 +112,24 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         raise ConfigError(
             f"--name {options.name}: numbered pictures go into folders of this machine; give another -o, or a video"
         )
+    if options.video and config.matte:
+        _refuse_opaque(options, container_of(config, options))
     render_options(config, label_set(config))
     check_engine(config)
+
+
+def container_of(config: RunConfig, options: BatchOptions) -> str:
+    """The {ext} of names without the dot."""
+    default = DEFAULT_MATTE_CONTAINER if config.matte else DEFAULT_CONTAINER
+    return (options.container or default).lstrip(".")
+
+
+def _refuse_opaque(options: BatchOptions, container: str) -> None:
+    """Raises ConfigError if the videos could not hold a cut-out, which each of them would say otherwise."""
+    ending = os.path.splitext(NameTemplate(options.name, "--name").sample(container))[1].lstrip(".").casefold()
+    if ending in CONTAINERS and CONTAINERS[ending] not in ALPHA_ENCODERS:
+        given = f"--container {container}" if "{ext}" in options.name else f"--name {options.name}"
+        raise ConfigError(f"{given}: holds no transparency, which --matte needs; give mov, webm or {{stem}}/%05d.png")
 
 
 def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: Archive, out_dir: str) -> Plan:
@@ -120,7 +140,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
         which = shown_name(own[0]) if len(own) == 1 else f"{len(own)} inputs"
         notes.append(f"{which}: made by an earlier batch; left out")
     name = options.name if options.video else None
-    jobs = make_jobs(inputs, config, out_dir=out_dir, name=name, container=options.container.lstrip("."))
+    jobs = make_jobs(inputs, config, out_dir=out_dir, name=name, container=container_of(config, options))
     device, _ = check_engine(config)
     settings = settings_digest(config, zoo.entry(config.model).imgsz["cpu" if device.type == "cpu" else "cuda"])
     there = RemoteFolder(out_dir) if is_remote(out_dir) else None
