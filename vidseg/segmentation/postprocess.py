@@ -38,7 +38,7 @@ def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int,
 
 
 def labels_and_confidence_of(
-    maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int], *, total: Tensor | None = None
+    maps: Tensor, class_of_map: UInt8Array, size_hw: tuple[int, int], *, total: Tensor | None = None
 ) -> tuple[UInt8Array, FloatArray]:
     """`labels_of`, and (H, W) the winner's share, in 0..1, of `total` (h, w); None: of the sum of the maps."""
     labels, best = argmax_upsampled_dense(maps, size_hw)
@@ -46,7 +46,7 @@ def labels_and_confidence_of(
     total = F.interpolate(total[None, None], size=size_hw, mode="bilinear")[0, 0]
     winner = labels.cpu().numpy()
     confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
-    return (winner if class_of_map is None else class_of_map[winner]), confidence
+    return class_of_map[winner], confidence
 
 
 @dataclass(frozen=True, slots=True)

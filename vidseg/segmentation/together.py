@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
-
-
-class Member(Protocol):
-    """A segmenter in its steps; all of one group have the same network."""
-
-    def prepare(self, frames: Sequence[Frame]) -> Tensor:
-        """(B, 3, h, w) uint8, what the network sees."""
-        ...
-
-    def infer(self, images: Tensor) -> list[Any]:
-        """The network's output for each image."""
-        ...
-
-    def finish(self, frame: Frame, output: Any) -> Segmentation:
-        """What is in the frame."""
-        ...
+from vidseg.segmentation.network_segmenter import NetworkSegmenter
 
 
 class SegmenterGroup:
     """One segmenter per stream around one network. Called by one thread, with the frames of each stream in order."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[NetworkSegmenter[Any]]) -> None:
         self._members = members
 
     @torch.inference_mode()

@@ -1,0 +1,87 @@
+"""What segmenters have in common, whatever their network says: frames go in, a network is run, masks are made of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from vidseg.frames import Frame, Segmentation
+from vidseg.saved_state import State
+from vidseg.segmentation.preprocess import to_network
+from vidseg.segmentation.temporal import ScoreSmoother
+from vidseg.timing import StageTimers
+
+Output = TypeVar("Output")
+"""What the network says about one frame."""
+
+
+class NetworkSegmenter(ABC, Generic[Output]):
+    """Satisfies `vidseg.interfaces.SteppedSegmenter`; what the network is and says, a subclass knows.
+
+    Args:
+        imgsz: long side in pixels of what the network sees.
+        network_size: (height, width, imgsz) -> height and width of what the network sees.
+        smoother: makes labels calm over time; frames have to come in order then.
+        timers: told the cost of "preprocess", "model", "smooth" and "postprocess".
+    """
+
+    def __init__(
+        self,
+        *,
+        imgsz: int,
+        network_size: Callable[[int, int, int], tuple[int, int]],
+        smoother: ScoreSmoother | None,
+        timers: StageTimers | None,
+    ) -> None:
+        self._imgsz = imgsz
+        self._size = network_size
+        self._smoother = smoother
+        self._timers = timers or StageTimers()
+
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
+        """One Segmentation per frame, in order. All frames of one call have the same size."""
+        return [finish() for finish in self.begin(frames)]
+
+    @torch.inference_mode()
+    def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
+        """Preprocess and run the network; what comes back makes the masks of one frame each."""
+        if not frames:
+            return []
+        return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+
+    def prepare(self, frames: Sequence[Frame]) -> Tensor:
+        """What the network sees of them, (B, 3, h, w) uint8."""
+        with self._timers.measure("preprocess", len(frames)):
+            size = self._seen_hw(frames[0])
+            return torch.cat([to_network(frame.image, size) for frame in frames])
+
+    def infer(self, images: Tensor) -> list[Output]:
+        """The network's output for each of the images; they may be of several segmenters with one network."""
+        with self._timers.measure("model", len(images)):
+            return self._run(images)
+
+    @abstractmethod
+    def finish(self, frame: Frame, output: Output) -> Segmentation:
+        """What is in the frame, by the network's output for it. Frames have to come in order."""
+
+    @abstractmethod
+    def _run(self, images: Tensor) -> list[Output]:
+        """The network's output for each of the images (B, 3, h, w)."""
+
+    def state(self) -> State:
+        """What the smoother remembers; without one, a segmenter has no memory."""
+        return {"smoother": None if self._smoother is None else self._smoother.state()}
+
+    def restore(self, state: State) -> None:
+        """Go on after the frame of `state`."""
+        if self._smoother is not None:
+            self._smoother.restore(state["smoother"])
+
+    def _seen_hw(self, frame: Frame) -> tuple[int, int]:
+        """(height, width) of what the network sees of the frame."""
+        return self._size(*frame.size_hw, self._imgsz)
