@@ -24,9 +24,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -111,14 +113,17 @@ class Ages:
         }
 
 
-def slowed(call: Callable[..., object], milliseconds: float) -> Callable[..., object]:
-    """The same call, so much longer."""
+class SlowRuntime:
+    """A runtime whose calls take so much longer."""
 
-    def slow(*arguments: object) -> object:
-        time.sleep(milliseconds / 1000)
-        return call(*arguments)
+    def __init__(self, runtime: Any, milliseconds: float) -> None:
+        self._runtime = runtime
+        self._seconds = milliseconds / 1000
+        self.device, self.name = runtime.device, runtime.name
 
-    return slow
+    def run(self, images: object) -> Any:
+        time.sleep(self._seconds)
+        return self._runtime.run(images)
 
 
 def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, options: dict[str, object]) -> Ages:
@@ -137,10 +142,10 @@ def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, option
 
     config = RunConfig(source=url, show=True, model=arguments.model, imgsz=arguments.imgsz, **options)
     engine = load_engine(config, RunConsole())
+    engine = replace(engine, runtime=SlowRuntime(engine.runtime, arguments.slow))
     source = open_run_source(config, Announcements(), print)
     timers = StageTimers()
     segmenter = engine.segmenter(config, source.info, timers)
-    segmenter._runtime.run = slowed(segmenter._runtime.run, arguments.slow)
     pair = FlowPropagator(timers), FlowPropagator(timers)
     pipeline = Pipeline(
         source,
@@ -179,7 +184,6 @@ def watch_plainly(url: str, arguments: argparse.Namespace, minutes: float) -> Ag
     from vidseg.runtimes.loading import load_model
 
     model, palette = load_model(arguments.model), ade20k().palette
-    run = slowed(model.forward_queries, arguments.slow)
     capture = cv2.VideoCapture(url)
     ages = Ages(minutes)
     while True:
@@ -191,7 +195,8 @@ def watch_plainly(url: str, arguments: argparse.Namespace, minutes: float) -> Ag
         scale = arguments.imgsz / max(height, width)
         small = cv2.resize(picture, (round(width * scale), round(height * scale)))
         with torch.no_grad():
-            output = run(torch.from_numpy(small).permute(2, 0, 1)[None].float())
+            time.sleep(arguments.slow / 1000)
+            output = model.forward_queries(torch.from_numpy(small).permute(2, 0, 1)[None].float())
             masks = torch.nn.functional.interpolate(output.mask_logits.sigmoid(), size=(height, width), mode="bilinear")
             probs = output.class_logits.softmax(-1)[0, :, :-1]
             labels = torch.einsum("qk,qhw->khw", probs, masks[0]).argmax(0).numpy()

@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.pipeline.buffer import Buffer
+from vidseg.pipeline.pipeline import Result
 
 TIME_BASE = Fraction(1, 30)
 
@@ -162,3 +164,14 @@ class FakeSink:
 
     def abort(self) -> None:
         self.state = "aborted"
+
+
+def filled(count: int, close: bool = True) -> Buffer[Result]:
+    """A buffer with results of frames 0 to `count` - 1, at its end or not."""
+    buffer: Buffer[Result] = Buffer(count)
+    for index in range(count):
+        item = frame(index)
+        buffer.put(Result(item, Segmentation(np.zeros(item.size_hw, np.uint8), index)))
+    if close:
+        buffer.close()
+    return buffer

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vidseg.atomic import write_whole_file
 from vidseg.errors import ResumeError, WriteError
-from vidseg.saved_state import load_state, save_state, write_synced
+from vidseg.saved_state import load_state, save_state
 
 STATE = {
     "none": None,
@@ -64,12 +65,12 @@ def test_a_file_of_another_kind_or_none_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_synced(tmp_path / "a", b"old")
+    write_whole_file(tmp_path / "a", b"old", synced=True)
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WriteError, match="disk full while writing"):
-        write_synced(tmp_path / "a", b"new")
+        write_whole_file(tmp_path / "a", b"new", synced=True)
     assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"old"

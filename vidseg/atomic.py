@@ -107,25 +107,47 @@ class PartFile:
             self._descriptor = None
 
 
-def write_whole_file(path: Path, data: bytes) -> None:
+def write_whole_file(path: Path, data: bytes, *, synced: bool = False) -> None:
     """Put `data` under `path` in one step, replacing what was there.
 
-    For many small files: no lock and no flush to disk, so a power failure may lose the last ones.
+    For many small files: no lock.
 
+    Args:
+        synced: flush it to the disk with its name. Else a power failure may lose the last files.
     Raises:
         WriteError: disk full, folder gone, no permission. The part file is removed.
     """
     part = path.with_name(path.name + PART_SUFFIX)
     try:
         try:
-            part.write_bytes(data)
+            with part.open("wb") as file:
+                file.write(data)
+                if synced:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(part, path)
+            if synced:
+                sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
     except OSError as error:
         raise WriteError(write_failure(path, error)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in `folder` to the disk: without it a loss of power may undo a rename. Raises OSError."""
+    sync_file(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file(path: Path, flags: int = os.O_RDONLY) -> None:
+    """Flush the content of a finished file to the disk. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_failure(path: Path | str, error: OSError) -> str:

@@ -6,18 +6,16 @@ archive of the arrays and of a JSON text with everything else. Nothing in it is 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vidseg.atomic import PART_SUFFIX, write_failure
-from vidseg.errors import ResumeError, WriteError
+from vidseg.atomic import write_whole_file
+from vidseg.errors import ResumeError
 
 State = dict[str, Any]
 """Names to None, bool, int, float, str, arrays (numbers only), and lists and dicts of these."""
@@ -37,7 +35,7 @@ def save_state(path: Path, state: State) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, json=np.frombuffer(text.encode(), np.uint8), **arrays)
     body = buffer.getvalue()
-    write_synced(path, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    write_whole_file(path, _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body, synced=True)
 
 
 def load_state(path: Path) -> State:
@@ -58,39 +56,6 @@ def load_state(path: Path) -> State:
     with np.load(io.BytesIO(body), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return dict(_put_back(json.loads(arrays.pop("json").tobytes()), arrays))
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Put `data` under `path` in one step, flushed to the disk with its name. Raises WriteError."""
-    part = path.with_name(path.name + PART_SUFFIX)
-    try:
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-            sync_folder(path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        raise WriteError(write_failure(path, error)) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in `folder` to the disk: without it a loss of power may undo a rename. Raises OSError."""
-    sync_file(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def sync_file(path: Path, flags: int = os.O_RDONLY) -> None:
-    """Flush the content of a finished file to the disk. Raises OSError."""
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _taken_out(value: Any, arrays: dict[str, Any]) -> Any:

@@ -6,11 +6,10 @@ import json
 import socket
 import urllib.request
 
-import numpy as np
 import pytest
 
 from tests.app.test_run import SilentReporter
-from tests.fakes import frame
+from tests.fakes import filled
 from tests.video.clips import make_clip
 from vidseg.address import Address, bound_address, listen
 from vidseg.app import live
@@ -19,9 +18,6 @@ from vidseg.app.run import run
 from vidseg.app.watch import Pacer
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
-from vidseg.frames import Segmentation
-from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.pipeline import Result
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -34,16 +30,6 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-
-
-def filled(count: int, close: bool = True) -> Buffer[Result]:
-    buffer: Buffer[Result] = Buffer(count)
-    for index in range(count):
-        item = frame(index)
-        buffer.put(Result(item, Segmentation(np.zeros(item.size_hw, np.uint8), index)))
-    if close:
-        buffer.close()
-    return buffer
 
 
 def relayed(buffer, *, stop=lambda: False, clock=None, pacer=None, hold=False) -> list[int]:

@@ -2,14 +2,10 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from tests.fakes import frame
+from tests.fakes import filled
 from vidseg.app.watch import Pacer, watch
-from vidseg.frames import Segmentation
-from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.pipeline import Result
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.window_state import Action
 
@@ -52,16 +48,6 @@ class FakeWindow:
             if action is Action.STEP:
                 self.state.paused = True
         return actions
-
-
-def filled(count, close=True) -> Buffer:
-    buffer = Buffer(count)
-    for index in range(count):
-        item = frame(index)
-        buffer.put(Result(item, Segmentation(np.zeros(item.size_hw, np.uint8), index)))
-    if close:
-        buffer.close()
-    return buffer
 
 
 def run_watch(window, buffer, **options):

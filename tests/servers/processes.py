@@ -64,6 +64,13 @@ class Server:
 
     def start(self) -> str:
         """Start it, and return the line with which it says that it is ready."""
+        process = self._spawn()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready"), f"{self.words} did not start"
+        return line
+
+    def _spawn(self) -> subprocess.Popen[str]:
         self.process = subprocess.Popen(
             self.words,
             stdin=subprocess.PIPE,
@@ -71,11 +78,9 @@ class Server:
             stderr=subprocess.DEVNULL,
             text=True,
             cwd=HERE.parent.parent,
+            env={**os.environ, "LC_ALL": "C"},
         )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("ready"), f"{self.words} did not start"
-        return line
+        return self.process
 
     def tell(self, line: str) -> None:
         """Write a line to its standard input."""
@@ -172,18 +177,11 @@ class RtmpServer(Server):
         super().__init__("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
 
     def start(self) -> str:
-        self.process = subprocess.Popen(
-            self.words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        process = self._spawn()
         for _ in range(200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.05):
                 return "ready"
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
+                process.wait(0.05)
                 break
         raise AssertionError("nginx did not start")

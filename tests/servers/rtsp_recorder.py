@@ -8,13 +8,8 @@ over all connections. What comes is written to FILE, by each connection anew.
 
 import argparse
 import itertools
-import sys
 
-import gi
-
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from rtsp import GstRtspServer, serve
 
 parser = argparse.ArgumentParser()
 parser.add_argument("file")
@@ -22,10 +17,6 @@ parser.add_argument("--port", default="0")
 parser.add_argument("--password")
 arguments = parser.parse_args()
 
-Gst.init(None)
-server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
-server.set_service(arguments.port)
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
 factory.set_launch(
@@ -40,20 +31,4 @@ def configured(_, media):
 
 
 factory.connect("media-configure", configured)
-if arguments.password:
-    authentication = GstRtspServer.RTSPAuth()
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", "user")
-    authentication.add_basic(GstRtspServer.RTSPAuth.make_basic("joe", arguments.password), token)
-    server.set_auth(authentication)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("user", "media.factory.access", True)
-    permissions.add_permission_for_role("user", "media.factory.construct", True)
-    factory.set_permissions(permissions)
-server.get_mount_points().add_factory("/in", factory)
-if server.attach(None) == 0:
-    sys.exit("cannot listen")
-loop = GLib.MainLoop()
-GLib.io_add_watch(sys.stdin, GLib.IO_IN | GLib.IO_HUP, lambda *_: loop.quit())
-print("ready", server.get_bound_port(), flush=True)
-loop.run()
+serve(factory, "/in", port=arguments.port, password=arguments.password, on_input=lambda: False)

@@ -9,11 +9,7 @@ Prints "ready PORT" when it listens; the stream is rtsp://127.0.0.1:PORT/cam, wi
 import argparse
 import sys
 
-import gi
-
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from rtsp import Gst, GstRtspServer, serve
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--port", default="0")
@@ -28,10 +24,6 @@ def caps(size):
     return f"video/x-raw,format=I420,width={width},height={height},framerate={arguments.rate}/1"
 
 
-Gst.init(None)
-server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
-server.set_service(arguments.port)
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     f'( videotestsrc is-live=true pattern=ball ! capsfilter name=size caps="{caps(arguments.size)}" '
@@ -41,32 +33,13 @@ factory.set_launch(
 factory.set_shared(True)
 filters = []
 factory.connect("media-configure", lambda _, media: filters.append(media.get_element().get_by_name("size")))
-if arguments.password:
-    authentication = GstRtspServer.RTSPAuth()
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", "user")
-    authentication.add_basic(GstRtspServer.RTSPAuth.make_basic("joe", arguments.password), token)
-    server.set_auth(authentication)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role("user", "media.factory.access", True)
-    permissions.add_permission_for_role("user", "media.factory.construct", True)
-    factory.set_permissions(permissions)
-server.get_mount_points().add_factory("/cam", factory)
-if server.attach(None) == 0:
-    sys.exit("cannot listen")
-loop = GLib.MainLoop()
 
 
-def command(channel, condition):
+def command():
     line = sys.stdin.readline()
-    if not line:
-        loop.quit()
-        return False
-    for element in filters:
+    for element in filters if line else ():
         element.set_property("caps", Gst.Caps.from_string(caps(line.split()[1])))
-    return True
+    return bool(line)
 
 
-GLib.io_add_watch(sys.stdin, GLib.IO_IN | GLib.IO_HUP, command)
-print("ready", server.get_bound_port(), flush=True)
-loop.run()
+serve(factory, "/cam", port=arguments.port, password=arguments.password, on_input=command)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from vidseg.app.wrapped_source import WrappedSource
 from vidseg.atomic import UniqueStems
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
@@ -146,8 +147,8 @@ def open_masks(path: str, info: VideoInfo) -> SavedMasks:
     return masks
 
 
-class MaskedSource:
-    """The frames of a source that have a saved mask, which waits in `segmenter`. Satisfies `VideoSource`.
+class MaskedSource(WrappedSource[VideoSource]):
+    """The frames of a source that have a saved mask, which waits in `segmenter`.
 
     Stops after the last mask. A frame before others that are left out stays on screen for their time, as when they were
     left out by --max-fps.
@@ -160,19 +161,11 @@ class MaskedSource:
         self.segmenter = MaskSegmenter()
         self.notes: list[str] = []
         """What did not fit, one sentence each; complete at the end of the iteration."""
-        self._source = source
+        super().__init__(source)
         self._masks = masks
         self._name = name
         self._without = 0
         self._interrupted = False
-
-    @property
-    def info(self) -> VideoInfo:
-        return self._source.info
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        return self._source.counters
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in order.
@@ -212,10 +205,10 @@ class MaskedSource:
 
     def interrupt(self) -> None:
         self._interrupted = True
-        self._source.interrupt()
+        super().interrupt()
 
     def close(self) -> None:
-        self._source.close()
+        super().close()
         self._masks.close()
 
     def _check_size(self, frame: Frame, label_map: UInt8Array) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from vidseg.app.watch import Pacer
-from vidseg.frames import Frame, VideoInfo
+from vidseg.app.wrapped_source import WrappedSource
+from vidseg.frames import Frame
 from vidseg.interfaces import VideoSource
 
 
-class PacedSource:
-    """Satisfies `vidseg.interfaces.VideoSource`: the frames of another source, none before its time.
+class PacedSource(WrappedSource[VideoSource]):
+    """The frames of another source, none before its time.
 
     Frames that are taken late move the schedule, as in `Pacer`. `interrupt` ends the waiting at once.
 
@@ -26,20 +27,10 @@ class PacedSource:
         pacer: Pacer | None = None,
         wait: Callable[[threading.Event, float], object] = lambda stopped, seconds: stopped.wait(seconds),
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._pacer = pacer or Pacer()
         self._wait = wait
         self._stopped = threading.Event()
-
-    @property
-    def info(self) -> VideoInfo:
-        """That of the source."""
-        return self._source.info
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """Those of the source."""
-        return self._source.counters
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield each frame when it is due."""
@@ -53,8 +44,4 @@ class PacedSource:
     def interrupt(self) -> None:
         """End now; from any thread."""
         self._stopped.set()
-        self._source.interrupt()
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
+        super().interrupt()

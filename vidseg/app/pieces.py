@@ -7,14 +7,15 @@ are written down as one state, and a process that restores it goes on as if it h
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 from vidseg.app.work_folder import WorkFolder
-from vidseg.frames import Frame, Segmentation, VideoInfo
+from vidseg.app.wrapped_source import WrappedSource
+from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Propagator, Remembers, Renderer, ResumableSink, ResumableSource, Segmenter
 from vidseg.pipeline.pipeline import Carried, Pipeline, PipelineOptions, inference_stride
 from vidseg.pipeline.policy import RateLimit
@@ -35,8 +36,8 @@ class RememberingPropagator(Propagator, Remembers, Protocol):
     """A propagator whose memory can be written down."""
 
 
-class PieceSource:
-    """The frames of one source, piece by piece: each iteration yields one. Satisfies `vidseg.interfaces.VideoSource`.
+class PieceSource(WrappedSource[ResumableSource]):
+    """The frames of one source, piece by piece: each iteration yields one.
 
     A piece ends before the first frame that is `seconds` or more later than its own first one, so that the cuts depend
     on the times of the frames alone. Frames above `max_fps` are left out here, and a piece begins with one that is
@@ -46,7 +47,7 @@ class PieceSource:
     """
 
     def __init__(self, source: ResumableSource, *, seconds: float, max_fps: float | None, stats: RunStats) -> None:
-        self._source = source
+        super().__init__(source)
         self._frames: Iterator[Frame] | None = None
         self._seconds = Fraction(seconds).limit_denominator(1_000_000)  # 0.4 is meant, not the float just above
         self._limit = RateLimit(max_fps)
@@ -55,20 +56,6 @@ class PieceSource:
         self._place = self._now()
         self.ended = False
         """True once the source has no more frames."""
-
-    @property
-    def info(self) -> VideoInfo:
-        """Of the source."""
-        return self._source.info
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """Of the source."""
-        return self._source.counters
-
-    def interrupt(self) -> None:
-        """End the piece soon."""
-        self._source.interrupt()
 
     def close(self) -> None:
         """Nothing: the source is needed for the next piece, and whoever opened it closes it."""

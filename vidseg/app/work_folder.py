@@ -14,9 +14,9 @@ import os
 import re
 from pathlib import Path
 
-from vidseg.atomic import PART_SUFFIX, write_failure
+from vidseg.atomic import PART_SUFFIX, sync_folder, write_failure, write_whole_file
 from vidseg.errors import ResumeError, WriteError
-from vidseg.saved_state import State, load_state, save_state, sync_folder, write_synced
+from vidseg.saved_state import State, load_state, save_state
 
 SUFFIX = ".resume"
 _STATE = "state"
@@ -75,7 +75,7 @@ class WorkFolder:
 
     def about_to_be_named(self, part: Path) -> None:
         """Note which file gets the name of the output, so that a kill right after that is understood."""
-        write_synced(self.path / _NAMED, json.dumps(_identity(part)).encode())
+        write_whole_file(self.path / _NAMED, json.dumps(_identity(part)).encode(), synced=True)
 
     def was_named(self) -> bool:
         """True when the output of this folder's run has its name, and the folder is left over from a late kill."""

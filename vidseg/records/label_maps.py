@@ -15,6 +15,8 @@ from vidseg.atomic import (
     UniqueStems,
     check_folder,
     refuse_source_folder,
+    sync_file,
+    sync_folder,
     write_failure,
     write_whole_file,
 )
@@ -22,7 +24,7 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark
-from vidseg.saved_state import State, sync_file, sync_folder
+from vidseg.saved_state import State
 
 # Run lengths of the difference to the row above suit regions: 4 ms and 33 kB for a map of 1280x720 with 12 blobs,
 # against 21 ms and 54 kB at level 1 alone. The order counts: naming the level resets the strategy.

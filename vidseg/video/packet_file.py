@@ -18,9 +18,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from vidseg.atomic import PART_SUFFIX
+from vidseg.atomic import PART_SUFFIX, sync_folder
 from vidseg.errors import ResumeError
-from vidseg.saved_state import sync_folder
 
 _FORMAT = "vidseg packets 1"
 _HEAD = struct.Struct("<qqqBII")

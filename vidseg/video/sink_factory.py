@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -50,25 +51,13 @@ def open_video_sink(
             if value is not None:
                 raise SinkError(f"{path}: pictures take no {name}; leave it out or give a video file")
         return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
-    if ending == PLAYLIST_ENDING:
-        return HlsSink(
-            path,
-            info,
-            rolling=rolling,
-            overwrite=overwrite,
-            codec=codec,
-            crf=crf,
-            encoder_preset=encoder_preset,
-            audio=audio,
-            threads=threads,
-            rebase=rebase,
-            source_paths=source_paths,
-        )
-    if ending[1:] not in CONTAINERS:
+    playlist = ending == PLAYLIST_ENDING
+    if not playlist and ending[1:] not in CONTAINERS:
         shown = f"'{ending}' is no known format" if ending else "has no file ending"
         videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
         raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
-    return (PiecedAvSink if in_pieces else AvSink)(
+    video = partial(HlsSink, rolling=rolling) if playlist else PiecedAvSink if in_pieces else AvSink
+    return video(
         path,
         info,
         overwrite=overwrite,
