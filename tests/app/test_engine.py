@@ -14,3 +14,7 @@ def test_threads_that_are_asked_for_stay(monkeypatch):
     monkeypatch.setattr(engine, "usable_cores", lambda: 8)
     assert beside_other_stages(RunConfig(device="cpu")).threads == 5
     assert beside_other_stages(RunConfig(device="cpu", threads=8)).threads == 8
+
+
+def test_threads_are_the_engines_choice_where_the_network_is_elsewhere():
+    assert beside_other_stages(RunConfig(device="cuda:7")).threads is None

@@ -155,7 +155,9 @@ def beside_other_stages(config: RunConfig) -> RunConfig:
     Raises:
         VidsegError: as `check_engine`.
     """
-    if config.threads is not None or check_engine(config)[0].type != "cpu":
+    if config.threads is not None or config.device not in ("auto", "cpu"):
+        return config
+    if check_engine(config)[0].type != "cpu":
         return config
     return replace(config, threads=threads_beside(usable_cores()))
 

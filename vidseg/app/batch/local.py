@@ -9,7 +9,7 @@ from typing import Protocol
 from vidseg.app.batch.board import Board
 from vidseg.app.batch.job import Job, JobResult, do_job
 from vidseg.app.batch.remote_attempt import needs_copies, remote_attempt
-from vidseg.app.engine import Engine, load_engine
+from vidseg.app.engine import Engine, beside_other_stages, load_engine
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
 from vidseg.config import RunConfig
@@ -34,7 +34,7 @@ class Hooks(Protocol):
 
 def load_engines(config: RunConfig, devices: Sequence[str], reporter: EngineReporter) -> list[Engine]:
     """A network for each device that several threads may use. Raises VidsegError as `load_engine`."""
-    return [load_engine(replace(config, device=device), reporter).shared() for device in devices]
+    return [load_engine(beside_other_stages(replace(config, device=device)), reporter).shared() for device in devices]
 
 
 def run_local(
