@@ -92,6 +92,7 @@ class QueryScores:
             class_probs, mask_probs = class_probs.nan_to_num(nan=0.0), mask_probs.nan_to_num(nan=0.0)
         self._class_probs = class_probs
         self._mask_probs = mask_probs
+        self._contenders = self._find_contenders()  # everybody asks for them
 
     @property
     def count(self) -> int:
@@ -102,13 +103,16 @@ class QueryScores:
         return self._mask_probs.shape[1], self._mask_probs.shape[2]
 
     def contenders(self) -> tuple[Tensor, Tensor]:
+        return self._contenders
+
+    def of(self, classes: Tensor) -> Tensor:
+        q, h, w = self._mask_probs.shape
+        return (self._class_probs[:, classes].T @ self._mask_probs.reshape(q, h * w)).reshape(-1, h, w)
+
+    def _find_contenders(self) -> tuple[Tensor, Tensor]:
         bound = (self._class_probs.T @ self._mask_probs.amax(dim=(1, 2))) * (1 + SLACK)
         first = self.of(bound.topk(min(FIRST, self.count)).indices)
         classes = torch.nonzero(bound >= floor_of(first))[:, 0]
         maps = self.of(classes)
         kept = alive(maps)
         return classes[kept], maps[kept]
-
-    def of(self, classes: Tensor) -> Tensor:
-        q, h, w = self._mask_probs.shape
-        return (self._class_probs[:, classes].T @ self._mask_probs.reshape(q, h * w)).reshape(-1, h, w)
