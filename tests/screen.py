@@ -56,6 +56,17 @@ class Screen:
             time.sleep(0.02)
         raise NotSeen(f"not seen on the screen: {what}")
 
+    def wait_for_window(self, name: str, seconds: float = 30) -> None:
+        """Wait until a window whose name matches the pattern is on the screen. Raises NotSeen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            # not its --sync: that ends with an error when a window goes while the windows are listed
+            search = ["xdotool", "search", "--onlyvisible", "--name", name]
+            if subprocess.run(search, env=self.environment, capture_output=True, timeout=30).stdout.strip():
+                return
+            time.sleep(0.05)
+        raise NotSeen(f"no window named {name}")
+
     def wait_for_first_picture(self, condition: Callable[[UInt8Array], bool]) -> UInt8Array:
         """The screen once a new window shows its picture. Raises NeverPainted.
 

@@ -43,7 +43,7 @@ def watch_and_quit(screen: Screen, tmp_path, *sources: str) -> None:
     environment = screen.environment | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg - test")
+        screen.wait_for_window("^vidseg - test")
         pixels = screen.wait_for_first_picture(shows_something)
         screen.wait_for(lambda p: not np.array_equal(p, pixels), "the next frames")
         screen.xdotool("key", "q")
@@ -68,7 +68,7 @@ def test_the_window_shows_saved_masks_to_the_end(screen: Screen, tmp_path) -> No
 def watch_to_the_end(screen: Screen, command: list[str]) -> None:
     process = subprocess.Popen(command, env=screen.environment, stderr=subprocess.PIPE, text=True)
     try:
-        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg - .*clip.mp4")
+        screen.wait_for_window("^vidseg - .*clip.mp4")
         screen.wait_for_first_picture(shows_something)
         _, err = process.communicate(timeout=30)
     except BaseException:

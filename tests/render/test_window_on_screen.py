@@ -34,7 +34,7 @@ def shown_window(screen: Screen, folder: Path) -> Iterator[subprocess.Popen[str]
         command = [sys.executable, "-m", "tests.render.show_window", str(folder)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         processes.append(subprocess.Popen(command, cwd=ROOT, env=screen.environment, text=True, **pipes))
-        screen.xdotool("search", "--sync", "--onlyvisible", "--name", "^vidseg test ?$")
+        screen.wait_for_window("^vidseg test ?$")
         screen.wait_for_first_picture(lambda pixels: share_of(pixels, blended(SKY)) > 0.03)
 
     try:

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,12 +119,28 @@ class TwoNodes:
         from ray.cluster_utils import Cluster
 
         arguments = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
-        self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
-        self._second = self._cluster.add_node(**arguments)
+        # a node counts as dead after it has missed so many of these; by default that takes longer than the tests
+        quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+        self._cluster = Cluster(initialize_head=True, head_node_args=arguments | {"_system_config": quick})
+        self._add = lambda: self._cluster.add_node(**arguments)
+        self._second = self._add()
         self.address = self._cluster.address
 
+    def complete(self):
+        """Start the second node again if a test has killed it."""
+        if self._second is None:
+            self._second = self._add()
+
     def kill_second(self):
+        """Returns once the cluster knows it."""
+        import ray
+
         self._cluster.remove_node(self._second, allow_graceful=False)
+        self._second = None
+        deadline = time.monotonic() + 60
+        while sum(node["Alive"] for node in ray.nodes()) > 1:
+            assert time.monotonic() < deadline, "the cluster has not noticed that its node is dead"
+            time.sleep(0.05)
 
     def stop(self):
         self._cluster.shutdown()
@@ -173,6 +190,7 @@ def test_a_node_dies_and_every_file_is_done_once(cluster, tmp_path, capfd):
     (tmp_path / "rec" / "bad.mp4").write_bytes(b"\0" * 1000)
     out = tmp_path / "out"
     killed, attempts = [], Counter()
+    cluster.complete()
 
     def look(board):
         # a worker sees after a second or two that its node has died, and must not have finished by then

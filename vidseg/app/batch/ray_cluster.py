@@ -91,12 +91,12 @@ def connected(address: str) -> Iterator[Any]:
         raise DeviceError(f"--ray {address}: {_why_not(str(error))}") from None
     finally:
         _restore(handlers)  # Ray sets its own
-    try:
-        # Ray prints there, with pages of logs, that a node died; what matters of it is told in `run_ray`
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+    # Ray prints there, up to its last moment, that a node died, with pages of logs; `run_ray` tells what matters of it
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 @contextmanager
