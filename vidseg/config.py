@@ -166,7 +166,7 @@ class RunConfig:
         "flow", _choice("flow", "hold"), "last masks follow the motion, or stay, on frames between"
     )
     smooth: bool | None = _option(None, _flag, "average scores over time against flicker; unset: video yes, images no")
-    smooth_seconds: float = _option(0.2, _number(0, 10, above=True), "memory of --smooth: then a frame counts 1/e")
+    smooth_seconds: float = _option(0.15, _number(0, 10, above=True), "memory of --smooth: then a frame counts 1/e")
     max_fps: float | None = _option(None, _number(0, 1000, above=True), "take at most so many frames per second")
     limit: int | None = _option(None, _integer(1, 10**9), "stop after so many frames")
     rtsp_transport: str = _option("tcp", _choice("tcp", "udp"), "how RTSP streams are carried")

@@ -241,7 +241,7 @@ def run(
     ] = None,
     smooth_seconds: Annotated[
         float | None,
-        _option("--smooth-seconds", panel=_FRAMES, metavar="S", help_text="Memory of --smooth; default 0.2"),
+        _option("--smooth-seconds", panel=_FRAMES, metavar="S", help_text="Memory of --smooth; default 0.15"),
     ] = None,
     max_fps: Annotated[
         float | None, _option("--max-fps", panel=_FRAMES, metavar="R", help_text="Leave out frames above this rate.")

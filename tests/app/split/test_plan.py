@@ -63,7 +63,7 @@ def test_parts_are_even_and_each_is_warmed_up_by_the_overlap() -> None:
 
 
 def test_the_usual_overlap_follows_the_memory() -> None:
-    assert overlap_seconds(CONFIG) == pytest.approx(5.0)
+    assert overlap_seconds(CONFIG) == pytest.approx(3.75)
     assert overlap_seconds(replace(CONFIG, smooth_seconds=0.4)) == pytest.approx(10.0)
     assert overlap_seconds(replace(CONFIG, overlap=1.5)) == 1.5
     assert overlap_seconds(replace(CONFIG, overlap="scene")) is None
