@@ -145,6 +145,15 @@ def test_few_of_many_classes_are_alive_where_a_few_are_sure():
     assert len(alive(torch.zeros(150, 8, 8))) == 150
 
 
+def test_a_map_is_judged_by_the_winners_around_it():
+    scores = torch.zeros(3, 8, 8)
+    scores[0, :, :4], scores[1, :, 4:] = 1, 0.1
+    scores[2, 4, 1] = 0.2  # more than the winners elsewhere, but never the largest here
+    assert alive(scores).tolist() == [0, 1]
+    scores[2, 4, 4] = 0.2
+    assert alive(scores).tolist() == [0, 1, 2]
+
+
 def test_trust_falls_with_the_residual_and_is_none_outside():
     where = places(torch.zeros(2, 3, 2))
     where[0, 0, 0], where[1, 2, 1] = -0.6, 1.6

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 FIRST = 16
 """Classes with the highest bounds, computed first: they say what the others have to reach."""
@@ -43,15 +44,21 @@ class ClassScores(Protocol):
 def floor_of(maps: Tensor) -> Tensor:
     """What a map (h, w) has to reach somewhere to be largest anywhere, () by some or all of the maps (K, h, w), >= 0.
 
-    Between four points the largest map is at least a quarter of the smallest winner: one point has a weight of a
-    quarter or more. With more maps the floor rises, so that of some of them holds for all.
+    Between four points the largest map is at least a quarter of the smallest winner of the four: one point has a weight
+    of a quarter or more. With more maps the floor rises, so that of some of them holds for all.
     """
     return maps.amax(dim=0).min() / 4
 
 
 def alive(maps: Tensor) -> Tensor:
-    """Indices (N,), rising, of those maps (K, h, w), all >= 0, that can be largest at or between the grid points."""
-    return torch.nonzero(maps.amax(dim=(1, 2)) >= floor_of(maps))[:, 0]
+    """Indices (N,), rising, of those maps (K, h, w), all >= 0, that can be largest at or between the grid points.
+
+    The floor of `floor_of`, but for each point by itself and its neighbours.
+    """
+    padded = F.pad(maps.amax(dim=0)[None], (1, 1, 1, 1), mode="replicate")[0]
+    low = torch.minimum(torch.minimum(padded[2:], padded[1:-1]), padded[:-2])
+    low = torch.minimum(torch.minimum(low[:, 2:], low[:, 1:-1]), low[:, :-2])
+    return torch.nonzero((maps - low / 4).amax(dim=(1, 2)) >= 0)[:, 0]
 
 
 class GivenScores:
