@@ -96,6 +96,7 @@ def labels(outputs, size_hw):
 @pytest.mark.parametrize("size_hw", [(96, 128), (216, 384), (77, 131), (320, 184)])
 def test_labels_are_those_of_plain_torch(engine, model, runtimes, frames, size_hw, batch):
     pictures = frames if batch == 3 else [frames[1], frames[4]]
+    seen = set()
     for start in range(0, len(pictures), batch):
         images = torch.cat([to_network(picture, size_hw) for picture in pictures[start : start + batch]])
         class_logits, mask_logits = runtimes(engine).run(images)
@@ -106,7 +107,8 @@ def test_labels_are_those_of_plain_torch(engine, model, runtimes, frames, size_h
         full = (size_hw[0] * 2, size_hw[1] * 2)
         wanted = labels((expected.class_logits, expected.mask_logits), full)
         assert (labels((class_logits, mask_logits), full) == wanted).mean() >= 0.995
-        assert len(np.unique(wanted)) > 1
+        seen.update(np.unique(wanted))
+    assert len(seen) > 2
 
 
 def test_results_survive_the_next_run(engine, runtimes, frames):
