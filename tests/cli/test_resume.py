@@ -184,6 +184,7 @@ def test_a_file_of_that_name_is_not_taken_for_a_folder(cli, scene):
         (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "cannot be gone on with"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "gif cannot be written in pieces"]),
         (["CLIP", "-o", "out.mp4", "--show"], ["--resume does not go with --show"]),
+        (["CLIP", "-o", "out.mp4", "--hwaccel", "auto"], ["--resume does not go with --hwaccel auto"]),
         (["CLIP", "--stats", "s.json"], ["--resume keeps pieces", "-o FILE"]),
         (["CLIP", "-o", "out.mp4", "--save-masks", "out.mp4.resume"], ["is where --resume keeps"]),
         (["picture.png", "-o", "out.mp4"], ["picture.png: --resume needs a video file"]),

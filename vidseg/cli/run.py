@@ -252,6 +252,15 @@ def run(
     rtsp_transport: Annotated[
         str | None, _option("--rtsp-transport", panel=_FRAMES, metavar="tcp|udp", help_text="For RTSP; default tcp")
     ] = None,
+    hwaccel: Annotated[
+        str | None,
+        _option(
+            "--hwaccel",
+            panel=_FRAMES,
+            metavar="KIND",
+            help_text="Decode on a device, what it can: auto, cuda, videotoolbox, d3d11va, vaapi; default none",
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         _option("--timeout", panel=_FRAMES, metavar="S", help_text="Seconds a stream may stay silent; default 10"),
