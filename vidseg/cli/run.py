@@ -144,7 +144,8 @@ def run(
         _option(
             "--codec",
             panel=_OUTPUT,
-            help_text="h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default by container",
+            help_text="h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default by container. One of "
+            "hardware that is not here (h264_nvenc, ...) becomes software of the same codec",
         ),
     ] = None,
     crf: Annotated[
