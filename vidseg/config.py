@@ -155,7 +155,9 @@ class RunConfig:
     model: str = _option("fai-m2f-n-ade", _text, "model name, see `vidseg models`; or a network file such as net.onnx")
     weights: str | None = _option(None, _text, "your own weights for the model (.pth, .pt, .safetensors)")
     device: str = _option("auto", _text, "auto, cpu, cuda, cuda:N, mps")
-    runtime: str = _option("auto", _choice("auto", "torch", "openvino", "onnxruntime"), "what runs the network")
+    runtime: str = _option(
+        "auto", _choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"), "what runs the network"
+    )
     precision: str = _option("auto", _choice(*PRECISIONS), "number format of the network")
     imgsz: int | None = _option(None, _integer(32, 4096), "long side in pixels of what the model sees")
     rule: str = _option("semantic", _choice("semantic", "winner-query"), "how a pixel gets its label")

@@ -177,7 +177,7 @@ def run(
         _option(
             "--runtime",
             panel=_MODEL,
-            help_text="auto, torch, openvino, onnxruntime; default auto, the fastest installed",
+            help_text="auto, torch, openvino, onnxruntime, torch-compile; default auto, the fastest installed",
         ),
     ] = None,
     precision: Annotated[
