@@ -87,6 +87,10 @@ PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
 """Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto"."""
 
 
+HWACCELS = ("none", "auto", "cuda", "videotoolbox", "d3d11va", "vaapi")
+"""What decodes video: software, any device, or the kind of device."""
+
+
 def _address(value: Any) -> str:
     """An address to listen at, as `parse_address` reads it."""
     return str(parse_address(str(value)))
@@ -151,7 +155,9 @@ class RunConfig:
     model: str = _option("fai-m2f-n-ade", _text, "model name, see `vidseg models`; or a network file such as net.onnx")
     weights: str | None = _option(None, _text, "your own weights for the model (.pth, .pt, .safetensors)")
     device: str = _option("auto", _text, "auto, cpu, cuda, cuda:N, mps")
-    runtime: str = _option("auto", _choice("auto", "torch", "openvino", "onnxruntime"), "what runs the network")
+    runtime: str = _option(
+        "auto", _choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"), "what runs the network"
+    )
     precision: str = _option("auto", _choice(*PRECISIONS), "number format of the network")
     imgsz: int | None = _option(None, _integer(32, 4096), "long side in pixels of what the model sees")
     rule: str = _option("semantic", _choice("semantic", "winner-query"), "how a pixel gets its label")
@@ -170,6 +176,7 @@ class RunConfig:
     max_fps: float | None = _option(None, _number(0, 1000, above=True), "take at most so many frames per second")
     limit: int | None = _option(None, _integer(1, 10**9), "stop after so many frames")
     rtsp_transport: str = _option("tcp", _choice("tcp", "udp"), "how RTSP streams are carried")
+    hwaccel: str = _option("none", _choice(*HWACCELS), "decode files and streams on a device, if there is one")
     timeout: float = _option(10.0, _number(0, 3600, above=True), "seconds a stream may take to open or to send")
     # live sources
     live: str = _option("auto", _choice("auto", "every-frame", "newest"), "whether frames may be dropped")

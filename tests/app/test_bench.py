@@ -1,9 +1,16 @@
 """What the measured stages would allow. That they are measured is tested through the command."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from vidseg.app.bench import bound_of
+from tests.fakes import frame
+from vidseg.app import bench
+from vidseg.app.bench import BenchRequest, bound_of
 from vidseg.app.bench_stages import StageCost, decode
+from vidseg.config import RunConfig
+from vidseg.errors import DeviceError
 
 
 def stages(**costs):
@@ -35,3 +42,23 @@ def test_a_short_source_is_read_again_for_timing_but_kept_once():
     info, frames, cost = decode("test:32x32@10,frames=3", seconds=0.001)
     assert [frame.index for frame in frames] == [0, 1, 2] and not info.live
     assert cost.frames >= 5 and cost.wall_ms > 0
+
+
+def test_a_comparison_leaves_out_what_has_no_compiler_and_says_so(monkeypatch):
+    def load(config, reporter):
+        if config.runtime == "torch-compile":
+            raise DeviceError("no compiler")
+        found = SimpleNamespace(label_map=np.zeros((4, 6), np.uint8))
+        segmenter = SimpleNamespace(segment=lambda frames: [found for _ in frames])
+        return SimpleNamespace(
+            runtime=SimpleNamespace(name=config.runtime), segmenter=lambda config, info, timers: segmenter
+        )
+
+    monkeypatch.setattr(bench, "load_engine", load)
+    monkeypatch.setattr(bench, "model_alone", lambda *_: ())
+    said = []
+    reporter = SimpleNamespace(phase=lambda text: None, note=said.append)
+    request = BenchRequest(config=RunConfig(device="cpu"))
+    compared = bench._compare(request.config, [frame(0)], request, reporter)
+    assert [each.runtime for each in compared][-1] == "torch" and all(each.same_labels == 1 for each in compared)
+    assert said == ["left out: no compiler"]

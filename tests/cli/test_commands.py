@@ -59,6 +59,8 @@ def test_doctor_names_what_is_here(cli):
         "av",
         "opencv",
         "libx264",
+        "hwaccel",
+        "hw encoders",
         "display",
         "fai-m2f-n-ade",
         "presets",

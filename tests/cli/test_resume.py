@@ -170,6 +170,25 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
     assert len(os.listdir("masks")) == 36
 
 
+def test_a_run_in_software_is_not_gone_on_with_by_hardware_that_has_come(cli, scene, tmp_path, monkeypatch):
+    words = ("run", scene, "-o", "out.mp4", "--save-masks", "masks", "--codec", "h264_nvenc", *SEGMENTS, *SMALL)
+    trial = "vidseg.video.hardware_encoders.trial_problem"
+    monkeypatch.setattr(trial, lambda plan, size: "not permitted")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 25)
+        result = cli(*words)
+        assert result.code == 130 and "encoding with libx264" in result.err
+    with monkeypatch.context() as patch:
+        for name in (trial, "vidseg.video.encoders.trial_problem"):
+            patch.setattr(name, lambda plan, size: None)
+        result = cli(*words)
+        assert result.code == 2
+        assert_one_line_error(result, "begun with --codec h264, now h264_nvenc; give that")
+    result = cli(*words)
+    assert result.code == 0 and "going on after" in result.err
+    assert video_pts("out.mp4") == video_pts(scene)
+
+
 def test_a_file_of_that_name_is_not_taken_for_a_folder(cli, scene):
     Path("out.mp4.resume").write_text("mine")
     result = cli("run", scene, "-o", "out.mp4", *SEGMENTS, *SMALL)
@@ -184,6 +203,7 @@ def test_a_file_of_that_name_is_not_taken_for_a_folder(cli, scene):
         (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "cannot be gone on with"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "gif cannot be written in pieces"]),
         (["CLIP", "-o", "out.mp4", "--show"], ["--resume does not go with --show"]),
+        (["CLIP", "-o", "out.mp4", "--hwaccel", "auto"], ["--resume does not go with --hwaccel auto"]),
         (["CLIP", "--stats", "s.json"], ["--resume keeps pieces", "-o FILE"]),
         (["CLIP", "-o", "out.mp4", "--save-masks", "out.mp4.resume"], ["is where --resume keeps"]),
         (["picture.png", "-o", "out.mp4"], ["picture.png: --resume needs a video file"]),

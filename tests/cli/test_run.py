@@ -125,6 +125,25 @@ def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, cli
     assert_one_line_error(result, "--runtime openvino: not installed", "pip install 'vidseg[openvino]'")
 
 
+def test_a_device_and_an_encoder_that_are_not_there_are_told_once_and_software_does_it(cli, clip, monkeypatch):
+    monkeypatch.setattr("vidseg.video.av_source.open_device", lambda kind: (None, "no such device here"))
+    monkeypatch.setattr("vidseg.video.hardware_encoders.trial_problem", lambda plan, size: "not permitted")
+    words = ("--hwaccel", "cuda", "--codec", "hevc_nvenc", "--encoder-preset", "p4")
+    result = cli("run", clip, "-o", "out.mp4", *words, *SMALL)
+    assert result.code == 0, result.err
+    lines = result.err.splitlines()
+    assert lines[:2] == [
+        "vidseg: --hwaccel cuda: no such device here; decoding in software",
+        "vidseg: codec hevc_nvenc: cannot be used here (no hardware or driver for it: not permitted); encoding with "
+        "libx265, without the encoder preset p4",
+    ]
+    assert "hwaccel" not in "".join(lines[2:]) and "nvenc" not in "".join(lines[2:])
+    with av.open("out.mp4") as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
+    assert len(video_pts("out.mp4")) == 12
+    assert_one_line_error(cli("run", clip, "-o", "o.mp4", "--hwaccel", "gpu"), "--hwaccel is 'gpu'", "none | auto |")
+
+
 def test_max_fps_and_limit_leave_frames_out_at_their_right_times(cli, clip):
     result = cli("run", clip, "-o", "out.mp4", "--max-fps", 12.5, "--limit", 4, *SMALL)
     assert result.code == 0 and "4 frames" in result.err and "left out by --max-fps" in result.err

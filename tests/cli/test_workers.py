@@ -118,6 +118,7 @@ def test_a_seam_that_shows_is_told(cli, here, tmp_path):
         (["CLIP", "-o", "out.mp4", "--resume"], ["--workers does not go with --resume"]),
         (["CLIP", "-o", "out.mp4", "--show"], ["--workers does not go with --show"]),
         (["CLIP", "-o", "out.mp4", "--serve", "8000"], ["--workers does not go with --serve"]),
+        (["CLIP", "-o", "out.mp4", "--hwaccel", "cuda"], ["--workers does not go with --hwaccel cuda"]),
         (["CLIP", "-o", "out.mp4", "--save-csv", "t.csv"], ["--workers does not go with --save-csv"]),
         (["CLIP", "-o", "o.mp4", "--blur-classes", "sky", "--stride", "2"], ["does not go with --blur-classes"]),
         (["CLIP", "--stats", "s.json"], ["give -o FILE or --save-masks DIR"]),

@@ -11,7 +11,14 @@ from torch import nn
 from vidseg.config import RunConfig, merge
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.runtimes import registry
-from vidseg.runtimes.registry import ENGINES, candidates, create_runtime, installed_engines, runtime_device
+from vidseg.runtimes.registry import (
+    ENGINES,
+    candidates,
+    create_runtime,
+    fitting_engines,
+    installed_engines,
+    runtime_device,
+)
 
 CPU = torch.device("cpu")
 
@@ -59,6 +66,16 @@ def test_auto_takes_the_fastest_that_is_installed_and_fits(only, engines_that):
     assert create("auto") == "onnxruntime"
     only("torch")
     assert create("auto") == "torch"
+
+
+def test_auto_never_compiles(only, engines_that):
+    engines_that()
+    only("torch", "torch-compile")
+    for device, precision in ((CPU, torch.float32), (torch.device("cuda"), torch.float16)):
+        assert candidates("auto", device, precision) == ["torch"]
+        assert candidates("torch-compile", device, precision) == ["torch-compile"]
+        assert "torch-compile" in fitting_engines(device, precision)
+    assert create("torch-compile") == "torch-compile"
 
 
 def test_auto_passes_over_engines_that_fail_and_says_so(only, engines_that):

@@ -35,7 +35,7 @@ def model():
     return load_model(MODEL)
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=[name for name, engine in ENGINES.items() if engine.automatic])
 def engine(request):
     skip_unless_installed(request.param)
     return request.param

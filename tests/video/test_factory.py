@@ -142,12 +142,19 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "rtsp_transport": "udp",
         "open_timeout": 7,
         "read_timeout": 8,
+        "hwaccel": "auto",
         "av_options": {"a": "b"},
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
         open_source(spec, **options)
     assert seen == {
-        "AvSource": {"rtsp_transport": "udp", "open_timeout": 7, "read_timeout": 8, "options": {"a": "b"}},
+        "AvSource": {
+            "rtsp_transport": "udp",
+            "open_timeout": 7,
+            "read_timeout": 8,
+            "hwaccel": "auto",
+            "options": {"a": "b"},
+        },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"frame_rate": 3},
         "PatternSource": {"realtime": True},

@@ -30,13 +30,13 @@ from vidseg.app.run import render_options, run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, DeviceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
-from vidseg.runtimes.registry import candidates
+from vidseg.runtimes.registry import ENGINES, candidates, fitting_engines
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 
@@ -263,6 +263,7 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
         reference = names[-1]
     else:
         names, reference = candidates("auto", device, precision), "torch"
+        names += [name for name in fitting_engines(device, precision) if not ENGINES[name].automatic]
     chosen = frames[:: max(1, len(frames) // 4)][:4]
     still = VideoInfo(frames[0].size_hw[1], frames[0].size_hw[0], frames[0].time_base, still=True)
     single = replace(config, smooth=False, device=str(device))
@@ -275,7 +276,13 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
     compared = []
     for name in names:
         reporter.phase(f"model alone in {name}")
-        engine = load_engine(replace(single, runtime=name), reporter)
+        try:
+            engine = load_engine(replace(single, runtime=name), reporter)
+        except DeviceError as error:  # no compiler here
+            if ENGINES[name].automatic:
+                raise
+            reporter.note(f"left out: {error}")
+            continue
         times = model_alone(engine, frames, request.batches, request.seconds)
         same = float((labels_by(engine) == expected).mean())
         compared.append(Compared(engine.runtime.name, times, same, reference))

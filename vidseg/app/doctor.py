@@ -21,7 +21,7 @@ class Finding:
 
 
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
-HARDWARE_ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "h264_vaapi", "h264_videotoolbox")
+_TRIAL_SIZE = (640, 360)
 
 
 def examine() -> list[Finding]:
@@ -32,6 +32,7 @@ def examine() -> list[Finding]:
         ("runtimes", _runtimes),
         ("video", _video),
         ("encoders", _encoders),
+        ("hardware", _hardware),
         ("cameras", _cameras),
         ("display", _display),
         ("models", _models),
@@ -95,11 +96,23 @@ def _encoders() -> list[Finding]:
     import av
 
     have = [name for name in ENCODERS if name in av.codecs_available]
-    hardware = [name for name in HARDWARE_ENCODERS if name in av.codecs_available]
-    return [
-        Finding("encoders", ", ".join(have), good="libx264" in have),
-        Finding("", f"built in, if the hardware is there: {', '.join(hardware) or 'none'}"),
-    ]
+    return [Finding("encoders", ", ".join(have), good="libx264" in have)]
+
+
+def _hardware() -> list[Finding]:
+    from vidseg.video.hardware_encoders import hardware_encoders, hardware_problem
+    from vidseg.video.hwaccel import known_kinds, open_device
+
+    decoding = [kind for kind in known_kinds() if open_device(kind)[0] is not None]
+    encoding = [name for name in hardware_encoders() if hardware_problem(name, _TRIAL_SIZE) is None]
+    return [_tried("hwaccel", decoding, known_kinds()), _tried("hw encoders", encoding, hardware_encoders())]
+
+
+def _tried(topic: str, working: list[str], built_in: list[str]) -> Finding:
+    """Of what FFmpeg was built with, what could be opened."""
+    if working:
+        return Finding(topic, ", ".join(working), good=True)
+    return Finding(topic, f"none works here (built in: {', '.join(built_in) or 'none'})")
 
 
 def _cameras() -> list[Finding]:

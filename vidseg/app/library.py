@@ -69,6 +69,7 @@ def results_of(
             rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
             open_timeout=config.timeout,
             read_timeout=config.timeout,
+            hwaccel=config.hwaccel,
         )
         opened.callback(source.close)
         engine = load()

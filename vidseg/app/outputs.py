@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from vidseg.app.work_folder import WorkFolder
@@ -25,6 +26,7 @@ from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.saved_masks import MASK_VIDEO_ENDING
 from vidseg.video.encoders import CONTAINERS
+from vidseg.video.hardware_encoders import software_instead
 from vidseg.video.hls_sink import PLAYLIST_ENDING
 from vidseg.video.mask_sink import MaskVideoSink
 from vidseg.video.sink_factory import open_video_sink
@@ -55,6 +57,23 @@ def check_sent(config: RunConfig) -> None:
     for option, given in unsuited.items():
         if given:
             raise ConfigError(f"{shown}: {option} does not go with {kind}; leave it out, or give out.mp4")
+
+
+def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
+    """The configuration, with a software encoder where it names one of hardware that is not there.
+
+    What follows (pieces, workers, the facts of a run that is gone on with) then agrees on the encoder.
+
+    Args:
+        note: told in one sentence.
+    """
+    if config.codec is None or config.output is None or config.matte:
+        return config
+    instead = software_instead(config.codec, config.encoder_preset, (info.width, info.height))
+    if instead is None:
+        return config
+    note(instead.reason)
+    return replace(config, codec=instead.codec, encoder_preset=instead.encoder_preset)
 
 
 def shown_outputs(config: RunConfig) -> tuple[str, ...]:

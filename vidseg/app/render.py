@@ -11,7 +11,7 @@ from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
 from vidseg.app.live_source import Announcements
 from vidseg.app.masks import MaskedSource, open_masks
-from vidseg.app.outputs import check_sent, make_renderer, open_sinks
+from vidseg.app.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
 from vidseg.app.paced_source import PacedSource
 from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipeline, tell_change
 from vidseg.config import RunConfig
@@ -58,6 +58,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         source = MaskedSource(clip, open_masks(masks, clip.info), shown_name(masks))
         opened.callback(source.close)
 
+        config = with_usable_encoder(config, clip.info, reporter.note)
         claims = ExitStack()
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
         unfinished.enter_context(claims)

@@ -59,6 +59,8 @@ def work_folder(config: RunConfig) -> WorkFolder:
     for name in ("show", "serve", "metrics", "matte"):
         if getattr(config, name):
             raise ConfigError(f"--resume does not go with --{name}; leave one of them out")
+    if config.hwaccel != "none":  # the same frames come out with other roundings, and a device may be gone next time
+        raise ConfigError(f"--resume does not go with --hwaccel {config.hwaccel}; leave one of them out")
     if config.blur_classes and skips_frames(config):
         raise ConfigError(
             "--resume does not go with --blur-classes at a --stride above 1 or with --infer-fps; leave one of them out"

@@ -16,7 +16,14 @@ from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, page_title, relay
 from vidseg.app.live_source import Announcements, open_run_source
-from vidseg.app.outputs import check_sent, make_renderer, open_sinks, output_names, shown_outputs
+from vidseg.app.outputs import (
+    check_sent,
+    make_renderer,
+    open_sinks,
+    output_names,
+    shown_outputs,
+    with_usable_encoder,
+)
 from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
@@ -147,6 +154,7 @@ def run(
             what = "several sources" if grid is not None else "a stream"
             reporter.note(f"the sound of {what} is not recorded")
 
+        config = with_usable_encoder(config, info, reporter.note)
         claims = ExitStack()
         own = interrupts is None
         if interrupts is None:

@@ -27,7 +27,7 @@ def bench(
     ] = None,
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
     runtime: Annotated[
-        str | None, _option("--runtime", help_text="auto, torch, openvino, onnxruntime; default auto")
+        str | None, _option("--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default auto")
     ] = None,
     compare: Annotated[bool, _option("--compare", help_text="All runtimes that are installed, side by side.")] = False,
     batch: Annotated[

@@ -36,7 +36,9 @@ def evaluate(
     device: Annotated[str, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     runtime: Annotated[
         str | None,
-        _option("--runtime", help_text="auto, torch, openvino, onnxruntime; default torch, for int8 auto."),
+        _option(
+            "--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default torch, for int8 auto."
+        ),
     ] = None,
     precision: Annotated[
         str, _option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")

@@ -144,7 +144,8 @@ def run(
         _option(
             "--codec",
             panel=_OUTPUT,
-            help_text="h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default by container",
+            help_text="h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default by container. One of "
+            "hardware that is not here (h264_nvenc, ...) becomes software of the same codec",
         ),
     ] = None,
     crf: Annotated[
@@ -176,7 +177,7 @@ def run(
         _option(
             "--runtime",
             panel=_MODEL,
-            help_text="auto, torch, openvino, onnxruntime; default auto, the fastest installed",
+            help_text="auto, torch, openvino, onnxruntime, torch-compile; default auto, the fastest installed",
         ),
     ] = None,
     precision: Annotated[
@@ -251,6 +252,15 @@ def run(
     ] = None,
     rtsp_transport: Annotated[
         str | None, _option("--rtsp-transport", panel=_FRAMES, metavar="tcp|udp", help_text="For RTSP; default tcp")
+    ] = None,
+    hwaccel: Annotated[
+        str | None,
+        _option(
+            "--hwaccel",
+            panel=_FRAMES,
+            metavar="KIND",
+            help_text="Decode on a device, what it can: auto, cuda, videotoolbox, d3d11va, vaapi; default none",
+        ),
     ] = None,
     timeout: Annotated[
         float | None,

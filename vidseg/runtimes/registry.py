@@ -29,6 +29,8 @@ class Engine:
     """What has to be importable."""
     devices: tuple[str, ...]
     precisions: tuple[torch.dtype, ...]
+    automatic: bool = True
+    """False: has to be asked for by name."""
 
 
 ENGINES = {
@@ -38,6 +40,14 @@ ENGINES = {
         Engine("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16, torch.int8)),
         Engine("onnxruntime", ("onnxruntime", "onnx"), ("cpu",), (torch.float32,)),
         Engine("torch", ("torch",), ("cpu", "cuda", "mps"), (torch.float32, torch.float16, torch.bfloat16)),
+        # needs a compiler on the machine, and minutes before the first picture; not measured on CUDA
+        Engine(
+            "torch-compile",
+            ("torch",),
+            ("cpu", "cuda"),
+            (torch.float32, torch.float16, torch.bfloat16),
+            automatic=False,
+        ),
     )
 }
 
@@ -69,6 +79,11 @@ def runtime_device(runtime: str, device: str) -> torch.device:
     return picked
 
 
+def fitting_engines(device: torch.device, precision: torch.dtype) -> list[str]:
+    """The engines that know the device and the precision, installed or not; also those that "auto" never takes."""
+    return [name for name, known in ENGINES.items() if device.type in known.devices and precision in known.precisions]
+
+
 def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> list[str]:
     """The engines to try, best first: the one named, or for "auto" all that are installed and fit.
 
@@ -76,9 +91,7 @@ def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> li
         ConfigError: the engine named does not know the precision, or none that is installed does.
     """
     if runtime == "auto":
-        fitting = [
-            name for name, known in ENGINES.items() if device.type in known.devices and precision in known.precisions
-        ]
+        fitting = [name for name in fitting_engines(device, precision) if ENGINES[name].automatic]
         installed = [name for name in fitting if name in installed_engines()]
         if not installed:
             needed = f"needs pip install 'vidseg[{fitting[0]}]'" if fitting else f"is not offered on {device.type}"
@@ -161,6 +174,10 @@ def _create(
         from vidseg.runtimes.onnxruntime_runtime import OnnxRuntime
 
         return OnnxRuntime(model, model_name, threads=threads, cache_folder=cache_folder, announce=announce)
+    if name == "torch-compile":
+        from vidseg.runtimes.compiled_runtime import CompiledRuntime
+
+        return CompiledRuntime(model, device, precision, cache_folder=cache_folder, announce=announce)
     return TorchRuntime(model, device, precision)
 
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 
 from vidseg.errors import SourceError
 from vidseg.names import expand_user, url_scheme
@@ -21,9 +22,13 @@ _QUICK_START_RTMP = {"fpsprobesize": "3", "analyzeduration": "500000"}
 """RTMP always uses up its time (0.7 instead of 5.5 s)."""
 
 
-def open_file(text: str, name: str, options: dict[str, str]) -> av.container.InputContainer:
+def open_file(
+    text: str, name: str, options: dict[str, str], device: HWAccel | None = None
+) -> av.container.InputContainer:
     """An open container.
 
+    Args:
+        device: to decode on, from `hwaccel.open_device`.
     Raises:
         SourceError: with the likely reason.
     """
@@ -40,7 +45,7 @@ def open_file(text: str, name: str, options: dict[str, str]) -> av.container.Inp
         raise SourceError(f"{name}: the file is empty")
     try:
         # Absolute, because FFmpeg takes "10:30.mp4" for a URL of the scheme "10".
-        return av.open(os.path.abspath(path), "r", options=options, metadata_errors="replace")
+        return av.open(os.path.abspath(path), "r", options=options, metadata_errors="replace", hwaccel=device)
     except (av.FFmpegError, UnicodeError) as error:
         reason = reason_of(error) if isinstance(error, av.FFmpegError) else "its name is not valid UTF-8"
         raise SourceError(f"{name}: {explain_unreadable(path) or reason}") from None
@@ -56,15 +61,17 @@ def stream_options(scheme: str) -> dict[str, str]:
 
 
 def open_url(
-    text: str, name: str, options: dict[str, str], timeout: tuple[float, float]
+    text: str, name: str, options: dict[str, str], timeout: tuple[float, float], device: HWAccel | None = None
 ) -> av.container.InputContainer:
     """An open container.
 
+    Args:
+        device: as in `open_file`.
     Raises:
         SourceError: without the credentials in the URL, which FFmpeg's own message would hold.
     """
     try:
-        return av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout)
+        return av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
     except (av.error.ExitError, av.error.TimeoutError):
         raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None
     except av.error.ProtocolNotFoundError:

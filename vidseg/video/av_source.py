@@ -21,6 +21,7 @@ from vidseg.frames import Frame, VideoInfo
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.saved_state import State
 from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of, stream_options
+from vidseg.video.hwaccel import decodes_on_device, open_device
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.source_base import SourceBase
@@ -29,6 +30,8 @@ from vidseg.video.timeline import Timeline
 BAD_PACKETS_BEFORE_GIVING_UP = 100
 """In a row, before the first frame; of a stream ten times as many, for it may be joined long before a key frame."""
 FAILED_READS_BEFORE_GIVING_UP = 100
+BAD_PACKETS_BEFORE_SOFTWARE = 30
+"""In a row, after the first frame: then a device is taken for lost."""
 TRUNCATED_FROM_SECONDS = Fraction(1, 2)
 """A file that ends this much before its announced end is called truncated; less may be rounding or an odd header."""
 
@@ -42,14 +45,18 @@ class AvSource(SourceBase):
     that can be decoded. A stream is read as fast as it comes; `interrupt` ends a blocked read only when
     `read_timeout` is over, because FFmpeg cannot be woken earlier.
 
+    What cannot be decoded on the device that `hwaccel` names is decoded in software. When a device is lost, a file is
+    decoded in software from its start up to that place and from there on; a stream is a `SourceError`.
+
     Counters: corrupt_packets (could not be decoded, or were marked so), damaged_frames (delivered, with parts that the
     decoder made up), truncated (the file ended early), guessed_pts (frames without a time), non_monotonic_pts (times
-    that went back, see `Timeline`), rescaled_frames (frames of another size than the first).
+    that went back, see `Timeline`), rescaled_frames (frames of another size than the first), decoding_device_lost.
 
     Args:
         spec: path or URL. Files must exist; `file://` is understood.
         rtsp_transport: how RTSP carries the picture; "tcp" loses nothing.
         open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
+        hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
         options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
@@ -62,20 +69,22 @@ class AvSource(SourceBase):
         rtsp_transport: Literal["tcp", "udp"] = "tcp",
         open_timeout: float = 10.0,
         read_timeout: float = 5.0,
+        hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        text = without_file_scheme(os.fspath(spec))
+        text = self._text = without_file_scheme(os.fspath(spec))
         self._name = shown_name(text)
         self._scheme = url_scheme(text)
-        self._read_timeout = read_timeout
+        self._open_timeout, self._read_timeout = open_timeout, read_timeout
         self._options = stream_options(self._scheme or "") | dict(options or {})
         if self._scheme in {"rtsp", "rtsps"}:
             self._options.setdefault("rtsp_transport", rtsp_transport)
-        if self._scheme is None:
-            self._container = open_file(text, self._name, self._options)
-        else:
-            self._container = open_url(text, self._name, self._options, (open_timeout, read_timeout))
+        self._hwaccel, self._hwaccel_note = hwaccel, ""
+        self._device, reason = (None, "") if hwaccel == "none" else open_device(hwaccel)
+        if reason:
+            self._leave_device(reason)
+        self._container = self._open()
         try:
             first = self._start_decoder()
             self._first: av.VideoFrame | None = first
@@ -113,15 +122,44 @@ class AvSource(SourceBase):
         assert self._index == 0 and self._running is None, "restore comes before the first frame"
         self._wanted = state
 
+    def _open(self) -> av.container.InputContainer:
+        """The container, opened anew."""
+        if self._scheme is None:
+            return open_file(self._text, self._name, self._options, self._device)
+        timeouts = (self._open_timeout, self._read_timeout)
+        return open_url(self._text, self._name, self._options, timeouts, self._device)
+
     def _start_decoder(self) -> av.VideoFrame:
         """Choose the stream of the container just opened, and its first frame."""
         self._stream = self._pick_stream()
         self._live = self._is_live()
-        # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture.
-        self._stream.thread_type = "SLICE" if self._live else "AUTO"
+        accelerated = self._stream.codec_context.is_hwaccel
+        # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture. On a device
+        # they gain nothing, and NVDEC fails for want of surfaces where there are many.
+        self._stream.thread_type = "SLICE" if self._live or accelerated else "AUTO"
         self._packets_read = 0
         self._decoder = self._decoded()
-        return self._decode_first()
+        first = next(self._decoder, None)
+        if self._device is not None and not (first is not None and decodes_on_device(self._stream.codec_context)):
+            self._leave_device(f"does not decode this {self._stream.codec_context.name} video")
+            if accelerated and not (self._live and first is not None):  # a file: now with all threads
+                self._counters.clear()
+                self._container.close()
+                self._container = self._open()
+                return self._start_decoder()
+        if first is None:
+            codec = self._stream.codec_context.name
+            raise SourceError(
+                f"{self._name}: no frame could be decoded ({self._packets_read} {codec} packets read); "
+                "the file may be damaged or cut off"
+            )
+        return first
+
+    def _leave_device(self, reason: str) -> None:
+        """Decode in software from the next opening on. "auto" is no wish for a device: nobody is told."""
+        self._device = None
+        if self._hwaccel != "auto":
+            self._hwaccel_note = f"--hwaccel {self._hwaccel}: {reason}; decoding in software"
 
     def _pick_stream(self) -> av.VideoStream:
         """The main stream with moving pictures, else the largest; all others are told to send nothing."""
@@ -149,6 +187,10 @@ class AvSource(SourceBase):
         stream, container = self._stream, self._container
         rate = stream.average_rate or stream.guessed_rate or None
         notes = list(self._converter.notes)
+        if self._device is not None:
+            notes.append(f"decoded by {self._stream.codec_context.pix_fmt}, not in software")
+        elif self._hwaccel_note:
+            notes.append(self._hwaccel_note)
         aspect = stream.sample_aspect_ratio
         if aspect and aspect != 1:
             notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}): left as stored")
@@ -187,16 +229,6 @@ class AvSource(SourceBase):
         if container.duration is not None and len(container.streams) == 1:
             return Fraction(container.duration, av.time_base)
         return None
-
-    def _decode_first(self) -> av.VideoFrame:
-        first = next(self._decoder, None)
-        if first is None:
-            codec = self._stream.codec_context.name
-            raise SourceError(
-                f"{self._name}: no frame could be decoded ({self._packets_read} {codec} packets read); "
-                "the file may be damaged or cut off"
-            )
-        return first
 
     def _frames(self) -> Iterator[Frame]:
         frame = self._first
@@ -241,7 +273,7 @@ class AvSource(SourceBase):
                     return next(self._decoder, None)
             self._counters.clear()
             self._container.close()
-            self._container = open_file(self._container.name, self._name, self._options)
+            self._container = self._open()
             first = self._start_decoder()
         return self._read_up_to(wanted, first)
 
@@ -294,6 +326,7 @@ class AvSource(SourceBase):
         """Frames as the decoder gives them out; undecodable packets are counted and left out."""
         limit = BAD_PACKETS_BEFORE_GIVING_UP * (10 if self._live else 1)
         bad, any_frame = 0, False
+        given = 0
         for packet in self._packets():
             if packet.is_corrupt:
                 self._count("corrupt_packets")
@@ -305,11 +338,34 @@ class AvSource(SourceBase):
                 bad += 1
                 if bad >= limit and not any_frame:
                     return
+                if bad >= BAD_PACKETS_BEFORE_SOFTWARE and any_frame and self._device is not None:
+                    yield from self._after_lost_device(given)
+                    return
                 continue
             for frame in frames:
                 bad, any_frame = 0, True
+                given += 1
                 yield frame
         yield from self._flushed()
+
+    def _after_lost_device(self, given: int) -> Iterator[av.VideoFrame]:
+        """The frame after those `given` so far, of a decoder in software that gives what follows as well.
+
+        Raises:
+            SourceError: a stream cannot be read again; whoever connects to it anew gets what then decodes it.
+        """
+        if self._live:
+            raise SourceError(f"{self._name}: the device that decodes it ({self._hwaccel}) failed")
+        self._count("decoding_device_lost")
+        self._counters.pop("corrupt_packets", None)  # the real ones are met again
+        self._leave_device("failed")
+        self._container.close()
+        self._container = self._open()
+        frame: av.VideoFrame | None = self._start_decoder()
+        for _ in range(given):
+            frame = next(self._decoder, None)
+        if frame is not None:
+            yield frame
 
     def _flushed(self) -> Iterator[av.VideoFrame]:
         """The frames that the decoder still holds."""

@@ -87,9 +87,10 @@ class EncodedPictures:
 
     def _add_stream(self, container: Any) -> Any:
         """The stream of the pictures in `container`, with an encoder set up for what was settled."""
-        stream = container.add_stream(self._plan.encoder.name, self._rate, dict(self._plan.options))
+        encoder = self._plan.encoder
+        stream = container.add_stream(encoder.name, self._rate, dict(self._plan.options), **encoder.hwaccel())
         self._set_up(stream.codec_context)
-        if self._plan.encoder.name == "libx265" and self._muxer in ("mp4", "mov"):
+        if encoder.name == "libx265" and self._muxer in ("mp4", "mov"):
             stream.codec_context.codec_tag = "hvc1"  # what Apple's players look for
         return stream
 

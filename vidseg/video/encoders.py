@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import av
+from av.codec.hwaccel import HWAccel
 
 from vidseg.errors import SinkError
 
@@ -52,6 +53,12 @@ class Encoder:
     preset_default: str = ""
     fixed_options: Mapping[str, str] = field(default_factory=dict)
     full_range: bool = False
+    device: str | None = None
+    """Kind of the device that pictures are uploaded to; None: the encoder takes them from memory."""
+
+    def hwaccel(self) -> dict[str, HWAccel]:
+        """Arguments for PyAV that open the device; empty without one."""
+        return {} if self.device is None else {"hwaccel": HWAccel(self.device)}
 
 
 ENCODERS: Mapping[str, Encoder] = {
@@ -127,16 +134,50 @@ ALPHA_ENCODERS: Mapping[str, tuple[str, Encoder]] = {
 
 _ALIASES: Mapping[str, str] = {"h265": "hevc"} | {encoder.name: codec for codec, encoder in ENCODERS.items()}
 
-_NVENC = Encoder(
-    "",
-    None,
-    quality_options=("cq",),
-    quality_range=(0, 51),
-    quality_default=23,
-    presets=tuple(f"p{speed}" for speed in range(1, 8)),
-    preset_default="p4",
-    fixed_options={"rc": "vbr", "bf": "0"},
-)
+HARDWARE: Mapping[str, Encoder] = {
+    "nvenc": Encoder(
+        "",
+        None,
+        quality_options=("cq",),
+        quality_range=(0, 51),
+        quality_default=23,
+        presets=tuple(f"p{speed}" for speed in range(1, 8)),
+        preset_default="p4",
+        fixed_options={"rc": "vbr", "bf": "0"},
+    ),
+    "qsv": Encoder(
+        "",
+        None,
+        pix_fmt="nv12",
+        quality_options=("global_quality",),
+        quality_range=(1, 51),
+        quality_default=25,
+        presets=_X26X_PRESETS[2:-1],
+        preset_default="veryfast",
+        fixed_options={"bf": "0"},
+    ),
+    "vaapi": Encoder(
+        "",
+        None,
+        pix_fmt="nv12",
+        quality_options=("global_quality",),
+        quality_range=(1, 51),
+        quality_default=25,
+        fixed_options={"rc_mode": "CQP", "bf": "0"},
+        device="vaapi",
+    ),
+    # how the quality of these is set differs by codec and machine: they choose it themselves
+    "amf": Encoder(
+        "",
+        None,
+        pix_fmt="nv12",
+        presets=("speed", "balanced", "quality"),
+        preset_default="balanced",
+        fixed_options={"bf": "0"},
+    ),
+    "videotoolbox": Encoder("", None, pix_fmt="nv12", fixed_options={"bf": "0"}),
+}
+"""Ending of an encoder's name, as in h264_nvenc -> what may be asked of it."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +230,8 @@ def plan_encoder(
         fitting = ", ".join(name for name, other in ENCODERS.items() if other.muxers and muxer in other.muxers)
         raise SinkError(f"{path}: codec {asked} does not fit this container; it goes into {endings}, here: {fitting}")
     plan = EncoderPlan(encoder, _options(asked, encoder, crf, preset))
-    if asked not in ENCODERS and asked not in _ALIASES:
-        _try_out(asked, plan, size)
+    if asked not in ENCODERS and asked not in _ALIASES and (problem := trial_problem(plan, size)):
+        raise SinkError(f"codec {asked}: the encoder cannot be opened here ({problem}); try h264")
     return plan
 
 
@@ -217,6 +258,8 @@ def without_delay(plan: EncoderPlan) -> EncoderPlan:
         options |= {"tune": "zerolatency", "forced-idr": "1"}
     elif plan.encoder.name.endswith("_nvenc"):
         options |= {"tune": "ull", "delay": "0", "forced-idr": "1"}
+    elif plan.encoder.name.endswith(("_qsv", "_amf")):
+        options |= {"async_depth": "1", "forced_idr": "1"}
     return replace(plan, options=options)
 
 
@@ -230,8 +273,8 @@ def _foreign_encoder(name: str) -> Encoder:
     if codec is None or codec.type != "video":
         known = ", ".join([*ENCODERS, "h265"])
         raise SinkError(f"codec '{name}' is unknown; known: {known}, or an FFmpeg encoder such as h264_nvenc")
-    if name.endswith("_nvenc"):
-        return replace(_NVENC, name=name)
+    if (hardware := HARDWARE.get(name.rpartition("_")[2])) is not None:
+        return replace(hardware, name=name)
     pix_fmt = next((wanted for wanted in ("yuv420p", "nv12") if wanted in formats), formats[0] if formats else "")
     return Encoder(name, None, pix_fmt=pix_fmt or "yuv420p")
 
@@ -256,19 +299,22 @@ def _options(asked: str, encoder: Encoder, crf: int | None, preset: str | None) 
     return options
 
 
-def _try_out(asked: str, plan: EncoderPlan, size: tuple[int, int]) -> None:
-    """Raises SinkError if the encoder cannot be opened here: a hardware encoder without its hardware."""
-    context = av.CodecContext.create(plan.encoder.name, "w")
-    assert isinstance(context, av.VideoCodecContext)
-    context.width, context.height = (side + side % 2 for side in size)
-    context.pix_fmt, context.time_base, context.framerate = plan.pix_fmt, Fraction(1, 25), Fraction(25)
-    context.options = dict(plan.options)
+def trial_problem(plan: EncoderPlan, size: tuple[int, int]) -> str | None:
+    """Why the encoder cannot be opened here, as one of hardware that is not there; None if it can.
+
+    Args:
+        size: (width, height) of the pictures.
+    """
     try:
+        context = av.CodecContext.create(plan.encoder.name, "w", **plan.encoder.hwaccel())
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height = (side + side % 2 for side in size)
+        context.pix_fmt, context.time_base, context.framerate = plan.pix_fmt, Fraction(1, 25), Fraction(25)
+        context.options = dict(plan.options)
         context.open()
-    except (av.FFmpegError, ValueError) as error:
-        raise SinkError(
-            f"codec {asked}: the encoder cannot be opened here ({short_reason(error)}); try h264"
-        ) from error
+    except (av.FFmpegError, ValueError, NotImplementedError) as error:
+        return short_reason(error)
+    return None
 
 
 def short_reason(error: Exception) -> str:

@@ -236,7 +236,7 @@ class StreamSink(EncodedPictures):
         self._sender = self._encoder = None
 
     def _open_encoder(self) -> Any:
-        encoder = av.CodecContext.create(self._plan.encoder.name, "w")
+        encoder = av.CodecContext.create(self._plan.encoder.name, "w", **self._plan.encoder.hwaccel())
         encoder.options = dict(self._plan.options)
         encoder.framerate = self._rate  # type: ignore[attr-defined]
         self._set_up(encoder)

@@ -61,6 +61,8 @@ def is_split(config: RunConfig) -> bool:
     for name in _NOT_WITH:
         if getattr(config, name):
             raise ConfigError(f"--workers does not go with --{name.replace('_', '-')}; leave one of them out")
+    if config.hwaccel != "none":  # a worker that gets no decoder on the device would see other roundings
+        raise ConfigError(f"--workers does not go with --hwaccel {config.hwaccel}; leave one of them out")
     if config.blur_classes and skips_frames(config):
         raise ConfigError("--workers does not go with --blur-classes at a --stride above 1; leave one of them out")
     if not (config.output or config.save_masks):

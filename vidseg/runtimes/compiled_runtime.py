@@ -1,0 +1,162 @@
+"""PyTorch's compiler: the network as kernels made for this machine, one set for each size of picture and batch.
+
+They are made when such a batch first comes, which takes up to minutes, and are kept by torch itself: its cache knows
+best what a kernel depends on (graph, options, device, versions).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._inductor.config
+from torch import Tensor, nn
+from torch._dynamo.exc import BackendCompilerFailed
+from torch.torch_version import TorchVersion
+
+from vidseg.errors import DeviceError
+from vidseg.runtimes import engine_cache
+from vidseg.runtimes.fold import fold_batch_norms
+from vidseg.runtimes.network import PictureNetwork
+
+_FOLDER = "torch-compile"
+_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+_NEW_TORCH = "2.13"
+"""Older ones count the sizes of all networks together, run those after the eighth as they are, and fail with CUDA
+graphs in threads other than the one that imported torch (pytorch issue 123177)."""
+
+
+class CompiledRuntime:
+    """Satisfies `Runtime` with a module that has `forward_queries`, e.g. from `vidseg.models.create_model`.
+
+    Remembers which batches it has run: a smaller one of the same size, as the last of a video, is filled up instead of
+    compiled for.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        *,
+        cache_folder: Path | None = None,
+        announce: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Try the compiler out.
+
+        Args:
+            cache_folder: for the kernels, instead of the one in the user's cache.
+            announce: told where they are kept.
+        Raises:
+            DeviceError: there is no compiler that works.
+        """
+        _keep_kernels_in((engine_cache.engines_folder() if cache_folder is None else cache_folder) / _FOLDER)
+        announce(f"torch compiles for each size that comes, once; kept in {os.environ.get(_CACHE_VARIABLE, 'TMPDIR')}")
+        _try_compiler(device)
+        self._device = device
+        self._precision = precision
+        self._batches: dict[tuple[int, int], set[int]] = defaultdict(set)
+        network = PictureNetwork(fold_batch_norms(model)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        options: dict[str, Any] = {}
+        if TorchVersion(torch.__version__) >= _NEW_TORCH:
+            options = {"recompile_limit": 64, "isolate_recompiles": True}
+            if device.type == "cuda":
+                options["mode"] = "reduce-overhead"  # CUDA graphs: one launch instead of hundreds
+        self._network = torch.compile(network, dynamic=False, **options)
+
+    @property
+    def name(self) -> str:
+        return f"torch-compile, {self._device}, {str(self._precision).removeprefix('torch.')}"
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+    def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        on_gpu, half = self._device.type == "cuda", self._precision != torch.float32
+        # not in the caller's inference mode, which would be compiled for anew
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(self._device.type, self._precision, half):
+            x = self._filled_up(images).to(self._device, non_blocking=True)
+            x = x.to(torch.float32, memory_format=torch.channels_last)
+            if on_gpu:
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+            with _compilers_left_alone():
+                outputs = self._network(x)  # type: ignore[no-untyped-call]
+            # copied: a CUDA graph writes its next results over these
+            class_logits, mask_logits = (tensor[: len(images)].to(torch.float32, copy=on_gpu) for tensor in outputs)
+        return class_logits, mask_logits
+
+    def _filled_up(self, images: Tensor) -> Tensor:
+        """The pictures, and the last one again up to the smallest batch known that holds them."""
+        batches = self._batches[images.shape[2], images.shape[3]]
+        batch = min((known for known in batches if known >= len(images)), default=len(images))
+        batches.add(batch)
+        return torch.cat([images, images[-1:].expand(batch - len(images), -1, -1, -1)])
+
+
+def _keep_kernels_in(folder: Path) -> None:
+    """Tell torch where to, unless the user has; where nothing can be written its own place in TMPDIR stays."""
+    told = os.environ.get(_CACHE_VARIABLE)
+    own = f"{tempfile.gettempdir()}/torchinductor_"  # parts of torch set the variable themselves when imported
+    if told is not None and not told.startswith(own):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    os.environ[_CACHE_VARIABLE] = str(folder)
+
+
+def _try_compiler(device: torch.device) -> None:
+    """Compile one addition: torch asks for its tools only when a picture comes, too late for a run that has begun."""
+    # in this thread: those that torch starts for it would not be left alone later
+    with torch.no_grad(), torch._inductor.config.patch(compile_threads=1):
+        try:
+            torch.compile(_plus_one)(torch.zeros(2, device=device))
+        except Exception as error:  # whatever a compiler, a driver or torch may raise
+            needed = "a C++ compiler such as g++" if device.type == "cpu" else "Triton and a C compiler such as gcc"
+            raise DeviceError(
+                f"--runtime torch-compile: cannot compile for {device} ({_reason(error)}); "
+                f"install {needed}, or use --runtime torch"
+            ) from error
+
+
+def _plus_one(x: Tensor) -> Tensor:
+    return x + 1
+
+
+@contextmanager
+def _compilers_left_alone() -> Iterator[None]:
+    """Compilers that start in here do not get the Ctrl+C that ends a run in good order.
+
+    The terminal sends it to all processes, and they would give up. Python handles it in the main thread.
+
+    Raises:
+        DeviceError: a compiler failed.
+    """
+    blocked = None
+    if threading.current_thread() is not threading.main_thread() and hasattr(signal, "pthread_sigmask"):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    except BackendCompilerFailed as error:
+        raise DeviceError(
+            f"--runtime torch-compile: the compiler failed ({_reason(error)}); use --runtime torch"
+        ) from error
+    finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a compiler said."""
+    inner = getattr(error, "inner_exception", error)
+    return f"{type(inner).__name__}: {str(inner).strip()}".splitlines()[0]
