@@ -69,6 +69,18 @@ def test_a_line_cut_in_the_middle_of_a_packet_is_connected_again():
         viewer.frames(5)
 
 
+def test_an_attempt_that_is_never_answered_does_not_hold_up_the_next():
+    with RtspServer() as server, Relay(server.port) as relay, Viewer(relay.behind(server.url), timeout=20) as viewer:
+        viewer.frames(5)
+        relay.ignore(1)
+        relay.cut_in_packet(100)
+        viewer.until(lambda frame: not relay.ignores)
+        begin = time.monotonic()
+        viewer.until(lambda frame: viewer.source.counters.get("reconnects", 0) == 1)
+        viewer.back()
+        assert time.monotonic() - begin < BACK_SECONDS
+
+
 def test_garbage_in_the_stream_does_not_end_it():
     with RtspServer() as server, Relay(server.port) as relay, Viewer(relay.behind(server.url)) as viewer:
         viewer.frames(5)
