@@ -11,7 +11,7 @@ import pytest
 from tests.video.sink_helpers import make_frame, nothing_seen, timed_frames, video_info
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame
-from vidseg.interfaces import Sink
+from vidseg.interfaces import SendingSink
 from vidseg.video import stream_sink
 from vidseg.video.stream_sink import StreamSink, Tries, stream_muxer
 
@@ -118,7 +118,7 @@ def stage() -> Iterable[Callable[..., Stage]]:
 
 
 def test_is_a_sink(stage):
-    assert isinstance(stage().sink, Sink)
+    assert isinstance(stage().sink, SendingSink)
 
 
 def test_every_frame_goes_out_at_once_with_its_time(stage):

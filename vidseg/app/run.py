@@ -23,7 +23,7 @@ from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Sink, VideoSource
+from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
@@ -335,7 +335,7 @@ def run_pipeline(
                 pipeline.request_stop()
             else:
                 pipeline.abort()
-        elif any(getattr(sink, "given_up", None) for sink in sinks):
+        elif any(isinstance(sink, SendingSink) and sink.given_up for sink in sinks):
             pipeline.request_stop()
         live.settle()
         announcements.print(reporter.note)
