@@ -111,6 +111,15 @@ def test_saved_masks_are_drawn_into_a_stream_and_a_playlist(cli, clip, udp):
     assert video_pts("a.m3u8") == video_pts(clip)
 
 
+def test_what_was_lost_is_in_the_stats_of_a_run_whose_receiver_never_came(cli, clip):
+    away = f"rtmp://joe:s3cret@127.0.0.1:{free_port()}/live/x"
+    result = cli("run", clip, "-o", away, "--reconnect", 1, "--stats", "stats.json", "--save-csv", "a.csv", *SMALL)
+    assert result.code == 1 and result.err.count("error") == 1, result.err
+    stats = json.loads(Path("stats.json").read_text())
+    assert stats["lost_in_sending"] == stats["delivered"] > 0
+    assert sorted(os.listdir()) == ["a.csv", "stats.json"]
+
+
 def test_a_drawn_clip_is_sent_with_the_patience_and_the_pace_of_a_run(cli, tmp_path, udp):
     make_clip(tmp_path / "long.mp4", frames=30, rate=1)
     assert cli("run", "long.mp4", "--save-masks", "masks.mkv", *SMALL).code == 0

@@ -21,7 +21,7 @@ from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
@@ -225,11 +225,17 @@ def run(
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         if own:
             interrupts.started()
-        outcome = run_pipeline(
-            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
-            sinks=sinks,
-            grid=grid,
-        )
+        try:
+            outcome = run_pipeline(
+                *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
+                sinks=sinks,
+                grid=grid,
+            )
+        except WriteError:
+            if config.sent and not pipeline.aborted:  # a receiver that is gone costs no other output
+                failed = Outcome(pipeline.stats, streams=_streams(grid))
+                _finished(failed, config, engine, sinks, stats_file, reporter)
+            raise
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
@@ -366,7 +372,7 @@ def run_pipeline(
     finally:
         if grid is not None:
             grid.close()  # waits for the model, which no thread of the pipeline does
-    streams = () if grid is None else tuple(stream.stats for stream in grid.streams)
+    streams = _streams(grid)
     if grid is not None:
         stats.inferred = grid.inferred
     announcements.print(reporter.note)
@@ -384,6 +390,11 @@ def run_pipeline(
         aborted=pipeline.aborted,
         streams=streams,
     )
+
+
+def _streams(grid: StreamsSource | None) -> tuple[StreamStats, ...]:
+    """The counts of each stream; none where there is one source."""
+    return () if grid is None else tuple(stream.stats for stream in grid.streams)
 
 
 def shown_sources(config: RunConfig) -> str:
