@@ -25,17 +25,19 @@ BACK_SECONDS = 2.0
 """From the moment the source is back until its picture is."""
 
 
-def test_a_server_that_is_killed_again_and_again_comes_back_each_time():
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_server_that_is_killed_again_and_again_comes_back_each_time(times):
     with RtspServer() as server, Viewer(server.url) as viewer:
         assert viewer.source.info.live
         viewer.frames(5)
-        for _ in range(3):
+        for _ in range(times):
             server.kill()
             viewer.away()
             server.start()
             assert viewer.back() < BACK_SECONDS
             viewer.frames(5)
-        assert viewer.source.counters["reconnects"] == 3
+        assert viewer.source.counters["reconnects"] == times
 
 
 def test_a_frozen_server_is_left_and_found_again():
