@@ -166,6 +166,16 @@ class FakeSink:
         self.state = "aborted"
 
 
+class FakeSender(FakeSink):
+    """Sends, and loses what it is told to."""
+
+    given_up: str | None = None
+
+    def __init__(self, *, lost: int, reconnects: int) -> None:
+        super().__init__()
+        self.counters = {"frames": 0, "lost_frames": lost, "reconnects": reconnects}
+
+
 def filled(count: int, close: bool = True) -> Buffer[Result]:
     """A buffer with results of frames 0 to `count` - 1, at its end or not."""
     buffer: Buffer[Result] = Buffer(count)

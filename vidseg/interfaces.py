@@ -176,6 +176,21 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class SendingSink(Sink, Protocol):
+    """A sink whose receiver may be away or too slow. It waits for nobody; what is lost is counted."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """lost_frames: not sent; reconnects; perhaps others."""
+        ...
+
+    @property
+    def given_up(self) -> str | None:
+        """Why no more is sent; None while there is hope."""
+        ...
+
+
+@runtime_checkable
 class ResumableSink(Sink, Remembers, Protocol):
     """A sink that can take a video in pieces, each safe once it is whole, by processes that may be killed.
 

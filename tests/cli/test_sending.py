@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import av
@@ -108,6 +109,33 @@ def test_saved_masks_are_drawn_into_a_stream_and_a_playlist(cli, clip, udp):
     assert result.code == 0 and "sent to udp://***@" in result.err, result.err
     assert cli("render", clip, "masks.mkv", "-o", "a.m3u8").code == 0
     assert video_pts("a.m3u8") == video_pts(clip)
+
+
+def test_what_was_lost_is_in_the_stats_of_a_run_whose_receiver_never_came(cli, clip):
+    away = f"rtmp://joe:s3cret@127.0.0.1:{free_port()}/live/x"
+    result = cli("run", clip, "-o", away, "--reconnect", 1, "--stats", "stats.json", "--save-csv", "a.csv", *SMALL)
+    assert result.code == 1 and result.err.count("error") == 1, result.err
+    stats = json.loads(Path("stats.json").read_text())
+    assert stats["lost_in_sending"] == stats["delivered"] > 0
+    assert sorted(os.listdir()) == ["a.csv", "stats.json"]
+
+
+def test_a_drawn_clip_is_sent_with_the_patience_and_the_pace_of_a_run(cli, tmp_path, udp):
+    make_clip(tmp_path / "long.mp4", frames=30, rate=1)
+    assert cli("run", "long.mp4", "--save-masks", "masks.mkv", *SMALL).code == 0
+    begin = time.monotonic()
+    assert cli("render", "long.mp4", "masks.mkv", "-o", udp, "--no-pace").code == 0
+    assert time.monotonic() - begin < 25
+    away = f"rtmp://joe:s3cret@127.0.0.1:{free_port()}/live/x"
+    result = cli("render", "long.mp4", "masks.mkv", "-o", away, "--reconnect", "0")
+    assert result.code == 2
+    assert_one_line_error(result, "nobody is there", "--reconnect always")
+    result = cli("render", "long.mp4", "masks.mkv", "-o", away, "--reconnect", 1, "--timeout", 2)
+    assert result.code == 1 and "s3cret" not in result.err
+    assert "did not get all of it: it cannot be connected to (connection refused)" in result.err
+    result = cli("render", "long.mp4", "masks.mkv", "-o", away, "--reconnect", "often")
+    assert result.code == 2
+    assert_one_line_error(result, "--reconnect is 'often'", "or always")
 
 
 def test_a_batch_writes_neither_streams_nor_playlists(cli, clip, tmp_path):

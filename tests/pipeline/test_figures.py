@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
+from tests.fakes import FakeSegmenter, FakeSender, FakeSink, FakeSource, frame
 from vidseg.pipeline.pipeline import Pipeline
 
 
@@ -36,3 +36,11 @@ def test_rates_queues_and_counters_can_be_read():
     assert pipeline.input_rate.rate > 0 and pipeline.output_rate.rate > 0
     assert pipeline.queue_depths == {"incoming": 0, "begun": 0, "results": 0, "display": 0}
     assert pipeline.source_counters == {"corrupt_packets": 3}
+
+
+def test_what_all_receivers_missed_can_be_read_and_is_in_the_stats():
+    sinks = [FakeSender(lost=3, reconnects=1), FakeSink(), FakeSender(lost=4, reconnects=0)]
+    pipeline = Pipeline(FakeSource([frame(0)]), FakeSegmenter(), None, sinks)
+    assert (pipeline.lost_in_sending, pipeline.receiver_reconnects) == (7, 1)
+    stats = pipeline.run().as_dict()
+    assert (stats["lost_in_sending"], stats["receiver_reconnects"]) == (7, 1)

@@ -316,10 +316,18 @@ def test_the_first_connection_can_be_waited_for():
     stream = Stream()
     reopen = Reopen(BROKEN, BROKEN, stream)
     backoff = Backoff(ReconnectOptions(shortest_wait=0.5), lambda: 1.0)
-    assert connect(reopen, backoff, None, wait=waits.append, failed=failures.append) is stream
+    still = {"clock": lambda: 0.0}
+    assert connect(reopen, backoff, None, wait=waits.append, failed=failures.append, **still) is stream
     assert waits == [0.5, 1.0] and failures == [BROKEN, BROKEN]
     with pytest.raises(SourceError, match=r"reading failed$"):
         connect(Reopen(BROKEN), backoff, 1)
+
+
+def test_an_attempt_that_took_longer_than_the_wait_is_followed_by_the_next_at_once():
+    waits, now = [], iter([0.0, 0.4, 10.0, 12.0, 20.0])
+    backoff = Backoff(ReconnectOptions(shortest_wait=1.0, longest_wait=1.0), lambda: 1.0)
+    connect(Reopen(BROKEN, BROKEN, Stream()), backoff, None, wait=waits.append, clock=lambda: next(now))
+    assert waits == [pytest.approx(0.6), 0.0]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ class Relay:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._cut_after: int | None = None
         self._garbage = 0
+        self._ignored = 0
         self._threads = [threading.Thread(target=self._accept, name="relay-accept", daemon=True)]
         self._threads[0].start()
 
@@ -43,6 +44,16 @@ class Relay:
         with self._lock:
             self._garbage = chunks
 
+    def ignore(self, lines: int) -> None:
+        """Keep to itself all that the client says on so many lines, counted once it says something."""
+        with self._lock:
+            self._ignored = lines
+
+    @property
+    def ignores(self) -> bool:
+        """True while a line that is to be ignored has not come yet."""
+        return self._ignored > 0
+
     def _accept(self) -> None:
         while True:
             try:
@@ -64,8 +75,16 @@ class Relay:
                 thread.start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, harmed: bool) -> None:
+        ignored = False
+        first = not harmed
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if first:
+                    with self._lock:
+                        ignored, first = self._ignored > 0, False
+                        self._ignored -= ignored
+                if ignored:
+                    continue
                 sink.sendall(self._harm(data) if harmed else data)
                 if harmed and self._cut_after == -1:
                     with self._lock:

@@ -25,17 +25,19 @@ BACK_SECONDS = 2.0
 """From the moment the source is back until its picture is."""
 
 
-def test_a_server_that_is_killed_again_and_again_comes_back_each_time():
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_server_that_is_killed_again_and_again_comes_back_each_time(times):
     with RtspServer() as server, Viewer(server.url) as viewer:
         assert viewer.source.info.live
         viewer.frames(5)
-        for _ in range(3):
+        for _ in range(times):
             server.kill()
             viewer.away()
             server.start()
             assert viewer.back() < BACK_SECONDS
             viewer.frames(5)
-        assert viewer.source.counters["reconnects"] == 3
+        assert viewer.source.counters["reconnects"] == times
 
 
 def test_a_frozen_server_is_left_and_found_again():
@@ -67,6 +69,18 @@ def test_a_line_cut_in_the_middle_of_a_packet_is_connected_again():
             relay.cut_in_packet(100)
             viewer.until(lambda frame, cuts=cuts: viewer.source.counters.get("reconnects", 0) == cuts)
         viewer.frames(5)
+
+
+def test_an_attempt_that_is_never_answered_does_not_hold_up_the_next():
+    with RtspServer() as server, Relay(server.port) as relay, Viewer(relay.behind(server.url), timeout=20) as viewer:
+        viewer.frames(5)
+        relay.ignore(1)
+        relay.cut_in_packet(100)
+        viewer.until(lambda frame: not relay.ignores)
+        begin = time.monotonic()
+        viewer.until(lambda frame: viewer.source.counters.get("reconnects", 0) == 1)
+        viewer.back()
+        assert time.monotonic() - begin < BACK_SECONDS
 
 
 def test_garbage_in_the_stream_does_not_end_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -41,6 +42,14 @@ def all_of(marks: list[pytest.MarkDecorator]) -> Callable[[Any], Any]:
         return test
 
     return decorate
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what another process does."""
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < limit, "not seen in time"
+        time.sleep(0.02)
 
 
 rtmp, rtsp = all_of(needs_rtmp), all_of(needs_rtsp)
@@ -308,6 +317,30 @@ def test_a_receiver_that_is_given_up_costs_no_other_output(tmp_path):
             assert run.wait(30) == 1
     assert "did not get all of it: the connection broke" in said and said.count("error") == 1
     assert len((tmp_path / "shares.csv").read_text().splitlines()) > 10
+
+
+@rtsp
+def test_what_a_receiver_missed_is_in_the_stats_of_a_run(tmp_path):
+    with RtspRecorder(tmp_path / "in.h264") as server:
+        words = ["run", "test:96x64@25,frames=inf", "-o", server.url, "--imgsz", "64", "--threads", "1"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "vidseg", *words, "--stats", str(tmp_path / "s.json")],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=HERE,
+        ) as run:
+            assert run.stderr is not None
+            wait_until(lambda: server.pictures >= 5)
+            server.kill()
+            assert any("trying again" in line for line in run.stderr)
+            server.start()
+            wait_until(lambda: server.pictures >= 5)
+            run.send_signal(signal.SIGINT)
+            said = run.stderr.read()
+            assert run.wait(30) == 130, said
+    stats = json.loads((tmp_path / "s.json").read_text())
+    assert stats["lost_in_sending"] > 0 and stats["receiver_reconnects"] == 1
+    assert f"{stats['lost_in_sending']} frames were lost" in said
 
 
 def test_a_killed_run_leaves_no_process_behind(deaf):

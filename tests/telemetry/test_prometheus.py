@@ -11,7 +11,7 @@ pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
+from tests.fakes import FakeSegmenter, FakeSender, FakeSource, frame
 from vidseg.address import Address, bound_address, listen
 from vidseg.pipeline.background import BackgroundTask
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
@@ -25,7 +25,7 @@ def samples() -> dict[tuple[str, str], float]:
     """Every sample of a finished run, by name and first label; fetched while another client says nothing."""
     source = FakeSource([frame(k) for k in range(6)])
     options = PipelineOptions(max_fps=15, stride=2)
-    pipeline = Pipeline(source, FakeSegmenter(), None, [FakeSink()], options=options)
+    pipeline = Pipeline(source, FakeSegmenter(), None, [FakeSender(lost=2, reconnects=1)], options=options)
     pipeline.run()
     with listen(Address("127.0.0.1", 0), "--metrics") as listener:
         url = f"http://{bound_address(listener)}/metrics"
@@ -48,6 +48,8 @@ def test_all_figures_are_there_and_add_up(samples):
     assert samples["vidseg_frames_total", "segmented"] == 2
     assert samples["vidseg_frames_dropped_total", "max_fps"] == 3
     assert samples["vidseg_frames_dropped_total", "overload"] == 0
+    assert samples["vidseg_frames_dropped_total", "sending"] == 2
+    assert samples["vidseg_receiver_reconnects_total", ""] == 1
     assert samples["vidseg_frame_rate", "in"] > 0 and samples["vidseg_frame_rate", "out"] > 0
     assert samples["vidseg_queue_depth", "incoming"] == 0
     assert samples["vidseg_latency_seconds_count", ""] == samples["vidseg_latency_seconds_bucket", "+Inf"] == 3

@@ -11,7 +11,7 @@ import pytest
 from tests.video.sink_helpers import make_frame, nothing_seen, timed_frames, video_info
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame
-from vidseg.interfaces import Sink
+from vidseg.interfaces import SendingSink
 from vidseg.video import stream_sink
 from vidseg.video.stream_sink import StreamSink, Tries, stream_muxer
 
@@ -118,7 +118,7 @@ def stage() -> Iterable[Callable[..., Stage]]:
 
 
 def test_is_a_sink(stage):
-    assert isinstance(stage().sink, Sink)
+    assert isinstance(stage().sink, SendingSink)
 
 
 def test_every_frame_goes_out_at_once_with_its_time(stage):
@@ -372,3 +372,27 @@ def test_a_server_that_is_not_there_is_an_error_at_once_without_the_password():
 def test_settings_that_do_not_fit_are_refused(url, options, words):
     with pytest.raises(SinkError, match=words):
         StreamSink(url, video_info(), waits=Waits(), tries=PATIENT, connect=lambda _: FakeSender(), **options)
+
+
+def test_what_was_handed_to_a_connection_that_never_came_about_is_lost(stage):
+    one = stage(PATIENT)
+    one.write(3)
+    assert (one.sink.counters["frames"], one.lost) == (3, 0)
+    one.sender.failure = "refused"
+    one.write()
+    assert (one.sink.counters["frames"], one.lost) == (0, 4)
+    one.seconds = 2.0
+    one.write(2)
+    one.sender.finish_error = "no answer"
+    with pytest.raises(WriteError, match="6 frames were lost"):
+        one.sink.close()
+
+
+def test_what_was_handed_to_a_connection_that_was_there_counts_as_sent(stage):
+    one = stage(PATIENT)
+    one.write()
+    one.sender.sending = True
+    one.write(2)
+    one.sender.failure = "reset"
+    one.write()
+    assert (one.sink.counters["frames"], one.lost) == (3, 1)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from vidseg.app.reopener import Reopener
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
@@ -49,20 +50,19 @@ def open_run_source(config: RunConfig, announce: Announcements, note: Callable[[
     assert config.source is not None
     kind = classify(config.source)
     check_camera_options(config, kind)
-    opener = source_opener(config)
+    opener = partial(open_as_asked, config)
     if not comes_back(config, kind):
         return opener()
     options = reconnect_options(config)
     first = opener() if config.reconnect is None else _first_connection(opener, options, note)
-    return reconnecting(first, opener, config, announce)
+    return reconnecting(first, config, announce)
 
 
 def open_once(config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
     """As `open_run_source`, but a first connection that fails is not tried again here. Raises SourceError then."""
     assert config.source is not None
-    opener = source_opener(config)
-    first = opener()
-    return reconnecting(first, opener, config, announce) if comes_back(config, classify(config.source)) else first
+    first = open_as_asked(config)
+    return reconnecting(first, config, announce) if comes_back(config, classify(config.source)) else first
 
 
 def comes_back(config: RunConfig, kind: SourceKind) -> bool:
@@ -78,28 +78,31 @@ def reconnect_options(config: RunConfig) -> ReconnectOptions:
     )
 
 
-def source_opener(config: RunConfig) -> Callable[[], VideoSource]:
-    """What opens `config.source`, each time anew."""
+def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> VideoSource:
+    """The source of the configuration. Raises SourceError.
+
+    Args:
+        open_timeout: seconds to wait for an answer; None for those of the configuration.
+    """
     assert config.source is not None
-    return partial(
-        open_source,
+    return open_source(
         config.source,
         camera_size=None if config.camera_size is None else _size(config.camera_size),
         camera_rate=config.camera_fps,
         camera_format=config.camera_format,
         rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
-        open_timeout=config.timeout,
+        open_timeout=config.timeout if open_timeout is None else open_timeout,
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
     )
 
 
-def reconnecting(
-    first: VideoSource, opener: Callable[[], VideoSource], config: RunConfig, announce: Callable[[str], None]
-) -> VideoSource:
+def reconnecting(first: VideoSource, config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
     """`first`, made to come back if it is live."""
     if not first.info.live:
         return first
+    assert config.source is not None
+    opener = Reopener(config.source, partial(open_as_asked, config), longest=config.timeout)
     card = partial(offline_card, plain=takes_parts_away(config))
     options = reconnect_options(config)
     return ReconnectingSource(first, opener, card=card, fit=fit_into, options=options, announce=announce)

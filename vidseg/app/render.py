@@ -9,7 +9,7 @@ from dataclasses import replace
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
-from vidseg.app.live_source import Announcements
+from vidseg.app.live_source import Announcements, open_as_asked
 from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.app.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
 from vidseg.app.paced_source import PacedSource
@@ -21,14 +21,13 @@ from vidseg.labels import ade20k
 from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
 from vidseg.render.display import find_display
-from vidseg.video.factory import open_source
 
 
 def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
     """Write or show `config.source` with the label maps in `masks`, from the main thread when it shows a window.
 
     Args:
-        config: source, limit, output and picture are heeded; nothing else.
+        config: source, timeout, limit, output, receiver of a stream, and picture are heeded; nothing else.
         masks: folder or file that `--save-masks` wrote for this source, or a folder of PNGs, or a grey FFV1 video.
     Raises:
         VidsegError: anything the user can mend.
@@ -49,7 +48,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         live = unfinished.enter_context(LiveOutputs(config))
         opened = unfinished.enter_context(ExitStack())
         with killable():  # a server may take long to answer
-            clip = open_source(config.source)
+            clip = open_as_asked(config)
         opened.callback(clip.close)
         if clip.info.live:
             raise ConfigError(f"{shown_name(config.source)}: is live; saved masks go with a file or a folder")

@@ -28,9 +28,9 @@ from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Sink, VideoSource
+from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
@@ -233,11 +233,17 @@ def run(
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         if own:
             interrupts.started()
-        outcome = run_pipeline(
-            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
-            sinks=sinks,
-            grid=grid,
-        )
+        try:
+            outcome = run_pipeline(
+                *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
+                sinks=sinks,
+                grid=grid,
+            )
+        except WriteError:
+            if config.sent and not pipeline.aborted:  # a receiver that is gone costs no other output
+                failed = Outcome(pipeline.stats, streams=_streams(grid))
+                _finished(failed, config, engine, sinks, stats_file, reporter)
+            raise
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)
 
@@ -343,7 +349,7 @@ def run_pipeline(
                 pipeline.request_stop()
             else:
                 pipeline.abort()
-        elif any(getattr(sink, "given_up", None) for sink in sinks):
+        elif any(isinstance(sink, SendingSink) and sink.given_up for sink in sinks):
             pipeline.request_stop()
         live.settle()
         announcements.print(reporter.note)
@@ -374,7 +380,7 @@ def run_pipeline(
     finally:
         if grid is not None:
             grid.close()  # waits for the model, which no thread of the pipeline does
-    streams = () if grid is None else tuple(stream.stats for stream in grid.streams)
+    streams = _streams(grid)
     if grid is not None:
         stats.inferred = grid.inferred
     announcements.print(reporter.note)
@@ -392,6 +398,11 @@ def run_pipeline(
         aborted=pipeline.aborted,
         streams=streams,
     )
+
+
+def _streams(grid: StreamsSource | None) -> tuple[StreamStats, ...]:
+    """The counts of each stream; none where there is one source."""
+    return () if grid is None else tuple(stream.stats for stream in grid.streams)
 
 
 def shown_sources(config: RunConfig) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, Segmentation
-from vidseg.interfaces import Propagator, Renderer, Segmenter, Sink, SteppedSegmenter, VideoSource
+from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, SteppedSegmenter, VideoSource
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.closed import own_masks
@@ -249,6 +249,19 @@ class Pipeline:
     def source_counters(self) -> dict[str, int]:
         """What the source has counted so far."""
         return dict(self._source.counters)
+
+    @property
+    def lost_in_sending(self) -> int:
+        """Frames so far that a receiver was away or too slow for."""
+        return self._sent("lost_frames")
+
+    @property
+    def receiver_reconnects(self) -> int:
+        """Times so far that a receiver was lost and found again."""
+        return self._sent("reconnects")
+
+    def _sent(self, event: str) -> int:
+        return sum(sink.counters[event] for sink in self._sinks if isinstance(sink, SendingSink))
 
     def age_seconds(self, frame: Frame) -> float | None:
         """Seconds since the frame came out of the source; None for a frame of another origin."""
@@ -513,6 +526,7 @@ class Pipeline:
         stats.elapsed_seconds = self._clock() - start
         stats.dropped = self._incoming.dropped
         stats.discarded = stats.decoded - stats.skipped - stats.dropped - stats.delivered
+        stats.lost_in_sending, stats.receiver_reconnects = self.lost_in_sending, self.receiver_reconnects
         stats.stopped_early = self._stop_requested.is_set()
         stats.source_counters = dict(self._source.counters)
         stats.stages = self.timers.totals()

@@ -80,8 +80,11 @@ def connect(
     wait: Callable[[float], object] = time.sleep,
     stopped: Callable[[], bool] = lambda: False,
     failed: Callable[[SourceError], None] = lambda error: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> VideoSource | None:
     """The source, as soon as it can be opened; None when stopped before.
+
+    The waits count from the beginning of an attempt: one that took long is followed by the next at once.
 
     Args:
         attempts: at most so many tries; None for no end.
@@ -91,6 +94,7 @@ def connect(
     """
     tried = 0
     while not stopped():
+        began = clock()
         try:
             return open_source()
         except SourceError as error:
@@ -99,7 +103,7 @@ def connect(
                 tries = f"; given up after {tried} tries" if tried > 1 else ""
                 raise SourceError(f"{error}{tries}") from None
             failed(error)
-        wait(backoff.next())
+        wait(max(0.0, began + backoff.next() - clock()))
     return None
 
 
@@ -251,6 +255,7 @@ class ReconnectingSource:
             self._options.attempts,
             wait=self._stop.wait,
             stopped=self._stop.is_set,
+            clock=self._clock,
         )
         if opened is None:
             return None

@@ -35,6 +35,10 @@ class RunStats:
     """Not shown, because they were older than `max_staleness`."""
     shown: int = 0
     """Frames put on the window, counted by the display."""
+    lost_in_sending: int = 0
+    """Delivered, but the receiver of a stream was away or too slow for them."""
+    receiver_reconnects: int = 0
+    """Times that a receiver was lost and found again."""
     elapsed_seconds: float = 0.0
     last_pts_seconds: float = 0.0
     """Presentation time of the last delivered frame."""

@@ -46,7 +46,7 @@ class PipelineCollector(Collector):
         )
         yield _labelled(
             CounterMetricFamily("vidseg_frames_dropped", "Frames that were left out.", labels=["cause"]),
-            {"overload": pipeline.dropped, "max_fps": stats.skipped},
+            {"overload": pipeline.dropped, "max_fps": stats.skipped, "sending": pipeline.lost_in_sending},
         )
         yield _labelled(
             GaugeMetricFamily("vidseg_frame_rate", "Frames per second over the last 64 frames.", labels=["direction"]),
@@ -64,6 +64,8 @@ class PipelineCollector(Collector):
         counters = pipeline.source_counters
         reconnects = counters.pop("reconnects", 0)
         yield CounterMetricFamily("vidseg_reconnects", "Times the source was lost and found again.", value=reconnects)
+        text = "Times the receiver of a sent stream was lost and found again."
+        yield CounterMetricFamily("vidseg_receiver_reconnects", text, value=pipeline.receiver_reconnects)
         yield _labelled(
             CounterMetricFamily("vidseg_source_events", "Other things that the source counted.", labels=["event"]),
             counters,

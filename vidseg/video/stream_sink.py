@@ -145,6 +145,7 @@ class StreamSink(EncodedPictures):
         self._was_there = False
         self._there_since = 0.0
         self._failures = 0  # tries in a row
+        self._handed = 0  # frames that the sender has, or had
         self._away_since: float | None = None
         self._try_at = 0.0
         self.given_up: str | None = None
@@ -217,6 +218,8 @@ class StreamSink(EncodedPictures):
                 if not self._sender.finish(self._patience):
                     reason = self._sender.failure
                 self._note_connection()
+                if reason is not None:
+                    self._lose_untaken()
             elif reason is None:
                 reason = "it was away in the end"
             lost = self._counters["lost_frames"]
@@ -256,6 +259,7 @@ class StreamSink(EncodedPictures):
         size = (self._input.width, self._input.height)
         self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick))
         self._needs_key = False
+        self._handed += 1
         self._counters["frames"] += 1
 
     def _lose(self, count: int) -> None:
@@ -264,8 +268,16 @@ class StreamSink(EncodedPictures):
 
     def _lose_backlog(self, sender: Sender) -> None:
         dropped = sender.drop_backlog()
+        self._handed -= dropped
         self._counters["frames"] -= dropped
         self._lose(dropped)
+
+    def _lose_untaken(self) -> None:
+        """Count what a sender has that was never connected: it went nowhere."""
+        if not self._there:
+            self._counters["frames"] -= self._handed
+            self._lose(self._handed)
+        self._handed = 0
 
     def _look_after_sender(self) -> None:
         """Notice what became of the connection; begin a new one when it is time."""
@@ -299,6 +311,7 @@ class StreamSink(EncodedPictures):
         """
         assert self._sender is not None
         self._lose_backlog(self._sender)
+        self._lose_untaken()
         self._sender.kill()
         self._sender = None
         broken, self._there = self._there, False
