@@ -42,3 +42,7 @@ def test_what_cannot_be_quantised_is_told_in_one_line(cli, tmp_path, words, text
     result = cli("quantize", SAMPLE, *(there if word == "{there}" else word for word in words))
     assert result.code == 2 and text in result.err, result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_the_help_names_the_extra_in_brackets(cli):
+    assert "pip install 'vidseg[int8]'" in cli("quantize", "--help").out

@@ -33,9 +33,9 @@ def quantize(
         bool, typer.Option("--overwrite/--no-overwrite", "-y/-n", help="Replace FILE.zip.", show_default=False)
     ] = False,
 ) -> None:
-    """Make an int8 version of a model's weights, for `--precision int8`.
+    r"""Make an int8 version of a model's weights, for `--precision int8`.
 
-    Needs pip install 'vidseg[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs.
+    Needs pip install 'vidseg\[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs.
     Example: `vidseg quantize photos/ --weights mine.safetensors`.
     """
     from vidseg.app.quantize import QuantizeRequest, make_quantized
