@@ -156,10 +156,13 @@ class RtspRecorder(Server):
 
 
 class Publisher(Server):
-    """Sends a moving picture to a URL. It is ready before it is connected."""
+    """Sends a moving picture to a URL, also with a tone. It is ready before it is connected."""
 
-    def __init__(self, url: str, container: str, size: str = "96x64", rate: int = 25) -> None:
-        super().__init__(sys.executable, "-m", "tests.servers.publisher", url, container, size, str(rate))
+    def __init__(
+        self, url: str, container: str, size: str = "96x64", rate: int = 25, key_distance: int = 10, sound: bool = False
+    ) -> None:
+        words = [url, container, size, str(rate), str(key_distance), *(["sound"] if sound else [])]
+        super().__init__(sys.executable, "-m", "tests.servers.publisher", *words)
 
 
 class RtmpServer(Server):
