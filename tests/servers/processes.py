@@ -120,14 +120,21 @@ class Server:
 class RtspServer(Server):
     """A camera at `url`, on the same port after each start."""
 
-    def __init__(self, *, size: str = "96x64", password: str | None = None, port: int | None = None) -> None:
+    def __init__(
+        self, *, size: str = "96x64", password: str | None = None, port: int | None = None, sound: str | None = None
+    ) -> None:
         self.port = free_port() if port is None else port
         login = f"joe:{password}@" if password else ""
         self.url = f"rtsp://{login}127.0.0.1:{self.port}/cam"
         words = ["--port", str(self.port), "--size", size]
-        super().__init__(
-            SYSTEM_PYTHON, str(HERE / "rtsp_server.py"), *words, *(["--password", password] * bool(password))
-        )
+        words += ["--password", password] if password else []
+        super().__init__(SYSTEM_PYTHON, str(HERE / "rtsp_server.py"), *words)
+        self._silent_words = self.words
+        self.sound(sound)
+
+    def sound(self, codec: str | None) -> None:
+        """Have this sound from the next start on."""
+        self.words = (*self._silent_words, *(["--sound", codec] if codec else []))
 
 
 class RtspRecorder(Server):

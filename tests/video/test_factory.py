@@ -143,11 +143,18 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "open_timeout": 7,
         "read_timeout": 8,
         "av_options": {"a": "b"},
+        "sound": True,
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
         open_source(spec, **options)
     assert seen == {
-        "AvSource": {"rtsp_transport": "udp", "open_timeout": 7, "read_timeout": 8, "options": {"a": "b"}},
+        "AvSource": {
+            "rtsp_transport": "udp",
+            "open_timeout": 7,
+            "read_timeout": 8,
+            "options": {"a": "b"},
+            "sound": True,
+        },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"frame_rate": 3},
         "PatternSource": {"realtime": True},

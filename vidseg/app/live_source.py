@@ -90,6 +90,7 @@ def source_opener(config: RunConfig) -> Callable[[], VideoSource]:
         rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
         open_timeout=config.timeout,
         read_timeout=config.timeout,
+        sound=bool(config.output) and config.audio == "copy",
     )
 
 

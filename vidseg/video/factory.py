@@ -91,6 +91,7 @@ def open_source(
     open_timeout: float = 10.0,
     read_timeout: float = 5.0,
     av_options: Mapping[str, str] | None = None,
+    sound: bool = False,
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
 
@@ -99,7 +100,7 @@ def open_source(
         image_rate: pictures per second, for the times of single images.
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime: a test pattern sends its frames at their times.
-        rtsp_transport, open_timeout, read_timeout, av_options: see `AvSource`.
+        rtsp_transport, open_timeout, read_timeout, av_options, sound: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
         SourceError: it cannot be opened; a misspelt file name gets suggestions.
@@ -120,6 +121,7 @@ def open_source(
         open_timeout=open_timeout,
         read_timeout=read_timeout,
         options=av_options,
+        sound=sound,
     )
 
 
