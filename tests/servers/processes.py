@@ -140,13 +140,14 @@ class RtspServer(Server):
 class RtspRecorder(Server):
     """A server at `url` that takes a stream and writes it to a file, on the same port after each start."""
 
-    def __init__(self, path: Path, *, password: str | None = None) -> None:
+    def __init__(self, path: Path, *, password: str | None = None, sound: Path | None = None) -> None:
         self.port = free_port()
         login = f"joe:{password}@" if password else ""
         self.url = f"rtsp://{login}127.0.0.1:{self.port}/in"
         self.pictures = 0
         """That came since the last start."""
         words = ["--port", str(self.port), *(["--password", password] if password else [])]
+        words += ["--sound", str(sound)] if sound else []
         super().__init__(SYSTEM_PYTHON, str(HERE / "rtsp_recorder.py"), str(path), *words)
 
     def start(self) -> str:

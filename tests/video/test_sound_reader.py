@@ -14,16 +14,48 @@ import numpy as np
 import pytest
 
 from tests.servers.processes import free_port
-from tests.video.clips import counter_picture, make_clip
+from tests.video.clips import counter_picture, make_audio, make_clip
 from vidseg.errors import SourceError
 from vidseg.frames import Frame
 from vidseg.sound import SOUND_RATE, Sound
 from vidseg.video.av_source import AvSource
-from vidseg.video.sound_reader import SoundDecoder
+from vidseg.video.sound_reader import FileSound, SoundDecoder
 
 
 def total(pieces: list[Sound]) -> float:
     return sum(len(piece.samples) for piece in pieces) / SOUND_RATE
+
+
+def test_whatever_the_codec_it_comes_out_in_one_format(tmp_path: Path) -> None:
+    for name, codec in (("a.m4a", "aac"), ("a.mka", "libopus"), ("a.wav", "pcm_s16le"), ("a.mka", "pcm_alaw")):
+        sound = FileSound(str(make_audio(tmp_path / name, seconds=1.0, codec=codec)), Fraction(0))
+        pieces = list(sound.take(Fraction(10)))
+        assert total(pieces) == pytest.approx(1.0, abs=0.05), codec
+        assert all(piece.samples.dtype == np.int16 and piece.samples.shape[1] == 2 for piece in pieces)
+        ends = [piece.seconds + Fraction(len(piece.samples), SOUND_RATE) for piece in pieces]
+        gaps = [float(b.seconds - a) for a, b in zip(ends, pieces[1:], strict=False)]
+        assert max(map(abs, gaps)) < 0.002, codec
+        loud = max(np.abs(piece.samples).max() for piece in pieces)
+        assert loud == pytest.approx(0.3 * 32767, rel=0.4 if codec == "aac" else 0.05), f"{codec}: mono is as loud"
+        sound.close()
+        sound.close()
+
+
+def test_a_file_is_read_as_far_as_it_is_wanted(tmp_path: Path) -> None:
+    sound = FileSound(str(make_audio(tmp_path / "a.m4a", seconds=3.0)), Fraction(0))
+    assert total(list(sound.take(Fraction(1)))) == pytest.approx(1.0, abs=0.05)
+    assert list(sound.take(Fraction(1))) == []
+    assert total(list(sound.take(Fraction(2)))) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_late_start_reads_little_of_what_was_before(tmp_path: Path) -> None:
+    sound = FileSound(str(make_audio(tmp_path / "a.m4a", seconds=20.0)), Fraction(15))
+    assert 13 <= next(iter(sound.take(Fraction(20)))).seconds <= 15
+
+
+def test_a_file_without_sound_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no sound"):
+        FileSound(str(make_clip(tmp_path / "a.mp4")), Fraction(0))
 
 
 def test_a_format_that_changes_in_mid_stream_is_followed() -> None:

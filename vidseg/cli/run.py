@@ -161,7 +161,7 @@ def run(
             "--audio",
             panel=_OUTPUT,
             metavar="copy|none",
-            help_text="The source's sound; default copy; encoded anew where it is live",
+            help_text="The source's sound; default copy; encoded anew where it is live or sent on",
         ),
     ] = None,
     model: Annotated[
