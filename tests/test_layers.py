@@ -12,7 +12,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidseg"
 
 FLOORS = (
-    ("errors", "frames", "labels", "timing", "atomic", "names", "address", "saved_masks", "saved_state", "wildcards"),
+    (
+        "errors",
+        "frames",
+        "sound",
+        "labels",
+        "timing",
+        "atomic",
+        "names",
+        "address",
+        "saved_masks",
+        "saved_state",
+        "wildcards",
+    ),
     ("config", "interfaces"),
     ("presets", "metrics", "models", "zoo", "video", "render", "records", "motion", "pipeline"),
     ("runtimes", "data", "serve", "telemetry"),
@@ -47,7 +59,7 @@ ROOMS = {
     "starlette": {"serve"},
     "uvicorn": {"serve"},
     "prometheus_client": {"telemetry"},
-    "threading": {"pipeline", "timing", "app", "render", "video", "runtimes"},
+    "threading": {"pipeline", "timing", "sound", "app", "render", "video", "runtimes"},
 }
 
 

@@ -12,6 +12,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.sound import SoundQueue
+
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
@@ -46,6 +48,8 @@ class VideoInfo:
     """True where the source carries sound, whether it can be copied or not."""
     audio_path: str | None = None
     """Where a sink can read the sound that belongs to the frames; None where there is none to be had."""
+    sound: SoundQueue | None = None
+    """The sound of a live source, as it comes; None where there is none, or none is wanted."""
     source_paths: tuple[str, ...] = ()
     """The local files that are read; no output may replace one of them."""
     notes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, spoken
+from vidseg.sound import Sound, SoundQueue
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -29,8 +30,11 @@ END = object()
 class Stream:
     """A live source that yields what the test puts in: frames, an error to raise, or `END`."""
 
-    def __init__(self, *items: object, size_hw=(4, 6), time_base=Fraction(1, 30), deaf: bool = False) -> None:
-        self.info = VideoInfo(size_hw[1], size_hw[0], time_base, Fraction(30), live=True)
+    def __init__(
+        self, *items: object, size_hw=(4, 6), time_base=Fraction(1, 30), deaf: bool = False, sound: bool = False
+    ) -> None:
+        heard = SoundQueue() if sound else None
+        self.info = VideoInfo(size_hw[1], size_hw[0], time_base, Fraction(30), live=True, sound=heard)
         self.items: queue.Queue[object] = queue.Queue()
         for item in items:
             self.items.put(item)
@@ -50,6 +54,8 @@ class Stream:
             if isinstance(item, BaseException):
                 raise item
             assert isinstance(item, Frame)
+            if self.info.sound is not None:  # heard with each picture: its own time
+                self.info.sound.put(Sound(np.zeros((10, 2), np.int16), Fraction(item.pts, 30)))
             yield item
 
     def interrupt(self) -> None:
@@ -113,6 +119,29 @@ def gone(source: ReconnectingSource) -> bool:
 
 
 BROKEN = SourceError("rtsp://camera: reading failed")
+
+
+def test_sound_has_the_times_of_the_pictures_beside_it_across_connections():
+    first, second = Stream(frame(0, pts=7), frame(1, pts=9), END, sound=True), Stream(frame(0, pts=500), sound=True)
+    source = reconnecting(first, Reopen(second))
+    assert source.info.sound is not None and source.info.sound is not first.info.sound
+    real, _ = take(iter(source), 3)
+    heard = source.info.sound.take()
+    assert [piece.seconds * 30 for piece in heard] == [item.pts for item in real]
+    source.close()
+
+
+def test_a_connection_without_sound_is_said_and_one_that_has_it_first_makes_none():
+    said: list[str] = []
+    first = Stream(frame(0), END, sound=True)
+    source = reconnecting(first, Reopen(Stream(frame(0))), announce=said.append)
+    take(iter(source), 2)
+    assert said.count("the source has no sound now; it is silent from here") == 1
+    source.close()
+    source = reconnecting(Stream(frame(0), END), Reopen(Stream(frame(0), sound=True)))
+    take(iter(source), 2)
+    assert source.info.sound is None
+    source.close()
 
 
 def test_frames_come_through_as_they_are_until_it_is_closed():

@@ -11,6 +11,7 @@ import pytest
 from tests.servers.processes import Publisher, RtmpServer, free_port, needs_rtmp
 from tests.servers.viewer import Viewer
 from vidseg.errors import SourceError
+from vidseg.video.av_source import AvSource
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -78,6 +79,19 @@ def test_rtmp_comes_back_whichever_side_dies(tmp_path, part):
         publisher.start()
         assert viewer.back() < BACK_SECONDS + 1.0, "the publisher has to connect first, and is looked at for 0.7 s"
         viewer.frames(5)
+
+
+@needs_rtmp[0]
+@needs_rtmp[1]
+def test_rtmp_that_sends_sound_alone_up_to_the_next_key_frame_is_opened_all_the_same(tmp_path):
+    with (
+        RtmpServer(tmp_path / "nginx") as server,
+        Publisher(server.url, "flv", key_distance=50, sound=True),
+        Viewer(server.url, timeout=5.0, reconnect="always") as viewer,
+    ):
+        viewer.frames(5)
+        with AvSource(server.url) as source:  # while it is under way
+            assert source.info.has_audio and (source.info.width, source.info.height) == (96, 64)
 
 
 def test_srt_comes_back_or_is_said_to_be_missing():

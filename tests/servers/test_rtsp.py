@@ -7,6 +7,7 @@ import threading
 import time
 
 import av
+import numpy as np
 import pytest
 
 from tests.fakes import FakeSegmenter
@@ -170,6 +171,47 @@ def test_a_recording_goes_on_in_one_file_with_the_time_away_in_it(tmp_path):
     assert len(times) == stats.delivered and times == sorted(set(times)) and times[0] == 0
     assert times[-1] == pytest.approx(stats.last_pts_seconds, abs=2.0)
     assert max(b - a for a, b in itertools.pairwise(times)) < 2, "cards fill the gap"
+
+
+@pytest.mark.parametrize(("first", "later"), [("alaw", "opus"), ("aac", None)])
+def test_a_recording_has_the_sound_in_step_whatever_it_is_after_the_return(tmp_path, first, later):
+    path = tmp_path / "day.mkv"
+    server = RtspServer(sound=first)
+    with server:
+        announcements = Announcements()
+        config = RunConfig(source=server.url, timeout=1.0, output=str(path))
+        source = open_run_source(config, announcements, print)
+        sink = AvSink(path, source.info, overwrite=False)
+        pipeline = Pipeline(source, FakeSegmenter(), Picture(), [sink])
+        again: list[int] = []
+
+        def watch(_: Pipeline) -> None:
+            stats = pipeline.stats
+            if stats.delivered >= 40 and server.process is not None and not stats.placeholders:
+                server.kill()
+            elif server.process is None and stats.placeholders >= 2:
+                server.sound(later)
+                server.start()
+                again.append(stats.delivered)
+            elif again and stats.delivered >= again[0] + 45:
+                pipeline.request_stop()
+
+        stats = pipeline.run(on_tick=watch)
+    assert stats.source_counters["reconnects"] == 1 and any("no sound came for" in note for note in sink.notes)
+    said: list[str] = []
+    announcements.print(said.append)
+    assert ("the source has no sound now; it is silent from here" in said) == (later is None)
+    with av.open(str(path)) as recording:
+        length = max(float((f.pts or 0) * f.time_base) for f in recording.decode(video=0))  # type: ignore[operator]
+    with av.open(str(path)) as recording:
+        sound = recording.streams.audio[0]
+        frames = [(float(f.time), f.samples, float(np.abs(f.to_ndarray()).max())) for f in recording.decode(sound)]  # type: ignore[arg-type]
+    seconds = sum(samples for _, samples, _ in frames) / sound.codec_context.sample_rate
+    assert sound.codec_context.name == "aac" and seconds == pytest.approx(length, abs=0.15), "silence fills the gap"
+    ticks = [
+        time for (time, _, level), last in zip(frames, [(0.0, 0, 0.0), *frames], strict=False) if level > 0.1 > last[2]
+    ]
+    assert ticks and (ticks[-1] > length - 1.5) == (later is not None)
 
 
 class Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import select
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from tests.servers.processes import RtmpServer, RtspRecorder, free_port, needs_r
 from tests.video.sink_helpers import nothing_seen, video_info
 from vidseg.errors import WriteError
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
+from vidseg.sound import SOUND_RATE, Sound, SoundQueue
 from vidseg.video.pattern_source import PatternSource
+from vidseg.video.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.video.stream_sink import StreamSink, Tries
 
 pytestmark = pytest.mark.timeout(90)
@@ -58,11 +62,14 @@ rtmp, rtsp = all_of(needs_rtmp), all_of(needs_rtsp)
 class Sending:
     """A sink that is fed in real time, in the test's thread: a moving picture, or noise, which makes many bytes."""
 
-    def __init__(self, url: str, tries: Tries | None = None, timeout: float = 5.0, noise: bool = False) -> None:
+    def __init__(
+        self, url: str, tries: Tries | None = None, timeout: float = 5.0, noise: bool = False, sound: bool = False
+    ) -> None:
+        self._sound = SoundQueue() if sound else None
         self.said: list[str] = []
         self.sink = StreamSink(
             url,
-            video_info(*SIZE),
+            video_info(*SIZE, sound=self._sound),
             crf=0 if noise else None,
             waits=Backoff(ReconnectOptions()),
             tries=tries,
@@ -82,6 +89,8 @@ class Sending:
             frame = next(self._frames)
             time.sleep(max(0.0, self._begin + frame.seconds - time.monotonic()))  # the speed of a camera
             picture = frame.image
+            if self._sound is not None:
+                self._sound.put(Sound(np.full((SOUND_RATE // 25, 2), 5000, np.int16), Fraction(frame.index, 25)))
             if self._noise is not None:
                 picture = self._noise.integers(0, 256, (480, 640, 3), dtype=np.uint8)
             begin = time.monotonic()
@@ -195,6 +204,61 @@ def test_rtmp_arrives(tmp_path):
         sending.until(lambda: receiver.has(25))
         sending.sink.close()
         assert sending.lost == 0 and receiver.codec == "h264" and receiver.pictures[0][1] == SIZE
+
+
+_PLAYER = """
+import json, sys, av
+sound, pictures = [], []
+with av.open(sys.argv[1], options={"analyzeduration": "5000000"}, timeout=10) as container:
+    for frame in container.decode():
+        (sound if isinstance(frame, av.AudioFrame) else pictures).append(frame.time)
+        if len(pictures) == 40:
+            break
+print(json.dumps([sound, pictures]))
+"""
+
+
+def plays_in_step(url: str, sending: Sending) -> bool:
+    """Whether a player, a process of its own, gets sound all the time that it gets pictures."""
+    with subprocess.Popen([sys.executable, "-c", _PLAYER, url], stdout=subprocess.PIPE, text=True, cwd=HERE) as player:
+        sending.until(lambda: player.poll() is not None)
+        assert player.stdout is not None
+        sound, pictures = json.loads(player.stdout.read())
+    distances = [b - a for a, b in itertools.pairwise(sound)]
+    return max(distances) < 0.03 and abs(sound[-1] - pictures[-1]) < 0.2
+
+
+def test_udp_carries_the_sound_too():
+    url = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+    with Sending(url, sound=True) as sending:
+        assert plays_in_step(url, sending)
+        sending.sink.close()
+
+
+@rtmp
+def test_rtmp_carries_the_sound_too_also_after_a_break(tmp_path):
+    with RtmpServer(tmp_path / "nginx") as server, Sending(server.url, sound=True) as sending:
+        sending.until(lambda: sending.sink.connected)
+        assert plays_in_step(server.url, sending)
+        server.kill()
+        sending.until(lambda: sending.lost >= 10)
+        server.start()
+        sending.until(lambda: sending.sink.counters["reconnects"] == 1)
+        assert plays_in_step(server.url, sending)
+        sending.sink.close()
+
+
+@rtsp
+def test_rtsp_carries_the_sound_too_if_the_server_has_a_place_for_it(tmp_path):
+    for place in (tmp_path / "in.aac", None):
+        with RtspRecorder(tmp_path / "in.h264", sound=place) as server, Sending(server.url, sound=True) as sending:
+            sending.until(lambda: server.pictures >= 60)
+            sending.sink.close()
+            assert any("takes no sound" in note for note in sending.sink.notes) == (place is None)
+        if place is not None:
+            with av.open(str(place), format="aac") as container:
+                seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+            assert seconds == pytest.approx(sending.sink.counters["frames"] / 25, abs=0.3)
 
 
 @rtmp
@@ -341,6 +405,24 @@ def test_what_a_receiver_missed_is_in_the_stats_of_a_run(tmp_path):
     stats = json.loads((tmp_path / "s.json").read_text())
     assert stats["lost_in_sending"] > 0 and stats["receiver_reconnects"] == 1
     assert f"{stats['lost_in_sending']} frames were lost" in said
+
+
+def test_a_receiver_that_takes_nothing_is_owed_pictures_and_loses_the_sound_with_them():
+    sender = SenderProcess(Destination("udp://127.0.0.1:9", "mpegts", {}, 5.0))
+    try:
+        os.kill(sender._process.pid, signal.SIGSTOP)
+        packet = av.Packet(bytes(10_000))
+        packet.pts = packet.dts = packet.duration = 0
+        for _ in range(50):
+            sender.send(packet, StreamFormat("h264", *SIZE, Fraction(25), Fraction(1, 90_000)))
+            sender.send_sound(packet)
+        waiting = sender.backlog
+        assert 40 <= waiting < 50 and len(sender._waiting) > 80
+        assert waiting - 1 <= sender.drop_backlog() <= waiting and len(sender._waiting) == 1, (
+            "one is in the pipe in part"
+        )
+    finally:
+        sender.kill()
 
 
 def test_a_killed_run_leaves_no_process_behind(deaf):

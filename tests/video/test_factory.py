@@ -144,6 +144,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "read_timeout": 8,
         "hwaccel": "auto",
         "av_options": {"a": "b"},
+        "sound": True,
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
         open_source(spec, **options)
@@ -154,6 +155,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "read_timeout": 8,
             "hwaccel": "auto",
             "options": {"a": "b"},
+            "sound": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"frame_rate": 3},

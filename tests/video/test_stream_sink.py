@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.video.sink_helpers import make_frame, nothing_seen, timed_frames, video_info
+from tests.video.clips import make_clip
+from tests.video.sink_helpers import file_frames, file_info, make_frame, nothing_seen, timed_frames, video_info
 from vidseg.errors import SinkError, WriteError
-from vidseg.frames import Frame
+from vidseg.frames import Frame, VideoInfo
 from vidseg.interfaces import SendingSink
+from vidseg.sound import Sound, SoundQueue
 from vidseg.video import stream_sink
 from vidseg.video.stream_sink import StreamSink, Tries, stream_muxer
 
@@ -26,12 +29,20 @@ class FakeSender:
         self.sending = False
         self.failure: str | None = None
         self.packets: list[tuple[int, bool]] = []
+        self.sound: list[int] = []
+        self.has_sound = False
         self.backlog = 0
         self.killed = self.finished = False
         self.finish_error: str | None = None
 
     def send(self, packet: Any, stream_format: Any) -> None:
         self.packets.append((packet.pts, packet.is_keyframe))
+        self.has_sound = stream_format.sound is not None
+
+    def send_sound(self, packet: Any) -> None:
+        assert self.packets, "a picture comes first"
+        assert packet.time_base == Fraction(1, 90_000) and packet.pts == packet.dts
+        self.sound.append(packet.pts)
 
     def drop_backlog(self) -> int:
         dropped, self.backlog = self.backlog, 0
@@ -63,7 +74,7 @@ class Waits:
 class Stage:
     """A sink with fake connections, on a clock that the test moves."""
 
-    def __init__(self, tries: Tries | None = None, **options: Any) -> None:
+    def __init__(self, tries: Tries | None = None, info: VideoInfo | None = None, **options: Any) -> None:
         self.seconds = 0.0
         self.senders: list[FakeSender] = []
         self.said: list[str] = []
@@ -71,7 +82,7 @@ class Stage:
         self.index = 0
         self.sink = StreamSink(
             URL,
-            video_info(),
+            info or video_info(),
             waits=self.waits,
             tries=tries,
             announce=self.said.append,
@@ -302,17 +313,73 @@ def test_abort_breaks_the_connection_off(stage):
     assert one.sender.killed and not one.sender.finished
 
 
-def test_sound_that_is_left_out_is_mentioned():
-    made: list[FakeSender] = []
+class Piping:
+    """A live source with sound, as long as it is asked."""
 
-    def connect(_: Any) -> FakeSender:
-        made.append(FakeSender())
-        return made[-1]
+    def __init__(self) -> None:
+        self.queue = SoundQueue()
+        self.info = video_info(live=True, has_audio=True, sound=self.queue)
 
-    for audio, info, notes in (("copy", True, 1), ("none", True, 0), ("copy", False, 0)):
-        sink = StreamSink(URL, video_info(has_audio=info), waits=Waits(), audio=audio, connect=connect)  # type: ignore[arg-type]
-        assert len(sink.notes) == notes
-        sink.abort()
+    def put(self, seconds: float, start: float = 0.0) -> None:
+        for index in range(round(seconds * 10)):
+            self.queue.put(Sound(np.full((4800, 2), 5000, np.int16), Fraction(start) + Fraction(index, 10)))
+
+
+def test_sound_goes_out_with_the_pictures_and_no_further(stage):
+    source = Piping()
+    source.put(5.0)
+    one = stage(info=source.info)
+    one.write(26)
+    assert one.sender.has_sound and one.sender.sound == sorted(set(one.sender.sound))
+    assert 90_000 * 0.9 < one.sender.sound[-1] <= 90_000 * 1.1, "up to the picture of 1 s"
+    one.sink.close()
+    assert one.sender.sound[-1] <= 90_000 * 1.2 and one.sink.notes == ()
+
+
+def test_sound_is_lost_with_the_pictures_and_comes_back_with_them(stage):
+    source = Piping()
+    source.put(20.0)
+    one = stage(info=source.info)
+    one.write(25)
+    one.sender.sending, one.sender.failure = True, "broken pipe"
+    one.write(25)
+    assert one.lost == 25
+    one.seconds = 2.0
+    one.write(25)
+    assert len(one.senders) == 2 and one.sender.packets[0] == (50 * 3600, True)
+    assert min(one.sender.sound) >= 48 * 3600 and max(one.sender.sound) > 70 * 3600
+
+
+def test_the_sound_of_a_file_is_sent_too(stage, tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=50, audio_seconds=2.0)
+    for options, heard in (({}, True), ({"audio": "none"}, False)):
+        one = stage(info=file_info(clip), **options)
+        put(one.sink, file_frames(clip))
+        one.sink.close()
+        assert one.sender.has_sound == heard and bool(one.sender.sound) == heard
+        if heard:
+            assert max(one.sender.sound) / 90_000 == pytest.approx(2.0, abs=0.1)
+
+
+def test_sound_that_cannot_be_read_is_left_out_and_said(stage, tmp_path):
+    one = stage(info=video_info(has_audio=True, audio_path=str(tmp_path / "gone.mp4")))
+    one.write(2)
+    one.sink.close()
+    assert not one.sender.has_sound and "the sound is left out: it cannot be read (No such file" in one.sink.notes[0]
+
+
+def test_a_receiver_that_refuses_the_sound_gets_the_pictures_alone(stage):
+    source = Piping()
+    source.put(5.0)
+    one = stage(info=source.info)
+    one.write()
+    one.sender.failure = "server returned 4xx client error, but not one of 40{0,1,3,4}"
+    one.write(2)
+    assert len(one.senders) == 2 and not one.sender.has_sound and one.sender.packets == [(2 * 3600, True)]
+    one.sender.failure = "server returned 4xx client error, but not one of 40{0,1,3,4}"
+    with pytest.raises(WriteError, match="cannot be connected to"):
+        one.write()
+    assert any("takes no sound" in note for note in one.sink.notes)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
     names = [page_title(source) for source in sources]
     specs = []
     for source, name in zip(sources, names, strict=True):
-        own = replace(config, source=source, more_sources=())
+        own = replace(config, source=source, more_sources=(), audio="none")
         kind = classify(source)
         specs.append(
             StreamSpec(

@@ -94,6 +94,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         open_timeout=config.timeout if open_timeout is None else open_timeout,
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
+        sound=bool(config.output) and config.audio == "copy",
     )
 
 

@@ -149,10 +149,9 @@ def run(
         shared_source = split_source(config, source) if split else None
         for text in info.notes:
             reporter.note(text)
-        recorded = config.output and not config.sent
-        if recorded and config.audio == "copy" and info.has_audio and info.audio_path is None:
-            what = "several sources" if grid is not None else "a stream"
-            reporter.note(f"the sound of {what} is not recorded")
+        if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.sound):
+            what = "several sources" if grid is not None else "the stream"
+            reporter.note(f"the sound of {what} is left out")
 
         config = with_usable_encoder(config, info, reporter.note)
         claims = ExitStack()

@@ -157,7 +157,13 @@ def run(
         _option("--encoder-preset", panel=_OUTPUT, help_text="Encoder speed: ultrafast ... veryslow; default veryfast"),
     ] = None,
     audio: Annotated[
-        str | None, _option("--audio", panel=_OUTPUT, metavar="copy|none", help_text="The source's sound; default copy")
+        str | None,
+        _option(
+            "--audio",
+            panel=_OUTPUT,
+            metavar="copy|none",
+            help_text="The source's sound; default copy; encoded anew where it is live or sent on",
+        ),
     ] = None,
     model: Annotated[
         str | None,

@@ -33,6 +33,11 @@ class LiveTimeline:
         self._arrived: float | None = None
         self._ahead = 0.0
 
+    @property
+    def offset(self) -> int:
+        """By how much the times of the frames that come now are moved."""
+        return self._offset or 0
+
     def restart(self) -> None:
         """Frames that come next have their own count: only the clock says when they are."""
         self._offset = None

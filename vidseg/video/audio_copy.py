@@ -35,7 +35,7 @@ _NETWORK_TIMEOUT_SECONDS = 10.0
 _SEEK_FROM_SECONDS = 5
 _TAIL_PACKETS = 1000
 """Packets held after the last picture until it is clear whether the source has more pictures (about 20 s)."""
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @dataclass
@@ -276,7 +276,7 @@ class AudioCopy:
         try:
             output.mux(packet)
         except (av.FFmpegError, ValueError) as error:
-            if getattr(error, "errno", None) in _DISK_ERRORS:
+            if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
             track.damaged = True
             self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")

@@ -20,6 +20,9 @@ _QUICK_START = {"fpsprobesize": "3", "analyzeduration": "1000000"}
 0.5 instead of 1.2 s, and what has not been seen by then is seen when it is decoded."""
 _QUICK_START_RTMP = {"fpsprobesize": "3", "analyzeduration": "500000"}
 """RTMP always uses up its time (0.7 instead of 5.5 s)."""
+_PATIENT_START = {"analyzeduration": "10000000"}
+"""A server that lets a viewer in between two key frames may send sound alone up to the next one. Once FFmpeg has seen
+both, it looks no further."""
 
 
 def open_file(
@@ -71,7 +74,12 @@ def open_url(
         SourceError: without the credentials in the URL, which FFmpeg's own message would hold.
     """
     try:
-        return av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
+        container = av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
+        if "analyzeduration" in options and container.streams.audio and not container.streams.video:
+            container.close()
+            options = options | _PATIENT_START
+            container = av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
+        return container
     except (av.error.ExitError, av.error.TimeoutError):
         raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None
     except av.error.ProtocolNotFoundError:

@@ -18,6 +18,7 @@ from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
+from vidseg.video.live_sound import LiveSound
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
@@ -63,7 +64,7 @@ class AvSink(EncodedPictures):
                 container's usual one.
             crf: quality, lower is better; the range depends on the codec.
             encoder_preset: the encoder's word for its speed.
-            audio: "copy" takes the sound of `info.audio_path`; "none" leaves it out.
+            audio: "copy" takes the sound of `info.audio_path` or `info.sound`; "none" leaves it out.
             threads: of the encoder; 0 lets it choose.
             rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
             alpha: pictures are RGBA, and their transparency is kept.
@@ -88,13 +89,14 @@ class AvSink(EncodedPictures):
         super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=threads, rebase=rebase)
         sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
         self._sources = [*map(str, source_paths), *sound]
-        self._wants_audio = audio == "copy" and info.audio_path is not None and muxer != "gif"
-        if audio == "copy" and info.audio_path is not None and muxer == "gif":
+        has_sound = info.audio_path is not None or info.sound is not None
+        self._wants_audio = audio == "copy" and has_sound and muxer != "gif"
+        if audio == "copy" and has_sound and muxer == "gif":
             self._notes.append("gif holds no sound; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None
         self._stream: Any = None
-        self._sound: AudioCopy | None = None
+        self._sound: AudioCopy | LiveSound | None = None
         self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
         try:
             self._check_container()
@@ -213,8 +215,7 @@ class AvSink(EncodedPictures):
     def _open_output(self) -> None:
         """Write the header, without sound if it cannot be had with it."""
         if self._wants_audio:
-            assert self._info.audio_path is not None
-            self._sound = AudioCopy(self._info.audio_path, self._muxer)
+            self._sound = self._open_sound()
         try:
             self._write_header()
         except (av.FFmpegError, ValueError):
@@ -224,6 +225,12 @@ class AvSink(EncodedPictures):
             self._sound = None
             self._write_header()
             self._notes.append("the sound is left out: it does not go into this container")
+
+    def _open_sound(self) -> AudioCopy | LiveSound:
+        if self._info.audio_path is not None:
+            return AudioCopy(self._info.audio_path, self._muxer)
+        assert self._info.sound is not None
+        return LiveSound(self._info.sound, self._muxer)
 
     def _write_header(self) -> None:
         self._output = self._open_container()

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import av
 from av.stream import Discard, Disposition
@@ -20,10 +20,12 @@ from vidseg.errors import ResumeError, SourceError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.saved_state import State
+from vidseg.sound import SoundMover, SoundQueue
 from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of, stream_options
 from vidseg.video.hwaccel import decodes_on_device, open_device
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
+from vidseg.video.sound_reader import SoundDecoder
 from vidseg.video.source_base import SourceBase
 from vidseg.video.timeline import Timeline
 
@@ -58,6 +60,7 @@ class AvSource(SourceBase):
         open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
         hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
         options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
+        sound: read the main sound track of a stream, for `info.sound`. That of a file is left to the sinks.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
     """
@@ -71,8 +74,10 @@ class AvSource(SourceBase):
         read_timeout: float = 5.0,
         hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
+        sound: bool = False,
     ) -> None:
         super().__init__()
+        self._wants_sound = sound
         text = self._text = without_file_scheme(os.fspath(spec))
         self._name = shown_name(text)
         self._scheme = url_scheme(text)
@@ -137,6 +142,10 @@ class AvSource(SourceBase):
         # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture. On a device
         # they gain nothing, and NVDEC fails for want of surfaces where there are many.
         self._stream.thread_type = "SLICE" if self._live or accelerated else "AUTO"
+        self._sound_stream = self._pick_sound() if self._wants_sound and self._live else None
+        self._sound_decoder = SoundDecoder(self._sound_stream)
+        self._heard = SoundQueue()  # since the last frame
+        self._sound_mover = SoundMover()
         self._packets_read = 0
         self._decoder = self._decoded()
         first = next(self._decoder, None)
@@ -177,6 +186,14 @@ class AvSource(SourceBase):
                 other.discard = Discard.all
         return chosen
 
+    def _pick_sound(self) -> av.AudioStream | None:
+        """The sound that belongs to the picture, which is to be sent after all."""
+        found = self._container.streams.best("audio", related=self._stream)
+        if not isinstance(found, av.AudioStream) or found.codec_context is None:
+            return None
+        found.discard = Discard.default
+        return found
+
     def _is_live(self) -> bool:
         if self._scheme in HTTP_SCHEMES:
             # A server that tells the size sends a file, even one without a header that could tell its length.
@@ -213,6 +230,7 @@ class AvSource(SourceBase):
             live=self._live,
             has_audio=has_sound,
             audio_path=sound if has_sound else None,
+            sound=None if self._sound_stream is None else SoundQueue(),
             source_paths=(path,) if path is not None else (),
             notes=tuple(notes),
         )
@@ -239,6 +257,7 @@ class AvSource(SourceBase):
             pts = self._passed(frame)
             image = self._converter.convert(frame)
             self._tail.add(frame.pts, image)
+            self._hand_on_sound(pts)
             yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
         if self._start_pts is not None:
@@ -258,6 +277,13 @@ class AvSource(SourceBase):
         self._end_pts = pts + (frame.duration or timeline.usual_step)
         self._index += 1
         return pts
+
+    def _hand_on_sound(self, pts: int) -> None:
+        """Give out what was heard before the frame of this time, moved as the frame was."""
+        if self._info.sound is not None:
+            shift = self._timeline.offset * self._time_base
+            for piece in self._sound_mover.moved(self._heard.take(), pts * self._time_base - shift, shift):
+                self._info.sound.put(piece)
 
     def _found_again(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
         """The frame at the place `wanted`; None at the end. Raises ResumeError if the file decodes differently now."""
@@ -381,17 +407,18 @@ class AvSource(SourceBase):
                 return
             yield from frames
 
-    def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
+    def _packets(self) -> Iterator[Any]:
         """The stream's packets up to its end.
 
         Raises:
             SourceError: the stream went silent, or the disk or network failed.
         """
         failures = 0
+        streams = [stream for stream in (self._stream, self._sound_stream) if stream is not None]
         while not self._stop.is_set():
             try:
                 asked = time.monotonic()
-                for packet in self._container.demux(self._stream):
+                for packet in self._container.demux(*streams):
                     if self._stop.is_set():
                         return
                     if self._scheme is not None and time.monotonic() - asked >= self._read_timeout:
@@ -401,6 +428,10 @@ class AvSource(SourceBase):
                     if packet.size == 0:
                         continue
                     failures = 0
+                    if packet.stream is self._sound_stream:
+                        for piece in self._sound_decoder.decode(packet):
+                            self._heard.put(piece)
+                        continue
                     self._packets_read += 1
                     yield packet
                     asked = time.monotonic()

@@ -92,6 +92,7 @@ def open_source(
     read_timeout: float = 5.0,
     hwaccel: str = "none",
     av_options: Mapping[str, str] | None = None,
+    sound: bool = False,
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
 
@@ -100,7 +101,7 @@ def open_source(
         image_rate: pictures per second, for the times of single images.
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime: a test pattern sends its frames at their times.
-        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options: see `AvSource`.
+        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, sound: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
         SourceError: it cannot be opened; a misspelt file name gets suggestions.
@@ -122,6 +123,7 @@ def open_source(
         read_timeout=read_timeout,
         hwaccel=hwaccel,
         options=av_options,
+        sound=sound,
     )
 
 

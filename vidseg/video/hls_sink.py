@@ -19,6 +19,7 @@ from vidseg.frames import VideoInfo
 from vidseg.video.av_sink import AvSink
 from vidseg.video.encoded_pictures import KEY_FRAME_SECONDS
 from vidseg.video.encoders import without_delay
+from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS
 
 PLAYLIST_ENDING = ".m3u8"
 _WHOLE_SECONDS = 3 * KEY_FRAME_SECONDS
@@ -95,7 +96,7 @@ class HlsSink(AvSink):
         options = {"hls_segment_filename": f"{_PLACE}{self._target.stem}_%05d.ts", "hls_flags": "independent_segments"}
         if self._rolling:
             options |= {"hls_time": str(KEY_FRAME_SECONDS), "hls_list_size": str(_WINDOW_SEGMENTS)}
-            options |= {"start_number": str(int(time.time()))}
+            options |= {"start_number": str(int(time.time())), "max_interleave_delta": str(LONGEST_HOLD_MICROSECONDS)}
         else:
             options |= {"hls_time": str(_WHOLE_SECONDS), "hls_list_size": "0", "hls_playlist_type": "vod"}
         return av.open(f"{_PLACE}{self._target.name}", "w", format="hls", options=options, io_open=self._open_file)

@@ -20,7 +20,7 @@ from typing import Any
 import av
 
 from vidseg.video import stream_sender
-from vidseg.video.stream_sender import PACKET
+from vidseg.video.stream_sender import KEY_FRAME, PACKET, PICTURE, SOUND
 
 _PROGRAM = str(Path(stream_sender.__file__))
 
@@ -45,6 +45,8 @@ class StreamFormat:
     height: int
     rate: Fraction
     time_base: Fraction
+    sound: tuple[str, int, str] | None = None
+    """Encoder, samples per second and layout; None where there is none."""
 
 
 class SenderProcess:
@@ -53,6 +55,7 @@ class SenderProcess:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
         self._waiting: deque[memoryview] = deque()
+        self._pictures: deque[bool] = deque()  # what of it is one
         self._begun = False  # a part of the first one waiting is in the pipe
         self._told = b""
         self._started = False
@@ -76,25 +79,27 @@ class SenderProcess:
 
     @property
     def backlog(self) -> int:
-        """Packets that the process has not taken yet."""
-        return len(self._waiting)
+        """Pictures that the process has not taken yet."""
+        return sum(self._pictures)
 
     def send(self, packet: av.Packet[Any], stream_format: StreamFormat) -> None:
-        """Hand over a packet; it waits here while the process is busy."""
-        data = bytes(packet)
+        """Hand over a picture; it waits here while the process is busy."""
         if not self._started:
             self._started = True
-            self._waiting.append(memoryview(self._plan(stream_format)))
-        times = (packet.pts or 0, packet.dts or 0, packet.duration or 0)
-        self._waiting.append(memoryview(PACKET.pack(len(data), *times, packet.is_keyframe) + data))
-        self.look()
+            self._wait(self._plan(stream_format), picture=False)
+        self._put(packet, KEY_FRAME if packet.is_keyframe else PICTURE)
+
+    def send_sound(self, packet: av.Packet[Any]) -> None:
+        """Hand over sound, after the first picture; its times are in the unit of the pictures."""
+        self._put(packet, SOUND)
 
     def drop_backlog(self) -> int:
-        """Throw away what waits, up to a packet that is in the pipe in part; how many that were."""
+        """Throw away what waits, up to a packet that is in the pipe in part; how many pictures that were."""
         kept = 1 if self._begun else 0
-        dropped = max(0, len(self._waiting) - kept)
+        dropped = 0
         while len(self._waiting) > kept:
             self._waiting.pop()
+            dropped += self._pictures.pop()
         return dropped
 
     def look(self) -> None:
@@ -106,12 +111,14 @@ class SenderProcess:
                 break
             except OSError:  # it has ended; why is said below
                 self._waiting.clear()
+                self._pictures.clear()
                 break
             self._begun = count < len(self._waiting[0])
             if self._begun:
                 self._waiting[0] = self._waiting[0][count:]
             else:
                 self._waiting.popleft()
+                self._pictures.popleft()
         with contextlib.suppress(BlockingIOError):
             self._told += os.read(self._output.fileno(), 4096)
         lines = self._told.decode("utf-8", "replace").splitlines()
@@ -139,6 +146,7 @@ class SenderProcess:
                 self._process.wait(patience)
         code = self._process.poll()
         self._waiting.clear()
+        self._pictures.clear()
         self.look()
         if code is None:
             self.failure = "it takes nothing any more"
@@ -154,6 +162,16 @@ class SenderProcess:
             with contextlib.suppress(OSError):
                 pipe.close()
 
+    def _put(self, packet: av.Packet[Any], kind: int) -> None:
+        data = bytes(packet)
+        times = (packet.pts or 0, packet.dts or 0, packet.duration or 0)
+        self._wait(PACKET.pack(len(data), *times, kind) + data, picture=kind != SOUND)
+        self.look()
+
+    def _wait(self, data: bytes, *, picture: bool) -> None:
+        self._waiting.append(memoryview(data))
+        self._pictures.append(picture)
+
     def _plan(self, stream_format: StreamFormat) -> bytes:
         plan: dict[str, Any] = {
             "url": self._destination.url,
@@ -165,6 +183,7 @@ class SenderProcess:
             "height": stream_format.height,
             "rate": stream_format.rate.as_integer_ratio(),
             "time_base": stream_format.time_base.as_integer_ratio(),
+            "sound": stream_format.sound,
         }
         return json.dumps(plan).encode() + b"\n"
 

@@ -1,13 +1,13 @@
-"""The program that sends encoded pictures to an address. `SenderProcess` starts it, in a process of its own.
+"""The program that sends encoded pictures and sound to an address. `SenderProcess` starts it, in a process of its own.
 
 Not a thread of the run, because PyAV connects, writes headers and says goodbye while it holds the interpreter, and RTMP
 knows no time limit: a server that accepts and does not answer would stop everything, Ctrl+C included. A process can be
 ended at any time. It imports nothing of vidseg, so that it starts soon.
 
-Standard input: one line of JSON (`url muxer options codec width height rate time_base timeout`), then packets, each a
-`PACKET` header and its bytes; the first is a key frame. Its end finishes the stream. Standard output: the line
-"sending" once the first packet is on its way, or the line "failed REASON". A step that takes longer than `timeout`
-seconds ends the program by SIGALRM.
+Standard input: one line of JSON (`url muxer options codec width height rate time_base sound timeout`), then packets,
+each a `PACKET` header and its bytes; the first is a key frame. `sound` is null, or the name of an encoder, its sample
+rate and its layout. The end of the input finishes the stream. Standard output: the line "sending" once the first packet
+is on its way, or the line "failed REASON". A step that takes longer than `timeout` seconds ends the program by SIGALRM.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 import av
 
 PACKET = struct.Struct("<IqqqB")
-"""Bytes that follow; pts, dts and duration in units of `time_base`; 1 for a key frame."""
+"""Bytes that follow; pts, dts and duration in units of `time_base`; what it is."""
+PICTURE, KEY_FRAME, SOUND = range(3)
 
 
 def main() -> int:
@@ -37,8 +38,8 @@ def main() -> int:
     stream = _Stream(json.loads(line))
     try:
         while header := source.read(PACKET.size):
-            size, pts, dts, duration, key = PACKET.unpack(header)
-            stream.send(source.read(size), pts, dts, duration, bool(key))
+            size, pts, dts, duration, kind = PACKET.unpack(header)
+            stream.send(source.read(size), pts, dts, duration, kind)
         stream.finish()
     except (av.FFmpegError, OSError, ValueError, struct.error) as error:
         reason = str(getattr(error, "strerror", None) or type(error).__name__)
@@ -55,16 +56,20 @@ class _Stream:
         self._time_base = Fraction(*plan["time_base"])
         self._output: Any = None
         self._stream: Any = None
+        self._sound: Any = None
         self._zero = 0
 
-    def send(self, data: bytes, pts: int, dts: int, duration: int, key: bool) -> None:
-        """Send one packet."""
+    def send(self, data: bytes, pts: int, dts: int, duration: int, kind: int) -> None:
+        """Send one packet; sound from before the first picture is left out."""
         first = self._output is None
         if first:
             self._open()
             self._zero = dts
+        if kind == SOUND and dts < self._zero:
+            return
         packet = av.Packet(data)
-        packet.stream, packet.time_base, packet.is_keyframe = self._stream, self._time_base, key
+        packet.stream, packet.time_base = self._sound if kind == SOUND else self._stream, self._time_base
+        packet.is_keyframe = kind != PICTURE
         packet.pts, packet.dts, packet.duration = pts - self._zero, dts - self._zero, duration
         with self._limited():
             self._output.mux(packet)
@@ -84,6 +89,10 @@ class _Stream:
             plan["codec"], Fraction(*plan["rate"]), width=plan["width"], height=plan["height"]
         )
         self._stream.time_base = self._time_base
+        if plan["sound"] is not None:
+            # with an encoder, as the one whose packets come: it knows what receivers have to be told
+            name, rate, layout = plan["sound"]
+            self._sound = self._output.add_stream(name, rate=rate, layout=layout)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

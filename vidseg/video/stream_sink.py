@@ -16,9 +16,12 @@ import av
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name, url_scheme
+from vidseg.sound import SOUND_RATE, SoundSupply
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import plan_encoder, without_delay
+from vidseg.video.encoders import plan_encoder, short_reason, without_delay
 from vidseg.video.sender_process import Destination, SenderProcess, StreamFormat
+from vidseg.video.sound_reader import FileSound
+from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS, SoundTrack, set_up_encoder, sound_encoder
 
 STREAM_MUXERS: Mapping[str, str] = {
     "rtsp": "rtsp",
@@ -35,6 +38,8 @@ _BACKLOG_PACKETS = 60
 """Pictures that wait at most for a receiver that takes them too slowly; then they are lost up to the next key frame."""
 STEADY_SECONDS = 5.0
 """A connection that held so long was a good one: the next waits start small again."""
+_REFUSALS = ("server returned 400", "server returned 4xx")
+"""What an RTSP server may say that has no place for a second stream; others have their own number."""
 _LONGEST_GOODBYE_SECONDS = 3.0
 """How long the end of a run waits for a receiver that takes nothing any more."""
 
@@ -60,6 +65,7 @@ class Sender(Protocol):
     @property
     def backlog(self) -> int: ...
     def send(self, packet: av.Packet[Any], stream_format: StreamFormat) -> None: ...
+    def send_sound(self, packet: av.Packet[Any]) -> None: ...
     def drop_backlog(self) -> int: ...
     def look(self) -> None: ...
     def finish(self, patience: float) -> bool: ...
@@ -80,7 +86,8 @@ class StreamSink(EncodedPictures):
     """Sends one stream. Satisfies `vidseg.interfaces.Sink`; `write` never waits for the receiver.
 
     A receiver that goes away is tried again, and the frames meanwhile are lost and counted; after the return the stream
-    begins with a key frame. Each connection counts its time from 0. There is no sound.
+    begins with a key frame. Each connection counts its time from 0. The sound is encoded anew, and is lost where the
+    pictures are.
 
     Remembers the connection, the tries in a row, and what was lost.
     """
@@ -109,7 +116,7 @@ class StreamSink(EncodedPictures):
         Args:
             url: its scheme chooses the container, see `STREAM_MUXERS`.
             timeout: seconds that connecting or sending one picture may take.
-            audio: with "copy", sound that is left out is mentioned.
+            audio: "copy" sends the sound of `info.audio_path` or `info.sound` too; "none" leaves it out.
             codec, crf, encoder_preset, threads: as in `AvSink`.
             announce: told in one sentence when the receiver goes away and comes back.
         Raises:
@@ -132,9 +139,10 @@ class StreamSink(EncodedPictures):
         options = {"flush_packets": "1"}
         if muxer == "rtsp":
             options = {"rtsp_transport": "tcp", "timeout": str(round(timeout * 1_000_000))}
+        options["max_interleave_delta"] = str(LONGEST_HOLD_MICROSECONDS)
         self._destination = Destination(_with_packet_size(url), muxer, options, timeout)
-        if audio == "copy" and info.has_audio:
-            self._notes.append("the sound is left out: streams are sent without it")
+        self._wants_audio = audio == "copy" and (info.audio_path is not None or info.sound is not None)
+        self._sound: SoundTrack | None = None
         self._patience = min(timeout, _LONGEST_GOODBYE_SECONDS)
         self._encoder: Any = None
         self._tick = Fraction(1, 90_000)
@@ -166,7 +174,7 @@ class StreamSink(EncodedPictures):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the result, one sentence each; complete after `close`."""
-        return tuple(self._notes)
+        return (*self._notes, *(self._sound.notes if self._sound is not None else ()))
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -185,14 +193,17 @@ class StreamSink(EncodedPictures):
             if self._input is None:
                 self._settle(frame, (picture.shape[0], picture.shape[1]))
                 self._encoder = self._open_encoder()
+                self._sound = self._open_sound() if self._wants_audio else None
             assert self._input is not None
             pts, duration = self._timing(frame)
             self._look_after_sender()
+            if self._sender is not None and self._sender.backlog > _BACKLOG_PACKETS:
+                self._lose_backlog(self._sender)
+            if self._sound is not None:  # also while nobody is there, so that it goes on where the pictures do
+                self._pass_on_sound(self._sound.pump(pts * self._tick))
             if self._sender is None:
                 self._lose(1)
                 return
-            if self._sender.backlog > _BACKLOG_PACKETS:
-                self._lose_backlog(self._sender)
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
             self._counters["rescaled"] = self._input.rescaled
             self._ask_for_key(encoder_frame, now=self._needs_key)
@@ -215,6 +226,8 @@ class StreamSink(EncodedPictures):
                 with self._failures_named():
                     for packet in self._encoder.encode(None):
                         self._pass_on(packet)
+                    if self._sound is not None and self._last_pts is not None:
+                        self._pass_on_sound(self._sound.finish((self._last_pts + self._last_duration) * self._tick))
                 if not self._sender.finish(self._patience):
                     reason = self._sender.failure
                 self._note_connection()
@@ -237,6 +250,8 @@ class StreamSink(EncodedPictures):
         if self._sender is not None:
             self._sender.kill()
         self._sender = self._encoder = None
+        if self._sound is not None:
+            self._sound.close()
 
     def _open_encoder(self) -> Any:
         encoder = av.CodecContext.create(self._plan.encoder.name, "w", **self._plan.encoder.hwaccel())
@@ -245,6 +260,19 @@ class StreamSink(EncodedPictures):
         self._set_up(encoder)
         encoder.thread_type = "SLICE"  # threads that share a picture: those with one each hold as many back
         return encoder
+
+    def _open_sound(self) -> SoundTrack | None:
+        supply: SoundSupply | None = self._info.sound
+        if self._info.audio_path is not None:
+            try:
+                supply = FileSound(self._info.audio_path, self._origin)
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self._notes.append(f"the sound is left out: it cannot be read ({short_reason(error)})")
+                return None
+        assert supply is not None
+        encoder = av.CodecContext.create(sound_encoder(self._muxer), "w")
+        set_up_encoder(encoder)
+        return SoundTrack(supply, encoder, self._origin)
 
     def _choose_tick(self, frame: Frame) -> Fraction:
         """Finer than any of the containers."""
@@ -257,10 +285,21 @@ class StreamSink(EncodedPictures):
         assert self._input is not None
         codec = av.Codec(self._plan.encoder.name, "w").canonical_name
         size = (self._input.width, self._input.height)
-        self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick))
+        sound = (sound_encoder(self._muxer), SOUND_RATE, "stereo") if self._sound is not None else None
+        self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick, sound))
         self._needs_key = False
         self._handed += 1
         self._counters["frames"] += 1
+
+    def _pass_on_sound(self, packets: list[av.Packet[Any]]) -> None:
+        """Send sound, unless a picture has to come first."""
+        for packet in packets if self._sender is not None and not self._needs_key else ():
+            assert packet.pts is not None and packet.duration is not None and packet.time_base is not None
+            unit = packet.time_base / self._tick
+            packet.pts = packet.dts = round(packet.pts * unit)
+            packet.duration, packet.time_base = round(packet.duration * unit), self._tick
+            assert self._sender is not None
+            self._sender.send_sound(packet)
 
     def _lose(self, count: int) -> None:
         self._counters["lost_frames"] += count
@@ -304,7 +343,7 @@ class StreamSink(EncodedPictures):
         self._failures = 0
 
     def _lost_sender(self, reason: str) -> None:
-        """The connection is gone, or was never made: try again later, or give up.
+        """The connection is gone, or was never made: try again later, or give up. Without sound if that was refused.
 
         Raises:
             WriteError: it is the first one, and nobody wants to wait for it.
@@ -319,6 +358,11 @@ class StreamSink(EncodedPictures):
             if self._clock() - self._there_since >= STEADY_SECONDS:
                 self._waits.reset()
             reason = f"the connection broke ({reason})"
+        elif self._sound is not None and not self._was_there and reason.startswith(_REFUSALS):
+            self._sound.close()
+            self._sound = None
+            self._notes.append(f"{self._name}: the receiver takes no sound; it was sent without (or give --audio none)")
+            return
         else:
             self._failures += 1
             reason = f"it cannot be connected to ({reason})"

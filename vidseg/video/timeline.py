@@ -29,6 +29,11 @@ class Timeline:
         self._last: int | None = None
         self._next = 0
 
+    @property
+    def offset(self) -> int:
+        """By how much the last time was moved."""
+        return self._offset
+
     def place(self, pts: int | None, duration: int | None) -> int:
         """The time of the next frame, not less than that of the one before."""
         self.events = ()

@@ -1,0 +1,117 @@
+"""Sound out of FFmpeg's streams, in the one format that all of vidseg uses for what it does not copy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Discard
+
+from vidseg.sound import CHANNELS, SOUND_RATE, Sound
+from vidseg.video.timeline import Timeline
+
+_NETWORK_TIMEOUT_SECONDS = 10.0
+_SEEK_FROM_SECONDS = 5
+
+
+class SoundDecoder:
+    """Decodes the packets of one stream. Remembers where the last piece ended; a format that changes is followed.
+
+    What cannot be decoded is left out.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._resampler: av.AudioResampler | None = None
+        self._end = Fraction(0)
+
+    def decode(self, packet: Any) -> list[Sound]:
+        """The pieces of a packet, with the times of the stream."""
+        try:
+            return [sound for frame in self._stream.decode(packet) for sound in self._convert(frame)]
+        except (av.FFmpegError, ValueError):
+            return []
+
+    def _convert(self, frame: av.AudioFrame) -> Iterator[Sound]:
+        if frame.pts is None or frame.time_base is None:
+            frame.pts, frame.time_base = round(self._end * SOUND_RATE), Fraction(1, SOUND_RATE)
+        try:
+            converted = self._resample(frame)
+        except ValueError:  # the format has changed
+            self._resampler = None
+            converted = self._resample(frame)
+        for piece in converted:
+            assert piece.pts is not None and piece.time_base is not None
+            seconds = piece.pts * piece.time_base
+            interleaved: Any = piece.to_ndarray()
+            samples = np.repeat(interleaved.reshape(piece.samples, -1), CHANNELS // piece.layout.nb_channels, axis=1)
+            self._end = seconds + Fraction(len(samples), SOUND_RATE)
+            yield Sound(samples, seconds)
+
+    def _resample(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        if self._resampler is None:
+            # FFmpeg would make mono quieter on its way to stereo
+            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            self._resampler = av.AudioResampler("s16", layout, SOUND_RATE)
+        return self._resampler.resample(frame)
+
+
+class FileSound:
+    """The main sound track of a file, read as far as it is wanted. Satisfies `vidseg.sound.SoundSupply`.
+
+    Args:
+        path: file or URL.
+        start: where the pictures begin, in seconds; what comes much before is not read.
+    Raises:
+        av.FFmpegError, OSError, ValueError: it cannot be read, or has no sound.
+    """
+
+    lost_seconds = 0.0
+
+    def __init__(self, path: str, start: Fraction) -> None:
+        timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
+        name = path if timeout else f"file:{os.path.expanduser(path)}"
+        self._container = av.open(name, timeout=timeout, metadata_errors="replace")
+        self._pending: Sound | None = None
+        stream = self._container.streams.best("audio")
+        if stream is None or stream.codec_context is None:
+            self._container.close()
+            raise ValueError("no sound that can be decoded")
+        for other in self._container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        if start > _SEEK_FROM_SECONDS:
+            with contextlib.suppress(av.FFmpegError):  # then it is read from the start
+                self._container.seek(int((start - 1) * av.time_base))
+        self._pieces = self._read(stream)
+
+    def take(self, until: Fraction) -> Iterator[Sound]:
+        """The pieces not taken yet that begin before `until`."""
+        while (piece := self._pending or next(self._pieces, None)) is not None:
+            self._pending = None
+            if piece.seconds >= until:
+                self._pending = piece
+                return
+            yield piece
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._pieces, self._pending = iter(()), None
+        self._container.close()
+
+    def _read(self, stream: Any) -> Iterator[Sound]:
+        """All of it; the times follow a counter that starts anew, as those of the pictures do."""
+        decoder, timeline = SoundDecoder(stream), None
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):  # it ends early
+            for packet in self._container.demux(stream):
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                if timeline is None:
+                    timeline = Timeline(usual_step=packet.duration or 1, time_base=packet.time_base)
+                packet.pts = timeline.place(packet.pts, packet.duration)
+                yield from decoder.decode(packet)
