@@ -131,7 +131,7 @@ def test_bench_measures_and_compares(cli, net):
     words = ("bench", "test:48x32@10,frames=6", "-m", net, "--batch", "1,2", "--seconds", 0.02, "--threads", 1)
     result = cli(*words, "--compare", "--json", "bench.json", "-q")
     assert result.code == 0 and result.err == "", result.err
-    for text in ("model alone", "stage alone", "end to end", "bound", "slowest stage", "same labels"):
+    for text in ("model alone", "stage alone", "end to end", "cores busy", "bound", "slowest stage", "same labels"):
         assert text in result.out
     found = json.loads(Path("bench.json").read_text())
     assert [item["batch"] for item in found["model_alone"]] == [1, 2]
@@ -139,7 +139,9 @@ def test_bench_measures_and_compares(cli, net):
         *("decode", "preprocess", "model", "smooth", "postprocess", "render", "encode")
     ]
     assert all(stage["wall_ms"] > 0 and stage["frames"] >= 5 for stage in found["stages"])
-    assert found["end_to_end"]["frames"] >= 5 and found["end_to_end"]["fps"] > 0
+    whole = found["end_to_end"]
+    assert whole["frames"] >= 5 and whole["fps"] > 0 and whole["cpu_ms"] > 0
+    assert 0 < whole["cores_busy"] <= found["cores"] + 0.1
     assert found["bound"]["fps"] > 0 and found["machine"]["torch"] and found["network_hw"] == [32, 48]
     assert all(np.isclose(each["same_labels"], 1) for each in found["compared"]) and len(found["compared"]) >= 1
     assert cli(*words, "--json", "bench.json").code == 2

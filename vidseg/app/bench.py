@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import tempfile
+import time
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,6 +71,10 @@ class EndToEnd:
 
     frames: int
     fps: float
+    cpu_ms: float
+    """Processor time of the whole process per frame: more than that of the stages alone, for they share caches."""
+    cores_busy: float
+    """Processor time per elapsed time: with 2 cores 2.0 at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +256,15 @@ def _end_to_end(
         stats=None,
     )
     # signals are the caller's: there is nothing here that a user would want finished
+    begun, wall = time.process_time(), time.perf_counter()
     stats = run(whole, _Silent(), engine=engine, interrupts=Interrupts()).stats
-    return EndToEnd(stats.delivered, stats.fps)
+    cpu = time.process_time() - begun
+    return EndToEnd(
+        frames=stats.delivered,
+        fps=stats.fps,
+        cpu_ms=1000 * cpu / stats.delivered,
+        cores_busy=cpu / (time.perf_counter() - wall),
+    )
 
 
 def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, reporter: Reporter) -> tuple[Compared, ...]:

@@ -117,7 +117,11 @@ def print_bench(result: BenchResult) -> None:
     out.print(table)
 
     bound = result.bound
-    out.print(f"\nend to end   {result.end_to_end.fps:.1f} fps ({result.end_to_end.frames} frames)")
+    whole = result.end_to_end
+    out.print(
+        f"\nend to end   {whole.fps:.1f} fps ({whole.frames} frames; {whole.cpu_ms:.1f} CPU ms/frame, "
+        f"{whole.cores_busy:.2f} of {result.cores} cores busy)"
+    )
     reasons = [f"the {bound.slowest_thread} thread: {bound.by_thread:.1f} fps"]
     if bound.by_cores is not None:
         reasons.append(f"all {result.cores} cores busy: {bound.by_cores:.1f} fps")
