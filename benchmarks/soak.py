@@ -163,10 +163,10 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def summary_of(seconds: Sequence[float | None]) -> dict[str, float]:
+def summary_of(seconds: Sequence[float | None]) -> dict[str, float | None]:
     """How many, how many of them None, and of the others the median and the longest."""
     known = [value for value in seconds if value is not None]
-    longest, median = (round(float(of(known)), 2) if known else float("nan") for of in (max, np.median))
+    longest, median = (round(float(of(known)), 2) if known else None for of in (max, np.median))
     return {"times": len(seconds), "never": len(seconds) - len(known), "median": median, "longest": longest}
 
 

@@ -125,7 +125,7 @@ class Segmenter:
         model: name of a model, as `vidseg models` lists them, or a network file such as net.onnx.
         weights: a file with your own weights for it.
         device: auto, cpu, cuda, cuda:N, mps.
-        runtime: auto, torch, openvino, onnxruntime.
+        runtime: auto, torch, openvino, onnxruntime, torch-compile.
         precision: auto, float32, float16, bfloat16, int8, fast.
         imgsz: long side in pixels of what the network sees.
         rule: how a pixel gets its label: semantic, winner-query.

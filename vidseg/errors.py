@@ -29,6 +29,10 @@ class WriteError(SinkError):
     exit_code = 1
 
 
+class ReceiverError(WriteError):
+    """The receiver of a stream was away or is gone; other outputs have all that they should."""
+
+
 class DisplayError(VidsegError):
     """A window was asked for and none can be shown."""
 

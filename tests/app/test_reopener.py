@@ -17,7 +17,9 @@ class Camera:
         self.now = 0.0
         self.answers_after = 0.0
         self.refuses = False
+        self.silent = False
         self.asked: list[float] = []
+        self.knocked: list[float] = []
 
     def open(self, patience: float):
         self.asked.append(patience)
@@ -28,8 +30,15 @@ class Camera:
             raise SourceError("no answer")
         return self
 
-    def reopener(self, longest: float = 10.0) -> Reopener:
-        return Reopener("rtsp://camera", self.open, longest=longest, knock=lambda spec: None, clock=lambda: self.now)
+    def knock(self, spec: str, seconds: float) -> None:
+        self.knocked.append(seconds)
+        if self.silent:
+            raise SourceError("no answer")
+
+    def reopener(self, longest: float = 10.0, took: float = 0.0) -> Reopener:
+        return Reopener(
+            "rtsp://camera", self.open, took=took, longest=longest, knock=self.knock, clock=lambda: self.now
+        )
 
 
 def attempts(reopen: Reopener, count: int) -> None:
@@ -48,7 +57,25 @@ def test_an_answer_is_waited_for_twice_as_long_each_time_up_to_the_longest():
 def test_patience_never_exceeds_what_is_asked_for():
     camera = Camera()
     camera.reopener(longest=0.5)()
-    assert camera.asked == [0.5]
+    assert camera.asked == camera.knocked == [0.5]
+
+
+def test_the_first_return_may_take_half_as_long_again_as_the_first_connection():
+    camera = Camera()
+    camera.answers_after = 3.5
+    assert camera.reopener(took=3.0)() is camera and camera.asked == [4.5]
+
+
+def test_a_server_that_takes_no_connection_is_given_twice_the_time_each_time_too():
+    camera = Camera()
+    camera.silent = True
+    reopen = camera.reopener(longest=5.0)
+    attempts(reopen, 4)
+    camera.silent = False
+    reopen()
+    reopen()
+    assert camera.knocked == [1, 2, 4, 5, 5, 1]
+    assert camera.asked == [1.2, 1.2]
 
 
 def test_a_refusal_costs_no_patience():
@@ -58,8 +85,8 @@ def test_a_refusal_costs_no_patience():
     assert camera.asked == [1.2] * 4
 
 
-@pytest.mark.parametrize(("took", "then"), [(0.2, 1.2), (3.0, 3.0)])
-def test_after_a_success_the_next_attempt_may_take_as_long_as_that_one(took, then):
+@pytest.mark.parametrize(("took", "then"), [(0.2, 1.2), (3.0, 4.5)])
+def test_after_a_success_the_next_attempt_may_take_half_as_long_again_as_that_one(took, then):
     camera = Camera()
     reopen = camera.reopener()
     camera.answers_after = 60.0

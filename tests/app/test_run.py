@@ -9,7 +9,8 @@ import pytest
 from tests.fakes import TIME_BASE
 from tests.video.clips import make_clip
 from vidseg.app import doctor
-from vidseg.app.outputs import open_sinks
+from vidseg.app import outputs as outputs_module
+from vidseg.app.outputs import open_sinks, with_usable_encoder
 from vidseg.app.run import expected_frames, render_options, run
 from vidseg.app.stats_file import StatsFile
 from vidseg.config import RunConfig
@@ -57,6 +58,23 @@ def test_a_second_output_that_fails_leaves_nothing_of_the_first(tmp_path):
     with pytest.raises(SinkError, match="taken"):
         open_sinks(config, info, ade20k())
     assert os.listdir(tmp_path) == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sizes"),
+    [
+        ({"output": "a.mp4"}, [(64, 48)]),
+        ({"output": "rtsp://host/x", "view": "side"}, [(128, 48)]),
+        ({"output": "a.m3u8", "view": "side"}, [(128, 48)]),
+        ({"output": "a_%02d.png"}, []),
+        ({"save_masks": "masks"}, []),
+    ],
+)
+def test_a_hardware_encoder_is_tried_at_the_size_of_what_is_written(monkeypatch, words, sizes):
+    tried = []
+    monkeypatch.setattr(outputs_module, "software_instead", lambda codec, preset, size: tried.append(size))
+    config = RunConfig(source="x", codec="h264_nvenc", **words)
+    assert with_usable_encoder(config, VideoInfo(64, 48, TIME_BASE), print) == config and tried == sizes
 
 
 @pytest.mark.parametrize(

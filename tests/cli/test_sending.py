@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -145,4 +147,21 @@ def test_a_batch_writes_neither_streams_nor_playlists(cli, clip, tmp_path):
     result = cli("batch", clip, "-o", "out", "--name", "{stem}.m3u8", *SMALL)
     assert result.code == 2
     assert_one_line_error(result, "--name {stem}.m3u8: playlists are written by single runs")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_the_counts_are_not_written_where_another_output_failed(udp, tmp_path):
+    import resource
+
+    words = ["run", "test:64x48@200,frames=3000", "-o", udp, "--no-pace", "--save-csv", "a.csv", "--stats", "s.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vidseg", *words, *map(str, SMALL)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+    )
+    assert done.returncode == 1 and "a.csv" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert os.listdir(tmp_path) == []

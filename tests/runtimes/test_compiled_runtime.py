@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,12 +170,15 @@ def compiled(model: nn.Module, device: torch.device, precision: torch.dtype, fol
     try:
         return CompiledRuntime(model, device, precision, cache_folder=folder)
     except DeviceError as error:
+        if device == CPU and (shutil.which("g++") or shutil.which("clang++")):
+            raise
         pytest.skip(str(error))
 
 
 def test_a_compiled_network_gives_what_torch_gives_and_is_compiled_once_a_size(tmp_path: Path) -> None:
     from torch._dynamo.utils import counters
 
+    counters.clear()
     model = TinyNetwork()
     runtime = compiled(model, CPU, torch.float32, tmp_path)
     assert runtime.name == "torch-compile, cpu, float32" and runtime.device == CPU

@@ -74,14 +74,14 @@ def cubic_weights(part):
 
 
 def looked_up(map_, x, y):
-    """The value of a map (h, w) at a place in cells; edges repeat; not below 0."""
+    """The value of a map (h, w) at a place in cells; edges repeat; not below 0, not above its largest."""
     h, w = map_.shape
     x0, y0 = math.floor(x), math.floor(y)
     total = 0.0
     for j, down in enumerate(cubic_weights(y - y0), start=y0 - 1):
         for i, right in enumerate(cubic_weights(x - x0), start=x0 - 1):
             total += down * right * map_[min(max(j, 0), h - 1), min(max(i, 0), w - 1)]
-    return max(total, 0.0)
+    return min(max(total, 0.0), map_.max())
 
 
 def oracle(sequence, motions, seconds, margin):
@@ -175,6 +175,15 @@ def test_a_thin_line_that_drifts_for_a_second_is_still_thin():
         line = moved_maps(line, where)
     assert line.argmax(dim=2).eq(18).all()
     assert line[0, 2, 18] > 0.5  # looked up linearly 0.14 would be left
+
+
+def test_scores_that_are_looked_up_again_and_again_do_not_grow():
+    found = maps(3)
+    largest = found.amax()
+    where = places(torch.full((6, 7, 2), 0.5))
+    for _ in range(200):
+        found = moved_maps(found, where)
+        assert found.min() >= 0 and found.max() <= largest
 
 
 def test_a_class_is_raised_where_it_was_chosen_all_around_and_less_at_its_edge():

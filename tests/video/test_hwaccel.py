@@ -136,14 +136,15 @@ def test_what_the_device_does_not_know_is_decoded_in_software(
         assert numbers(source) == list(range(FRAMES))
 
 
+@pytest.mark.parametrize("good", [GOOD, FRAMES - BAD_PACKETS_BEFORE_SOFTWARE + 5, FRAMES - 3])
 @pytest.mark.parametrize("ending", ["mp4", "h264"])
 def test_a_device_lost_under_way_costs_no_frame(
-    tmp_path: Path, acted_device: dict[str, bool], monkeypatch: pytest.MonkeyPatch, ending: str
+    tmp_path: Path, acted_device: dict[str, bool], monkeypatch: pytest.MonkeyPatch, ending: str, good: int
 ) -> None:
     clip = make_clip(tmp_path / f"clip.{ending}", frames=FRAMES, gop=30)
     with AvSource(clip) as plain:
         expected = [(frame.pts, read_counter(frame.image)) for frame in plain]
-    spoil(monkeypatch, lost_device)
+    spoil(monkeypatch, lambda source, number: lost_device(source, number + GOOD - good))
     with AvSource(clip, hwaccel="cuda") as source:
         assert [(frame.pts, read_counter(frame.image)) for frame in source] == expected
         assert {key: n for key, n in source.counters.items() if key != "guessed_pts"} == {"decoding_device_lost": 1}
@@ -163,6 +164,7 @@ def test_a_stream_whose_device_is_lost_is_to_be_opened_anew(
     clip: Path, acted_device: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AvSource, "_is_live", lambda self: True)
+    monkeypatch.setattr(av_source, "BAD_PACKETS_BEFORE_SOFTWARE", 3)
     spoil(monkeypatch, lost_device)
     with AvSource(clip, hwaccel="cuda") as source, pytest.raises(SourceError, match=r"the device that .* \(cuda\)"):
         numbers(source)

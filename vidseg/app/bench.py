@@ -290,13 +290,13 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
         reporter.phase(f"model alone in {name}")
         try:
             engine = load_engine(replace(single, runtime=name), reporter)
-        except DeviceError as error:  # no compiler here
+            times = model_alone(engine, frames, request.batches, request.seconds)
+            same = float((labels_by(engine) == expected).mean())
+        except DeviceError as error:  # no compiler here, or it fails
             if ENGINES[name].automatic:
                 raise
             reporter.note(f"left out: {error}")
             continue
-        times = model_alone(engine, frames, request.batches, request.seconds)
-        same = float((labels_by(engine) == expected).mean())
         compared.append(Compared(engine.runtime.name, times, same, reference))
     return tuple(compared)
 

@@ -73,9 +73,11 @@ def _torch() -> list[Finding]:
 def _runtimes() -> list[Finding]:
     from vidseg.runtimes.registry import ENGINES, installed_engines
 
-    installed = installed_engines()
+    # the others need more than a package, and are tried out when they are asked for
+    automatic = [name for name, engine in ENGINES.items() if engine.automatic]
+    installed = {name: number for name, number in installed_engines().items() if name in automatic}
     findings = [Finding("runtimes", ", ".join(f"{name} {number}" for name, number in installed.items()), good=True)]
-    missing = [name for name in ENGINES if name not in installed]
+    missing = [name for name in automatic if name not in installed]
     if missing:
         findings.append(Finding("", f"not installed: {', '.join(missing)}; pip install 'vidseg[{','.join(missing)}]'"))
     return findings

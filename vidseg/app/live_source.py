@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from vidseg.app.reopener import Reopener
+from vidseg.app.reopener import Reopener, TimedOpening
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
@@ -50,19 +50,22 @@ def open_run_source(config: RunConfig, announce: Announcements, note: Callable[[
     assert config.source is not None
     kind = classify(config.source)
     check_camera_options(config, kind)
-    opener = partial(open_as_asked, config)
+    opener = TimedOpening(partial(open_as_asked, config))
     if not comes_back(config, kind):
         return opener()
     options = reconnect_options(config)
     first = opener() if config.reconnect is None else _first_connection(opener, options, note)
-    return reconnecting(first, config, announce)
+    return reconnecting(first, opener.seconds, config, announce)
 
 
 def open_once(config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
     """As `open_run_source`, but a first connection that fails is not tried again here. Raises SourceError then."""
     assert config.source is not None
-    first = open_as_asked(config)
-    return reconnecting(first, config, announce) if comes_back(config, classify(config.source)) else first
+    opener = TimedOpening(partial(open_as_asked, config))
+    first = opener()
+    if not comes_back(config, classify(config.source)):
+        return first
+    return reconnecting(first, opener.seconds, config, announce)
 
 
 def comes_back(config: RunConfig, kind: SourceKind) -> bool:
@@ -98,14 +101,16 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
     )
 
 
-def reconnecting(first: VideoSource, config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
-    """`first`, made to come back if it is live."""
+def reconnecting(first: VideoSource, took: float, config: RunConfig, announce: Callable[[str], None]) -> VideoSource:
+    """`first`, which took so many seconds to open, made to come back if it is live."""
     if not first.info.live:
         return first
     assert config.source is not None
-    opener = Reopener(config.source, partial(open_as_asked, config), longest=config.timeout)
-    card = partial(offline_card, plain=takes_parts_away(config))
     options = reconnect_options(config)
+    opener: Callable[[], VideoSource] = partial(open_as_asked, config)
+    if options.attempts is None:  # where attempts are counted, each has all the time it may need
+        opener = Reopener(config.source, partial(open_as_asked, config), took=took, longest=config.timeout)
+    card = partial(offline_card, plain=takes_parts_away(config))
     return ReconnectingSource(first, opener, card=card, fit=fit_into, options=options, announce=announce)
 
 

@@ -69,7 +69,11 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
     """
     if config.codec is None or config.output is None or config.matte:
         return config
-    instead = software_instead(config.codec, config.encoder_preset, (info.width, info.height))
+    ending = Path(config.output).suffix.casefold()
+    if not config.sent and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
+        return config  # pictures take no encoder; who opens them says so
+    width = 2 * info.width if config.view == "side" else info.width
+    instead = software_instead(config.codec, config.encoder_preset, (width, info.height))
     if instead is None:
         return config
     note(instead.reason)

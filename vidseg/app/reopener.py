@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from vidseg.errors import SourceError
 from vidseg.interfaces import VideoSource
 from vidseg.names import shown_name
+from vidseg.video.stream_sink import TCP_PORTS
 
 KNOCK_SECONDS = 1.0
-"""A lost first packet is sent again after 1, 3, 7 s by the system; a new attempt asks sooner."""
+"""For the handshake of TCP. The system sends a lost first packet again after 1, 3, 7 s; a new attempt asks sooner."""
 SHORTEST_PATIENCE = 1.2
-"""Each for the handshake and for the first look at the stream, which takes a second where there is much to see."""
-TCP_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
-"""Schemes whose server can be knocked at, and where it listens unless the address says."""
+"""For an answer, and for the first look at the stream, which takes a second where there is much to see."""
+SLACK = 1.5
+"""How much longer than the last connection the next one may take."""
 
 
 def knock_at(spec: str, seconds: float = KNOCK_SECONDS) -> None:
@@ -35,21 +36,39 @@ def knock_at(spec: str, seconds: float = KNOCK_SECONDS) -> None:
     try:
         socket.create_connection((parts.hostname, port), seconds).close()
     except TimeoutError:
-        raise SourceError(f"{shown_name(spec)}: no answer within {seconds:g} seconds") from None
+        unit = "second" if seconds == 1 else "seconds"
+        raise SourceError(f"{shown_name(spec)}: no answer within {seconds:g} {unit}") from None
     except OSError:
         return
+
+
+class TimedOpening:
+    """Opens a source, and remembers how long that took."""
+
+    def __init__(self, open_source: Callable[[], VideoSource], clock: Callable[[], float] = time.monotonic) -> None:
+        self._open = open_source
+        self._clock = clock
+        self.seconds = 0.0
+
+    def __call__(self) -> VideoSource:
+        """The open source. Raises SourceError."""
+        began = self._clock()
+        source = self._open()
+        self.seconds = self._clock() - began
+        return source
 
 
 class Reopener:
     """Opens a source again. Remembers its patience.
 
     An attempt that began while the source was away may never be answered, though the source is back. So one is given up
-    after a little more than a second, or after the time that the last connection took; each that gets no answer doubles
-    that, up to `longest`, for sources that are slow.
+    after a little more than a second, or than the last connection took; each that gets no answer doubles that, up to
+    `longest`, for sources that are slow.
 
     Args:
         spec: of the source.
         open_source: seconds to wait for an answer -> the open source; raises SourceError.
+        took: seconds that the first connection took.
         longest: the most seconds to wait for an answer.
         knock: see `knock_at`.
     """
@@ -59,8 +78,9 @@ class Reopener:
         spec: str,
         open_source: Callable[[float], VideoSource],
         *,
+        took: float,
         longest: float,
-        knock: Callable[[str], object] = knock_at,
+        knock: Callable[[str, float], object] = knock_at,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
@@ -68,11 +88,20 @@ class Reopener:
         self._longest = longest
         self._knock = knock
         self._clock = clock
-        self._patience = SHORTEST_PATIENCE
+        self._knock_patience = KNOCK_SECONDS
+        self._patience = self._after(took)
+
+    def _after(self, took: float) -> float:
+        return max(SHORTEST_PATIENCE, SLACK * took)
 
     def __call__(self) -> VideoSource:
         """The open source. Raises SourceError."""
-        self._knock(self._spec)
+        try:
+            self._knock(self._spec, min(self._knock_patience, self._longest))
+        except SourceError:
+            self._knock_patience *= 2
+            raise
+        self._knock_patience = KNOCK_SECONDS
         patience = min(self._patience, self._longest)
         began = self._clock()
         try:
@@ -81,5 +110,5 @@ class Reopener:
             if self._clock() - began > 0.9 * patience:  # no answer, and no refusal
                 self._patience = 2 * patience
             raise
-        self._patience = max(SHORTEST_PATIENCE, self._clock() - began)
+        self._patience = self._after(self._clock() - began)
         return source

@@ -28,7 +28,7 @@ from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, WriteError
+from vidseg.errors import ConfigError, ReceiverError, VidsegError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
@@ -238,10 +238,13 @@ def run(
                 sinks=sinks,
                 grid=grid,
             )
-        except WriteError:
-            if config.sent and not pipeline.aborted:  # a receiver that is gone costs no other output
+        except ReceiverError:
+            if not pipeline.aborted:  # a receiver that is gone costs no other output
                 failed = Outcome(pipeline.stats, streams=_streams(grid))
-                _finished(failed, config, engine, sinks, stats_file, reporter)
+                try:
+                    _finished(failed, config, engine, sinks, stats_file, reporter)
+                except VidsegError as error:
+                    reporter.problem(str(error))
             raise
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)

@@ -112,6 +112,8 @@ def _keep_kernels_in(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
+    if not os.access(folder, os.W_OK):
+        return
     os.environ[_CACHE_VARIABLE] = str(folder)
 
 

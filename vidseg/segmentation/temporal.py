@@ -47,7 +47,8 @@ def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
     span = where.new_tensor([max(w - 1, 1), max(h - 1, 1)])
     grid = where * 2 / span - 1
     found = F.grid_sample(maps[None], grid[None], mode="bicubic", padding_mode="border", align_corners=True)[0]
-    return found.clamp_(min=0)  # it overshoots beside steps
+    # it overshoots beside steps; what did so again and again would grow without end
+    return torch.minimum(found.clamp_(min=0), maps.amax(dim=(1, 2), keepdim=True), out=found)
 
 
 def trust(where: Tensor, residual: Tensor) -> Tensor:

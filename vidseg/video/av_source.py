@@ -33,7 +33,8 @@ BAD_PACKETS_BEFORE_GIVING_UP = 100
 """In a row, before the first frame; of a stream ten times as many, for it may be joined long before a key frame."""
 FAILED_READS_BEFORE_GIVING_UP = 100
 BAD_PACKETS_BEFORE_SOFTWARE = 30
-"""In a row, after the first frame: then a device is taken for lost."""
+"""In a row, after the first frame, or at the end of a file: then a device is taken for lost. Of a stream ten times as
+many, for a bad line damages as much."""
 TRUNCATED_FROM_SECONDS = Fraction(1, 2)
 """A file that ends this much before its announced end is called truncated; less may be rounding or an odd header."""
 
@@ -350,7 +351,8 @@ class AvSource(SourceBase):
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Frames as the decoder gives them out; undecodable packets are counted and left out."""
-        limit = BAD_PACKETS_BEFORE_GIVING_UP * (10 if self._live else 1)
+        patience = 10 if self._live else 1
+        limit, lost = BAD_PACKETS_BEFORE_GIVING_UP * patience, BAD_PACKETS_BEFORE_SOFTWARE * patience
         bad, any_frame = 0, False
         given = 0
         for packet in self._packets():
@@ -364,7 +366,7 @@ class AvSource(SourceBase):
                 bad += 1
                 if bad >= limit and not any_frame:
                     return
-                if bad >= BAD_PACKETS_BEFORE_SOFTWARE and any_frame and self._device is not None:
+                if bad >= lost and any_frame and self._device is not None:
                     yield from self._after_lost_device(given)
                     return
                 continue
@@ -372,7 +374,10 @@ class AvSource(SourceBase):
                 bad, any_frame = 0, True
                 given += 1
                 yield frame
-        yield from self._flushed()
+        if bad and any_frame and self._device is not None and not self._live:
+            yield from self._after_lost_device(given)  # or damage at the end: software will tell
+        else:
+            yield from self._flushed()
 
     def _after_lost_device(self, given: int) -> Iterator[av.VideoFrame]:
         """The frame after those `given` so far, of a decoder in software that gives what follows as well.

@@ -260,6 +260,8 @@ def without_delay(plan: EncoderPlan) -> EncoderPlan:
         options |= {"tune": "ull", "delay": "0", "forced-idr": "1"}
     elif plan.encoder.name.endswith(("_qsv", "_amf")):
         options |= {"async_depth": "1", "forced_idr": "1"}
+    elif plan.encoder.name.endswith("_vaapi"):
+        options |= {"async_depth": "1"}
     return replace(plan, options=options)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import av
 
-from vidseg.errors import SinkError, WriteError
+from vidseg.errors import ReceiverError, SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name, url_scheme
 from vidseg.sound import SOUND_RATE, SoundSupply
@@ -32,8 +32,8 @@ STREAM_MUXERS: Mapping[str, str] = {
     "srt": "mpegts",
 }
 """Scheme of an address -> FFmpeg muxer."""
-_DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
-"""Of schemes over TCP, whose server can be looked for before anything is sent."""
+TCP_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+"""Schemes over TCP, whose server can be looked for, and where it listens unless the address says."""
 _BACKLOG_PACKETS = 60
 """Pictures that wait at most for a receiver that takes them too slowly; then they are lost up to the next key frame."""
 STEADY_SECONDS = 5.0
@@ -185,7 +185,8 @@ class StreamSink(EncodedPictures):
         """Send `picture`, (H', W', 3) uint8 RGB, or count it as lost.
 
         Raises:
-            WriteError: the encoder failed, or the first connection did.
+            WriteError: the encoder failed.
+            ReceiverError: the first connection failed.
         """
         assert picture is not None, "StreamSink needs a picture"
         assert not self._closed, "write after close"
@@ -214,7 +215,8 @@ class StreamSink(EncodedPictures):
         """Send what is under way and say goodbye; takes some seconds at most. Does nothing a second time.
 
         Raises:
-            WriteError: no frame was sent, or the receiver was away in the end.
+            WriteError: no frame was sent.
+            ReceiverError: the receiver was away in the end.
         """
         if self._closed:
             return
@@ -238,7 +240,7 @@ class StreamSink(EncodedPictures):
             lost = self._counters["lost_frames"]
             if reason is not None:
                 gone = f"; {lost} frames were lost" if lost else ""
-                raise WriteError(f"{self._name}: the receiver did not get all of it: {reason}{gone}")
+                raise ReceiverError(f"{self._name}: the receiver did not get all of it: {reason}{gone}")
             if lost:
                 self._notes.append(f"{self._name}: {lost} frames were lost while the receiver was away or too slow")
         finally:
@@ -346,7 +348,7 @@ class StreamSink(EncodedPictures):
         """The connection is gone, or was never made: try again later, or give up. Without sound if that was refused.
 
         Raises:
-            WriteError: it is the first one, and nobody wants to wait for it.
+            ReceiverError: it is the first one, and nobody wants to wait for it.
         """
         assert self._sender is not None
         self._lose_backlog(self._sender)
@@ -367,7 +369,7 @@ class StreamSink(EncodedPictures):
             self._failures += 1
             reason = f"it cannot be connected to ({reason})"
         if not self._was_there and not self._tries.wait_for_first:
-            raise WriteError(f"{self._name}: {reason}; start the receiver first, or wait for it: --reconnect always")
+            raise ReceiverError(f"{self._name}: {reason}; start the receiver first, or wait for it: --reconnect always")
         attempts = self._tries.attempts
         if attempts is not None and self._failures >= attempts:
             tries = f"; given up after {self._failures} tries" if self._failures > 1 else ""
@@ -401,7 +403,7 @@ def stream_muxer(url: str) -> str:
         accepted = ", ".join(f"{known}://" for known in STREAM_MUXERS)
         raise SinkError(f"{name}: video cannot be sent to {scheme}://; accepted: {accepted}, or a file name")
     host, port = _host_and_port(url, name)
-    if not host or (port is None and scheme not in _DEFAULT_PORTS):
+    if not host or (port is None and scheme not in TCP_PORTS):
         example = {"udp": "udp://239.0.0.1:5000", "srt": "srt://host:9000"}.get(scheme, f"{scheme}://host/live/name")
         missing = "has no port" if host else "names no host"
         raise SinkError(f"{name}: {missing}; give an address such as {example}")
@@ -438,7 +440,7 @@ def _host_and_port(url: str, name: str) -> tuple[str | None, int | None]:
 
 def _look_for(url: str, name: str, timeout: float) -> None:
     """Raises SinkError unless something listens there; for schemes over TCP."""
-    default = _DEFAULT_PORTS.get(url_scheme(url) or "")
+    default = TCP_PORTS.get(url_scheme(url) or "")
     if default is None:
         return
     host, port = _host_and_port(url, name)
