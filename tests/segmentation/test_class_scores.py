@@ -56,7 +56,7 @@ def test_most_classes_are_never_computed(monkeypatch):
     mask_probs[0], class_probs[0] = 1.0, 0.0
     class_probs[0, 5], class_probs[1:] = 0.9, class_probs[1:] / 500
     found, _ = QueryScores(class_probs, mask_probs).contenders()
-    assert computed[0] == FIRST and computed[1] < 50 and 5 in found
+    assert computed[0] == FIRST and sum(computed) < 50 and 5 in found
 
 
 @pytest.mark.parametrize("broken", [0, 1])

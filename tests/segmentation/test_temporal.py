@@ -73,15 +73,15 @@ def cubic_weights(part):
     return [far[0], *near, far[1]]
 
 
-def looked_up(map_, x, y):
-    """The value of a map (h, w) at a place in cells; edges repeat; not below 0, not above its largest."""
+def looked_up(map_, x, y, largest):
+    """The value of a map (h, w) at a place in cells; edges repeat; not below 0, not above the largest of all maps."""
     h, w = map_.shape
     x0, y0 = math.floor(x), math.floor(y)
     total = 0.0
     for j, down in enumerate(cubic_weights(y - y0), start=y0 - 1):
         for i, right in enumerate(cubic_weights(x - x0), start=x0 - 1):
             total += down * right * map_[min(max(j, 0), h - 1), min(max(i, 0), w - 1)]
-    return min(max(total, 0.0), map_.max())
+    return min(max(total, 0.0), largest)
 
 
 def oracle(sequence, motions, seconds, margin):
@@ -100,7 +100,9 @@ def oracle(sequence, motions, seconds, margin):
                     weight = math.exp(-((motion.residual[y, x] / RESIDUAL_SCALE) ** 2)) * inside
                     weight *= math.exp(-motion.seconds / seconds)
                     for c in range(k):
-                        smoothed[c, y, x] = weight * looked_up(memory[c], px, py) + (1 - weight) * scores[c, y, x]
+                        smoothed[c, y, x] = (
+                            weight * looked_up(memory[c], px, py, memory.max()) + (1 - weight) * scores[c, y, x]
+                        )
                     bonus[y, x] = margin * weight
                     last[y, x] = winner[min(max(round(py), 0), h - 1), min(max(round(px), 0), w - 1)]
             boosted = raised(smoothed, last, bonus)
@@ -168,12 +170,12 @@ def test_maps_moved_by_whole_cells_are_those_cells():
 
 
 def test_a_thin_line_that_drifts_for_a_second_is_still_thin():
-    line = torch.zeros(1, 5, 40)
-    line[:, :, 3] = 1
+    line = torch.stack([torch.zeros(5, 40), torch.ones(5, 40)])  # and a surface
+    line[0, :, 3] = 1
     where = places(torch.tensor([-0.5, 0.0]).expand(5, 40, 2))
     for _ in range(30):
         line = moved_maps(line, where)
-    assert line.argmax(dim=2).eq(18).all()
+    assert line[0].argmax(dim=1).eq(18).all()
     assert line[0, 2, 18] > 0.5  # looked up linearly 0.14 would be left
 
 

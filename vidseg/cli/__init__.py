@@ -10,6 +10,7 @@ import signal
 import sys
 from types import FrameType
 
+from vidseg.app.freed_memory import keep_freed_memory
 from vidseg.errors import VidsegError
 
 __all__ = ["main"]
@@ -23,6 +24,7 @@ def main() -> None:
     # Until a run has something to finish, Ctrl+C leaves at once. KeyboardInterrupt would not do: torch, NumPy and PyAV
     # swallow it, or turn it into errors of their own, while they are imported or wait for a server.
     before = signal.signal(signal.SIGINT, _leave)
+    keep_freed_memory()
     try:
         from vidseg.cli.commands import app
 

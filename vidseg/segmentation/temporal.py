@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -33,8 +34,14 @@ RESIDUAL_SCALE = 15.0
 def places(flow: Tensor) -> Tensor:
     """(h, w, 2) where each cell was, as (x, y) in cells, by a backward flow (h, w, 2) in cells."""
     h, w, _ = flow.shape
-    y, x = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing="ij")
-    return torch.stack([x, y], dim=-1) + flow
+    return _cells(h, w, flow.device) + flow
+
+
+@lru_cache(maxsize=4)
+def _cells(h: int, w: int, device: torch.device) -> Tensor:
+    """(h, w, 2) each cell's own place."""
+    y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
+    return torch.stack([x, y], dim=-1).float()
 
 
 def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
@@ -48,7 +55,7 @@ def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
     grid = where * 2 / span - 1
     found = F.grid_sample(maps[None], grid[None], mode="bicubic", padding_mode="border", align_corners=True)[0]
     # it overshoots beside steps; what did so again and again would grow without end
-    return torch.minimum(found.clamp_(min=0), maps.amax(dim=(1, 2), keepdim=True), out=found)
+    return torch.minimum(found.clamp_(min=0), maps.amax(), out=found)
 
 
 def trust(where: Tensor, residual: Tensor) -> Tensor:

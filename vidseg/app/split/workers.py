@@ -12,6 +12,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from vidseg.app.freed_memory import keep_freed_memory
 from vidseg.app.split.piece import PieceDone, do_piece
 from vidseg.app.split.plan import PieceJob
 from vidseg.errors import VidsegError, WorkerError
@@ -101,6 +102,7 @@ class Workers:
 
 def _work(job: PieceJob, connection: Connection) -> None:
     """What a worker does: tells numbers of frames, then how it ended. Ends by itself when nobody listens any more."""
+    keep_freed_memory()
     try:
         connection.send(do_piece(job, connection.send))
     except BrokenPipeError:
