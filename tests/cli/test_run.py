@@ -186,7 +186,7 @@ def test_tiny_and_odd_sizes_and_single_frames(cli, tmp_path, size):
 def test_quiet_prints_nothing_and_verbose_says_what_was_decided(cli, clip):
     quiet = cli("run", clip, "-o", "a.mp4", "-q", *SMALL)
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
-    assert "long side 64, batch 1" in cli("run", clip, "-o", "b.mp4", "-v", *SMALL).err
+    assert "long side 64, batch 2" in cli("run", clip, "-o", "b.mp4", "-v", "--batch", 2, *SMALL).err
 
 
 def test_preset_config_and_flags_in_their_order(cli, clip, tmp_path):

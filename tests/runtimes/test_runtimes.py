@@ -111,6 +111,16 @@ def test_labels_are_those_of_plain_torch(engine, model, runtimes, frames, size_h
     assert len(seen) > 2
 
 
+def test_openvino_gives_the_same_bits_whatever_the_batch(runtimes, frames):
+    """So files may be batched as frames come: a run gives the same labels each time, and in pieces."""
+    skip_unless_installed("openvino")
+    images = torch.cat([to_network(picture, (216, 384)) for picture in frames[:4]])
+    together = runtimes("openvino").run(images)
+    for number in range(4):
+        alone = runtimes("openvino").run(images[number : number + 1])
+        assert all(torch.equal(a[number], b[0]) for a, b in zip(together, alone, strict=True))
+
+
 def test_results_survive_the_next_run(engine, runtimes, frames):
     images = [to_network(picture, (64, 96)) for picture in (frames[0], frames[3])]
     first = runtimes(engine).run(images[0])
