@@ -58,6 +58,7 @@ def test_doctor_names_what_is_here(cli):
         "runtimes",
         "av",
         "opencv",
+        "srt",
         "libx264",
         "hwaccel",
         "hw encoders",

@@ -16,7 +16,8 @@ import pytest
 from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
 from tests.servers.processes import free_port
 from tests.video.clips import make_clip
-from vidseg.video.stream_sink import _has_protocol
+from vidseg.video import srt_tool
+from vidseg.video.protocols import has_protocol
 
 
 @pytest.fixture
@@ -53,11 +54,12 @@ def test_what_cannot_be_sent_gets_one_line_and_exit_code_2_and_leaves_nothing(cl
     assert "s3cret" not in result.err and os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(_has_protocol("srt"), reason="this PyAV has SRT")
-def test_srt_that_this_build_lacks_is_said_in_one_line(cli, clip):
+@pytest.mark.skipif(has_protocol("srt"), reason="this PyAV has SRT")
+def test_srt_that_nothing_here_knows_is_said_in_one_line(cli, clip, monkeypatch):
+    monkeypatch.setattr(srt_tool, "find_tool", lambda: None)
     result = cli("run", clip, "-o", "srt://127.0.0.1:9", *SMALL)
     assert result.code == 2
-    assert_one_line_error(result, "srt://127.0.0.1:9: the FFmpeg in this PyAV was built without srt; use rtsp://")
+    assert_one_line_error(result, "srt://127.0.0.1:9: the FFmpeg in this PyAV was built without srt; use", "srt-tools")
 
 
 def test_a_file_is_sent_at_its_own_speed_and_the_password_is_never_told(cli, clip, udp):

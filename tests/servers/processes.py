@@ -17,6 +17,8 @@ from typing import Self
 
 import pytest
 
+from vidseg.video.srt_tool import TOOL, find_tool
+
 HERE = Path(__file__).parent
 SYSTEM_PYTHON = "/usr/bin/python3"
 NGINX_RTMP = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
@@ -46,6 +48,8 @@ needs_rtmp = [
     pytest.mark.server,
     pytest.mark.skipif(not (shutil.which("nginx") and NGINX_RTMP.exists()), reason="needs nginx, libnginx-mod-rtmp"),
 ]
+
+needs_srt = [pytest.mark.server, pytest.mark.skipif(find_tool() is None, reason="needs srt-tools")]
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -171,6 +175,20 @@ class Publisher(Server):
     ) -> None:
         words = [url, container, size, str(rate), str(key_distance), *(["sound"] if sound else [])]
         super().__init__(sys.executable, "-m", "tests.servers.publisher", *words)
+
+
+class SrtRelay(Server):
+    """libsrt's program between two addresses, or up to a file. It does not say when it is ready: SRT asks again."""
+
+    def __init__(self, source: str, target: str | Path) -> None:
+        if isinstance(target, Path):
+            super().__init__("/bin/sh", "-c", f'exec {TOOL} -a:no "$0" file://con >"$1"', source, str(target))
+        else:
+            super().__init__(TOOL, source, target)
+
+    def start(self) -> str:
+        self._spawn()
+        return "ready"
 
 
 class RtmpServer(Server):

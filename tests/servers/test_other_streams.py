@@ -1,4 +1,4 @@
-"""UDP, RTMP and a made-up camera through the same code; SRT where this build of FFmpeg has it."""
+"""UDP, RTMP and a made-up camera through the same code."""
 
 from __future__ import annotations
 
@@ -92,24 +92,6 @@ def test_rtmp_that_sends_sound_alone_up_to_the_next_key_frame_is_opened_all_the_
         viewer.frames(5)
         with AvSource(server.url) as source:  # while it is under way
             assert source.info.has_audio and (source.info.width, source.info.height) == (96, 64)
-
-
-def test_srt_comes_back_or_is_said_to_be_missing():
-    port = free_port(socket.SOCK_DGRAM)
-    try:
-        Viewer(f"srt://127.0.0.1:{port}", timeout=0.5)
-    except SourceError as error:
-        if "built without srt" in str(error):
-            pytest.skip("this PyAV has no SRT")
-    with (
-        Publisher(f"srt://127.0.0.1:{port}?mode=listener", "mpegts") as publisher,
-        Viewer(f"srt://127.0.0.1:{port}", timeout=2.0, reconnect="always") as viewer,
-    ):
-        viewer.frames(5)
-        publisher.kill()
-        viewer.away()
-        publisher.start()
-        viewer.back()
 
 
 def test_a_camera_that_is_pulled_out_and_plugged_in_again():

@@ -17,7 +17,7 @@ import pytest
 
 from tests.video.clips import CORNERS, corner_picture, counter_picture, make_audio, make_clip, read_counter
 from vidseg.errors import SourceError
-from vidseg.video import av_open
+from vidseg.video import av_open, srt_tool
 from vidseg.video.av_open import stream_options
 from vidseg.video.av_source import AvSource
 
@@ -501,7 +501,8 @@ def test_a_scheme_that_this_ffmpeg_was_built_without_is_said(monkeypatch: pytest
         raise av.error.ProtocolNotFoundError(0, "x")
 
     monkeypatch.setattr(av_open.av, "open", unknown)
-    with pytest.raises(SourceError, match=r"srt://camera:1: the FFmpeg in this PyAV was built without srt"):
+    monkeypatch.setattr(srt_tool, "find_tool", lambda: None)
+    with pytest.raises(SourceError, match=r"^srt://camera:1: .* built without srt; install srt-live-transmit \(.*\)$"):
         AvSource("srt://camera:1")
 
 

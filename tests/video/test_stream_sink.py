@@ -16,6 +16,7 @@ from vidseg.frames import Frame, VideoInfo
 from vidseg.interfaces import SendingSink
 from vidseg.sound import Sound, SoundQueue
 from vidseg.video import stream_sink
+from vidseg.video.protocols import has_protocol
 from vidseg.video.stream_sink import StreamSink, Tries, stream_muxer
 
 URL = "udp://joe:s3cret@127.0.0.1:9"
@@ -410,13 +411,18 @@ def test_impossible_addresses_say_what_is_accepted(url, words):
 
 
 def test_a_protocol_that_this_ffmpeg_lacks_is_named(monkeypatch):
-    monkeypatch.setattr(stream_sink, "_has_protocol", lambda scheme: scheme != "srt")
-    with pytest.raises(SinkError, match=r"^srt://h:9: the FFmpeg in this PyAV was built without srt; use rtsp"):
+    monkeypatch.setattr(stream_sink, "has_protocol", lambda scheme: scheme not in ("srt", "rtmps"))
+    monkeypatch.setattr(stream_sink, "by_tool", lambda url: False)
+    with pytest.raises(SinkError, match=r"^srt://h:9: the FFmpeg in this PyAV was built without srt; use .*srt-tools"):
         stream_muxer("srt://h:9")
+    with pytest.raises(SinkError, match=r"^rtmps://h/a: .* without rtmps; use rtsp://, rtmp:// or udp://$"):
+        stream_muxer("rtmps://h/a")
+    monkeypatch.setattr(stream_sink, "by_tool", lambda url: url.startswith("srt:"))
+    assert stream_muxer("srt://h:9") == "mpegts"
 
 
 def test_protocols_are_found_in_this_build():
-    assert stream_sink._has_protocol("rtmp") and not stream_sink._has_protocol("nonsense")
+    assert has_protocol("rtmp") and not has_protocol("nonsense")
 
 
 def test_a_server_that_is_not_there_is_an_error_at_once_without_the_password():

@@ -91,7 +91,18 @@ def _video() -> list[Finding]:
     return [
         Finding("av", f"{av.__version__} (libavcodec {ffmpeg})", good=True),
         Finding("opencv", cv2.__version__, good=True),
+        _srt(),
     ]
+
+
+def _srt() -> Finding:
+    from vidseg.video.protocols import has_protocol
+    from vidseg.video.srt_tool import HOW_TO_GET_TOOL, find_tool
+
+    if has_protocol("srt"):
+        return Finding("srt", "by FFmpeg", good=True)
+    tool = find_tool()
+    return Finding("srt", f"none; {HOW_TO_GET_TOOL}") if tool is None else Finding("srt", f"by {tool}", good=True)
 
 
 def _encoders() -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -12,6 +13,8 @@ from av.codec.hwaccel import HWAccel
 from vidseg.errors import SourceError
 from vidseg.names import expand_user, url_scheme
 from vidseg.video.file_checks import explain_unreadable
+from vidseg.video.srt_reader import SrtReader
+from vidseg.video.srt_tool import HOW_TO_GET_TOOL
 
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "udp", "rtp", "srt", "tcp"})
 HTTP_SCHEMES = frozenset({"http", "https"})
@@ -64,27 +67,36 @@ def stream_options(scheme: str) -> dict[str, str]:
 
 
 def open_url(
-    text: str, name: str, options: dict[str, str], timeout: tuple[float, float], device: HWAccel | None = None
+    text: str,
+    name: str,
+    options: dict[str, str],
+    timeout: tuple[float, float],
+    device: HWAccel | None = None,
+    reader: SrtReader | None = None,
 ) -> av.container.InputContainer:
     """An open container.
 
     Args:
         device: as in `open_file`.
+        reader: gives the bytes of the address, as MPEG-TS; None for FFmpeg itself.
     Raises:
         SourceError: without the credentials in the URL, which FFmpeg's own message would hold.
     """
+    file: Any = text if reader is None else reader
+    more: Any = {"metadata_errors": "replace", "timeout": timeout, "hwaccel": device}
+    more["format"] = None if reader is None else "mpegts"
     try:
-        container = av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
+        container: av.container.InputContainer = av.open(file, "r", options=options, **more)
         if "analyzeduration" in options and container.streams.audio and not container.streams.video:
             container.close()
-            options = options | _PATIENT_START
-            container = av.open(text, "r", options=options, metadata_errors="replace", timeout=timeout, hwaccel=device)
+            container = av.open(file, "r", options=options | _PATIENT_START, **more)
         return container
     except (av.error.ExitError, av.error.TimeoutError):
         raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None
     except av.error.ProtocolNotFoundError:
         if (scheme := url_scheme(text)) in LIVE_SCHEMES:
-            raise SourceError(f"{name}: the FFmpeg in this PyAV was built without {scheme}") from None
+            help_out = f"; {HOW_TO_GET_TOOL}" if scheme == "srt" else ""
+            raise SourceError(f"{name}: the FFmpeg in this PyAV was built without {scheme}{help_out}") from None
         raise SourceError(f"{name}: unknown kind of URL; known: {_known_schemes()}") from None
     except av.FFmpegError as error:
         raise SourceError(f"{name}: cannot be opened: {reason_of(error)}") from None

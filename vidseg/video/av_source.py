@@ -27,6 +27,8 @@ from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.sound_reader import SoundDecoder
 from vidseg.video.source_base import SourceBase
+from vidseg.video.srt_reader import SrtReader
+from vidseg.video.srt_tool import by_tool
 from vidseg.video.timeline import Timeline
 
 BAD_PACKETS_BEFORE_GIVING_UP = 100
@@ -46,7 +48,7 @@ class AvSource(SourceBase):
 
     Opening decodes the first frame, so that size and format in `info` are what really comes out. A file yields all
     that can be decoded. A stream is read as fast as it comes; `interrupt` ends a blocked read only when
-    `read_timeout` is over, because FFmpeg cannot be woken earlier.
+    `read_timeout` is over, because FFmpeg cannot be woken earlier; SRT by `SrtReader` can.
 
     What cannot be decoded on the device that `hwaccel` names is decoded in software. When a device is lost, a file is
     decoded in software from its start up to that place and from there on; a stream is a `SourceError`.
@@ -87,6 +89,7 @@ class AvSource(SourceBase):
         if self._scheme in {"rtsp", "rtsps"}:
             self._options.setdefault("rtsp_transport", rtsp_transport)
         self._hwaccel, self._hwaccel_note = hwaccel, ""
+        self._reader: SrtReader | None = None
         self._device, reason = (None, "") if hwaccel == "none" else open_device(hwaccel)
         if reason:
             self._leave_device(reason)
@@ -98,7 +101,7 @@ class AvSource(SourceBase):
             self._time_base: Fraction = first.time_base or self._stream.time_base or Fraction(1, 90_000)
             self._info = self._describe(text)
         except BaseException:
-            self._container.close()
+            self._release()
             raise
         step = round(1 / ((self._info.frame_rate or 25) * self._time_base))
         self._timeline = Timeline(usual_step=max(1, step), time_base=self._time_base)
@@ -133,7 +136,26 @@ class AvSource(SourceBase):
         if self._scheme is None:
             return open_file(self._text, self._name, self._options, self._device)
         timeouts = (self._open_timeout, self._read_timeout)
-        return open_url(self._text, self._name, self._options, timeouts, self._device)
+        self._close_reader()
+        reader = self._reader = SrtReader(self._text, self._open_timeout) if by_tool(self._text) else None
+        try:
+            container = open_url(self._text, self._name, self._options, timeouts, self._device, reader)
+        except BaseException:
+            self._close_reader()
+            raise
+        if reader is not None:
+            reader.timeout = self._read_timeout
+        return container
+
+    def interrupt(self) -> None:
+        """End the iteration soon; from any thread."""
+        super().interrupt()
+        if self._reader is not None:
+            self._reader.wake()
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     def _start_decoder(self) -> av.VideoFrame:
         """Choose the stream of the container just opened, and its first frame."""
@@ -459,6 +481,7 @@ class AvSource(SourceBase):
 
     def _release(self) -> None:
         self._container.close()
+        self._close_reader()
 
 
 def _what_else(container: av.container.InputContainer) -> str:

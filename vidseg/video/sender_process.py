@@ -14,15 +14,19 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import av
 
 from vidseg.video import stream_sender
+from vidseg.video.srt_tool import SrtTool, by_tool
 from vidseg.video.stream_sender import KEY_FRAME, PACKET, PICTURE, SOUND
 
 _PROGRAM = str(Path(stream_sender.__file__))
+_LINGER_SECONDS = 1.0
+"""SRT holds what it sends for a while (`latency`, 0.12 s unless told otherwise), and forgets it at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,12 @@ class SenderProcess:
         """True once the first packet was on its way to the other side."""
         self.failure: str | None = None
         """Why nothing can be sent any more."""
+        self._tool: SrtTool | None = None
+        self._data: FileIO | None = None  # what the tool will send
+        self._pipe: int | None = None
+        if by_tool(destination.url):
+            data, self._pipe = os.pipe()
+            self._data = FileIO(data)
         # -P: no module of the current folder is taken for one of Python's; a session of its own: Ctrl+C is for the run
         self._process = subprocess.Popen(
             [sys.executable, "-P", _PROGRAM],
@@ -70,8 +80,11 @@ class SenderProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
+            pass_fds=() if self._pipe is None else (self._pipe,),
             start_new_session=True,
         )
+        if self._pipe is not None:
+            os.close(self._pipe)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input, self._output = self._process.stdin, self._process.stdout
         for pipe in (self._input, self._output):
@@ -87,6 +100,10 @@ class SenderProcess:
         if not self._started:
             self._started = True
             self._wait(self._plan(stream_format), picture=False)
+            self.look()  # the plan is never dropped
+            if self._data is not None:
+                self._tool = SrtTool(self._destination.url, self._destination.timeout, data=self._data.fileno())
+                self._data.close()
         self._put(packet, KEY_FRAME if packet.is_keyframe else PICTURE)
 
     def send_sound(self, packet: av.Packet[Any]) -> None:
@@ -104,6 +121,11 @@ class SenderProcess:
 
     def look(self) -> None:
         """Pass on what the process takes now, and hear what it says."""
+        if self._tool is not None and self.failure is None and not self._input.closed:
+            self._tool.look()
+            self.failure = self._tool.failure
+            if not self._tool.connected:
+                return  # it would throw away what comes before
         while self._waiting:
             try:
                 count = os.write(self._input.fileno(), self._waiting[0])
@@ -136,7 +158,11 @@ class SenderProcess:
         limit = time.monotonic() + patience
         while self.failure is None and self._waiting and time.monotonic() < limit:
             before = (len(self._waiting), len(self._waiting[0]))
-            select.select([], [self._input], [], max(0.0, limit - time.monotonic()))
+            rest = max(0.0, limit - time.monotonic())
+            if self._tool is not None and not self._tool.connected:
+                select.select([self._tool], [], [], rest)
+            else:
+                select.select([], [self._input], [], rest)
             self.look()
             if self._waiting and (len(self._waiting), len(self._waiting[0])) != before:
                 limit = time.monotonic() + patience
@@ -144,6 +170,8 @@ class SenderProcess:
             self._input.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
+            if self._tool is not None:
+                self._tool.await_end(_LINGER_SECONDS)
         code = self._process.poll()
         self._waiting.clear()
         self._pictures.clear()
@@ -158,9 +186,12 @@ class SenderProcess:
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
-        for pipe in (self._input, self._output):
+        if self._tool is not None:
+            self._tool.kill()
+        for pipe in (self._input, self._output, self._data):
             with contextlib.suppress(OSError):
-                pipe.close()
+                if pipe is not None:
+                    pipe.close()
 
     def _put(self, packet: av.Packet[Any], kind: int) -> None:
         data = bytes(packet)
@@ -175,6 +206,7 @@ class SenderProcess:
     def _plan(self, stream_format: StreamFormat) -> bytes:
         plan: dict[str, Any] = {
             "url": self._destination.url,
+            "pipe": self._pipe,
             "muxer": self._destination.muxer,
             "options": dict(self._destination.options),
             "timeout": self._destination.timeout,

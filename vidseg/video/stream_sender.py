@@ -4,10 +4,11 @@ Not a thread of the run, because PyAV connects, writes headers and says goodbye 
 knows no time limit: a server that accepts and does not answer would stop everything, Ctrl+C included. A process can be
 ended at any time. It imports nothing of vidseg, so that it starts soon.
 
-Standard input: one line of JSON (`url muxer options codec width height rate time_base sound timeout`), then packets,
-each a `PACKET` header and its bytes; the first is a key frame. `sound` is null, or the name of an encoder, its sample
-rate and its layout. The end of the input finishes the stream. Standard output: the line "sending" once the first packet
-is on its way, or the line "failed REASON". A step that takes longer than `timeout` seconds ends the program by SIGALRM.
+Standard input: one line of JSON (`url pipe muxer options codec width height rate time_base sound timeout`), then
+packets, each a `PACKET` header and its bytes; the first is a key frame. `pipe` is null, or a descriptor that takes
+datagrams of MPEG-TS, for another program to send to `url`. `sound` is null, or the name of an encoder, its sample rate
+and its layout. The end of the input finishes the stream. Standard output: the line "sending" once the first packet is
+on its way, or the line "failed REASON". A step that takes longer than `timeout` seconds ends the program by SIGALRM.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ import av
 PACKET = struct.Struct("<IqqqB")
 """Bytes that follow; pts, dts and duration in units of `time_base`; what it is."""
 PICTURE, KEY_FRAME, SOUND = range(3)
+_PACKETS = 7
+_DATAGRAM = _PACKETS * 188
+_BUFFERED = 25
+"""Datagrams written at a time at most."""
+_STUFFING = b"\x47\x1f\xff\x10" + 184 * b"\xff"
+"""A packet that receivers throw away."""
 
 
 def main() -> int:
@@ -84,7 +91,10 @@ class _Stream:
 
     def _open(self) -> None:
         plan = self._plan
-        self._output = av.open(plan["url"], "w", format=plan["muxer"], options=plan["options"])
+        target = plan["url"] if plan["pipe"] is None else _Datagrams(plan["pipe"])
+        self._output = av.open(
+            target, "w", format=plan["muxer"], options=plan["options"], buffer_size=_BUFFERED * _DATAGRAM
+        )
         self._stream = self._output.add_mux_stream(
             plan["codec"], Fraction(*plan["rate"]), width=plan["width"], height=plan["height"]
         )
@@ -102,6 +112,20 @@ class _Stream:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class _Datagrams:
+    """A file for FFmpeg. Each of its writes fills whole datagrams, or the last one would have to wait for the next."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: bytes) -> int:
+        """Pass on whole packets, and stuffing after them."""
+        left = memoryview(data + _STUFFING * (-(len(data) // 188) % _PACKETS))
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        return len(data)
 
 
 if __name__ == "__main__":

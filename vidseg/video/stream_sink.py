@@ -19,9 +19,11 @@ from vidseg.names import shown_name, url_scheme
 from vidseg.sound import SOUND_RATE, SoundSupply
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import plan_encoder, short_reason, without_delay
+from vidseg.video.protocols import has_protocol
 from vidseg.video.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.video.sound_reader import FileSound
 from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS, SoundTrack, set_up_encoder, sound_encoder
+from vidseg.video.srt_tool import HOW_TO_GET_TOOL, by_tool
 
 STREAM_MUXERS: Mapping[str, str] = {
     "rtsp": "rtsp",
@@ -407,8 +409,11 @@ def stream_muxer(url: str) -> str:
         example = {"udp": "udp://239.0.0.1:5000", "srt": "srt://host:9000"}.get(scheme, f"{scheme}://host/live/name")
         missing = "has no port" if host else "names no host"
         raise SinkError(f"{name}: {missing}; give an address such as {example}")
-    if scheme in ("srt", "rtmps", "rtsps") and not _has_protocol(scheme):
-        raise SinkError(f"{name}: the FFmpeg in this PyAV was built without {scheme}; use rtsp://, rtmp:// or udp://")
+    if scheme in ("srt", "rtmps", "rtsps") and not has_protocol(scheme) and not by_tool(url):
+        help_out = f", or {HOW_TO_GET_TOOL}" if scheme == "srt" else ""
+        raise SinkError(
+            f"{name}: the FFmpeg in this PyAV was built without {scheme}; use rtsp://, rtmp:// or udp://{help_out}"
+        )
     return muxer
 
 
@@ -417,17 +422,6 @@ def _with_packet_size(url: str) -> str:
     if url_scheme(url) != "udp" or "pkt_size=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}pkt_size={7 * 188}"
-
-
-def _has_protocol(scheme: str) -> bool:
-    """Whether this FFmpeg knows the protocol. (To open nothing fails in another way where it does.)"""
-    try:
-        av.open(f"{scheme}://", "r", timeout=1.0).close()
-    except av.error.ProtocolNotFoundError:
-        return False
-    except (av.FFmpegError, OSError, ValueError):
-        pass
-    return True
 
 
 def _host_and_port(url: str, name: str) -> tuple[str | None, int | None]:
