@@ -36,8 +36,8 @@ CUDA_BATCH = 8
 """Frames segmented at once on CUDA by default: one at a time leaves a GPU idle."""
 OPENVINO_BATCH = 2
 """On CPUs with OpenVINO, which gives the same bits whatever the batch (torch does not): some 7 % more frames per second
-with a small network. Four at once gain a little more in long videos and lose it in short ones, for the first batch takes
-longer. A large network takes more memory instead."""
+with a small network. Four at once gain a little more in long videos and lose it in short ones, for the first batch
+takes longer. A large network takes more memory instead."""
 SMALL_NETWORK = 10_000_000
 """Parameters at most."""
 
