@@ -19,6 +19,7 @@ from tests.pipeline.test_pipeline import no_vidseg_threads
 from tests.segmentation.test_segmenter import HalvesRuntime
 from tests.video.clips import make_clip
 from vidseg import api
+from vidseg.app import live_source
 from vidseg.app.engine import Engine
 from vidseg.errors import ConfigError, DeviceError, ModelError, SourceError, VidsegError
 from vidseg.frames import NO_LABEL
@@ -135,7 +136,7 @@ def test_bad_options_are_told_at_once_and_bad_sources_when_iterating(halves, tmp
 
 def test_weights_that_cannot_be_loaded_close_the_source(clip, tmp_path, monkeypatch):
     closed = []
-    opened = api.results_of.__globals__["open_source"]
+    opened = live_source.open_source
 
     def watched(*args, **options):
         source = opened(*args, **options)
@@ -143,7 +144,7 @@ def test_weights_that_cannot_be_loaded_close_the_source(clip, tmp_path, monkeypa
         source.close = lambda: (closed.append(True), close())
         return source
 
-    monkeypatch.setattr("vidseg.app.library.open_source", watched)
+    monkeypatch.setattr("vidseg.app.live_source.open_source", watched)
     (tmp_path / "bad.pth").write_bytes(b"garbage")
     with pytest.raises(VidsegError, match=r"bad\.pth"):
         next(vidseg.segment(clip, weights=tmp_path / "bad.pth", **SMALL))
@@ -154,7 +155,7 @@ def test_a_stream_that_breaks_off_gives_its_frames_and_then_the_error(halves, cl
     from tests.fakes import FakeSource, frame
 
     broken = FakeSource([frame(i, size_hw=(40, 60)) for i in range(3)], error=SourceError("rtsp://x: gone"))
-    monkeypatch.setattr("vidseg.app.library.open_source", lambda *args, **options: broken)
+    monkeypatch.setattr("vidseg.app.live_source.open_source", lambda *args, **options: broken)
     results = vidseg.segment("rtsp://x")
     assert [next(results).index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(SourceError, match="gone"):

@@ -15,6 +15,7 @@ import numpy as np
 from vidseg.app.effects import propagator_for
 from vidseg.app.engine import Engine, load_engine
 from vidseg.app.frame_policy import pipeline_options
+from vidseg.app.live_source import open_as_asked
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array
@@ -23,7 +24,6 @@ from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.pipeline import Pipeline, Result
 from vidseg.pipeline.stream import stream
 from vidseg.timing import StageTimers
-from vidseg.video.factory import open_source
 from vidseg.video.image_source import read_image
 
 OnDownload = Callable[[int, int | None], None]
@@ -64,13 +64,7 @@ def results_of(
     """
     assert config.source is not None
     with ExitStack() as opened:
-        source = open_source(
-            config.source,
-            rtsp_transport="udp" if config.rtsp_transport == "udp" else "tcp",
-            open_timeout=config.timeout,
-            read_timeout=config.timeout,
-            hwaccel=config.hwaccel,
-        )
+        source = open_as_asked(config)
         opened.callback(source.close)
         engine = load()
         timers = StageTimers()
