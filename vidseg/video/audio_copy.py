@@ -32,10 +32,17 @@ _ENCODERS = {"webm": ("libopus", "opus"), "avi": ("libmp3lame", "mp3")}
 _DEFAULT_ENCODER = ("aac", "aac")
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _NETWORK_TIMEOUT_SECONDS = 10.0
-_SEEK_FROM_SECONDS = 5
+SEEK_FROM_SECONDS = 5
 _TAIL_PACKETS = 1000
 """Packets held after the last picture until it is clear whether the source has more pictures (about 20 s)."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def open_sound(path: str) -> av.container.InputContainer:
+    """The file or URL, opened once more, for its sound. Raises av.FFmpegError, OSError or ValueError."""
+    timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
+    name = path if timeout else f"file:{os.path.expanduser(path)}"
+    return av.open(name, timeout=timeout, metadata_errors="replace")
 
 
 @dataclass
@@ -74,9 +81,7 @@ class AudioCopy:
         self._by_index: dict[int, _Track] = {}
         self._picture_stream: Any = None
         try:
-            timeout = _NETWORK_TIMEOUT_SECONDS if "://" in self.path else None
-            name = self.path if timeout else f"file:{os.path.expanduser(self.path)}"
-            self._input = av.open(name, timeout=timeout, metadata_errors="replace")
+            self._input = open_sound(self.path)
             self._choose_streams()
         except (av.FFmpegError, OSError, ValueError) as error:
             self._give_up(f"the sound is left out: it cannot be read ({short_reason(error)})")
@@ -103,7 +108,7 @@ class AudioCopy:
             track.target.disposition = track.source.disposition
         self._by_index = {track.source.index: track for track in self.tracks}
         if self.tracks:
-            if origin > _SEEK_FROM_SECONDS:
+            if origin > SEEK_FROM_SECONDS:
                 with contextlib.suppress(av.FFmpegError):  # then it is read from the start
                     self._input.seek(int((origin - 1) * av.time_base))
             self._packets = self._demux()

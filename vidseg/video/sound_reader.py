@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,10 +12,8 @@ import numpy as np
 from av.stream import Discard
 
 from vidseg.sound import CHANNELS, SOUND_RATE, Sound
+from vidseg.video.audio_copy import SEEK_FROM_SECONDS, open_sound
 from vidseg.video.timeline import Timeline
-
-_NETWORK_TIMEOUT_SECONDS = 10.0
-_SEEK_FROM_SECONDS = 5
 
 
 class SoundDecoder:
@@ -74,9 +71,7 @@ class FileSound:
     lost_seconds = 0.0
 
     def __init__(self, path: str, start: Fraction) -> None:
-        timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
-        name = path if timeout else f"file:{os.path.expanduser(path)}"
-        self._container = av.open(name, timeout=timeout, metadata_errors="replace")
+        self._container = open_sound(path)
         self._pending: Sound | None = None
         stream = self._container.streams.best("audio")
         if stream is None or stream.codec_context is None:
@@ -85,7 +80,7 @@ class FileSound:
         for other in self._container.streams:
             if other is not stream:
                 other.discard = Discard.all
-        if start > _SEEK_FROM_SECONDS:
+        if start > SEEK_FROM_SECONDS:
             with contextlib.suppress(av.FFmpegError):  # then it is read from the start
                 self._container.seek(int((start - 1) * av.time_base))
         self._pieces = self._read(stream)
