@@ -76,6 +76,14 @@ def test_the_lower_index_wins_a_tie_everywhere():
     assert (argmax_upsampled(maps, (11, 13)) == 3).all()
 
 
+def test_maps_may_have_names():
+    maps = random_maps(30, 9, 14, seed=7, smooth=2)
+    names = np.random.default_rng(7).integers(0, 256, 30).astype(np.uint8)
+    plain = argmax_upsampled(maps.numpy(), (50, 71))
+    assert len(np.unique(plain)) > 5
+    assert (argmax_upsampled(maps.numpy(), (50, 71), names=names) == names[plain]).all()
+
+
 def test_dense_also_gives_the_winning_value():
     maps = random_maps(40, 6, 7, seed=1, smooth=2)  # more than one chunk
     labels, best = argmax_upsampled_dense(maps, (20, 30))

@@ -80,8 +80,8 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
                 class_of_map = class_of_map[channels]
         with self._timers.measure("postprocess"):
             aligned_hw = self._seen_hw(frame) if runtime.align_corners else None
-            winner = argmax_upsampled(output.numpy(), frame.size_hw, aligned_hw=aligned_hw)
-            return Segmentation(class_of_map[winner], frame.index)
+            labels = argmax_upsampled(output.numpy(), frame.size_hw, names=class_of_map, aligned_hw=aligned_hw)
+            return Segmentation(labels, frame.index)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         return list(self._runtime.run(images))

@@ -31,9 +31,8 @@ DETECTION_MODES = ("all_pixels", "per_mask")
 def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]) -> UInt8Array:
     """(H, W) class ids: of the largest of the maps (N, h, w) at each pixel. `class_of_map` (N,); None: its number."""
     if maps.device.type == "cpu":
-        winner = argmax_upsampled(maps.numpy(), size_hw)
-    else:
-        winner = argmax_upsampled_dense(maps, size_hw)[0].cpu().numpy()
+        return argmax_upsampled(maps.numpy(), size_hw, names=class_of_map)
+    winner = argmax_upsampled_dense(maps, size_hw)[0].cpu().numpy()
     return winner if class_of_map is None else class_of_map[winner]
 
 
