@@ -47,6 +47,14 @@ def test_trained_weights_can_be_measured_and_run(cli, data, clip):
     assert cli("run", clip, "-o", "out.mp4", "--weights", "run/weights.safetensors", *FAST).code == 0
 
 
+def test_the_small_model_starts_from_the_nano(cli, data):
+    result = cli("train", data, "-o", "run", "-m", "fai-m2f-s-ade", "--init", "fai-m2f-n-ade", *TINY)
+    assert result.code == 0 and "is of a network half as wide: widened, with the same output" in result.err, result.err
+    widened = json.loads(Path("run/history.json").read_text())[0]["loss"]
+    cli("train", data, "-o", "random", "-m", "fai-m2f-s-ade", *TINY)
+    assert widened < json.loads(Path("random/history.json").read_text())[0]["loss"]
+
+
 def test_a_cpu_trains_in_bfloat16_when_asked(cli, data):
     result = cli("train", data, "-o", "run", *TINY, "--precision", "bfloat16")
     assert result.code == 0 and "cpu, bfloat16" in result.err, result.err
@@ -109,7 +117,7 @@ def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
         (("--holdout", "2,2"), "--holdout has 2 numbers for 1 datasets"),
         (("-m", "nope"), "unknown model 'nope'"),
         (("--init", "none.pt"), "none.pt: no such file"),
-        (("-m", "fai-m2f-s-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
+        (("-m", "fai-m2f-m-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
         (("--val", "nowhere"), "nowhere: no folder 'images'"),
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),

@@ -252,7 +252,7 @@ def test_init_with_another_class_count_keeps_all_but_the_classifier(checkpoint):
 
 def test_init_from_another_architecture_is_refused(checkpoint):
     with pytest.raises(CheckpointError, match="it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"):
-        initial_model("fai-m2f-s-ade", checkpoint, num_classes=150, seed=0)
+        initial_model("fai-m2f-m-ade", checkpoint, num_classes=150, seed=0)
 
 
 def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone():

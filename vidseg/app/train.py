@@ -53,7 +53,7 @@ class TrainRequest:
     out: Path
     settings: TrainSettings
     init: str | None = None
-    """A weights file, "pretrained", or None for random weights."""
+    """A weights file, the name of a model, "pretrained", or None for random weights."""
     resume: bool = False
     val: Path | None = None
     val_mapping: str | None = None
@@ -185,6 +185,9 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
 def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: Reporter) -> Path | None:
     if request.init is None:
         return None
-    if request.init == PRETRAINED:
-        return zoo.ensure(entry, announce=reporter.note, progress=reporter.download)
-    return Path(request.init)
+    if request.init != PRETRAINED:
+        named = [known for known in zoo.entries() if request.init in (known.name, *known.aliases)]
+        if not named:
+            return Path(request.init)
+        (entry,) = named
+    return zoo.ensure(entry, announce=reporter.note, progress=reporter.download)

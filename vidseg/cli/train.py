@@ -24,7 +24,7 @@ def train(
     ] = None,
     init: Annotated[
         str | None,
-        _option("--init", panel=_RUN, metavar="FILE", help_text="Start from these weights, or from `pretrained`."),
+        _option("--init", panel=_RUN, metavar="FILE", help_text="Start from this file, this model, or `pretrained`."),
     ] = None,
     resume: Annotated[bool, _option("--resume", panel=_RUN, help_text="Go on with the run in DIR.")] = False,
     save_every: Annotated[

@@ -9,6 +9,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.models import Mask2Former, create_model
+from vidseg.train.widen import is_half_as_wide, widened
 
 _CLASSIFIER = "head.predictor.forward_prediction_heads.classifier"
 
@@ -25,10 +26,10 @@ def initial_model(
 
     Args:
         name: of the model.
-        init: weights of the same architecture.
+        init: weights of the same architecture, or of the same at half the width, which are widened.
         num_classes: without "no object".
-        seed: of the random weights.
-        announce: told one sentence when the classifier is not taken over.
+        seed: of what is random.
+        announce: told one sentence when the weights are widened, and one when the classifier is not taken over.
     Raises:
         ModelError: unknown name.
         CheckpointError: the file cannot be read or is of another architecture.
@@ -40,6 +41,9 @@ def initial_model(
         return model
     own = model.state_dict()
     tensors = zoo.read_checkpoint(init)
+    if is_half_as_wide(tensors, own):
+        announce(f"{init} is of a network half as wide: widened, with the same output")
+        tensors = widened(tensors, own, seed=seed)
     for key in (f"{_CLASSIFIER}.weight", f"{_CLASSIFIER}.bias"):
         theirs = tensors.get(key)
         if (
