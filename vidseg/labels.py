@@ -6,6 +6,7 @@ there, so a colour cannot be turned back into a class.
 
 from __future__ import annotations
 
+import colorsys
 import csv
 import difflib
 from collections.abc import Iterable
@@ -17,6 +18,9 @@ import numpy as np
 
 from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
+
+_GOLDEN = 0.618033988749895
+"""Hues that far apart never come together, however many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,3 +84,15 @@ def ade20k() -> LabelSet:
         full_names=tuple(row["name"] for row in rows),
         palette=palette,
     )
+
+
+def generated_palette(count: int) -> UInt8Array:
+    """(count, 3) RGB: the same colours each time, and those of the first classes do not depend on how many there are.
+
+    Hue by the golden ratio; saturation and brightness take turns, so that near hues still differ.
+    """
+    colours = [
+        colorsys.hsv_to_rgb((0.02 + number * _GOLDEN) % 1, (0.85, 0.6, 0.95)[number % 3], (0.95, 0.8)[number // 3 % 2])
+        for number in range(count)
+    ]
+    return (np.array(colours) * 255).round().astype(np.uint8).reshape(count, 3)

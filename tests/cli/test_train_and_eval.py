@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from tests.data.folders import make_dataset
 from vidseg.cli.training_console import TrainingConsole
@@ -99,13 +100,35 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_ends_the_run(cli, data, monkeypat
     assert result.code == 0 and "going on after step 1" in result.err
 
 
-def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
+def test_other_class_counts_are_trained_measured_and_run(cli, clip, tmp_path):
     folder = make_dataset(tmp_path / "few", 2, (64, 96))
     result = cli("train", folder, "-o", "run", "--classes", 21, "--init", "pretrained", *TINY)
     assert result.code == 0 and "has 150 classes: the classifier for 21 starts random" in result.err
-    result = cli("eval", folder, "--weights", "run/weights.safetensors", "--classes", 21, *FAST)
+    weights = ("--weights", "run/weights.safetensors")
+    result = cli("eval", folder, *weights, *FAST)
     assert result.code == 0 and result.out.splitlines()[1].split()[0] in {"2", "4", "6", "20"}
-    assert_one_line_error(cli("eval", folder, "--weights", "run/weights.safetensors", *FAST), "file has 21 classes")
+    assert cli("run", clip, "-o", "out.mp4", *weights, *FAST).code == 0
+    result = cli("eval", folder, "--mapping", "camvid11", *weights, *FAST)
+    assert_one_line_error(result, "--mapping camvid11: is made of ADE20K's classes, run/weights.safetensors has others")
+
+
+def test_classes_with_names_keep_them(cli, clip, tmp_path):
+    folder = make_dataset(tmp_path / "few", 2, (64, 96))
+    names = [f"thing {number}" for number in range(20)] + ["last"]
+    Path("names.txt").write_text("\n".join(names))
+    assert cli("train", folder, "-o", "run", "--classes", "names.txt", "--init", "pretrained", *TINY).code == 0
+    weights = ("--weights", "run/weights.safetensors")
+    assert cli("classes", *weights).out.splitlines()[20] == " 20  last"
+    result = cli("eval", folder, "--only", "last", *weights, *FAST)
+    assert result.code == 0 and result.out.splitlines()[1].split()[0] == "last"
+    result = cli("run", clip, "-o", "out.mp4", "--classes", "lost", *weights, *FAST)
+    assert_one_line_error(
+        result, "unknown class 'lost'; near: last; `vidseg classes --weights run/weights.safetensors` lists all 21"
+    )
+    result = cli("run", clip, "-o", "out.mp4", "--classes", "last", "--save-csv", "shares.csv", *weights, *FAST)
+    assert result.code == 0 and Path("shares.csv").read_text().splitlines()[0].split(",")[-2] == "last"
+    assert cli("export", "fai-m2f-n-ade", "-o", "own.onnx", *weights).code == 0
+    assert yaml.safe_load(Path("own.yaml").read_text())["labels"] == names
 
 
 @pytest.mark.parametrize(
@@ -120,6 +143,11 @@ def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
         (("-m", "fai-m2f-m-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
         (("--val", "nowhere"), "nowhere: no folder 'images'"),
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
+        (
+            ("--classes", 21, "--val", "{data}", "--val-mapping", "camvid11"),
+            "--val-mapping camvid11: is made of ADE20K's classes, this model has others",
+        ),
+        (("--classes", "none.txt"), "--classes: file none.txt cannot be read"),
         (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),
         (("--device", "cuda:99"), "--device cuda:99"),
         (("--precision", "float16"), "--precision float16 needs CUDA for training; on cpu use float32 or bfloat16"),

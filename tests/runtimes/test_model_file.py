@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from vidseg.errors import ConfigError
-from vidseg.labels import ade20k
-from vidseg.runtimes.label_file import generated_palette
+from vidseg.labels import ade20k, generated_palette
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import InputFormat, exported_yaml, is_model_file
 

@@ -134,8 +134,15 @@ class Engine:
 
 
 def label_set(config: RunConfig) -> LabelSet:
-    """The classes of the model that the configuration names; loads no network. Raises ConfigError."""
-    return read_model_file(config.model).labels if is_model_file(config.model) else ade20k()
+    """The classes of the model that the configuration names; loads no network.
+
+    Raises:
+        ConfigError: the description of a network file is wrong.
+        CheckpointError: the weights file cannot be read.
+    """
+    if is_model_file(config.model):
+        return read_model_file(config.model).labels
+    return zoo.weights_labels(Path(config.weights)) if config.weights else ade20k()
 
 
 def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
@@ -181,11 +188,8 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_engine(config: RunConfig, reporter: Reporter, *, num_classes: int | None = None) -> Engine:
+def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
     """Load, fetch or convert the network that the configuration names.
-
-    Args:
-        num_classes: of the weights, without "no object"; None for the published number.
 
     Raises:
         VidsegError: anything the user can mend.
@@ -197,8 +201,9 @@ def load_engine(config: RunConfig, reporter: Reporter, *, num_classes: int | Non
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     weights = Path(config.weights) if config.weights else None
+    labels = label_set(config)
     network = load_model(
-        entry.name, weights, num_classes=num_classes, announce=reporter.note, progress=reporter.download
+        entry.name, weights, num_classes=len(labels), announce=reporter.note, progress=reporter.download
     )
     quantized = None
     if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
@@ -220,7 +225,8 @@ def load_engine(config: RunConfig, reporter: Reporter, *, num_classes: int | Non
         quantized=quantized,
         announce=reporter.detail,
     )
-    return Engine(entry.name, runtime, config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"], device)
+    imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
+    return Engine(entry.name, runtime, imgsz, device, labels)
 
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:

@@ -9,10 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-from vidseg import zoo
-from vidseg.app.engine import load_engine
+from vidseg.app.engine import label_set, load_engine
 from vidseg.atomic import PartFile, write_whole_file
-from vidseg.config import merge
+from vidseg.config import RunConfig, merge
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
@@ -20,8 +19,6 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import Segmenter
 from vidseg.labels import ade20k
 from vidseg.metrics import Scores, scores
-from vidseg.models import config_for
-from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.runtimes.registry import ENGINES
 from vidseg.segmentation.postprocess import LABEL_RULES
@@ -58,8 +55,6 @@ class EvalRequest:
     weights: str | None = None
     runtime: str | None = None
     """None: torch, or what reads the file of the model."""
-    classes: int | None = None
-    """Of the weights, without "no object"; None for the published number."""
     imgsz: int | None = None
     rule: str = "semantic"
     mapping: str | None = None
@@ -119,7 +114,6 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
     for name, value, low in (
         ("imgsz", request.imgsz, 32),
         ("every", request.every, 1),
-        ("classes", request.classes, 1),
     ):
         if value is not None and value < low:
             raise ConfigError(f"--{name} is {value}; accepted: {low} or more")
@@ -128,19 +122,21 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
     if request.json is not None:  # a wrong name is told at the start
         PartFile(request.json, overwrite=request.overwrite).discard()
     mapping = None if request.mapping is None else read_mapping(request.mapping)
-    model_names = _model_names(request)
-    num_classes = len(model_names)
-    if mapping is not None and is_model_file(request.model) and model_names != ade20k().names:
-        raise ConfigError(f"--mapping {request.mapping}: is made of ADE20K's classes, {request.model} has others")
-    names = mapping.names if mapping is not None else model_names
-    chosen = [_find(word, names) for word in request.only] or None
+    config = _config(request)
+    labels = label_set(config)
+    num_classes = len(labels)
+    if mapping is not None and labels.names != ade20k().names:
+        others = request.weights or request.model
+        raise ConfigError(f"--mapping {request.mapping}: is made of ADE20K's classes, {others} has others")
+    names = labels.names if mapping is None else mapping.names
+    chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
     every = request.every
     dataset = FolderDataset(
         request.data,
         num_classes=num_classes,
         keep=None if every is None else lambda number, _: number % every == 0,
     )
-    segmenter, description = _segmenter(request, reporter)
+    segmenter, description = _segmenter(config, reporter)
     confusion = count_pixels(segmenter, dataset, num_classes=num_classes, mapping=mapping, progress=reporter.checking)
     found = scores(confusion, chosen)
     if found.pixels == 0:
@@ -151,37 +147,23 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
     return result
 
 
-def _model_names(request: EvalRequest) -> tuple[str, ...]:
-    """The names of the model's classes. Loads no network."""
-    if not is_model_file(request.model):
-        return class_names(request.classes or config_for(zoo.entry(request.model).name).num_classes)
-    if request.classes is not None:
-        raise ConfigError(f"--classes {request.classes}: the YAML of {request.model} has the classes")
-    return read_model_file(request.model).labels.names
-
-
-def _segmenter(request: EvalRequest, reporter: Reporter) -> tuple[Segmenter, str]:
-    """What labels the pictures, and a description of it."""
+def _config(request: EvalRequest) -> RunConfig:
     names = ("model", "weights", "imgsz", "rule", "device", "precision", "threads")
     options: dict[str, Any] = {name: getattr(request, name) for name in names}
     # torch is what others are compared with; the rest is measured when asked for
     plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")
     options |= {"smooth": False, "runtime": request.runtime or ("torch" if plain else "auto")}
-    config = merge(("command line", options))
-    engine = load_engine(config, reporter, num_classes=request.classes)
+    return merge(("command line", options))
+
+
+def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[Segmenter, str]:
+    """What labels the pictures, and a description of it."""
+    engine = load_engine(config, reporter)
     segmenter = engine.segmenter(config, VideoInfo(1, 1, Fraction(1), still=True), StageTimers())
     return segmenter, f"{engine.model}, {engine.runtime.name}, long side {engine.imgsz}"
 
 
-def class_names(num_classes: int) -> tuple[str, ...]:
-    """ADE20K's names, or plain numbers where the model has another number of classes."""
-    labels = ade20k()
-    return labels.names if num_classes == len(labels) else tuple(map(str, range(num_classes)))
-
-
 def _find(word: str, names: tuple[str, ...]) -> int:
-    if names == ade20k().names:
-        return ade20k().find(word)
     if word not in names:
         raise ConfigError(f"--only: unknown class '{word}'; known: {', '.join(names)}")
     return names.index(word)

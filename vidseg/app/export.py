@@ -19,7 +19,7 @@ from vidseg.app.sample import PATTERN, frames_of, sample_source
 from vidseg.atomic import PartFile, write_failure
 from vidseg.errors import ConfigError, DeviceError, ExportError, WriteError
 from vidseg.frames import UInt8Array
-from vidseg.models import config_for
+from vidseg.labels import ade20k
 from vidseg.runtimes.convert import INPUT_NAME, OUTPUT_NAMES, picture_network, to_onnx, to_openvino, to_torchscript
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.loading import load_model
@@ -51,7 +51,6 @@ class ExportRequest:
     fixed_hw: tuple[int, int] | None = None
     """Height and width: the file takes this size only."""
     weights: str | None = None
-    classes: int | None = None
     overwrite: bool = False
 
 
@@ -85,8 +84,9 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
     output = _checked_output(request, entry.name)
     paths = [output, *([output.with_suffix(".bin")] if request.format == "openvino" else [])]
     paths.append(output.with_suffix(".yaml"))
-    num_classes = request.classes or config_for(entry.name).num_classes
-    labels: str | list[str] = "ade20k" if num_classes == 150 else list(map(str, range(num_classes)))
+    weights = Path(request.weights) if request.weights else None
+    known = ade20k() if weights is None else zoo.weights_labels(weights)
+    labels: str | list[str] = "ade20k" if known is ade20k() else list(known.names)
     imgsz = request.imgsz or entry.imgsz["cpu"]
     described = exported_yaml(
         model=entry.name,
@@ -107,9 +107,8 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
             same_yaml = path is yaml_path and path.is_file() and path.read_bytes() == described
             files.append(PartFile(path, overwrite=request.overwrite or same_yaml))
             claims.callback(files[-1].discard)
-        weights = Path(request.weights) if request.weights else None
         network = load_model(
-            entry.name, weights, num_classes=request.classes, announce=reporter.note, progress=reporter.download
+            entry.name, weights, num_classes=len(known), announce=reporter.note, progress=reporter.download
         )
         facts = {
             "vidseg": vidseg.__version__,
@@ -215,8 +214,6 @@ def _checked_output(request: ExportRequest, model: str) -> Path:
     for name, sides in (("imgsz", (request.imgsz,)), ("fixed", request.fixed_hw or ())):
         if any(side is not None and not MIN_SIDE <= side <= 4096 for side in sides):
             raise ConfigError(f"--{name}: sides are {MIN_SIDE} to 4096 pixels")
-    if request.classes is not None and request.classes < 1:
-        raise ConfigError(f"--classes is {request.classes}; accepted: 1 or more")
     engine = _ENGINES[request.format]
     if engine not in installed_engines():
         raise DeviceError(f"--format {request.format}: needs {engine}; get it with pip install 'vidseg[{engine}]'")

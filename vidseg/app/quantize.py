@@ -67,7 +67,13 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     if len(frames) < 2 * CHECK_EVERY:
         raise ConfigError(f"{request.source}: holds {len(frames)} pictures; give at least {2 * CHECK_EVERY}")
     weights = Path(request.weights) if request.weights else None
-    network = load_model(entry.name, weights, announce=reporter.note, progress=reporter.download)
+    network = load_model(
+        entry.name,
+        weights,
+        num_classes=None if weights is None else len(zoo.weights_labels(weights)),
+        announce=reporter.note,
+        progress=reporter.download,
+    )
     calibration = [
         to_network(frame.image, network_size(*frame.size_hw, imgsz))[0].numpy()
         for number, frame in enumerate(frames)

@@ -16,6 +16,7 @@ from vidseg.app.interrupts import Interrupts
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
+from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.initial import initial_model
@@ -52,6 +53,8 @@ class TrainRequest:
     data: tuple[Path, ...]
     out: Path
     settings: TrainSettings
+    labels: LabelSet | None = None
+    """Of the classes, to be written into the weights; None: ADE20K's, or plain numbers."""
     init: str | None = None
     """A weights file, the name of a model, "pretrained", or None for random weights."""
     resume: bool = False
@@ -133,6 +136,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         validate_every=request.val_every,
         workers=workers,
         resume=request.resume,
+        labels=request.labels,
     )
     if request.resume:
         reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
@@ -178,7 +182,9 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     if request.val is None:
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
-    dataset = FolderDataset(request.val, num_classes=150 if mapping else request.settings.classes)
+    if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
+        raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
+    dataset = FolderDataset(request.val, num_classes=request.settings.classes)
     return Validation(dataset, mapping, request.imgsz or default_imgsz)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vidseg.errors import ConfigError
+
 
 def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help_text, metavar=metavar)
@@ -18,9 +20,6 @@ def evaluate(
         "fai-m2f-n-ade"
     ),
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    classes: Annotated[
-        int | None, _option("--classes", metavar="N", help_text="Classes of the weights; default as published.")
-    ] = None,
     imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
     rule: Annotated[str, _option("--rule", help_text="semantic or winner-query.")] = "semantic",
     mapping: Annotated[
@@ -59,11 +58,10 @@ def evaluate(
         model=model,
         weights=weights,
         runtime=runtime,
-        classes=classes,
         imgsz=imgsz,
         rule=rule,
         mapping=mapping,
-        only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
+        only=() if only is None else _words(only),
         every=every,
         json=json,
         overwrite=overwrite,
@@ -74,3 +72,11 @@ def evaluate(
     with TrainingConsole(quiet=quiet) as console:
         result = run_evaluation(request, console)
     print_evaluation(result)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Those between the commas. Raises ConfigError where there are none."""
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not words:
+        raise ConfigError(f"--only is {text!r}; accepted: names or ids of classes, separated by commas")
+    return words

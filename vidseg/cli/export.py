@@ -32,9 +32,6 @@ def export(
         str | None, _option("--fixed", metavar="HxW", help_text="The file takes this size only, e.g. 384x640.")
     ] = None,
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    classes: Annotated[
-        int | None, _option("--classes", metavar="N", help_text="Classes of the weights; default as published.")
-    ] = None,
     overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace files that exist.")] = False,
     quiet: Annotated[bool, _option("--quiet", "-q", help_text="Print errors only.")] = False,
 ) -> None:
@@ -55,7 +52,6 @@ def export(
         imgsz=imgsz,
         fixed_hw=None if fixed is None else _size(fixed),
         weights=weights,
-        classes=classes,
         overwrite=overwrite,
     )
     with RunConsole(quiet=quiet) as console:

@@ -90,11 +90,19 @@ def pull(
 
 def classes(
     word: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only classes whose name holds this.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Or those of a network file.")] = "fai-m2f-n-ade",
+    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Or those of your weights.")] = None,
 ) -> None:
-    """List the 150 classes: id and names."""
+    """List the classes, those of ADE20K unless told otherwise: id and names."""
     from vidseg.labels import ade20k
 
-    for class_id, name in enumerate(ade20k().full_names):
+    labels = ade20k()
+    if weights is not None or model != "fai-m2f-n-ade":
+        from vidseg.app.engine import label_set
+        from vidseg.config import merge
+
+        labels = label_set(merge(("command line", {"model": model, "weights": weights})))
+    for class_id, name in enumerate(labels.full_names):
         if word is None or word.casefold() in name.casefold():
             print(f"{class_id:3}  {name}")
 

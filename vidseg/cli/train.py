@@ -53,7 +53,8 @@ def train(
         _option("--holdout", panel=_DATA, metavar="N", help_text="Leave out every Nth picture; 0,25: one number each"),
     ] = None,
     classes: Annotated[
-        int | None, _option("--classes", panel=_DATA, metavar="N", help_text="Number of classes; default 150")
+        str | None,
+        _option("--classes", panel=_DATA, metavar="N|FILE", help_text="How many, or their names; default ADE20K's 150"),
     ] = None,
     val: Annotated[
         Path | None, _option("--val", panel=_DATA, metavar="DIR", help_text="Measure on these pictures now and then.")
@@ -109,7 +110,6 @@ def train(
         name: value
         for name, value in {
             "model": model,
-            "classes": classes,
             "steps": steps,
             "batch": batch,
             "lr": lr,
@@ -127,8 +127,15 @@ def train(
     from vidseg.app.train import TrainRequest
     from vidseg.app.train import train as run_training
     from vidseg.cli.training_console import TrainingConsole
+    from vidseg.runtimes.label_file import read_labels
     from vidseg.train.settings import TrainSettings, parse_crop, parse_holdout, parse_mix
 
+    labels = None
+    if classes is not None and classes.strip().isdigit():
+        given["classes"] = int(classes)
+    elif classes is not None:
+        labels = read_labels(classes, Path(), "--classes", listed_by="vidseg classes --weights FILE")
+        given["classes"] = len(labels)
     if crop is not None:
         given["crop_hw"] = parse_crop(crop)
     if holdout is not None:
@@ -139,6 +146,7 @@ def train(
         data=tuple(data),
         out=out,
         settings=TrainSettings(**given),
+        labels=labels,
         init=init,
         resume=resume,
         val=val,

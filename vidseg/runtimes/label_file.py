@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import csv
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,10 @@ from typing import Any
 import numpy as np
 
 from vidseg.errors import ConfigError
-from vidseg.frames import NO_LABEL, UInt8Array
-from vidseg.labels import LabelSet, ade20k
+from vidseg.frames import NO_LABEL
+from vidseg.labels import LabelSet, ade20k, generated_palette
 
-_GOLDEN = 0.618033988749895
-"""Hues that far apart never come together, however many there are."""
 _ACCEPTED = "accepted: ade20k, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
-
-
-def generated_palette(count: int) -> UInt8Array:
-    """(count, 3) RGB: the same colours each time, and those of the first classes do not depend on how many there are.
-
-    Hue by the golden ratio; saturation and brightness take turns, so that near hues still differ.
-    """
-    colours = [
-        colorsys.hsv_to_rgb((0.02 + number * _GOLDEN) % 1, (0.85, 0.6, 0.95)[number % 3], (0.95, 0.8)[number // 3 % 2])
-        for number in range(count)
-    ]
-    return (np.array(colours) * 255).round().astype(np.uint8).reshape(count, 3)
 
 
 def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str) -> LabelSet:

@@ -24,6 +24,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import ClassMapping
 from vidseg.data.mixture import Mixture
 from vidseg.errors import ConfigError, TrainingError
+from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
 from vidseg.runtimes.torch_runtime import TorchRuntime
@@ -69,6 +70,7 @@ class Session:
         validate_every: steps between measurements; the last step is always measured.
         workers: processes that read crops ahead.
         resume: go on from `last.pt` where there is one.
+        labels: written into the weights; None for ADE20K's, or plain numbers.
     Raises:
         ConfigError: the folder holds a run and `resume` is False, or one with other settings or data.
         CheckpointError: `last.pt` is not a training checkpoint.
@@ -86,8 +88,10 @@ class Session:
         validate_every: int = 500,
         workers: int = 0,
         resume: bool = False,
+        labels: LabelSet | None = None,
     ) -> None:
         self._trainer = trainer
+        self._labels = labels
         self._settings = trainer.settings
         self._datasets = datasets
         self._out = out
@@ -150,7 +154,7 @@ class Session:
         state["pictures"] = self._pictures()
         state["history"] = {"rows": self._history, "pending": self._pending}
         save_state(self._out / STATE, state)
-        zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict())
+        zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict(), self._labels)
         write_whole_file(self._out / HISTORY, (json.dumps(self._history, indent=1) + "\n").encode())
         write_whole_file(self._out / CURVES, curves_png(self._curve("loss"), self._curve("miou")))
 
@@ -185,7 +189,7 @@ class Session:
         validation = self._validation
         assert validation is not None
         model = copy.deepcopy(self._trainer.model)
-        model.load_state_dict(self._trainer.average.state_dict())
+        model.load_state_dict(self._trainer.average.state_dict(), self._labels)
         segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
         confusion = evaluate(segmenter, validation.dataset, num_classes=model.num_classes, mapping=validation.mapping)
         self.last_scores = scores(confusion)

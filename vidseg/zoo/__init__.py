@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vidseg.zoo.checkpoint import match, read_checkpoint
     from vidseg.zoo.download import ensure, pull
     from vidseg.zoo.export import export_weights
+    from vidseg.zoo.file_labels import weights_labels
 
 __all__ = [
     "CachedEntry",
@@ -32,6 +33,7 @@ __all__ = [
     "match",
     "pull",
     "read_checkpoint",
+    "weights_labels",
 ]
 
 _LAZY = {
@@ -40,6 +42,7 @@ _LAZY = {
     "match": "checkpoint",
     "pull": "download",
     "read_checkpoint": "checkpoint",
+    "weights_labels": "file_labels",
 }
 
 

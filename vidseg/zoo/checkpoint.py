@@ -22,8 +22,10 @@ from vidseg.zoo.registry import entries
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _PREFIXES = ("module.", "model.")  # DistributedDataParallel, Lightning
+CLASSIFIER_WEIGHT = "head.predictor.forward_prediction_heads.classifier.weight"
+"""Of shape (classes + 1, width)."""
 _CLASS_KEYS = (
-    "head.predictor.forward_prediction_heads.classifier.weight",
+    CLASSIFIER_WEIGHT,
     "head.predictor.forward_prediction_heads.classifier.bias",
 )
 _ZIP_MAGIC = b"PK\x03\x04"

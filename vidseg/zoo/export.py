@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 from vidseg.atomic import write_whole_file
+from vidseg.labels import LabelSet
 from vidseg.zoo.checkpoint import is_optional
+from vidseg.zoo.file_labels import labels_metadata
 
 
-def export_weights(path: Path, state_dict: Mapping[str, Tensor]) -> None:
+def export_weights(path: Path, state_dict: Mapping[str, Tensor], labels: LabelSet | None = None) -> None:
     """Write the tensors that inference uses in half precision, as safetensors, in one step.
 
+    Args:
+        labels: of the classes, where they are not ADE20K's; `weights_labels` finds them in the file.
     Raises:
         WriteError: the file cannot be written.
     """
@@ -24,4 +28,4 @@ def export_weights(path: Path, state_dict: Mapping[str, Tensor]) -> None:
         for key, tensor in state_dict.items()
         if not is_optional(key)
     }
-    write_whole_file(path, safetensors.torch.save(kept))
+    write_whole_file(path, safetensors.torch.save(kept, None if labels is None else labels_metadata(labels)))
