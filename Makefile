@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench weights clean
+.PHONY: demo test check format bench weights weights-small clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -24,19 +24,27 @@ bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
 # DATA holds camvid/{train,val}, scenes and scenes_gray, each with images/ labels/ and perhaps soft/ (see README, "Train and
-# measure"); about 80 minutes on two cores with AVX512-BF16. Goes on after a kill. Starts from the weights that are bundled;
-# the last line takes the mean of those and the new ones. The same on a GPU: --device cuda, no --precision.
-NANO := vidseg/zoo/weights/fai-m2f-n-ade.safetensors
-TRAIN = $(BIN)/vidseg train $(DATA)/camvid/train $(DATA)/scenes $(DATA)/scenes_gray runs/street --holdout 0,25,25,0 --resume \
+# measure"); some 80 minutes each on two cores with AVX512-BF16. Both go on after a kill. `weights` starts from START, the bundled
+# weights unless it says otherwise, and takes the mean of those and the new ones in the end; `weights-small` widens the nano.
+# The same on a GPU: --device cuda, no --precision.
+START = vidseg/zoo/weights/fai-m2f-n-ade.safetensors
+NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
+TRAIN = $(NEEDS_DATA)$(BIN)/vidseg train $(DATA)/camvid/train $(DATA)/scenes $(DATA)/scenes_gray runs/street --holdout 0,25,25,0 --resume \
 	--batch 16 --points 0 --semantic 8 --threads 2 --precision bfloat16 --val $(DATA)/camvid/val --val-mapping camvid11 --imgsz 384
 
-weights: .venv/installed  ## train the bundled weights further: make weights DATA=folder
-	test -d runs/street/labels || $(BIN)/python samples/render_dataset.py runs/street
-	$(TRAIN) --mix 28,60,4,8 --lr 8e-4 --steps 2000 --seed 1 --init pretrained -o runs/nano1
+weights: runs/street  ## train the bundled nano further: make weights DATA=folder
+	$(TRAIN) --mix 28,60,4,8 --lr 8e-4 --steps 2000 --seed 1 --init $(START) -o runs/nano1
 	$(TRAIN) --mix 24,64,4,8 --lr 7e-4 --steps 2400 --seed 2 --init runs/nano1/weights.safetensors -o runs/nano2
 	$(BIN)/python -c "import sys; from safetensors.torch import load_file, save_file; a, b = map(load_file, sys.argv[1:3]); \
 		save_file({k: ((a[k].double() + b[k].double()) / 2).to(a[k].dtype) for k in a}, sys.argv[3])" \
-		$(NANO) runs/nano2/weights.safetensors runs/nano.safetensors
+		$(START) runs/nano2/weights.safetensors runs/nano.safetensors
+
+weights-small: runs/street  ## train the small model from the nano: make weights-small DATA=folder
+	$(TRAIN) -m fai-m2f-s-ade --mix 20,68,4,8 --lr 3.5e-4 --steps 4500 --seed 3 --init $(START) -o runs/small
+
+runs/street: | .venv/installed
+	$(NEEDS_DATA)
+	rm -rf $@.part && mkdir -p runs && $(BIN)/python samples/render_dataset.py $@.part && mv $@.part $@
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -15,10 +15,12 @@ The network sees each frame once, whatever is compared; times are processor time
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -28,7 +30,9 @@ import torch
 from torch import Tensor
 
 from vidseg import zoo
+from vidseg.data.mapping import ClassMapping, read_mapping
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array
+from vidseg.metrics import Scores, confusion_matrix, scores
 from vidseg.motion.flicker import Alignment, changed_share
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.motion.tracker import FlowTracker
@@ -41,21 +45,6 @@ from vidseg.timing import StageTimers
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, SAMPLE_LABELS = ROOT / "samples" / "street.mp4", ROOT / "samples" / "street_labels.mkv"
-CAMVID_GROUPS = {
-    2: (2,),
-    1: (0, 1, 8, 14, 25, 48, 61, 79, 84, 86),
-    93: (42, 87, 93),
-    6: (6, 54),
-    11: (3, 11, 52),
-    4: (4, 9, 17, 66, 72),
-    43: (43,),
-    32: (32, 38),
-    20: (20, 80, 83, 102),
-    12: (12,),
-    127: (116, 127),
-}
-"""CamVid's classes as ADE20K ids, and the classes that CamVid counts among them."""
-
 Pair = tuple[Frame, UInt8Array | None]
 
 
@@ -85,8 +74,9 @@ class Variant:
     timers: StageTimers
     stride: InferenceStride
     propagator: FlowPropagator | None = None
+    mapping: ClassMapping | None = None
     shares: list[float] = field(default_factory=list)
-    confusion: np.ndarray = field(default_factory=lambda: np.zeros((256, 256), np.int64))
+    confusion: np.ndarray | int = 0
     inferred: int = 0
     _last: Segmentation | None = None
     _before: UInt8Array | None = None
@@ -110,31 +100,20 @@ class Variant:
             self.shares.append(changed_share(labels, self._before, alignment))
         self._before = labels
         if truth is not None:
-            both = truth.astype(np.int64) * 256 + labels
-            self.confusion += np.bincount(both.ravel(), minlength=256 * 256).reshape(256, 256)
+            if self.mapping is not None:
+                truth, labels = self.mapping.apply(truth), self.mapping.apply(labels)
+            self.confusion = self.confusion + confusion_matrix(truth, labels, NO_LABEL)
 
     @property
     def flicker(self) -> float:
-        return float(np.nanmean(self.shares))
+        """Share in 0..1; NaN where no pixel of a frame was to be seen in the one before."""
+        shares = [share for share in self.shares if not math.isnan(share)]
+        return sum(shares) / len(shares) if shares else math.nan
 
-
-def mean_iou(confusion: np.ndarray, classes: str) -> float:
-    """Mean IoU over the classes that the exact labels have. confusion[truth, label]; row 255 does not count."""
-    confusion = confusion.copy()
-    confusion[NO_LABEL] = 0
-    if classes == "camvid":
-        merged_into = np.arange(256)
-        for target, members in CAMVID_GROUPS.items():
-            merged_into[list(members)] = target
-        rows = np.zeros_like(confusion)
-        np.add.at(rows, merged_into, confusion)
-        confusion = np.zeros_like(rows)
-        np.add.at(confusion.T, merged_into, rows.T)
-        confusion[[c for c in range(256) if c not in CAMVID_GROUPS]] = 0
-    hit = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hit
-    present = confusion.sum(axis=1) > 0
-    return float((hit[present] / union[present]).mean())
+    @property
+    def scores(self) -> Scores | None:
+        """Of all frames with exact labels."""
+        return None if isinstance(self.confusion, int) else scores(self.confusion)
 
 
 def video(path: Path, labels: Path | None) -> Iterator[Pair]:
@@ -163,12 +142,14 @@ def sequence(folder: Path, fps: int) -> Iterator[Pair]:
 
 def variants(runtime: OnceRuntime, args: argparse.Namespace) -> list[Variant]:
     """What is compared; the first sees every frame as it is."""
+    mapping = read_mapping("camvid11") if args.classes == "camvid" else None
 
     def variant(name: str, *, smooth: bool, stride: int = 1, flow: bool = False) -> Variant:
         timers = StageTimers(time.thread_time)
         smoother = ScoreSmoother(FlowTracker(), seconds=args.seconds, margin=args.margin) if smooth else None
         segmenter = QuerySegmenter(runtime, imgsz=args.imgsz, smoother=smoother, timers=timers)
-        return Variant(name, segmenter, timers, InferenceStride(stride), FlowPropagator(timers) if flow else None)
+        propagator = FlowPropagator(timers) if flow else None
+        return Variant(name, segmenter, timers, InferenceStride(stride), propagator, mapping)
 
     return [
         variant("frame by frame", smooth=False),
@@ -180,36 +161,39 @@ def variants(runtime: OnceRuntime, args: argparse.Namespace) -> list[Variant]:
     ]
 
 
-def report(name: str, found: Sequence[Variant], exact: Variant, classes: str, frames: int) -> None:
+def report(name: str, size: tuple[int, int], found: Sequence[Variant], exact: Variant, frames: int) -> None:
     plain = found[0]
-    print(f"\n{name}: {frames} frames, {found[0]._before.shape[1]}x{found[0]._before.shape[0]}")  # type: ignore[union-attr]
-    labelled = bool(plain.confusion.any())
-    base_iou = mean_iou(plain.confusion, classes) if labelled else float("nan")
+    print(f"\n{name}: {frames} frames, {size[1]}x{size[0]}")
     model = plain.timers.totals()["model"].ms_per_frame
-    print(f"  {'':32}{'flicker':>8}{'ratio':>7}{'mIoU':>8}{'ratio':>7}   ms a frame")
+    print(f"  {'':32}{'flicker':>8}{'ratio':>7}{'accuracy':>10}{'mIoU':>8}{'ratio':>7}   ms a frame")
     for item in found:
         totals = item.timers.totals()
         added = {stage: totals[stage].ms_per_frame for stage in ("smooth", "propagate") if stage in totals}
-        iou = mean_iou(item.confusion, classes) if labelled else float("nan")
         cost = ", ".join(f"{stage} {ms:.1f} ({ms / model:.0%} of the model)" for stage, ms in added.items())
         cost = cost or f"model {model:.1f}, postprocess {totals['postprocess'].ms_per_frame:.1f}"
-        print(
-            f"  {item.name:32}{item.flicker:8.4f}{item.flicker / plain.flicker:7.2f}{iou:8.4f}{iou / base_iou:7.3f}"
-            f"   {cost}; model saw {item.inferred}"
-        )
+        right = ""
+        if item.scores and plain.scores:
+            ratio = item.scores.mean_iou / plain.scores.mean_iou
+            right = f"{item.scores.pixel_accuracy:10.4f}{item.scores.mean_iou:8.4f}{ratio:7.3f}"
+        print(f"  {item.name:32}{calmness(item, plain)}{right:25}   {cost}; model saw {item.inferred}")
     if exact.shares:
-        print(f"  {'exact labels':32}{exact.flicker:8.4f}{exact.flicker / plain.flicker:7.2f}")
+        print(f"  {'exact labels':32}{calmness(exact, plain)}")
 
 
-def measure(name: str, frames: Iterator[Pair], runtime: OnceRuntime, classes: str, args: argparse.Namespace) -> None:
+def calmness(item: Variant, plain: Variant) -> str:
+    ratio = f"{item.flicker / plain.flicker:7.2f}" if plain.flicker > 0 else f"{'-':>7}"
+    return f"{item.flicker:8.4f}{ratio}"
+
+
+def measure(name: str, frames: Iterator[Pair], runtime: OnceRuntime, args: argparse.Namespace) -> None:
     """Run all variants side by side over one video and print what came out."""
     found = variants(runtime, args)
     exact = Variant("exact labels", found[0].segmenter, StageTimers(), InferenceStride(1))
     before: Frame | None = None
     count = 0
-    for frame, truth in frames:
-        if count == args.limit:
-            break
+    for frame, truth in islice(frames, args.limit):
+        if truth is not None and truth.shape != frame.size_hw:
+            raise SystemExit(f"{name}: frame {count} is {frame.size_hw}, its labels are {truth.shape}")
         alignment = Alignment.of_images(frame.image, before.image) if before is not None else None
         for item in found:
             item.judge(item.step(frame), truth, alignment)
@@ -217,7 +201,15 @@ def measure(name: str, frames: Iterator[Pair], runtime: OnceRuntime, classes: st
             exact.judge(truth, None, alignment)
         before = frame
         count += 1
-    report(name, found, exact, classes, count)
+    if before is None:
+        raise SystemExit(f"{name}: has no frames")
+    report(name, before.size_hw, found, exact, count)
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; accepted: 1 or more")
+    return int(text)
 
 
 def main() -> None:
@@ -225,27 +217,32 @@ def main() -> None:
     parser.add_argument("clips", nargs="*", type=Path, help="video files; none: the bundled sample")
     parser.add_argument("--labels", type=Path, help="grey video of class ids that belongs to the one clip given")
     parser.add_argument("--sequence", type=Path, action="append", default=[], help="folder with images/ and labels/")
-    parser.add_argument("--fps", type=int, default=15, help="frames per second of --sequence")
+    parser.add_argument("--fps", type=at_least_one, default=15, help="frames per second of --sequence")
     parser.add_argument("--classes", choices=("exact", "camvid"), default="exact", help="how labels are judged")
     parser.add_argument("--model", default="fai-m2f-n-ade")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--imgsz", type=int, help="long side that the network sees; default by model")
-    parser.add_argument("--stride", type=int, default=4)
-    parser.add_argument("--limit", type=int, help="frames of each video at most")
+    parser.add_argument("--imgsz", type=at_least_one, help="long side that the network sees; default by model")
+    parser.add_argument("--stride", type=at_least_one, default=4)
+    parser.add_argument("--limit", type=at_least_one, help="frames of each video at most")
     parser.add_argument("--seconds", type=float, default=MEMORY_SECONDS, help="memory of the smoothing")
     parser.add_argument("--margin", type=float, default=MARGIN, help="by which another class has to win")
     args = parser.parse_args()
+    for path in (*args.clips, *args.sequence, *filter(None, (args.labels, args.weights))):
+        if not path.exists():
+            parser.error(f"{path}: no such file or folder")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     args.imgsz = args.imgsz or zoo.entry(args.model).imgsz["cpu"]
-    runtime = OnceRuntime(TorchRuntime(load_model(args.model, args.weights), torch.device("cpu")))
+    count = None if args.weights is None else len(zoo.weights_labels(args.weights))
+    network = load_model(args.model, args.weights, num_classes=count)
+    runtime = OnceRuntime(TorchRuntime(network, torch.device("cpu")))
     print(f"{args.model}, long side {args.imgsz}, one thread")
     if not args.clips and not args.sequence:
-        measure(SAMPLE.name, video(SAMPLE, SAMPLE_LABELS), runtime, args.classes, args)
+        measure(SAMPLE.name, video(SAMPLE, SAMPLE_LABELS), runtime, args)
     for clip in args.clips:
-        measure(clip.name, video(clip, args.labels), runtime, args.classes, args)
+        measure(clip.name, video(clip, args.labels), runtime, args)
     for folder in args.sequence:
-        measure(folder.name, sequence(folder, args.fps), runtime, args.classes, args)
+        measure(folder.name, sequence(folder, args.fps), runtime, args)
 
 
 if __name__ == "__main__":
