@@ -8,6 +8,7 @@ Method: dense inverse search, T. Kroeger et al., arXiv:1603.03590, in the implem
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import cv2
@@ -73,9 +74,11 @@ def resized_flow(flow: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
     """(H, W, 2) flow on a grid of another size, offsets in pixels of that grid."""
     height, width = size_hw
     scale = np.array([width / flow.shape[1], height / flow.shape[0]], dtype=np.float32)
-    how = cv2.INTER_AREA if width < flow.shape[1] else cv2.INTER_LINEAR
     # scaled while small: 0.2 instead of 2.7 ms for 640x360
-    return np.asarray(cv2.resize(flow * scale, (width, height), interpolation=how), dtype=np.float32)
+    if width < flow.shape[1]:
+        small = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small * scale, dtype=np.float32)
+    return np.asarray(cv2.resize(flow * scale, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def likeness(a: UInt8Array, b: UInt8Array) -> float:
@@ -83,10 +86,12 @@ def likeness(a: UInt8Array, b: UInt8Array) -> float:
 
     Two pictures without any structure are alike (1); one with and one without are not (0).
     """
-    x, y = a.astype(np.float32) - a.mean(dtype=np.float64), b.astype(np.float32) - b.mean(dtype=np.float64)
-    spread = (float(np.sqrt(np.mean(x * x))), float(np.sqrt(np.mean(y * y))))
+    x, y = (picture.astype(np.float32).ravel() for picture in (a, b))
+    x -= x.mean()
+    y -= y.mean()
+    spread = (math.sqrt(np.dot(x, x) / x.size), math.sqrt(np.dot(y, y) / y.size))
     if max(spread) < 1:  # one grey level: noise of a covered lens or a plain slide
         return 1.0
     if min(spread) < 1e-3:
         return 0.0
-    return float(np.mean(x * y)) / (spread[0] * spread[1])
+    return float(np.dot(x, y)) / x.size / (spread[0] * spread[1])
