@@ -15,6 +15,7 @@ import torch
 
 from tests.data.folders import make_dataset
 from vidseg.cli.training_console import TrainingConsole
+from vidseg.data.mixture import draw_order
 
 TINY = ("--steps", 3, "--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--threads", 1, "--device", "cpu")
 FAST = ("--imgsz", 64, "--threads", 1, "--device", "cpu")
@@ -135,11 +136,16 @@ def test_what_cannot_be_trained_is_told_in_one_line(cli, data, words, text):
 
 
 def test_a_bad_label_file_is_found_before_the_first_step(cli, tmp_path):
-    folder = make_dataset(tmp_path / "bad", 4, (64, 96))
-    cv2.imwrite(str(folder / "labels" / "003.png"), np.full((64, 96), 151, np.uint8))
-    result = cli("train", folder, "-o", "run", *TINY)
-    assert_one_line_error(result, "003.png: holds class id 151; accepted: 0 to 149, and 255 for no label")
-    assert "step" not in result.err
+    """Also one that no crop of these few steps would be cut from, and one that is only measured on."""
+    folder, good = make_dataset(tmp_path / "bad", 30, (64, 96)), make_dataset(tmp_path / "good", 2, (64, 96))
+    drawn = {picture for _, picture in draw_order([30], [1], 3 * 2, seed=0).tolist()}
+    unseen = next(number for number in range(30) if number not in drawn)
+    bad = f"{unseen:03}.png"
+    cv2.imwrite(str(folder / "labels" / bad), np.full((64, 96), 151, np.uint8))
+    for data in ((folder,), (good, "--val", folder)):
+        result = cli("train", *data, "-o", "run", *TINY)
+        assert_one_line_error(result, f"{bad}: holds class id 151; accepted: 0 to 149, and 255 for no label")
+        assert not list(Path("run").iterdir())
 
 
 def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):

@@ -18,6 +18,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.errors import CheckpointError, ConfigError, TrainingError
 from vidseg.metrics import Scores
 from vidseg.runtimes.loading import load_model
+from vidseg.train import session as session_module
 from vidseg.train import trainer as trainer_module
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.initial import initial_model
@@ -117,6 +118,28 @@ def test_a_stopped_run_saves_at_once_and_goes_on_with_reading_processes(dataset,
     assert load_state(tmp_path / "stopped" / "last.pt")["step"] == 3
     assert session(dataset, tmp_path / "stopped", settings(), resume=True, workers=1).run(Watcher())
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+class Killed(BaseException):
+    """Nothing that a run may catch."""
+
+
+def test_what_was_learnt_is_saved_before_it_is_measured_and_resume_measures(dataset, tmp_path, monkeypatch):
+    options = {"validation": Validation(dataset, None, 64), "validate_every": 2}
+    assert session(dataset, tmp_path / "whole", settings(), **options).run(Watcher())
+
+    def fails(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(session_module, "evaluate", fails)
+        with pytest.raises(Killed):
+            session(dataset, tmp_path / "killed", settings(), **options).run(Watcher())
+    assert load_state(tmp_path / "killed" / "last.pt")["step"] == 2
+    watcher = Watcher()
+    assert session(dataset, tmp_path / "killed", settings(), resume=True, **options).run(watcher)
+    assert [step for step, _ in watcher.scores] == [2, 4, 6] and len(watcher.losses) == 4
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_another_seed_gives_other_weights(dataset, tmp_path):

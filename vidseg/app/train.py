@@ -136,7 +136,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
     )
     if request.resume:
         reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-    for dataset in datasets:
+    for dataset in (*datasets, *(() if validation is None else (validation.dataset,))):
         dataset.check(reporter.checking)
     pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
     reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")

@@ -99,6 +99,7 @@ class Session:
         self._history: list[dict[str, float]] = []
         self._pending: list[dict[str, float]] = []
         self._row_every = math.ceil(self._settings.steps / HISTORY_ROWS)
+        self._saved_step = -1
         self.last_scores: Scores | None = None
         if (out / STATE).exists():
             if not resume:
@@ -118,6 +119,7 @@ class Session:
         mixture = Mixture(
             self._datasets, options, count=settings.steps * settings.batch, seed=settings.seed, shares=settings.mix
         )
+        self._measure_if_due(reporter)  # a kill may have come before it was done
         started, first = time.monotonic(), trainer.step
         for batch in batches(
             mixture, settings.batch, first=first, workers=self._workers, pinned=self._device.type == "cuda"
@@ -131,13 +133,11 @@ class Session:
             self._note(losses, lr)
             rate = (done - first) * settings.batch / max(1e-9, time.monotonic() - started)
             reporter.step(done, settings.steps, losses, lr, rate)
-            last = done == settings.steps
-            if self._validation is not None and (last or done % self._validate_every == 0):
-                self._measure(reporter)
-            stop = not last and should_stop()
-            if last or stop or done % self._save_every == 0:
+            if done == settings.steps or done % self._save_every == 0:
                 self.save()
-            if stop:
+            self._measure_if_due(reporter)
+            if done < settings.steps and should_stop():
+                self.save()
                 return False
         return True
 
@@ -153,6 +153,7 @@ class Session:
         zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict())
         write_whole_file(self._out / HISTORY, (json.dumps(self._history, indent=1) + "\n").encode())
         write_whole_file(self._out / CURVES, curves_png(self._curve("loss"), self._curve("miou")))
+        self._saved_step = self._trainer.step
 
     def _resume(self) -> None:
         path = self._out / STATE
@@ -179,6 +180,17 @@ class Session:
             means = {name: sum(row[name] for row in self._pending) / count for name in losses}
             self._history.append({"step": self._trainer.step, "lr": lr, **means})
             self._pending = []
+
+    def _measure_if_due(self, reporter: TrainReporter) -> None:
+        """Measure at the last step and at every so many, once. What was learnt is saved before, the scores after."""
+        step = self._trainer.step
+        due = step == self._settings.steps or (step > 0 and step % self._validate_every == 0)
+        if self._validation is None or not due or any("miou" in row and row["step"] == step for row in self._history):
+            return
+        if self._saved_step != step:
+            self.save()
+        self._measure(reporter)
+        self.save()
 
     def _measure(self, reporter: TrainReporter) -> None:
         """Measure the averaged weights."""
