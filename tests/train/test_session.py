@@ -142,6 +142,19 @@ def test_what_was_learnt_is_saved_before_it_is_measured_and_resume_measures(data
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
+def test_resuming_at_the_last_step_writes_all_files_again(dataset, tmp_path):
+    out, given = tmp_path / "run", settings(steps=2)
+    session(dataset, out, given).run(Watcher())
+    files = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "weights.safetensors").write_bytes(b"of an earlier step")
+    (out / "history.json").unlink()
+    (out / "curves.png").unlink()
+    watcher = Watcher()
+    assert session(dataset, out, given, resume=True).run(watcher) and watcher.losses == []
+    for name in ("weights.safetensors", "history.json", "curves.png"):
+        assert (out / name).read_bytes() == files[name]
+
+
 def test_another_seed_gives_other_weights(dataset, tmp_path):
     for seed in (0, 1):
         session(dataset, tmp_path / str(seed), settings(steps=1, seed=seed)).run(Watcher())

@@ -119,7 +119,9 @@ class Session:
         mixture = Mixture(
             self._datasets, options, count=settings.steps * settings.batch, seed=settings.seed, shares=settings.mix
         )
-        self._measure_if_due(reporter)  # a kill may have come before it was done
+        if trainer.step == settings.steps:  # a kill may have come between the checkpoint and the other files
+            self.save()
+        self._measure_if_due(reporter)  # or before it was done
         started, first = time.monotonic(), trainer.step
         for batch in batches(
             mixture, settings.batch, first=first, workers=self._workers, pinned=self._device.type == "cuda"
