@@ -74,6 +74,14 @@ def test_a_finished_run_is_not_trained_over(cli, data):
     )
 
 
+def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
+    assert cli("train", data, "-o", "run", "--init", "pretrained", *TINY).code == 0
+    for words in (("--init", "pretrained"), ("--init", "fai-m2f-n-ade"), ()):
+        assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
+    result = cli("train", data, "-o", "run", "--resume", "--init", "none.pt", *TINY)
+    assert_one_line_error(result, f"began with fai-m2f-n-ade, not with --init {Path('none.pt').resolve()}")
+
+
 def test_held_out_pictures_are_those_that_eval_picks(cli, data):
     result = cli("train", data, data, "-o", "run", "--holdout", "0,2", *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err

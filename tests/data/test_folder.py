@@ -50,6 +50,15 @@ def test_check_reads_everything_and_finds_the_bad_file(folder):
     assert seen == [(1, 4), (2, 4), (3, 4)]
 
 
+def test_fingerprints_tell_datasets_apart_and_not_where_they_lie(folder, tmp_path):
+    first = FolderDataset(folder).fingerprint()
+    assert FolderDataset(shutil.copytree(folder, tmp_path / "copy")).fingerprint() == first
+    assert FolderDataset(make_dataset(tmp_path / "other", soft=True, seed=1)).fingerprint() != first
+    assert FolderDataset(folder, keep=lambda number, _: number > 0).fingerprint() != first
+    (folder / "soft" / "002.npz").unlink()
+    assert FolderDataset(folder).fingerprint() != first
+
+
 @pytest.mark.parametrize("part", ["images", "labels"])
 def test_a_missing_folder_is_named(folder, part):
     shutil.rmtree(folder / part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,52 @@ def test_a_folder_with_a_run_is_not_overwritten_and_resumes_only_as_it_began(dat
     with pytest.raises(ConfigError, match=r"trained on \[6\] pictures per dataset, now there are \[5\]"):
         session(fewer, out, settings(steps=1), resume=True)
     assert session(dataset, out, settings(steps=1), resume=True).run(Watcher())  # nothing left to do
+
+
+def test_a_run_goes_on_only_with_its_pictures_in_their_order(dataset, tmp_path):
+    other = FolderDataset(make_dataset(tmp_path / "other", 6, (64, 96), seed=1))  # of the same stems
+    given = settings(steps=1)
+
+    def run(out, *datasets, **options):
+        model = initial_model(given.model, None, num_classes=150, seed=0)
+        (tmp_path / out).mkdir(exist_ok=True)
+        Session(Trainer(model, given, CPU), datasets, tmp_path / out, device=CPU, **options).run(Watcher())
+
+    run("one", dataset)
+    run("two", dataset, other)
+    for out, datasets, number in (("one", [other], 1), ("two", [other, dataset], 1), ("two", [dataset, dataset], 2)):
+        text = f"{datasets[number - 1].folder} holds other files than dataset {number} of the run; give the same data"
+        with pytest.raises(ConfigError, match=text):
+            run(out, *datasets, resume=True)
+    moved = FolderDataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
+    run("one", moved, resume=True)
+
+
+def test_a_run_goes_on_only_with_its_precision_and_its_start(dataset, tmp_path):
+    given, out = settings(steps=1), tmp_path / "run"
+    session(dataset, out, given, init="mine.pt").run(Watcher())
+    rounded = Trainer(initial_model(given.model, None, num_classes=150, seed=0), given, CPU, torch.bfloat16)
+    with pytest.raises(ConfigError, match=r"last\.pt: --precision was float32 and is now bfloat16; give the options"):
+        Session(rounded, [dataset], out, device=CPU, resume=True)
+    for _ in range(2):  # and what is not said again is not forgotten
+        with pytest.raises(ConfigError, match=r"began with mine\.pt, not with --init other\.pt; leave --init out"):
+            session(dataset, out, given, resume=True, init="other.pt")
+        session(dataset, out, given, resume=True).run(Watcher())
+    session(dataset, out, given, resume=True, init="mine.pt")
+
+    session(dataset, tmp_path / "random", given).run(Watcher())
+    with pytest.raises(ConfigError, match="began with random weights"):
+        session(dataset, tmp_path / "random", given, resume=True, init="mine.pt")
+
+
+def test_a_checkpoint_of_older_versions_goes_on(dataset, tmp_path):
+    given, out = settings(steps=2), tmp_path / "run"
+    session(dataset, out, given).run(Watcher(), should_stop=lambda: True)
+    state = load_state(out / "last.pt")
+    del state["origin"]
+    save_state(out / "last.pt", state)
+    assert session(dataset, out, given, resume=True, init="any.pt").run(Watcher())
+    assert session(dataset, out, given, resume=True, init="unknown.pt").run(Watcher())
 
 
 def test_a_file_that_is_no_training_state_is_refused(dataset, tmp_path):

@@ -133,6 +133,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         validate_every=request.val_every,
         workers=workers,
         resume=request.resume,
+        init=_init_name(request, entry),
     )
     if request.resume:
         reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
@@ -182,12 +183,25 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     return Validation(dataset, mapping, request.imgsz or default_imgsz)
 
 
+def _init_entry(request: TrainRequest, entry: zoo.ModelEntry) -> zoo.ModelEntry | None:
+    """The model whose weights --init names; None for a file or nothing."""
+    if request.init == PRETRAINED:
+        return entry
+    return next((known for known in zoo.entries() if request.init in (known.name, *known.aliases)), None)
+
+
+def _init_name(request: TrainRequest, entry: zoo.ModelEntry) -> str | None:
+    """What --init says, the same for all ways to say it."""
+    if request.init is None:
+        return None
+    named = _init_entry(request, entry)
+    return named.name if named is not None else str(Path(request.init).resolve())
+
+
 def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: Reporter) -> Path | None:
     if request.init is None:
         return None
-    if request.init != PRETRAINED:
-        named = [known for known in zoo.entries() if request.init in (known.name, *known.aliases)]
-        if not named:
-            return Path(request.init)
-        (entry,) = named
-    return zoo.ensure(entry, announce=reporter.note, progress=reporter.download)
+    named = _init_entry(request, entry)
+    if named is None:
+        return Path(request.init)
+    return zoo.ensure(named, announce=reporter.note, progress=reporter.download)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,6 +84,14 @@ class FolderDataset:
         """File stems, in order."""
         return [path.stem for path in self._images]
 
+    def fingerprint(self) -> str:
+        """A digest of stems and file sizes: the same wherever a copy of the dataset lies, not for other pictures."""
+        digest = hashlib.sha256()
+        for image in self._images:
+            sizes = [_bytes_in(path) for path in (image, self._labels_of(image), self._soft_of(image))]
+            digest.update(f"{image.stem}\0{sizes}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
     def __getitem__(self, number: int) -> Item:
         """Read one picture with all that belongs to it.
 
@@ -105,6 +114,9 @@ class FolderDataset:
 
     def _labels_of(self, image: Path) -> Path:
         return self.folder / "labels" / f"{image.stem}.png"
+
+    def _soft_of(self, image: Path) -> Path:
+        return self.folder / "soft" / f"{image.stem}.npz"
 
     def _read_labels(self, image: Path, size_hw: tuple[int, ...]) -> UInt8Array:
         path = self._labels_of(image)
@@ -130,7 +142,7 @@ class FolderDataset:
         return np.asarray(labels, dtype=np.uint8)
 
     def _read_soft(self, image: Path, size_hw: tuple[int, ...]) -> SoftLabels | None:
-        path = self.folder / "soft" / f"{image.stem}.npz"
+        path = self._soft_of(image)
         if not path.is_file():
             return None
         try:
@@ -150,6 +162,14 @@ class FolderDataset:
 def use_one_thread(_worker: int = 0) -> None:
     """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
     cv2.setNumThreads(0)
+
+
+def _bytes_in(path: Path) -> int:
+    """Size of a file; -1 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -69,8 +69,9 @@ class Session:
         validate_every: steps between measurements; the last step is always measured.
         workers: processes that read crops ahead.
         resume: go on from `last.pt` where there is one.
+        init: name of what training starts from; when resuming None takes any.
     Raises:
-        ConfigError: the folder holds a run and `resume` is False, or one with other settings or data.
+        ConfigError: the folder holds a run and `resume` is False, or one with other settings, data or start.
         CheckpointError: `last.pt` is not a training checkpoint.
     """
 
@@ -86,6 +87,7 @@ class Session:
         validate_every: int = 500,
         workers: int = 0,
         resume: bool = False,
+        init: str | None = None,
     ) -> None:
         self._trainer = trainer
         self._settings = trainer.settings
@@ -96,6 +98,11 @@ class Session:
         self._validation = validation
         self._validate_every = validate_every
         self._workers = workers
+        self._origin: dict[str, Any] = {
+            "precision": str(trainer.precision).removeprefix("torch."),
+            "datasets": [dataset.fingerprint() for dataset in datasets],
+            "init": init,
+        }
         self._history: list[dict[str, float]] = []
         self._pending: list[dict[str, float]] = []
         self._row_every = math.ceil(self._settings.steps / HISTORY_ROWS)
@@ -150,6 +157,7 @@ class Session:
         state = self._trainer.state()
         state["settings"] = self._settings.as_dict()
         state["pictures"] = self._pictures()
+        state["origin"] = self._origin
         state["history"] = {"rows": self._history, "pending": self._pending}
         save_state(self._out / STATE, state)
         zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict())
@@ -168,8 +176,29 @@ class Session:
                 f"{path}: was trained on {state['pictures']} pictures per dataset, now there are {self._pictures()}; "
                 "give the same data, or another --out"
             )
+        self._compare_origin(path, state.get("origin"))
         self._trainer.restore(state)
         self._history, self._pending = state["history"]["rows"], state["history"]["pending"]
+
+    def _compare_origin(self, path: Path, stored: dict[str, Any] | None) -> None:
+        """Raises ConfigError where the run in the folder began otherwise."""
+        given = self._origin["init"]
+        if stored is None:  # a checkpoint of older versions, which kept none of this
+            del self._origin["init"]
+            return
+        if stored["precision"] != self._origin["precision"]:
+            difference = f"--precision was {stored['precision']} and is now {self._origin['precision']}"
+            raise ConfigError(f"{path}: {difference}; give the options of the run, or another --out")
+        for number, (old, new) in enumerate(zip(stored["datasets"], self._origin["datasets"], strict=True)):
+            if old != new:
+                raise ConfigError(
+                    f"{path}: {self._datasets[number].folder} holds other files than dataset {number + 1} of the run; "
+                    "give the same data in the same order, or another --out"
+                )
+        if given is not None and given != stored.get("init", given):
+            began = stored["init"] or "random weights"
+            raise ConfigError(f"{path}: began with {began}, not with --init {given}; leave --init out")
+        self._origin = stored
 
     def _pictures(self) -> list[int]:
         return [len(dataset) for dataset in self._datasets]

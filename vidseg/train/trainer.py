@@ -34,8 +34,8 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.average = WeightAverage(self.model, settings.ema)
+        self.precision = precision
         self._device = device
-        self._precision = precision
         self._loss = SetLoss(model.num_classes, points=settings.points, semantic_weight=settings.semantic)
         self._optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.lr)
         # only float16 loses small gradients; bfloat16 has the range of float32
@@ -103,7 +103,7 @@ class Trainer:
             return tensor.to(self._device, non_blocking=True)
 
         images = here(batch.images).to(torch.float32, memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, self._precision, enabled=self._precision != torch.float32):
+        with torch.autocast(self._device.type, self.precision, enabled=self.precision != torch.float32):
             output = self.model.forward_queries(images, aux=True)
         regions = [Regions.from_labels(labels) for labels in here(batch.labels)]
         generator = torch.Generator(self._device).manual_seed(self.settings.seed * 2**31 + self.step)
