@@ -156,6 +156,30 @@ def test_resuming_at_the_last_step_writes_all_files_again(dataset, tmp_path):
         assert (out / name).read_bytes() == files[name]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_lost_while_training_is_one_line_and_costs_no_step(dataset, tmp_path, workers):
+    assert session(dataset, tmp_path / "whole", settings(steps=12)).run(Watcher())
+    lost = FolderDataset(shutil.copytree(dataset.folder, tmp_path / "lost"))
+    labels = lost.folder / "labels"
+
+    def lose(done):
+        if done == 2:
+            labels.rename(lost.folder / "gone")
+
+    watcher = Watcher(lose)
+    with pytest.raises(ConfigError) as caught:
+        session(lost, tmp_path / "run", settings(steps=12), workers=workers).run(watcher)
+    done = len(watcher.losses)
+    assert 2 <= done < 12  # a worker reads ahead
+    assert "\n" not in str(caught.value) and f"{labels}/" in str(caught.value)
+    assert str(caught.value).endswith(
+        f"mend it or remove it with its image; once it is as before, --resume goes on after step {done}"
+    )
+    (lost.folder / "gone").rename(labels)
+    assert session(lost, tmp_path / "run", settings(steps=12), resume=True).run(Watcher())
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
 def test_another_seed_gives_other_weights(dataset, tmp_path):
     for seed in (0, 1):
         session(dataset, tmp_path / str(seed), settings(steps=1, seed=seed)).run(Watcher())

@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
 from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
-from vidseg.train.batches import batches
+from vidseg.train.batches import Batch, batches
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.evaluate import evaluate
 from vidseg.train.trainer import Trainer
@@ -118,7 +118,7 @@ class Session:
 
         Raises:
             TrainingError: the loss is not finite; says where the last good checkpoint is.
-            ConfigError: a bad file in a dataset.
+            ConfigError: a bad file in a dataset; the steps so far are saved.
             WriteError: the folder cannot be written.
         """
         trainer, settings = self._trainer, self._settings
@@ -130,9 +130,10 @@ class Session:
             self.save()
         self._measure_if_due(reporter)  # or before it was done
         started, first = time.monotonic(), trainer.step
-        for batch in batches(
+        source = batches(
             mixture, settings.batch, first=first, workers=self._workers, pinned=self._device.type == "cuda"
-        ):
+        )
+        for batch in self._saving_when_lost(source):
             lr = trainer.next_lr
             try:
                 losses = trainer.train_step(batch)
@@ -211,6 +212,24 @@ class Session:
             means = {name: sum(row[name] for row in self._pending) / count for name in losses}
             self._history.append({"step": self._trainer.step, "lr": lr, **means})
             self._pending = []
+
+    def _saving_when_lost(self, source: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; when one cannot be had, the steps so far are saved before its error goes on."""
+        while True:
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            except Exception as error:
+                step = self._trainer.step
+                if step == 0:
+                    raise
+                if self._saved_step != step:
+                    self.save()
+                if isinstance(error, ConfigError):
+                    raise ConfigError(f"{error}; once it is as before, --resume goes on after step {step}") from error
+                raise
+            yield batch
 
     def _measure_if_due(self, reporter: TrainReporter) -> None:
         """Measure at the last step and at every so many, once. What was learnt is saved before, the scores after."""
