@@ -281,6 +281,20 @@ def test_weights_that_are_not_finite_are_not_saved(dataset, tmp_path, monkeypatc
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_weights_too_large_for_half_precision_are_not_saved(dataset, tmp_path):
+    out, key = tmp_path / "run", "head.predictor.query_feat.weight"
+    run = session(dataset, out, settings(), save_every=1)
+
+    def grow(done):
+        if done == 2:
+            run._trainer.average.state_dict()[key][0, 0] = 1e5
+
+    with pytest.raises(TrainingError, match=rf"after step 2 '{key}' holds .* checkpoint is .*last\.pt \(step 1\)"):
+        run.run(Watcher(grow))
+    assert load_state(out / "last.pt")["step"] == 1
+    assert all(torch.isfinite(t).all() for t in safetensors.torch.load_file(out / "weights.safetensors").values())
+
+
 def test_a_few_steps_overfit_a_few_pictures_and_the_files_can_be_used(dataset, tmp_path):
     given = settings(steps=45, batch=4, lr=4e-3, warmup=5, ema=0.8, classes=30, points=0, cover=0.9)
     validation = Validation(dataset, None, 96)

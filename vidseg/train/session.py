@@ -23,7 +23,7 @@ from vidseg.data.augment import AugmentOptions
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import ClassMapping
 from vidseg.data.mixture import Mixture
-from vidseg.errors import ConfigError, TrainingError
+from vidseg.errors import CheckpointError, ConfigError, TrainingError
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
 from vidseg.runtimes.torch_runtime import TorchRuntime
@@ -152,9 +152,17 @@ class Session:
         return True
 
     def save(self) -> None:
-        """Write all files of the folder. Raises TrainingError when weights are not finite, and writes nothing then."""
+        """Write all files of the folder.
+
+        Raises:
+            TrainingError: weights are not finite, or not in the half precision of the export; nothing is written then.
+        """
         if not self._trainer.has_finite_weights():
             raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step - 1}"))
+        try:
+            zoo.in_half_precision(self._trainer.average.state_dict())
+        except CheckpointError as error:
+            raise self._with_advice(TrainingError(f"after step {self._trainer.step} {error}")) from error
         state = self._trainer.state()
         state["settings"] = self._settings.as_dict()
         state["pictures"] = self._pictures()

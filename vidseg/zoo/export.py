@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vidseg.atomic import write_whole_file
+from vidseg.errors import CheckpointError
 from vidseg.zoo.checkpoint import is_optional
 
 
@@ -17,11 +18,24 @@ def export_weights(path: Path, state_dict: Mapping[str, Tensor]) -> None:
     """Write the tensors that inference uses in half precision, as safetensors, in one step.
 
     Raises:
+        CheckpointError: a value is not finite in half precision; nothing is written.
         WriteError: the file cannot be written.
+    """
+    write_whole_file(path, safetensors.torch.save(in_half_precision(state_dict)))
+
+
+def in_half_precision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that inference uses, float16, on the CPU.
+
+    Raises:
+        CheckpointError: a value is NaN, infinite, or above 65504, the largest of float16.
     """
     kept = {
         key: tensor.detach().to("cpu", torch.float16).contiguous()
         for key, tensor in state_dict.items()
         if not is_optional(key)
     }
-    write_whole_file(path, safetensors.torch.save(kept))
+    for key, tensor in kept.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"'{key}' holds values that half precision cannot hold")
+    return kept
