@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -18,6 +20,7 @@ from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
 
 TINY = ("--steps", 3, "--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--threads", 1, "--device", "cpu")
+ROOT = Path(__file__).parent.parent.parent
 FAST = ("--imgsz", 64, "--threads", 1, "--device", "cpu")
 
 
@@ -80,6 +83,22 @@ def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
         assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
     result = cli("train", data, "-o", "run", "--resume", "--init", "none.pt", *TINY)
     assert_one_line_error(result, f"began with fai-m2f-n-ade, not with --init {Path('none.pt').resolve()}")
+
+
+def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is_killed(cli, data):
+    Path("run").mkdir()
+    code = "import sys; from pathlib import Path; from vidseg.app.folder_lock import locked\n"
+    code += "with locked(Path('run')):\n  print('held', flush=True); sys.stdin.read()"
+    command, path = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=path) as other:
+        assert other.stdout.readline() == b"held\n"
+        for words in ((), ("--resume",)):
+            result = cli("train", data, "-o", "run", *words, *TINY)
+            assert_one_line_error(result, "run: another run is at work in it; wait until it ends, or choose another")
+        other.kill()
+        other.wait(timeout=60)
+        assert cli("train", data, "-o", "run", *TINY).code == 0
+    assert not Path("run/lock").exists()
 
 
 def test_held_out_pictures_are_those_that_eval_picks(cli, data):

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 
 from vidseg import zoo
+from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
@@ -86,64 +87,49 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
     """
     if importlib.util.find_spec("scipy") is None:
         raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
-    settings = request.settings
-    entry = zoo.entry(settings.model)
+    entry = zoo.entry(request.settings.model)
     device = pick_device(request.device)
     precision = pick_training_precision(request.precision, device)
-    for name in ("val_every", "save_every"):
-        if getattr(request, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
-    if settings.mix is not None and len(settings.mix) != len(request.data):
-        raise ConfigError(f"--mix has {len(settings.mix)} numbers for {len(request.data)} datasets; give one for each")
-    if len(settings.holdout) not in (1, len(request.data)):
-        count = len(settings.holdout)
-        raise ConfigError(f"--holdout has {count} numbers for {len(request.data)} datasets; give one, or one for each")
-    holdout = settings.holdout * (len(request.data) if len(settings.holdout) == 1 else 1)
-    datasets = [
-        FolderDataset(path, num_classes=settings.classes, keep=_all_but_every(nth))
-        for path, nth in zip(request.data, holdout, strict=True)
-    ]
+    _check_options(request)
+    datasets = _datasets(request)
     validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{request.out}: cannot be made a folder ({error.strerror}); choose another --out") from None
-
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    resuming = request.resume and (request.out / STATE).exists()
-    model = initial_model(
-        entry.name,
-        None if resuming else _init_path(request, entry, reporter),
-        num_classes=settings.classes,
-        seed=settings.seed,
-        announce=reporter.note,
-    )
-    trainer = Trainer(model, settings, device, precision)
-    workers = request.workers
-    if workers is None:
-        workers = min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
-    session = Session(
-        trainer,
-        datasets,
-        request.out,
-        device=device,
-        save_every=request.save_every,
-        validation=validation,
-        validate_every=request.val_every,
-        workers=workers,
-        resume=request.resume,
-        init=_init_name(request, entry),
-    )
-    if request.resume:
-        reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-    for dataset in (*datasets, *(() if validation is None else (validation.dataset,))):
-        dataset.check(reporter.checking)
-    pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
-    reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
-    with Interrupts() as interrupts:
-        finished = session.run(reporter, lambda: interrupts.count > 0)
-        exit_code = 0 if finished else interrupts.exit_code
+    with locked(request.out):
+        resuming = request.resume and (request.out / STATE).exists()
+        model = initial_model(
+            entry.name,
+            None if resuming else _init_path(request, entry, reporter),
+            num_classes=request.settings.classes,
+            seed=request.settings.seed,
+            announce=reporter.note,
+        )
+        trainer = Trainer(model, request.settings, device, precision)
+        session = Session(
+            trainer,
+            datasets,
+            request.out,
+            device=device,
+            save_every=request.save_every,
+            validation=validation,
+            validate_every=request.val_every,
+            workers=_workers(request, device),
+            resume=request.resume,
+            init=_init_name(request, entry),
+        )
+        if request.resume:
+            reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
+        for dataset in (*datasets, *(() if validation is None else (validation.dataset,))):
+            dataset.check(reporter.checking)
+        pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
+        reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+        with Interrupts() as interrupts:
+            finished = session.run(reporter, lambda: interrupts.count > 0)
+            exit_code = 0 if finished else interrupts.exit_code
     out = request.out
     return TrainOutcome(trainer.step, finished, out / WEIGHTS, out / CURVES, session.last_scores, exit_code)
 
@@ -168,6 +154,32 @@ def pick_training_precision(name: str, device: torch.device) -> torch.dtype:
         accepted = "float32 or bfloat16" if device.type == "cpu" else "float32"
         raise ConfigError(f"--precision {name} needs CUDA for training; on {device.type} use {accepted}")
     return known[name]
+
+
+def _check_options(request: TrainRequest) -> None:
+    """Raises ConfigError for numbers out of range, or not one for each dataset."""
+    for name in ("val_every", "save_every"):
+        if getattr(request, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
+    mix, holdout, count = request.settings.mix, request.settings.holdout, len(request.data)
+    if mix is not None and len(mix) != count:
+        raise ConfigError(f"--mix has {len(mix)} numbers for {count} datasets; give one for each")
+    if len(holdout) not in (1, count):
+        raise ConfigError(f"--holdout has {len(holdout)} numbers for {count} datasets; give one, or one for each")
+
+
+def _datasets(request: TrainRequest) -> list[FolderDataset]:
+    holdout = request.settings.holdout * (len(request.data) if len(request.settings.holdout) == 1 else 1)
+    return [
+        FolderDataset(path, num_classes=request.settings.classes, keep=_all_but_every(nth))
+        for path, nth in zip(request.data, holdout, strict=True)
+    ]
+
+
+def _workers(request: TrainRequest, device: torch.device) -> int:
+    if request.workers is not None:
+        return request.workers
+    return min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
 
 
 def _all_but_every(nth: int) -> Callable[[int, str], bool]:
