@@ -161,6 +161,10 @@ def _check_options(request: TrainRequest) -> None:
     for name in ("val_every", "save_every"):
         if getattr(request, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
+    for name, low, high in (("threads", 1, 256), ("workers", 0, 256), ("imgsz", 32, 4096)):
+        value = getattr(request, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(f"--{name} is {value}; accepted: a whole number from {low} to {high}")
     mix, holdout, count = request.settings.mix, request.settings.holdout, len(request.data)
     if mix is not None and len(mix) != count:
         raise ConfigError(f"--mix has {len(mix)} numbers for {count} datasets; give one for each")
@@ -192,7 +196,7 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     dataset = FolderDataset(request.val, num_classes=150 if mapping else request.settings.classes)
-    return Validation(dataset, mapping, request.imgsz or default_imgsz)
+    return Validation(dataset, mapping, default_imgsz if request.imgsz is None else request.imgsz)
 
 
 def _init_entry(request: TrainRequest, entry: zoo.ModelEntry) -> zoo.ModelEntry | None:
