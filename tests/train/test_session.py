@@ -266,7 +266,7 @@ def test_nan_loss_stops_says_where_and_keeps_the_last_good_checkpoint(dataset, t
         session(dataset, tmp_path / "run", settings(steps=9), save_every=2).run(watcher)
     path = tmp_path / "run" / "last.pt"
     assert str(caught.value) == (
-        f"loss is nan at step 5; the last good checkpoint is {path} (step 4): lower --lr and start from it with --init"
+        f"loss is nan at step 6; the last good checkpoint is {path} (step 4): lower --lr and start from it with --init"
     )
     assert len(watcher.losses) == 5
     state = load_state(path)
@@ -276,7 +276,7 @@ def test_nan_loss_stops_says_where_and_keeps_the_last_good_checkpoint(dataset, t
 
 def test_weights_that_are_not_finite_are_not_saved(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "learning_rate", lambda step, **_: math.nan)
-    with pytest.raises(TrainingError, match="weights are not finite after step 0; there is no checkpoint yet"):
+    with pytest.raises(TrainingError, match="weights are not finite after step 1; there is no checkpoint yet"):
         session(dataset, tmp_path / "run", settings(), save_every=1).run(Watcher())
     assert list((tmp_path / "run").iterdir()) == []
 

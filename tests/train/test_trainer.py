@@ -84,7 +84,7 @@ def test_a_loss_that_is_no_number_leaves_the_weights_as_they_were():
     bad = batch()
     bad.target_probs[0, 0, 0, 0] = float("inf")
     before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
-    with pytest.raises(TrainingError, match="loss is inf at step 0"):
+    with pytest.raises(TrainingError, match="loss is inf at step 1"):
         trainer.train_step(bad)
     assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.model.named_parameters())
     assert trainer.step == 0

@@ -158,7 +158,7 @@ class Session:
             TrainingError: weights are not finite, or not in the half precision of the export; nothing is written then.
         """
         if not self._trainer.has_finite_weights():
-            raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step - 1}"))
+            raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step}"))
         try:
             zoo.in_half_precision(self._trainer.average.state_dict())
         except CheckpointError as error:

@@ -58,14 +58,14 @@ class Trainer:
         losses = self._losses(batch)
         total = torch.stack(list(losses.values())).sum()
         if not math.isfinite(total.item()):
-            raise TrainingError(f"loss is {total.item()} at step {self.step}")
+            raise TrainingError(f"loss is {total.item()} at step {self.step + 1}")
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         # the scaler expects infinite gradients now and then: it leaves the step out and scales less
         if not self._scaler.is_enabled() and not math.isfinite(norm.item()):
-            raise TrainingError(f"gradient is {norm.item()} at step {self.step}")
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}")
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self.step += 1
