@@ -90,6 +90,27 @@ def test_a_loss_that_is_no_number_leaves_the_weights_as_they_were():
     assert trainer.step == 0
 
 
+def test_gradients_that_never_are_numbers_end_float16_training():
+    trainer = make(precision=torch.float16)
+    next(trainer.model.parameters()).register_hook(lambda gradient: gradient * math.nan)
+    before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+    with pytest.raises(TrainingError, match="gradient is nan at step 17, however little it is scaled"):
+        for _ in range(20):
+            trainer.train_step(batch())
+    assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.model.named_parameters())
+
+
+def test_one_gradient_that_is_no_number_is_left_out_in_float16():
+    trainer = make(precision=torch.float16)
+    hook = next(trainer.model.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    trainer.train_step(batch())
+    hook.remove()
+    before = next(trainer.model.parameters()).detach().clone()
+    for _ in range(10):  # the first few are left out too, until the scale is small enough
+        trainer.train_step(batch())
+    assert trainer.step == 11 and not torch.equal(next(trainer.model.parameters()), before)
+
+
 @pytest.mark.cuda
 def test_training_on_cuda_in_half_precision():
     if not torch.cuda.is_available():

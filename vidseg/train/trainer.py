@@ -51,7 +51,8 @@ class Trainer:
         """Make one step; the losses it saw by kind, summed over layers, and "loss", their sum.
 
         Raises:
-            TrainingError: the loss or the gradient is not finite; the weights are as before.
+            TrainingError: the loss or the gradient is not finite, in float16 many times in a row; the weights are as
+                before.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = self.next_lr
@@ -68,6 +69,8 @@ class Trainer:
             raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}")
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
         self.step += 1
         self.average.update(self.model, self.step)
         return _by_kind(losses, total)
