@@ -129,6 +129,12 @@ class FolderDataset:
                 f"{path}: {channels} channels of {8 * labels.dtype.itemsize} bits (colours or a palette?); "
                 "accepted: one channel of 8 bits that holds class ids"
             )
+        depth = _png_bit_depth(path)
+        if depth < 8:
+            raise ConfigError(
+                f"{path}: {depth} bit a pixel, which are read as shades of grey and not as class ids; "
+                "save it as a PNG of 8 bits and one channel"
+            )
         if labels.shape != size_hw:
             raise ConfigError(
                 f"{path}: labels are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
@@ -170,6 +176,13 @@ def _bytes_in(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _png_bit_depth(path: Path) -> int:
+    """Bits per channel, as the header says: OpenCV stretches 1, 2 and 4 bits to 0..255. 8 for other files."""
+    with path.open("rb") as file:
+        header = file.read(25)  # signature, length and name of IHDR, width, height, bit depth
+    return header[24] if len(header) == 25 and header.startswith(b"\x89PNG\r\n\x1a\n") else 8
 
 
 def _size(shape: tuple[int, ...]) -> str:
