@@ -180,6 +180,26 @@ def test_a_bad_label_file_is_found_before_the_first_step(cli, tmp_path):
         assert not list(Path("run").iterdir())
 
 
+def test_pictures_without_any_label_are_neither_trained_nor_measured_on(cli, data, tmp_path):
+    def labelled(name, value, soft=False):
+        folder = make_dataset(tmp_path / name, 2, (64, 96), soft=soft)
+        for path in (folder / "labels").iterdir():
+            cv2.imwrite(str(path), np.full((64, 96), value, np.uint8))
+        return folder
+
+    none, sea = labelled("none", 255), labelled("sea", 26)
+    nothing = "no pixel has a label of the measured classes; nothing can be measured"
+    for words, text in (
+        ((none, none), f"{none}, {none}: no pixel has a label; nothing can be learnt"),
+        ((data, "--val", none), f"{none}: {nothing}"),
+        ((data, "--val", sea, "--val-mapping", "camvid11"), f"{sea}: {nothing}"),
+    ):
+        assert_one_line_error(cli("train", *words, "-o", "run", *TINY), text)
+        assert not list(Path("run").iterdir())
+    for number, words in enumerate(((none, data), (labelled("soft", 255, soft=True),), (data, "--val", sea))):
+        assert cli("train", *words, "-o", f"run{number}", *TINY).code == 0
+
+
 def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "scipy" else find(name, *rest))

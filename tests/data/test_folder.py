@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.data.folders import make_dataset
-from vidseg.data.folder import FolderDataset
+from vidseg.data.folder import Content, FolderDataset
 from vidseg.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ def test_pictures_come_in_order_with_labels_and_soft_labels(folder):
     assert item.image.shape == (48, 64, 3) and item.labels.shape == (48, 64) and item.name == "001"
     assert abs(item.image[item.labels == 20].mean(axis=0) - (200, 30, 30)).max() < 4  # RGB, and labels in place
     assert item.soft.ids.shape == item.soft.probs.shape == (3, 12, 16)
-    dataset.check()
+    assert dataset.check() == Content(frozenset({2, 4, 6, 20}), soft=True)
 
 
 def test_soft_labels_may_be_absent(folder):

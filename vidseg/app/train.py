@@ -17,6 +17,7 @@ from vidseg.app.interrupts import Interrupts
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL
 from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.initial import initial_model
@@ -123,8 +124,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         )
         if request.resume:
             reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-        for dataset in (*datasets, *(() if validation is None else (validation.dataset,))):
-            dataset.check(reporter.checking)
+        _check_pictures(datasets, validation, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
         with Interrupts() as interrupts:
@@ -178,6 +178,23 @@ def _datasets(request: TrainRequest) -> list[FolderDataset]:
         FolderDataset(path, num_classes=request.settings.classes, keep=_all_but_every(nth))
         for path, nth in zip(request.data, holdout, strict=True)
     ]
+
+
+def _check_pictures(datasets: list[FolderDataset], validation: Validation | None, reporter: Reporter) -> None:
+    """Raises ConfigError for a bad file, and where nothing can be learnt or measured."""
+    contents = [dataset.check(reporter.checking) for dataset in datasets]
+    if not any(content.classes or content.soft for content in contents):
+        folders = ", ".join(str(dataset.folder) for dataset in datasets)
+        raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
+    if validation is None:
+        return
+    classes = validation.dataset.check(reporter.checking).classes
+    if validation.mapping is not None:
+        classes = frozenset(validation.mapping.table[list(classes)].tolist()) - {NO_LABEL}
+    if not classes:
+        raise ConfigError(
+            f"{validation.dataset.folder}: no pixel has a label of the measured classes; nothing can be measured"
+        )
 
 
 def _workers(request: TrainRequest, device: torch.device) -> int:

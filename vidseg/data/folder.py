@@ -43,6 +43,14 @@ class Item:
     soft: SoftLabels | None
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a dataset can teach: the class ids in its labels, and whether it has soft labels."""
+
+    classes: frozenset[int]
+    soft: bool
+
+
 class FolderDataset:
     """The labelled pictures of a folder, by number, in the order of their names.
 
@@ -106,11 +114,16 @@ class FolderDataset:
         image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         return Item(path.stem, image, self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2]))
 
-    def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
+        classes: set[int] = set()
+        soft = False
         for number in range(len(self)):
-            self[number]
+            item = self[number]
+            classes.update(np.flatnonzero(np.bincount(item.labels.ravel(), minlength=256)).tolist())
+            soft = soft or (item.soft is not None and bool(item.soft.probs.any()))
             progress(number + 1, len(self))
+        return Content(frozenset(classes - {NO_LABEL}), soft)
 
     def _labels_of(self, image: Path) -> Path:
         return self.folder / "labels" / f"{image.stem}.png"
