@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from tests.data.folders import make_dataset
+from vidseg.cli import training_console
 from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
 
@@ -105,6 +107,19 @@ def test_held_out_pictures_are_those_that_eval_picks(cli, data):
     result = cli("train", data, data, "-o", "run", "--holdout", "0,2", *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err
     assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+
+
+def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):
+    monkeypatch.setattr(training_console, "PLAIN_LINE_SECONDS", 0)
+    result = cli("train", data, "-o", "run", "--val", data, "--val-every", 1, *TINY)
+    lines = [line for line in result.err.splitlines() if line.startswith("vidseg: step ") and "/3, " in line]
+    losses = r"loss \d+\.\d\d \(ce \d+\.\d\d, mask \d+\.\d\d, dice \d+\.\d\d, semantic \d+\.\d\d\), lr [\de.-]+"
+    for line, step, measured, left in zip(
+        lines, (1, 2, 3), ("", *2 * [r", mIoU 0\.\d{3}"]), ("", *2 * [r", [\d:]+ left"]), strict=True
+    ):
+        assert re.fullmatch(rf"vidseg: step {step}/3, {losses}{measured}, \d+\.\d crops/s{left}", line), line
+    history = json.loads(Path("run/history.json").read_text())
+    assert f"loss {history[0]['loss']:.2f} (" in lines[0] and f", mIoU {history[1]['miou']:.3f}," in lines[1]
 
 
 def test_resume_of_nothing_starts(cli, data):

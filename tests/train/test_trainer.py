@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_a_step_moves_all_weights_and_reports_losses_by_kind():
     assert losses["loss"] == pytest.approx(sum(losses.values()) - losses["loss"], rel=1e-5)
     moved = [name for name, parameter in trainer.model.named_parameters() if not torch.equal(parameter, before[name])]
     assert len(moved) == len(before)
+
+
+def test_points_and_the_weight_of_the_semantic_loss_are_those_of_the_settings():
+    assert (TrainSettings().points, TrainSettings().semantic) == (12_544, 4.0)
+    first, heavier, cells = (
+        make(settings=replace(SETTINGS, **given)).train_step(batch())
+        for given in ({}, {"semantic": 8.0}, {"points": 0})
+    )
+    assert heavier["semantic"] == pytest.approx(2 * first["semantic"]) and heavier["mask"] == first["mask"]
+    assert cells["mask"] != first["mask"]
 
 
 def test_steps_on_one_batch_lower_its_loss():
