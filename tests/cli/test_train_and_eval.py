@@ -161,7 +161,7 @@ def test_other_class_counts_are_trained_and_measured(cli, tmp_path):
         (("-m", "nope"), "unknown model 'nope'"),
         (("--init", "none.pt"), "none.pt: no such file"),
         (("-m", "fai-m2f-m-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
-        (("--val", "nowhere"), "nowhere: no folder 'images'"),
+        (("--val", "nowhere"), "nowhere: the folder does not exist; a dataset has images/ and labels/"),
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (("--threads", 0), "--threads is 0; accepted: a whole number from 1 to 256"),
         (("--workers", -1), "--workers is -1; accepted: a whole number from 0 to 256"),

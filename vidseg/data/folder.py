@@ -68,6 +68,8 @@ class FolderDataset:
         self.folder = Path(folder)
         self._num_classes = num_classes
         images, labels = self.folder / "images", self.folder / "labels"
+        if not self.folder.exists():
+            raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
         for part in (images, labels):
             if not part.is_dir():
                 raise ConfigError(f"{self.folder}: no folder '{part.name}'; a dataset has images/ and labels/")
