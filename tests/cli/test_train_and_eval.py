@@ -122,6 +122,14 @@ def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monke
     assert f"loss {history[0]['loss']:.2f} (" in lines[0] and f", mIoU {history[1]['miou']:.3f}," in lines[1]
 
 
+def test_a_warmup_longer_than_the_run_reaches_the_rate_all_the_same(cli, data):
+    result = cli("train", data, "-o", "run", *TINY, "--steps", 5, "--warmup", 200)
+    assert "--warmup 200 is as long as all 5 steps or longer: the rate rises over 1" in result.err
+    rates = [row["lr"] for row in json.loads(Path("run/history.json").read_text())]
+    assert rates[:2] == [1e-3, 1e-3] and rates == sorted(rates, reverse=True)
+    assert "warmup" not in cli("train", data, "-o", "other", *TINY).err
+
+
 def test_resume_of_nothing_starts(cli, data):
     result = cli("train", data, "-o", "run", "--resume", *TINY)
     assert result.code == 0 and "nothing to resume in run" in result.err

@@ -127,6 +127,9 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         _check_pictures(datasets, validation, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+        if request.settings.rising_steps != request.settings.warmup:
+            steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
+            reporter.note(f"--warmup {warmup} is as long as all {steps} steps or longer: the rate rises over {rising}")
         with Interrupts() as interrupts:
             finished = session.run(reporter, lambda: interrupts.count > 0)
             exit_code = 0 if finished else interrupts.exit_code

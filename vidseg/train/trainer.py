@@ -45,7 +45,7 @@ class Trainer:
     def next_lr(self) -> float:
         """Learning rate of the step to come."""
         settings = self.settings
-        return learning_rate(self.step, steps=settings.steps, warmup=settings.warmup, highest=settings.lr)
+        return learning_rate(self.step, steps=settings.steps, warmup=settings.rising_steps, highest=settings.lr)
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Make one step; the losses it saw by kind, summed over layers, and "loss", their sum.
