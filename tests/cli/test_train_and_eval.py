@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,9 +18,12 @@ import torch
 import yaml
 
 from tests.data.folders import make_dataset
+from vidseg.cli import training_console
 from vidseg.cli.training_console import TrainingConsole
+from vidseg.data.mixture import draw_order
 
 TINY = ("--steps", 3, "--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--threads", 1, "--device", "cpu")
+ROOT = Path(__file__).parent.parent.parent
 FAST = ("--imgsz", 64, "--threads", 1, "--device", "cpu")
 
 
@@ -74,10 +80,55 @@ def test_a_finished_run_is_not_trained_over(cli, data):
     )
 
 
+def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
+    assert cli("train", data, "-o", "run", "--init", "pretrained", *TINY).code == 0
+    for words in (("--init", "pretrained"), ("--init", "fai-m2f-n-ade"), ()):
+        assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
+    result = cli("train", data, "-o", "run", "--resume", "--init", "none.pt", *TINY)
+    assert_one_line_error(result, f"began with fai-m2f-n-ade, not with --init {Path('none.pt').resolve()}")
+
+
+def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is_killed(cli, data):
+    Path("run").mkdir()
+    code = "import sys; from pathlib import Path; from vidseg.app.folder_lock import locked\n"
+    code += "with locked(Path('run')):\n  print('held', flush=True); sys.stdin.read()"
+    command, path = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=path) as other:
+        assert other.stdout.readline() == b"held\n"
+        for words in ((), ("--resume",)):
+            result = cli("train", data, "-o", "run", *words, *TINY)
+            assert_one_line_error(result, "run: another run is at work in it; wait until it ends, or choose another")
+        other.kill()
+        other.wait(timeout=60)
+        assert cli("train", data, "-o", "run", *TINY).code == 0
+    assert not Path("run/lock").exists()
+
+
 def test_held_out_pictures_are_those_that_eval_picks(cli, data):
     result = cli("train", data, data, "-o", "run", "--holdout", "0,2", *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err
     assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+
+
+def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):
+    monkeypatch.setattr(training_console, "PLAIN_LINE_SECONDS", 0)
+    result = cli("train", data, "-o", "run", "--val", data, "--val-every", 1, *TINY)
+    lines = [line for line in result.err.splitlines() if line.startswith("vidseg: step ") and "/3, " in line]
+    losses = r"loss \d+\.\d\d \(ce \d+\.\d\d, mask \d+\.\d\d, dice \d+\.\d\d, semantic \d+\.\d\d\), lr [\de.-]+"
+    for line, step, measured, left in zip(
+        lines, (1, 2, 3), ("", *2 * [r", mIoU 0\.\d{3}"]), ("", *2 * [r", [\d:]+ left"]), strict=True
+    ):
+        assert re.fullmatch(rf"vidseg: step {step}/3, {losses}{measured}, \d+\.\d crops/s{left}", line), line
+    history = json.loads(Path("run/history.json").read_text())
+    assert f"loss {history[0]['loss']:.2f} (" in lines[0] and f", mIoU {history[1]['miou']:.3f}," in lines[1]
+
+
+def test_a_warmup_longer_than_the_run_reaches_the_rate_all_the_same(cli, data):
+    result = cli("train", data, "-o", "run", *TINY, "--steps", 5, "--warmup", 200)
+    assert "--warmup 200 is as long as all 5 steps or longer: the rate rises over 1" in result.err
+    rates = [row["lr"] for row in json.loads(Path("run/history.json").read_text())]
+    assert rates[:2] == [1e-3, 1e-3] and rates == sorted(rates, reverse=True)
+    assert "warmup" not in cli("train", data, "-o", "other", *TINY).err
 
 
 def test_resume_of_nothing_starts(cli, data):
@@ -141,13 +192,18 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("-m", "nope"), "unknown model 'nope'"),
         (("--init", "none.pt"), "none.pt: no such file"),
         (("-m", "fai-m2f-m-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
-        (("--val", "nowhere"), "nowhere: no folder 'images'"),
+        (("--val", "nowhere"), "nowhere: the folder does not exist; a dataset has images/ and labels/"),
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (
             ("--classes", 21, "--val", "{data}", "--val-mapping", "camvid11"),
             "--val-mapping camvid11: is made of ADE20K's classes, this model has others",
         ),
         (("--classes", "none.txt"), "--classes: file none.txt cannot be read"),
+        (("--threads", 0), "--threads is 0; accepted: a whole number from 1 to 256"),
+        (("--workers", -1), "--workers is -1; accepted: a whole number from 0 to 256"),
+        (("--imgsz", -5), "--imgsz is -5; accepted: a whole number from 32 to 4096"),
+        (("--imgsz", 8), "--imgsz is 8; accepted: a whole number from 32"),
+        (("--imgsz", 0), "--imgsz is 0"),
         (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),
         (("--device", "cuda:99"), "--device cuda:99"),
         (("--precision", "float16"), "--precision float16 needs CUDA for training; on cpu use float32 or bfloat16"),
@@ -163,11 +219,36 @@ def test_what_cannot_be_trained_is_told_in_one_line(cli, data, words, text):
 
 
 def test_a_bad_label_file_is_found_before_the_first_step(cli, tmp_path):
-    folder = make_dataset(tmp_path / "bad", 4, (64, 96))
-    cv2.imwrite(str(folder / "labels" / "003.png"), np.full((64, 96), 151, np.uint8))
-    result = cli("train", folder, "-o", "run", *TINY)
-    assert_one_line_error(result, "003.png: holds class id 151; accepted: 0 to 149, and 255 for no label")
-    assert "step" not in result.err
+    """Also one that no crop of these few steps would be cut from, and one that is only measured on."""
+    folder, good = make_dataset(tmp_path / "bad", 30, (64, 96)), make_dataset(tmp_path / "good", 2, (64, 96))
+    drawn = {picture for _, picture in draw_order([30], [1], 3 * 2, seed=0).tolist()}
+    unseen = next(number for number in range(30) if number not in drawn)
+    bad = f"{unseen:03}.png"
+    cv2.imwrite(str(folder / "labels" / bad), np.full((64, 96), 151, np.uint8))
+    for data in ((folder,), (good, "--val", folder)):
+        result = cli("train", *data, "-o", "run", *TINY)
+        assert_one_line_error(result, f"{bad}: holds class id 151; accepted: 0 to 149, and 255 for no label")
+        assert not list(Path("run").iterdir())
+
+
+def test_pictures_without_any_label_are_neither_trained_nor_measured_on(cli, data, tmp_path):
+    def labelled(name, value, soft=False):
+        folder = make_dataset(tmp_path / name, 2, (64, 96), soft=soft)
+        for path in (folder / "labels").iterdir():
+            cv2.imwrite(str(path), np.full((64, 96), value, np.uint8))
+        return folder
+
+    none, sea = labelled("none", 255), labelled("sea", 26)
+    nothing = "no pixel has a label of the measured classes; nothing can be measured"
+    for words, text in (
+        ((none, none), f"{none}, {none}: no pixel has a label; nothing can be learnt"),
+        ((data, "--val", none), f"{none}: {nothing}"),
+        ((data, "--val", sea, "--val-mapping", "camvid11"), f"{sea}: {nothing}"),
+    ):
+        assert_one_line_error(cli("train", *words, "-o", "run", *TINY), text)
+        assert not list(Path("run").iterdir())
+    for number, words in enumerate(((none, data), (labelled("soft", 255, soft=True),), (data, "--val", sea))):
+        assert cli("train", *words, "-o", f"run{number}", *TINY).code == 0
 
 
 def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):

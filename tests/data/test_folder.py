@@ -1,13 +1,15 @@
 """Datasets out of folders: what comes out, and one line for each way a folder can be wrong."""
 
 import shutil
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 
 from tests.data.folders import make_dataset
-from vidseg.data.folder import FolderDataset
+from vidseg.data.folder import Content, FolderDataset
 from vidseg.errors import ConfigError
 
 
@@ -29,7 +31,7 @@ def test_pictures_come_in_order_with_labels_and_soft_labels(folder):
     assert item.image.shape == (48, 64, 3) and item.labels.shape == (48, 64) and item.name == "001"
     assert abs(item.image[item.labels == 20].mean(axis=0) - (200, 30, 30)).max() < 4  # RGB, and labels in place
     assert item.soft.ids.shape == item.soft.probs.shape == (3, 12, 16)
-    dataset.check()
+    assert dataset.check() == Content(frozenset({2, 4, 6, 20}), soft=True)
 
 
 def test_soft_labels_may_be_absent(folder):
@@ -48,6 +50,15 @@ def test_check_reads_everything_and_finds_the_bad_file(folder):
     with pytest.raises(ConfigError, match=r"003\.png: not a readable PNG"):
         FolderDataset(folder).check(lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4)]
+
+
+def test_fingerprints_tell_datasets_apart_and_not_where_they_lie(folder, tmp_path):
+    first = FolderDataset(folder).fingerprint()
+    assert FolderDataset(shutil.copytree(folder, tmp_path / "copy")).fingerprint() == first
+    assert FolderDataset(make_dataset(tmp_path / "other", soft=True, seed=1)).fingerprint() != first
+    assert FolderDataset(folder, keep=lambda number, _: number > 0).fingerprint() != first
+    (folder / "soft" / "002.npz").unlink()
+    assert FolderDataset(folder).fingerprint() != first
 
 
 @pytest.mark.parametrize("part", ["images", "labels"])
@@ -92,6 +103,29 @@ def test_labels_that_are_colours_or_16_bit_are_refused(folder, labels, text):
     fails(folder, text)
 
 
+def write_png(path, labels, depth):
+    """A grey PNG of 1, 2, 4 or 8 bits a pixel."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = labels.shape
+    bits = np.unpackbits(labels.astype(np.uint8)[..., None], axis=2)[..., 8 - depth :].reshape(height, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    parts = (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    path.write_bytes(b"".join(parts))
+
+
+@pytest.mark.parametrize(("depth", "class_id"), [(1, 1), (2, 2), (4, 6)])
+def test_labels_of_less_than_8_bits_are_refused(folder, depth, class_id):
+    path, labels = folder / "labels" / "000.png", np.full((48, 64), class_id, np.uint8)
+    write_png(path, labels, 8)
+    assert (FolderDataset(folder)[0].labels == class_id).all()
+    write_png(path, labels, depth)
+    fails(folder, f"000.png: {depth} bit a pixel, which are read as shades of grey and not as class ids; save it as")
+
+
 def test_an_unreadable_image_is_named(folder):
     (folder / "images" / "000.png").write_bytes(b"")
     fails(folder, "000.png: not a readable image")
@@ -102,6 +136,14 @@ def test_broken_soft_labels_are_named(folder):
     good = dict(np.load(path))
     np.savez(path, ids=good["ids"][:, :-1], probs=good["probs"])
     fails(folder, "000.npz: 'ids' is uint8 (3, 11, 16); accepted: uint8 (3, 12, 16)")
+    above = good["ids"].copy()
+    above[0, 5, 7] = 150
+    np.savez(path, ids=above, probs=good["probs"])
+    fails(folder, "000.npz: holds class ids above 149, the highest of the model")
+    unlikely = good["probs"].copy()
+    unlikely[0, 5, 7] = 0
+    np.savez(path, ids=above, probs=unlikely)
+    assert FolderDataset(folder)[0].soft.ids[0, 5, 7] == 150  # means nothing without a probability
     np.savez(path, ids=good["ids"])
     fails(folder, "000.npz: not soft labels")
     path.write_bytes(b"PK\x03\x04 cut short")

@@ -42,8 +42,10 @@ def test_mask_and_dice_loss_are_those_of_a_loop():
     assert dice_loss(logits, truth, 3.0).item() == pytest.approx(dice, rel=1e-5)
 
 
-def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth():
+@pytest.mark.parametrize("no_object", [0.0, 12.0])  # with 12 the floor counts as much as the scores
+def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth(no_object):
     class_logits, mask_logits = random(2, 5, 4), random(2, 5, 2, 3, seed=1)
+    class_logits[..., -1] += no_object
     ids = torch.randint(0, 3, (2, 3, 2, 3), generator=torch.Generator().manual_seed(2))
     probs = random(2, 3, 2, 3, seed=3).sigmoid() / 3
     probs[0, :, 1, 2] = 0
@@ -51,7 +53,7 @@ def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth():
     for b in range(2):
         for y in range(2):
             for x in range(3):
-                scores = [0.0, 0.0, 0.0]
+                scores = [1e-6, 1e-6, 1e-6]
                 for q in range(5):
                     for k, p in enumerate(softmax(class_logits[b, q].tolist())[:-1]):
                         scores[k] += p * sigmoid(mask_logits[b, q, y, x].item())
@@ -60,7 +62,17 @@ def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth():
                     share = scores[ids[b, n, y, x]] / sum(scores)
                     total -= probs[b, n, y, x].item() * math.log(share)
     assert known == 11
-    assert semantic_loss(class_logits, mask_logits, ids, probs).item() == pytest.approx(total / known, rel=1e-4)
+    assert semantic_loss(class_logits, mask_logits, ids, probs).item() == pytest.approx(total / known, rel=1e-5)
+
+
+def test_queries_that_all_say_no_object_give_the_semantic_loss_of_a_guess():
+    ids, probs = torch.zeros(1, 3, 2, 3, dtype=torch.int64), torch.zeros(1, 3, 2, 3)
+    ids[:, 0], probs[:, 0] = 2, 1
+    right, nothing = torch.zeros(1, 5, 151), torch.zeros(1, 5, 151)
+    right[..., 2], nothing[..., -1] = 10, 40
+    masks = torch.zeros(1, 5, 2, 3)
+    assert semantic_loss(nothing, masks, ids, probs).item() == pytest.approx(math.log(150), rel=1e-4)
+    assert semantic_loss(right, masks, ids, probs).item() < 0.01
 
 
 def test_regions_are_the_classes_of_the_labels_and_unlabelled_pixels_are_in_none():

@@ -60,6 +60,12 @@ def test_no_masks_give_no_points():
 
 @pytest.mark.parametrize("importance", [0.0, 1.0])
 def test_all_or_none_of_the_points_may_be_important(importance):
-    mask = torch.randn(1, 4, 4)
+    mask = torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(2))
     places = uncertain_points(mask, 9, torch.Generator().manual_seed(0), oversample=2.0, importance=importance)
-    assert places.shape == (1, 9, 2)
+    generator = torch.Generator().manual_seed(0)  # the same draws again
+    candidates = random_points(1, 18, generator)
+    if importance:
+        by_doubt = sorted(candidates[0].tolist(), key=lambda p: abs(bilinear(mask[0].tolist(), *p)))
+        assert sorted(places[0].tolist()) == sorted(by_doubt[:9])
+    else:
+        assert torch.equal(places, random_points(1, 9, generator))

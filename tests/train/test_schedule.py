@@ -22,6 +22,13 @@ def test_no_warmup_starts_at_the_highest_rate():
     assert learning_rate(0, steps=1, warmup=0, highest=0.5) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("steps", "warmup", "rising"), [(2000, 200, 200), (201, 200, 200), (200, 200, 40), (100, 200, 20), (3, 200, 0)]
+)
+def test_a_warmup_as_long_as_the_run_takes_a_fifth_of_it(steps, warmup, rising):
+    assert TrainSettings(steps=steps, warmup=warmup).rising_steps == rising
+
+
 def test_weights_decay_but_norms_biases_and_embeddings_do_not():
     model = create_model("fai-m2f-n-ade")
     decaying, steady = parameter_groups(model, 0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.errors import CheckpointError, ConfigError, TrainingError
 from vidseg.metrics import Scores
 from vidseg.runtimes.loading import load_model
+from vidseg.train import session as session_module
 from vidseg.train import trainer as trainer_module
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.initial import initial_model
@@ -119,6 +121,65 @@ def test_a_stopped_run_saves_at_once_and_goes_on_with_reading_processes(dataset,
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+class Killed(BaseException):
+    """Nothing that a run may catch."""
+
+
+def test_what_was_learnt_is_saved_before_it_is_measured_and_resume_measures(dataset, tmp_path, monkeypatch):
+    options = {"validation": Validation(dataset, None, 64), "validate_every": 2}
+    assert session(dataset, tmp_path / "whole", settings(), **options).run(Watcher())
+
+    def fails(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(session_module, "evaluate", fails)
+        with pytest.raises(Killed):
+            session(dataset, tmp_path / "killed", settings(), **options).run(Watcher())
+    assert load_state(tmp_path / "killed" / "last.pt")["step"] == 2
+    watcher = Watcher()
+    assert session(dataset, tmp_path / "killed", settings(), resume=True, **options).run(watcher)
+    assert [step for step, _ in watcher.scores] == [2, 4, 6] and len(watcher.losses) == 4
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_resuming_at_the_last_step_writes_all_files_again(dataset, tmp_path):
+    out, given = tmp_path / "run", settings(steps=2)
+    session(dataset, out, given).run(Watcher())
+    files = {path.name: path.read_bytes() for path in out.iterdir()}
+    (out / "weights.safetensors").write_bytes(b"of an earlier step")
+    (out / "history.json").unlink()
+    (out / "curves.png").unlink()
+    watcher = Watcher()
+    assert session(dataset, out, given, resume=True).run(watcher) and watcher.losses == []
+    for name in ("weights.safetensors", "history.json", "curves.png"):
+        assert (out / name).read_bytes() == files[name]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_lost_while_training_is_one_line_and_costs_no_step(dataset, tmp_path, workers):
+    assert session(dataset, tmp_path / "whole", settings(steps=12)).run(Watcher())
+    lost = FolderDataset(shutil.copytree(dataset.folder, tmp_path / "lost"))
+    labels = lost.folder / "labels"
+
+    def lose(done):
+        if done == 2:
+            labels.rename(lost.folder / "gone")
+
+    watcher = Watcher(lose)
+    with pytest.raises(ConfigError) as caught:
+        session(lost, tmp_path / "run", settings(steps=12), workers=workers).run(watcher)
+    done = len(watcher.losses)
+    assert 2 <= done < 12  # a worker reads ahead
+    assert "\n" not in str(caught.value) and f"{labels}/" in str(caught.value)
+    assert str(caught.value).endswith(
+        f"mend it or remove it with its image; once it is as before, --resume goes on after step {done}"
+    )
+    (lost.folder / "gone").rename(labels)
+    assert session(lost, tmp_path / "run", settings(steps=12), resume=True).run(Watcher())
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
 def test_another_seed_gives_other_weights(dataset, tmp_path):
     for seed in (0, 1):
         session(dataset, tmp_path / str(seed), settings(steps=1, seed=seed)).run(Watcher())
@@ -137,6 +198,52 @@ def test_a_folder_with_a_run_is_not_overwritten_and_resumes_only_as_it_began(dat
     with pytest.raises(ConfigError, match=r"trained on \[6\] pictures per dataset, now there are \[5\]"):
         session(fewer, out, settings(steps=1), resume=True)
     assert session(dataset, out, settings(steps=1), resume=True).run(Watcher())  # nothing left to do
+
+
+def test_a_run_goes_on_only_with_its_pictures_in_their_order(dataset, tmp_path):
+    other = FolderDataset(make_dataset(tmp_path / "other", 6, (64, 96), seed=1))  # of the same stems
+    given = settings(steps=1)
+
+    def run(out, *datasets, **options):
+        model = initial_model(given.model, None, num_classes=150, seed=0)
+        (tmp_path / out).mkdir(exist_ok=True)
+        Session(Trainer(model, given, CPU), datasets, tmp_path / out, device=CPU, **options).run(Watcher())
+
+    run("one", dataset)
+    run("two", dataset, other)
+    for out, datasets, number in (("one", [other], 1), ("two", [other, dataset], 1), ("two", [dataset, dataset], 2)):
+        text = f"{datasets[number - 1].folder} holds other files than dataset {number} of the run; give the same data"
+        with pytest.raises(ConfigError, match=text):
+            run(out, *datasets, resume=True)
+    moved = FolderDataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
+    run("one", moved, resume=True)
+
+
+def test_a_run_goes_on_only_with_its_precision_and_its_start(dataset, tmp_path):
+    given, out = settings(steps=1), tmp_path / "run"
+    session(dataset, out, given, init="mine.pt").run(Watcher())
+    rounded = Trainer(initial_model(given.model, None, num_classes=150, seed=0), given, CPU, torch.bfloat16)
+    with pytest.raises(ConfigError, match=r"last\.pt: --precision was float32 and is now bfloat16; give the options"):
+        Session(rounded, [dataset], out, device=CPU, resume=True)
+    for _ in range(2):  # and what is not said again is not forgotten
+        with pytest.raises(ConfigError, match=r"began with mine\.pt, not with --init other\.pt; leave --init out"):
+            session(dataset, out, given, resume=True, init="other.pt")
+        session(dataset, out, given, resume=True).run(Watcher())
+    session(dataset, out, given, resume=True, init="mine.pt")
+
+    session(dataset, tmp_path / "random", given).run(Watcher())
+    with pytest.raises(ConfigError, match="began with random weights"):
+        session(dataset, tmp_path / "random", given, resume=True, init="mine.pt")
+
+
+def test_a_checkpoint_of_older_versions_goes_on(dataset, tmp_path):
+    given, out = settings(steps=2), tmp_path / "run"
+    session(dataset, out, given).run(Watcher(), should_stop=lambda: True)
+    state = load_state(out / "last.pt")
+    del state["origin"]
+    save_state(out / "last.pt", state)
+    assert session(dataset, out, given, resume=True, init="any.pt").run(Watcher())
+    assert session(dataset, out, given, resume=True, init="unknown.pt").run(Watcher())
 
 
 def test_a_file_that_is_no_training_state_is_refused(dataset, tmp_path):
@@ -159,7 +266,7 @@ def test_nan_loss_stops_says_where_and_keeps_the_last_good_checkpoint(dataset, t
         session(dataset, tmp_path / "run", settings(steps=9), save_every=2).run(watcher)
     path = tmp_path / "run" / "last.pt"
     assert str(caught.value) == (
-        f"loss is nan at step 5; the last good checkpoint is {path} (step 4): lower --lr and start from it with --init"
+        f"loss is nan at step 6; the last good checkpoint is {path} (step 4): lower --lr and start from it with --init"
     )
     assert len(watcher.losses) == 5
     state = load_state(path)
@@ -169,9 +276,23 @@ def test_nan_loss_stops_says_where_and_keeps_the_last_good_checkpoint(dataset, t
 
 def test_weights_that_are_not_finite_are_not_saved(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "learning_rate", lambda step, **_: math.nan)
-    with pytest.raises(TrainingError, match="weights are not finite after step 0; there is no checkpoint yet"):
+    with pytest.raises(TrainingError, match="weights are not finite after step 1; there is no checkpoint yet"):
         session(dataset, tmp_path / "run", settings(), save_every=1).run(Watcher())
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_weights_too_large_for_half_precision_are_not_saved(dataset, tmp_path):
+    out, key = tmp_path / "run", "head.predictor.query_feat.weight"
+    run = session(dataset, out, settings(), save_every=1)
+
+    def grow(done):
+        if done == 2:
+            run._trainer.average.state_dict()[key][0, 0] = 1e5
+
+    with pytest.raises(TrainingError, match=rf"after step 2 '{key}' holds .* checkpoint is .*last\.pt \(step 1\)"):
+        run.run(Watcher(grow))
+    assert load_state(out / "last.pt")["step"] == 1
+    assert all(torch.isfinite(t).all() for t in safetensors.torch.load_file(out / "weights.safetensors").values())
 
 
 def test_a_few_steps_overfit_a_few_pictures_and_the_files_can_be_used(dataset, tmp_path):

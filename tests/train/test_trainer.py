@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def test_a_step_moves_all_weights_and_reports_losses_by_kind():
     assert len(moved) == len(before)
 
 
+def test_points_and_the_weight_of_the_semantic_loss_are_those_of_the_settings():
+    assert (TrainSettings().points, TrainSettings().semantic) == (12_544, 4.0)
+    first, heavier, cells = (
+        make(settings=replace(SETTINGS, **given)).train_step(batch())
+        for given in ({}, {"semantic": 8.0}, {"points": 0})
+    )
+    assert heavier["semantic"] == pytest.approx(2 * first["semantic"]) and heavier["mask"] == first["mask"]
+    assert cells["mask"] != first["mask"]
+
+
 def test_steps_on_one_batch_lower_its_loss():
     trainer, same = make(), batch()
     losses = [trainer.train_step(same)["loss"] for _ in range(8)]
@@ -84,10 +95,31 @@ def test_a_loss_that_is_no_number_leaves_the_weights_as_they_were():
     bad = batch()
     bad.target_probs[0, 0, 0, 0] = float("inf")
     before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
-    with pytest.raises(TrainingError, match="loss is inf at step 0"):
+    with pytest.raises(TrainingError, match="loss is inf at step 1"):
         trainer.train_step(bad)
     assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.model.named_parameters())
     assert trainer.step == 0
+
+
+def test_gradients_that_never_are_numbers_end_float16_training():
+    trainer = make(precision=torch.float16)
+    next(trainer.model.parameters()).register_hook(lambda gradient: gradient * math.nan)
+    before = {name: parameter.detach().clone() for name, parameter in trainer.model.named_parameters()}
+    with pytest.raises(TrainingError, match="gradient is nan at step 17, however little it is scaled"):
+        for _ in range(20):
+            trainer.train_step(batch())
+    assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.model.named_parameters())
+
+
+def test_one_gradient_that_is_no_number_is_left_out_in_float16():
+    trainer = make(precision=torch.float16)
+    hook = next(trainer.model.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    trainer.train_step(batch())
+    hook.remove()
+    before = next(trainer.model.parameters()).detach().clone()
+    for _ in range(10):  # the first few are left out too, until the scale is small enough
+        trainer.train_step(batch())
+    assert trainer.step == 11 and not torch.equal(next(trainer.model.parameters()), before)
 
 
 @pytest.mark.cuda

@@ -12,10 +12,12 @@ from typing import Protocol
 import torch
 
 from vidseg import zoo
+from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
@@ -89,64 +91,52 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
     """
     if importlib.util.find_spec("scipy") is None:
         raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
-    settings = request.settings
-    entry = zoo.entry(settings.model)
+    entry = zoo.entry(request.settings.model)
     device = pick_device(request.device)
     precision = pick_training_precision(request.precision, device)
-    for name in ("val_every", "save_every"):
-        if getattr(request, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
-    if settings.mix is not None and len(settings.mix) != len(request.data):
-        raise ConfigError(f"--mix has {len(settings.mix)} numbers for {len(request.data)} datasets; give one for each")
-    if len(settings.holdout) not in (1, len(request.data)):
-        count = len(settings.holdout)
-        raise ConfigError(f"--holdout has {count} numbers for {len(request.data)} datasets; give one, or one for each")
-    holdout = settings.holdout * (len(request.data) if len(settings.holdout) == 1 else 1)
-    datasets = [
-        FolderDataset(path, num_classes=settings.classes, keep=_all_but_every(nth))
-        for path, nth in zip(request.data, holdout, strict=True)
-    ]
+    _check_options(request)
+    datasets = _datasets(request)
     validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{request.out}: cannot be made a folder ({error.strerror}); choose another --out") from None
-
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    resuming = request.resume and (request.out / STATE).exists()
-    model = initial_model(
-        entry.name,
-        None if resuming else _init_path(request, entry, reporter),
-        num_classes=settings.classes,
-        seed=settings.seed,
-        announce=reporter.note,
-    )
-    trainer = Trainer(model, settings, device, precision)
-    workers = request.workers
-    if workers is None:
-        workers = min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
-    session = Session(
-        trainer,
-        datasets,
-        request.out,
-        device=device,
-        save_every=request.save_every,
-        validation=validation,
-        validate_every=request.val_every,
-        workers=workers,
-        resume=request.resume,
-        labels=request.labels,
-    )
-    if request.resume:
-        reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-    for dataset in datasets:
-        dataset.check(reporter.checking)
-    pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
-    reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
-    with Interrupts() as interrupts:
-        finished = session.run(reporter, lambda: interrupts.count > 0)
-        exit_code = 0 if finished else interrupts.exit_code
+    with locked(request.out):
+        resuming = request.resume and (request.out / STATE).exists()
+        model = initial_model(
+            entry.name,
+            None if resuming else _init_path(request, entry, reporter),
+            num_classes=request.settings.classes,
+            seed=request.settings.seed,
+            announce=reporter.note,
+        )
+        trainer = Trainer(model, request.settings, device, precision)
+        session = Session(
+            trainer,
+            datasets,
+            request.out,
+            device=device,
+            save_every=request.save_every,
+            validation=validation,
+            validate_every=request.val_every,
+            workers=_workers(request, device),
+            resume=request.resume,
+            init=_init_name(request, entry),
+            labels=request.labels,
+        )
+        if request.resume:
+            reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
+        _check_pictures(datasets, validation, reporter)
+        pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
+        reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+        if request.settings.rising_steps != request.settings.warmup:
+            steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
+            reporter.note(f"--warmup {warmup} is as long as all {steps} steps or longer: the rate rises over {rising}")
+        with Interrupts() as interrupts:
+            finished = session.run(reporter, lambda: interrupts.count > 0)
+            exit_code = 0 if finished else interrupts.exit_code
     out = request.out
     return TrainOutcome(trainer.step, finished, out / WEIGHTS, out / CURVES, session.last_scores, exit_code)
 
@@ -173,6 +163,53 @@ def pick_training_precision(name: str, device: torch.device) -> torch.dtype:
     return known[name]
 
 
+def _check_options(request: TrainRequest) -> None:
+    """Raises ConfigError for numbers out of range, or not one for each dataset."""
+    for name in ("val_every", "save_every"):
+        if getattr(request, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
+    for name, low, high in (("threads", 1, 256), ("workers", 0, 256), ("imgsz", 32, 4096)):
+        value = getattr(request, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(f"--{name} is {value}; accepted: a whole number from {low} to {high}")
+    mix, holdout, count = request.settings.mix, request.settings.holdout, len(request.data)
+    if mix is not None and len(mix) != count:
+        raise ConfigError(f"--mix has {len(mix)} numbers for {count} datasets; give one for each")
+    if len(holdout) not in (1, count):
+        raise ConfigError(f"--holdout has {len(holdout)} numbers for {count} datasets; give one, or one for each")
+
+
+def _datasets(request: TrainRequest) -> list[FolderDataset]:
+    holdout = request.settings.holdout * (len(request.data) if len(request.settings.holdout) == 1 else 1)
+    return [
+        FolderDataset(path, num_classes=request.settings.classes, keep=_all_but_every(nth))
+        for path, nth in zip(request.data, holdout, strict=True)
+    ]
+
+
+def _check_pictures(datasets: list[FolderDataset], validation: Validation | None, reporter: Reporter) -> None:
+    """Raises ConfigError for a bad file, and where nothing can be learnt or measured."""
+    contents = [dataset.check(reporter.checking) for dataset in datasets]
+    if not any(content.classes or content.soft for content in contents):
+        folders = ", ".join(str(dataset.folder) for dataset in datasets)
+        raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
+    if validation is None:
+        return
+    classes = validation.dataset.check(reporter.checking).classes
+    if validation.mapping is not None:
+        classes = frozenset(validation.mapping.table[list(classes)].tolist()) - {NO_LABEL}
+    if not classes:
+        raise ConfigError(
+            f"{validation.dataset.folder}: no pixel has a label of the measured classes; nothing can be measured"
+        )
+
+
+def _workers(request: TrainRequest, device: torch.device) -> int:
+    if request.workers is not None:
+        return request.workers
+    return min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+
+
 def _all_but_every(nth: int) -> Callable[[int, str], bool]:
     """Says which pictures stay when every Nth is held out; 0 holds out none."""
     return lambda number, _: nth == 0 or number % nth != 0
@@ -185,15 +222,28 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
     dataset = FolderDataset(request.val, num_classes=request.settings.classes)
-    return Validation(dataset, mapping, request.imgsz or default_imgsz)
+    return Validation(dataset, mapping, default_imgsz if request.imgsz is None else request.imgsz)
+
+
+def _init_entry(request: TrainRequest, entry: zoo.ModelEntry) -> zoo.ModelEntry | None:
+    """The model whose weights --init names; None for a file or nothing."""
+    if request.init == PRETRAINED:
+        return entry
+    return next((known for known in zoo.entries() if request.init in (known.name, *known.aliases)), None)
+
+
+def _init_name(request: TrainRequest, entry: zoo.ModelEntry) -> str | None:
+    """What --init says, the same for all ways to say it."""
+    if request.init is None:
+        return None
+    named = _init_entry(request, entry)
+    return named.name if named is not None else str(Path(request.init).resolve())
 
 
 def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: Reporter) -> Path | None:
     if request.init is None:
         return None
-    if request.init != PRETRAINED:
-        named = [known for known in zoo.entries() if request.init in (known.name, *known.aliases)]
-        if not named:
-            return Path(request.init)
-        (entry,) = named
-    return zoo.ensure(entry, announce=reporter.note, progress=reporter.download)
+    named = _init_entry(request, entry)
+    if named is None:
+        return Path(request.init)
+    return zoo.ensure(named, announce=reporter.note, progress=reporter.download)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,14 @@ class Item:
     soft: SoftLabels | None
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a dataset can teach: the class ids in its labels, and whether it has soft labels."""
+
+    classes: frozenset[int]
+    soft: bool
+
+
 class FolderDataset:
     """The labelled pictures of a folder, by number, in the order of their names.
 
@@ -59,6 +68,8 @@ class FolderDataset:
         self.folder = Path(folder)
         self._num_classes = num_classes
         images, labels = self.folder / "images", self.folder / "labels"
+        if not self.folder.exists():
+            raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
         for part in (images, labels):
             if not part.is_dir():
                 raise ConfigError(f"{self.folder}: no folder '{part.name}'; a dataset has images/ and labels/")
@@ -83,6 +94,14 @@ class FolderDataset:
         """File stems, in order."""
         return [path.stem for path in self._images]
 
+    def fingerprint(self) -> str:
+        """A digest of stems and file sizes: the same wherever a copy of the dataset lies, not for other pictures."""
+        digest = hashlib.sha256()
+        for image in self._images:
+            sizes = [_bytes_in(path) for path in (image, self._labels_of(image), self._soft_of(image))]
+            digest.update(f"{image.stem}\0{sizes}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
     def __getitem__(self, number: int) -> Item:
         """Read one picture with all that belongs to it.
 
@@ -97,14 +116,22 @@ class FolderDataset:
         image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         return Item(path.stem, image, self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2]))
 
-    def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
+        classes: set[int] = set()
+        soft = False
         for number in range(len(self)):
-            self[number]
+            item = self[number]
+            classes.update(np.flatnonzero(np.bincount(item.labels.ravel(), minlength=256)).tolist())
+            soft = soft or (item.soft is not None and bool(item.soft.probs.any()))
             progress(number + 1, len(self))
+        return Content(frozenset(classes - {NO_LABEL}), soft)
 
     def _labels_of(self, image: Path) -> Path:
         return self.folder / "labels" / f"{image.stem}.png"
+
+    def _soft_of(self, image: Path) -> Path:
+        return self.folder / "soft" / f"{image.stem}.npz"
 
     def _read_labels(self, image: Path, size_hw: tuple[int, ...]) -> UInt8Array:
         path = self._labels_of(image)
@@ -116,6 +143,12 @@ class FolderDataset:
             raise ConfigError(
                 f"{path}: {channels} channels of {8 * labels.dtype.itemsize} bits (colours or a palette?); "
                 "accepted: one channel of 8 bits that holds class ids"
+            )
+        depth = _png_bit_depth(path)
+        if depth < 8:
+            raise ConfigError(
+                f"{path}: {depth} bit a pixel, which are read as shades of grey and not as class ids; "
+                "save it as a PNG of 8 bits and one channel"
             )
         if labels.shape != size_hw:
             raise ConfigError(
@@ -130,7 +163,7 @@ class FolderDataset:
         return np.asarray(labels, dtype=np.uint8)
 
     def _read_soft(self, image: Path, size_hw: tuple[int, ...]) -> SoftLabels | None:
-        path = self.folder / "soft" / f"{image.stem}.npz"
+        path = self._soft_of(image)
         if not path.is_file():
             return None
         try:
@@ -150,6 +183,21 @@ class FolderDataset:
 def use_one_thread(_worker: int = 0) -> None:
     """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
     cv2.setNumThreads(0)
+
+
+def _bytes_in(path: Path) -> int:
+    """Size of a file; -1 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _png_bit_depth(path: Path) -> int:
+    """Bits per channel, as the header says: OpenCV stretches 1, 2 and 4 bits to 0..255. 8 for other files."""
+    with path.open("rb") as file:
+        header = file.read(25)  # signature, length and name of IHDR, width, height, bit depth
+    return header[24] if len(header) == 25 and header.startswith(b"\x89PNG\r\n\x1a\n") else 8
 
 
 def _size(shape: tuple[int, ...]) -> str:

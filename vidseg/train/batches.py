@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidseg.data.folder import use_one_thread
 from vidseg.data.mixture import Mixture
+from vidseg.errors import VidsegError
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +29,21 @@ class Batch:
     target_probs: Tensor
 
 
-class _Batches(Dataset[tuple[Tensor, ...]]):
-    """Batch n is made of crops n * size up to (n + 1) * size."""
+class _Batches(Dataset[tuple[Tensor, ...] | VidsegError]):
+    """Batch n is made of crops n * size up to (n + 1) * size.
+
+    A bad file comes as a value: an error raised in a worker would bring the worker's traceback as its text.
+    """
 
     def __init__(self, mixture: Mixture, size: int) -> None:
         self._mixture = mixture
         self._size = size
 
-    def __getitem__(self, number: int) -> tuple[Tensor, ...]:
-        samples = [self._mixture[n] for n in range(number * self._size, (number + 1) * self._size)]
+    def __getitem__(self, number: int) -> tuple[Tensor, ...] | VidsegError:
+        try:
+            samples = [self._mixture[n] for n in range(number * self._size, (number + 1) * self._size)]
+        except VidsegError as error:
+            return error
         arrays = (
             np.stack([s.image for s in samples]).transpose(0, 3, 1, 2),
             np.stack([s.labels for s in samples]),
@@ -52,8 +59,10 @@ def batches(mixture: Mixture, size: int, *, first: int, workers: int, pinned: bo
     Args:
         workers: processes that read ahead; 0 reads here.
         pinned: copy into page-locked memory, for a GPU.
+    Raises:
+        ConfigError: a bad file in a dataset, when it is its batch's turn.
     """
-    loader: DataLoader[tuple[Tensor, ...]] = DataLoader(
+    loader: DataLoader[tuple[Tensor, ...] | VidsegError] = DataLoader(
         _Batches(mixture, size),
         batch_size=None,
         sampler=range(first, len(mixture) // size),
@@ -63,4 +72,6 @@ def batches(mixture: Mixture, size: int, *, first: int, workers: int, pinned: bo
         prefetch_factor=4 if workers else None,
     )
     for tensors in loader:
+        if isinstance(tensors, VidsegError):
+            raise tensors
         yield Batch(*tensors)

@@ -24,6 +24,8 @@ from vidseg.train.points import random_points, sample_points, uncertain_points
 
 CE_WEIGHT, MASK_WEIGHT, DICE_WEIGHT = 2.0, 5.0, 5.0
 NO_OBJECT_WEIGHT = 0.1
+SCORE_FLOOR = 1e-6
+"""Added to every class's score in the semantic map."""
 POINTS, OVERSAMPLE, IMPORTANCE = 12_544, 3.0, 0.75
 
 
@@ -68,15 +70,15 @@ def semantic_loss(class_logits: Tensor, mask_logits: Tensor, ids: Tensor, probs:
     """
     class_probs = class_logits.softmax(dim=-1)[..., :-1]
     mask_probs = mask_logits.sigmoid()
-    # 1e-6: a hundred queries that all say "no object" would divide nothing by nothing
-    totals = torch.einsum("bq,bqhw->bhw", class_probs.sum(dim=-1), mask_probs) + 1e-6
+    # with the floor queries that all say "no object" give all classes alike, not nothing divided by nothing
+    totals = torch.einsum("bq,bqhw->bhw", class_probs.sum(dim=-1), mask_probs) + class_probs.shape[-1] * SCORE_FLOOR
     known = (probs.sum(dim=1) > 0).sum().clamp_min(1)
     loss = probs.new_zeros(())
     for classes_of, masks, total, names, shares in zip(class_probs, mask_probs, totals, ids, probs, strict=True):
         # of 150 classes a picture has some ten: the scores of the others are in the total only
         present, places = torch.unique(names, return_inverse=True)
         scores = torch.einsum("qk,qhw->khw", classes_of[:, present], masks)
-        loss = loss - (shares * torch.log((scores.gather(0, places) + 1e-6) / total)).sum()
+        loss = loss - (shares * torch.log((scores.gather(0, places) + SCORE_FLOOR) / total)).sum()
     return loss / known
 
 

@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,13 +23,13 @@ from vidseg.data.augment import AugmentOptions
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import ClassMapping
 from vidseg.data.mixture import Mixture
-from vidseg.errors import ConfigError, TrainingError
+from vidseg.errors import CheckpointError, ConfigError, TrainingError
 from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
 from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
-from vidseg.train.batches import batches
+from vidseg.train.batches import Batch, batches
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.evaluate import evaluate
 from vidseg.train.trainer import Trainer
@@ -70,9 +70,10 @@ class Session:
         validate_every: steps between measurements; the last step is always measured.
         workers: processes that read crops ahead.
         resume: go on from `last.pt` where there is one.
+        init: name of what training starts from; when resuming None takes any.
         labels: written into the weights; None for ADE20K's, or plain numbers.
     Raises:
-        ConfigError: the folder holds a run and `resume` is False, or one with other settings or data.
+        ConfigError: the folder holds a run and `resume` is False, or one with other settings, data or start.
         CheckpointError: `last.pt` is not a training checkpoint.
     """
 
@@ -88,6 +89,7 @@ class Session:
         validate_every: int = 500,
         workers: int = 0,
         resume: bool = False,
+        init: str | None = None,
         labels: LabelSet | None = None,
     ) -> None:
         self._trainer = trainer
@@ -100,9 +102,15 @@ class Session:
         self._validation = validation
         self._validate_every = validate_every
         self._workers = workers
+        self._origin: dict[str, Any] = {
+            "precision": str(trainer.precision).removeprefix("torch."),
+            "datasets": [dataset.fingerprint() for dataset in datasets],
+            "init": init,
+        }
         self._history: list[dict[str, float]] = []
         self._pending: list[dict[str, float]] = []
         self._row_every = math.ceil(self._settings.steps / HISTORY_ROWS)
+        self._saved_step = -1
         self.last_scores: Scores | None = None
         if (out / STATE).exists():
             if not resume:
@@ -114,7 +122,7 @@ class Session:
 
         Raises:
             TrainingError: the loss is not finite; says where the last good checkpoint is.
-            ConfigError: a bad file in a dataset.
+            ConfigError: a bad file in a dataset; the steps so far are saved.
             WriteError: the folder cannot be written.
         """
         trainer, settings = self._trainer, self._settings
@@ -122,10 +130,14 @@ class Session:
         mixture = Mixture(
             self._datasets, options, count=settings.steps * settings.batch, seed=settings.seed, shares=settings.mix
         )
+        if trainer.step == settings.steps:  # a kill may have come between the checkpoint and the other files
+            self.save()
+        self._measure_if_due(reporter)  # or before it was done
         started, first = time.monotonic(), trainer.step
-        for batch in batches(
+        source = batches(
             mixture, settings.batch, first=first, workers=self._workers, pinned=self._device.type == "cuda"
-        ):
+        )
+        for batch in self._saving_when_lost(source):
             lr = trainer.next_lr
             try:
                 losses = trainer.train_step(batch)
@@ -135,28 +147,36 @@ class Session:
             self._note(losses, lr)
             rate = (done - first) * settings.batch / max(1e-9, time.monotonic() - started)
             reporter.step(done, settings.steps, losses, lr, rate)
-            last = done == settings.steps
-            if self._validation is not None and (last or done % self._validate_every == 0):
-                self._measure(reporter)
-            stop = not last and should_stop()
-            if last or stop or done % self._save_every == 0:
+            if done == settings.steps or done % self._save_every == 0:
                 self.save()
-            if stop:
+            self._measure_if_due(reporter)
+            if done < settings.steps and should_stop():
+                self.save()
                 return False
         return True
 
     def save(self) -> None:
-        """Write all files of the folder. Raises TrainingError when weights are not finite, and writes nothing then."""
+        """Write all files of the folder.
+
+        Raises:
+            TrainingError: weights are not finite, or not in the half precision of the export; nothing is written then.
+        """
         if not self._trainer.has_finite_weights():
-            raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step - 1}"))
+            raise self._with_advice(TrainingError(f"weights are not finite after step {self._trainer.step}"))
+        try:
+            zoo.in_half_precision(self._trainer.average.state_dict())
+        except CheckpointError as error:
+            raise self._with_advice(TrainingError(f"after step {self._trainer.step} {error}")) from error
         state = self._trainer.state()
         state["settings"] = self._settings.as_dict()
         state["pictures"] = self._pictures()
+        state["origin"] = self._origin
         state["history"] = {"rows": self._history, "pending": self._pending}
         save_state(self._out / STATE, state)
         zoo.export_weights(self._out / WEIGHTS, self._trainer.average.state_dict(), self._labels)
         write_whole_file(self._out / HISTORY, (json.dumps(self._history, indent=1) + "\n").encode())
         write_whole_file(self._out / CURVES, curves_png(self._curve("loss"), self._curve("miou")))
+        self._saved_step = self._trainer.step
 
     def _resume(self) -> None:
         path = self._out / STATE
@@ -169,8 +189,29 @@ class Session:
                 f"{path}: was trained on {state['pictures']} pictures per dataset, now there are {self._pictures()}; "
                 "give the same data, or another --out"
             )
+        self._compare_origin(path, state.get("origin"))
         self._trainer.restore(state)
         self._history, self._pending = state["history"]["rows"], state["history"]["pending"]
+
+    def _compare_origin(self, path: Path, stored: dict[str, Any] | None) -> None:
+        """Raises ConfigError where the run in the folder began otherwise."""
+        given = self._origin["init"]
+        if stored is None:  # a checkpoint of older versions, which kept none of this
+            del self._origin["init"]
+            return
+        if stored["precision"] != self._origin["precision"]:
+            difference = f"--precision was {stored['precision']} and is now {self._origin['precision']}"
+            raise ConfigError(f"{path}: {difference}; give the options of the run, or another --out")
+        for number, (old, new) in enumerate(zip(stored["datasets"], self._origin["datasets"], strict=True)):
+            if old != new:
+                raise ConfigError(
+                    f"{path}: {self._datasets[number].folder} holds other files than dataset {number + 1} of the run; "
+                    "give the same data in the same order, or another --out"
+                )
+        if given is not None and given != stored.get("init", given):
+            began = stored["init"] or "random weights"
+            raise ConfigError(f"{path}: began with {began}, not with --init {given}; leave --init out")
+        self._origin = stored
 
     def _pictures(self) -> list[int]:
         return [len(dataset) for dataset in self._datasets]
@@ -183,6 +224,35 @@ class Session:
             means = {name: sum(row[name] for row in self._pending) / count for name in losses}
             self._history.append({"step": self._trainer.step, "lr": lr, **means})
             self._pending = []
+
+    def _saving_when_lost(self, source: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; when one cannot be had, the steps so far are saved before its error goes on."""
+        while True:
+            try:
+                batch = next(source)
+            except StopIteration:
+                return
+            except Exception as error:
+                step = self._trainer.step
+                if step == 0:
+                    raise
+                if self._saved_step != step:
+                    self.save()
+                if isinstance(error, ConfigError):
+                    raise ConfigError(f"{error}; once it is as before, --resume goes on after step {step}") from error
+                raise
+            yield batch
+
+    def _measure_if_due(self, reporter: TrainReporter) -> None:
+        """Measure at the last step and at every so many, once. What was learnt is saved before, the scores after."""
+        step = self._trainer.step
+        due = step == self._settings.steps or (step > 0 and step % self._validate_every == 0)
+        if self._validation is None or not due or any("miou" in row and row["step"] == step for row in self._history):
+            return
+        if self._saved_step != step:
+            self.save()
+        self._measure(reporter)
+        self.save()
 
     def _measure(self, reporter: TrainReporter) -> None:
         """Measure the averaged weights."""

@@ -31,7 +31,7 @@ class TrainSettings:
     lr: float = 1e-3
     """Highest learning rate, reached after the warm-up."""
     warmup: int = 200
-    """Steps over which the learning rate rises from 0."""
+    """Steps over which the learning rate rises from 0; see `rising_steps`."""
     weight_decay: float = 0.02
     clip: float = 1.0
     """Gradients are shortened to this norm."""
@@ -83,6 +83,11 @@ class TrainSettings:
             raise ConfigError(f"--crop is {height}x{width}; accepted: HxW, multiples of {SIDE_MULTIPLE} from 64 up")
         if self.mix is not None and (not all(0 <= share < math.inf for share in self.mix) or sum(self.mix) <= 0):
             raise ConfigError(f"--mix is {_shown(self.mix)}; accepted: numbers from 0 up, one per dataset")
+
+    @property
+    def rising_steps(self) -> int:
+        """The warm-up, or a fifth of the steps where it would last as long as all of them and leave none to learn."""
+        return self.warmup if self.warmup < self.steps else self.steps // 5
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, tuples as lists, for a file."""

@@ -34,8 +34,8 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.average = WeightAverage(self.model, settings.ema)
+        self.precision = precision
         self._device = device
-        self._precision = precision
         self._loss = SetLoss(model.num_classes, points=settings.points, semantic_weight=settings.semantic)
         self._optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.lr)
         # only float16 loses small gradients; bfloat16 has the range of float32
@@ -45,29 +45,32 @@ class Trainer:
     def next_lr(self) -> float:
         """Learning rate of the step to come."""
         settings = self.settings
-        return learning_rate(self.step, steps=settings.steps, warmup=settings.warmup, highest=settings.lr)
+        return learning_rate(self.step, steps=settings.steps, warmup=settings.rising_steps, highest=settings.lr)
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Make one step; the losses it saw by kind, summed over layers, and "loss", their sum.
 
         Raises:
-            TrainingError: the loss or the gradient is not finite; the weights are as before.
+            TrainingError: the loss or the gradient is not finite, in float16 many times in a row; the weights are as
+                before.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = self.next_lr
         losses = self._losses(batch)
         total = torch.stack(list(losses.values())).sum()
         if not math.isfinite(total.item()):
-            raise TrainingError(f"loss is {total.item()} at step {self.step}")
+            raise TrainingError(f"loss is {total.item()} at step {self.step + 1}")
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         # the scaler expects infinite gradients now and then: it leaves the step out and scales less
         if not self._scaler.is_enabled() and not math.isfinite(norm.item()):
-            raise TrainingError(f"gradient is {norm.item()} at step {self.step}")
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}")
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
         self.step += 1
         self.average.update(self.model, self.step)
         return _by_kind(losses, total)
@@ -103,7 +106,7 @@ class Trainer:
             return tensor.to(self._device, non_blocking=True)
 
         images = here(batch.images).to(torch.float32, memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, self._precision, enabled=self._precision != torch.float32):
+        with torch.autocast(self._device.type, self.precision, enabled=self.precision != torch.float32):
             output = self.model.forward_queries(images, aux=True)
         regions = [Regions.from_labels(labels) for labels in here(batch.labels)]
         generator = torch.Generator(self._device).manual_seed(self.settings.seed * 2**31 + self.step)

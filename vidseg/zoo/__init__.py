@@ -1,7 +1,7 @@
 """The known models: facts, cards, weights on this machine, and how to get and read weights.
 
-Facts and the cache need neither torch nor the network code; `pull`, `ensure`, `read_checkpoint`, `match` and
-`export_weights` bring them in on first use.
+Facts and the cache need neither torch nor the network code; `pull`, `ensure`, `read_checkpoint`, `match`,
+`in_half_precision` and `export_weights` bring them in on first use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vidseg.zoo.registry import ModelEntry, card, entries, entry
 if TYPE_CHECKING:
     from vidseg.zoo.checkpoint import match, read_checkpoint
     from vidseg.zoo.download import ensure, pull
-    from vidseg.zoo.export import export_weights
+    from vidseg.zoo.export import export_weights, in_half_precision
     from vidseg.zoo.file_labels import weights_labels
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "entries",
     "entry",
     "export_weights",
+    "in_half_precision",
     "match",
     "pull",
     "read_checkpoint",
@@ -39,6 +40,7 @@ __all__ = [
 _LAZY = {
     "ensure": "download",
     "export_weights": "export",
+    "in_half_precision": "export",
     "match": "checkpoint",
     "pull": "download",
     "read_checkpoint": "checkpoint",
