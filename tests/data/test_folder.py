@@ -148,3 +148,18 @@ def test_broken_soft_labels_are_named(folder):
     fails(folder, "000.npz: not soft labels")
     path.write_bytes(b"PK\x03\x04 cut short")
     fails(folder, "000.npz: not soft labels")
+
+
+def test_soft_labels_with_wrong_bytes_are_named_or_read(folder):
+    path = folder / "soft" / "000.npz"
+    with np.load(path) as arrays:
+        np.savez_compressed(path, **dict(arrays))
+    good = path.read_bytes()
+    refused = 0
+    for place in range(0, len(good), 7):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 255]) + good[place + 1 :])
+        try:
+            FolderDataset(folder)[0]
+        except ConfigError as error:
+            refused += str(error).startswith(str(path))
+    assert refused > len(good) / 7 / 2  # the rest are names and dates that nobody reads
