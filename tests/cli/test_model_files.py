@@ -90,6 +90,27 @@ def test_options_that_do_not_fit_a_network_file_get_one_line(cli, net, picture, 
     assert not Path("out.png").exists()
 
 
+def test_a_batch_runs_a_network_file_and_does_again_what_another_one_made(cli, clip, net, tmp_path):
+    words = ("batch", clip, "-o", "out", "-m", net, "--save-masks", "{stem}", "--no-video", "--limit", 2)
+    result = cli(*words)
+    assert result.code == 0 and "1 done" in result.err, result.err
+    assert len(list(Path("out/clip").glob("*.png"))) == 2
+    assert "0 to do, 1 done before" in cli(*words, "--dry-run").out
+    description = net.with_suffix(".yaml").read_text()
+    net.with_suffix(".yaml").write_text(description.replace("offset: 1", "offset: 1\n  background_channel: 1"))
+    assert "1 to do, 0 done before" in cli(*words, "--dry-run").out
+    net.with_suffix(".yaml").write_text(description)
+    assert "0 to do, 1 done before" in cli(*words, "--dry-run").out
+    write_network(tmp_path, channels=4, stride=8)
+    assert "1 to do, 0 done before" in cli(*words, "--dry-run").out
+
+
+def test_a_batch_takes_a_network_of_one_size(cli, clip, tmp_path):
+    path = write_network(tmp_path, input_shape=(1, 3, 16, 16), describe={})
+    result = cli("batch", clip, "-o", "out", "-m", path, "--limit", 2, "--threads", 1)
+    assert result.code == 0 and Path("out/clip_annotated.mp4").exists(), result.err
+
+
 def test_queries_cannot_be_had_from_a_network_without(net):
     engine = load_engine(RunConfig(model=str(net), threads=1), RunConsole(quiet=True))
     with pytest.raises(ConfigError, match=r"net\.onnx has no queries"):

@@ -85,6 +85,13 @@ class ModelFile:
     description: str = ""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What it lies in: the network, the weights beside an .xml, and the YAML."""
+        weights = self.path.with_suffix(".bin")
+        separate = self.path.suffix.casefold() == ".xml" and weights.is_file()
+        return (self.path, *((weights,) if separate else ()), self.yaml_path)
+
+    @property
     def queries(self) -> bool:
         """True for a network of this project's family: class and mask logits of queries come out."""
         return self.task == "query_segmentation"
