@@ -69,6 +69,17 @@ def test_the_yaml_can_be_named_instead_and_may_name_the_network(tmp_path):
     assert read_model_file(str(tmp_path / "mine.yaml")).path == tmp_path / "mine.torchscript"
 
 
+def test_a_yaml_of_the_whole_name_goes_before_one_that_siblings_share(tmp_path):
+    for name in ("net.onnx", "net.xml"):
+        (tmp_path / name).touch()
+    (tmp_path / "net.yaml").write_text("labels: [shared]\n")
+    (tmp_path / "net.xml.yaml").write_text("labels: [own]\n")
+    assert read_model_file(str(tmp_path / "net.onnx")).labels.names == ("shared",)
+    assert read_model_file(str(tmp_path / "net.xml")).labels.names == ("own",)
+    assert read_model_file(str(tmp_path / "net.xml.yaml")).path == tmp_path / "net.xml"
+    assert read_model_file(str(tmp_path / "net.yaml")).path == tmp_path / "net.onnx"
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -1,6 +1,8 @@
 """What a YAML file beside a network file says: how the network is fed, and what comes out of it.
 
-file: net.onnx               # optional; default: the YAML's own name with .onnx, .xml or .torchscript
+Beside net.onnx it is net.onnx.yaml, or else net.yaml.
+
+file: net.onnx               # optional; default: the YAML's own name with .onnx, .xml or .torchscript, or without .yaml
 task: semantic_segmentation  # or query_segmentation: exports of this project's own networks
 input:
   name: image                # default: the only input
@@ -34,7 +36,15 @@ import yaml
 
 from vidseg.errors import ConfigError
 from vidseg.runtimes.label_file import read_labels
-from vidseg.runtimes.model_format import NETWORK_ENDINGS, QUERY_OUTPUTS, TASKS, InputFormat, ModelFile, OutputFormat
+from vidseg.runtimes.model_format import (
+    NETWORK_ENDINGS,
+    QUERY_OUTPUTS,
+    TASKS,
+    InputFormat,
+    ModelFile,
+    OutputFormat,
+    yaml_beside,
+)
 
 _TOP = ("file", "task", "input", "output", "labels", "classes", "description", "model", "licence", "vidseg")
 _INPUT = (
@@ -56,7 +66,9 @@ def read_model_file(name: str) -> ModelFile:
     given = Path(name)
     if given.suffix.casefold() in NETWORK_ENDINGS:
         path: Path | None = given
-        yaml_path = next((p for p in (given.with_suffix(e) for e in (".yaml", ".yml")) if p.is_file()), None)
+        whole, stem = yaml_beside(given), given.with_suffix(".yaml")  # the whole name tells siblings apart
+        places = (whole, whole.with_suffix(".yml"), stem, stem.with_suffix(".yml"))
+        yaml_path = next((place for place in places if place.is_file()), None)
         if not given.is_file():
             raise ConfigError(f"{name}: no such network file")
         if yaml_path is None:
@@ -99,8 +111,9 @@ def _network_of(yaml_path: Path, content: Mapping[str, Any]) -> Path:
         if not path.is_file():
             raise ConfigError(f"{yaml_path}: file {path} is not there")
         return path
-    for ending in NETWORK_ENDINGS:
-        path = yaml_path.with_suffix(ending)
+    whole = yaml_path.with_suffix("")  # net.onnx of net.onnx.yaml
+    own = [whole] if whole.suffix.casefold() in NETWORK_ENDINGS else []
+    for path in (*own, *map(yaml_path.with_suffix, NETWORK_ENDINGS)):
         if path.is_file():
             return path
     endings = ", ".join(NETWORK_ENDINGS)

@@ -102,6 +102,11 @@ def is_model_file(name: str) -> bool:
     return Path(name).suffix.casefold() in (*NETWORK_ENDINGS, ".yaml", ".yml")
 
 
+def yaml_beside(network: Path) -> Path:
+    """The YAML that describes this network only, not others that differ in their ending: net.onnx.yaml of net.onnx."""
+    return network.with_name(network.name + ".yaml")
+
+
 def exported_yaml(
     *,
     model: str,
