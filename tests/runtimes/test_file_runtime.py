@@ -8,7 +8,7 @@ import torch
 
 onnx = pytest.importorskip("onnx")
 
-from tests.runtimes.tiny_networks import NAMES, stripe_labels, stripes, write_network  # noqa: E402
+from tests.runtimes.tiny_networks import NAMES, stripe_labels, stripes, write_network, write_query_network  # noqa: E402
 from vidseg.errors import ConfigError, ModelError  # noqa: E402
 from vidseg.frames import NO_LABEL  # noqa: E402
 from vidseg.runtimes.file_runtime import open_model_file  # noqa: E402
@@ -161,6 +161,40 @@ def test_what_does_not_fit_is_told_in_one_line(engine, tmp_path, network, descri
     with pytest.raises(ConfigError) as caught:
         opened(path, engine)
     assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_query_network_runs_with_as_many_labels_as_it_has_classes(engine, tmp_path):
+    runtime = opened(write_query_network(tmp_path, classes=3), engine)
+    class_logits, mask_logits = runtime.run(pictures())
+    assert class_logits.shape == (1, 5, 4) and mask_logits.shape == (1, 5, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("classes", "describe", "text"),
+    [
+        (150, {}, "queries.yaml: 3 labels, but the network has 150 classes and one for 'no object'"),
+        (2, {}, "3 labels, but the network has 2 classes"),
+        (3, {"output": {"class_logits": "mask_logits"}}, "class_logits is 1x5x?x?, which has 3 sides"),
+        (3, {"output": {"mask_logits": "class_logits"}}, "mask_logits is 1x5x4, which has 4 sides"),
+    ],
+)
+def test_a_query_network_with_other_classes_is_refused_in_one_line(engine, tmp_path, classes, describe, text):
+    path = write_query_network(tmp_path, classes=classes, describe=describe)
+    with pytest.raises(ConfigError) as caught:
+        opened(path, engine)
+    assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_query_network_that_does_not_say_its_classes_is_refused_when_it_runs(tmp_path):
+    class Queries(torch.nn.Module):
+        def forward(self, images):
+            return torch.zeros(images.shape[0], 5, 151), torch.zeros(images.shape[0], 5, 8, 12)
+
+    torch.jit.trace(Queries(), pictures()).save(str(tmp_path / "net.torchscript"))
+    (tmp_path / "net.yaml").write_text("task: query_segmentation\nlabels: [a, b, c]\ninput: {dtype: uint8}\n")
+    runtime = opened(tmp_path / "net.torchscript")
+    with pytest.raises(ConfigError, match="3 labels, but the network has 150 classes"):
+        runtime.run(pictures())
 
 
 def test_a_size_that_the_network_cannot_take_is_told_in_one_line(tmp_path):

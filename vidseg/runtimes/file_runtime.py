@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.frames import NO_LABEL, UInt8Array
-from vidseg.runtimes.model_format import InputFormat, ModelFile
-from vidseg.runtimes.sessions import Array, Port, Session, open_session
+from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
+from vidseg.runtimes.sessions import Array, Port, Session, Shape, open_session
 
 
 class FileRuntime:
@@ -204,9 +204,36 @@ class ScoreFileRuntime(FileRuntime):
 class QueryFileRuntime(FileRuntime):
     """Satisfies `Runtime` with an exported query network."""
 
+    def __init__(self, file: ModelFile, session: Session) -> None:
+        super().__init__(file, session)
+        self._classes = len(file.labels)
+        self._yaml = str(file.yaml_path)
+        self._check(*(port.shape for port in self._outputs))
+
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (B, Q, K+1) and mask logits (B, Q, h', w') of pictures (B, 3, h, w) uint8 RGB.
+
+        Raises:
+            ConfigError: what comes out is not what the YAML says.
+        """
         class_logits, mask_logits = (torch.from_numpy(found) for found in self._run(images))
+        self._check(tuple(class_logits.shape), tuple(mask_logits.shape))
         return class_logits, mask_logits
+
+    def _check(self, classes: Shape | None, masks: Shape | None) -> None:
+        """Raises ConfigError where the shapes, as far as they are known, are not those of so many labels."""
+        for key, shape, rank in zip(QUERY_OUTPUTS, (classes, masks), (3, 4), strict=True):
+            if shape is not None and len(shape) != rank:
+                raise ConfigError(
+                    f"{self._where}: {key} is {shown_shape(shape)}, which has {rank} sides in a query network; "
+                    "look at task and output in the YAML"
+                )
+        count = classes[2] if classes is not None else None
+        if count is not None and count != self._classes + 1:
+            raise ConfigError(
+                f"{self._yaml}: {self._classes} labels, but the network has {count - 1} classes and one for "
+                "'no object'; give as many labels"
+            )
 
 
 def open_model_file(
@@ -260,6 +287,6 @@ def _single_channel(shape: tuple[Any, ...]) -> bool:
     return len(shape) == 4 and 1 in (shape[1], shape[3])
 
 
-def shown_shape(shape: tuple[int | None, ...]) -> str:
+def shown_shape(shape: Shape) -> str:
     """ "1x3x?x?": free sides are question marks."""
     return "x".join("?" if side is None else str(side) for side in shape)

@@ -21,6 +21,8 @@ from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
+Shape = tuple[int | None, ...]
+"""None where a side is free."""
 
 READERS = {".onnx": ("openvino", "onnxruntime"), ".xml": ("openvino",), ".torchscript": ("torch",)}
 """Engines that read a file of this ending; the order in which "auto" tries them."""
@@ -30,10 +32,10 @@ _ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output. `shape` has None where a side is free, and is None where even the rank is not known."""
+    """An input or output. `shape` is None where even the rank is not known."""
 
     name: str
-    shape: tuple[int | None, ...] | None
+    shape: Shape | None
     dtype: str
 
 
