@@ -151,6 +151,8 @@ def test_the_size_of_the_file_is_known(engine, tmp_path):
         ({"output": "NHW"}, {}, "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC"),
         ({}, {"output": {"name": "logits"}}, "has no output 'logits'; its outputs are scores"),
         ({}, {"input": {"name": "x"}}, "has no input 'x'; its inputs are image"),
+        ({"scaled": True}, {}, "has 2 inputs (image, scale); accepted: one"),
+        ({"scaled": True}, {"input": {"name": "image"}}, "has 2 inputs (image, scale); accepted: one"),
         ({}, {"input": {"layout": "NHWC"}}, "input image is 1x3x?x?, layout is not NHWC"),
         ({"input_shape": (1, 3, 64, 64)}, {"input": {"layout": "NHWC"}}, "in layout NHWC that is 64 channels"),
         ({}, {"input": {"dtype": "uint8"}}, "is of float32; expected: uint8"),

@@ -23,6 +23,7 @@ def write_network(
     dtype: int = TensorProto.FLOAT,
     stride: int = 4,
     only_cells: tuple[int, int] | None = None,
+    scaled: bool = False,
     describe: dict | None = None,
 ) -> Path:
     """Write the network and, unless `describe` is None, its YAML beside it.
@@ -32,6 +33,7 @@ def write_network(
 
     Args:
         only_cells: rows and columns of cells; the network fails on anything else, though its input looks free.
+        scaled: the picture is multiplied with a second input.
         output: "NCHW" or "NHWC" scores, or "NHW" labels (the number of the best channel).
     """
     nodes, last = [], "image"
@@ -57,6 +59,8 @@ def write_network(
     if only_cells is not None:
         constants.append(numpy_helper.from_array(np.zeros((1, 1, *only_cells), dtype=np.float32), "zeros"))
         add("Add", [last, "zeros"], "checked")
+    if scaled:
+        add("Mul", [last, "scale"], "scaled")
     add("Conv", [last, "weight", "bias"], "scores" if output == "NCHW" else "planar")
     shape = [input_shape[0], channels, "h", "w"]
     kind = TensorProto.FLOAT
@@ -69,7 +73,10 @@ def write_network(
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", dtype, input_shape)],
+        [
+            helper.make_tensor_value_info("image", dtype, input_shape),
+            *([helper.make_tensor_value_info("scale", TensorProto.FLOAT, (1,))] if scaled else []),
+        ],
         [helper.make_tensor_value_info("scores", kind, shape)],
         constants,
     )

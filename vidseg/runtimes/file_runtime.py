@@ -30,6 +30,12 @@ class FileRuntime:
         self._session = session
         self._turn = threading.Lock()
         self._where = str(file.path)
+        if len(session.inputs) > 1:
+            names = ", ".join(port.name for port in session.inputs)
+            raise ConfigError(
+                f"{self._where}: has {len(session.inputs)} inputs ({names}); accepted: one, the picture; "
+                "export it with the others as constants"
+            )
         wanted = (file.input.name,) if file.input.name else ()
         (port,) = self._ports("input", session.inputs, wanted, 1)
         self._input = port

@@ -5,7 +5,7 @@ Beside net.onnx it is net.onnx.yaml, or else net.yaml.
 file: net.onnx               # optional; default: the YAML's own name with .onnx, .xml or .torchscript, or without .yaml
 task: semantic_segmentation  # or query_segmentation: exports of this project's own networks
 input:
-  name: image                # default: the only input
+  name: image                # optional: a network has one input
   dtype: float32             # float32, float16, uint8; needed for TorchScript only, the other files say it
   layout: NCHW               # or NHWC
   channels: RGB              # or BGR
