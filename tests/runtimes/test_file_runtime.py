@@ -151,6 +151,8 @@ def test_the_size_of_the_file_is_known(engine, tmp_path):
         ({"output": "NHW"}, {}, "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC"),
         ({}, {"output": {"name": "logits"}}, "has no output 'logits'; its outputs are scores"),
         ({}, {"input": {"name": "x"}}, "has no input 'x'; its inputs are image"),
+        ({}, {"output": {"background_channel": 256}}, "background_channel is 256, the network has 3 channels"),
+        ({"input_shape": (4, 3, 16, 16)}, {}, "is 4x3x16x16, a fixed batch of 4 pictures; export it with a free batch"),
         ({"scaled": True}, {}, "has 2 inputs (image, scale); accepted: one"),
         ({"scaled": True}, {"input": {"name": "image"}}, "has 2 inputs (image, scale); accepted: one"),
         ({}, {"input": {"layout": "NHWC"}}, "input image is 1x3x?x?, layout is not NHWC"),

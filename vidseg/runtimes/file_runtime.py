@@ -202,7 +202,12 @@ class ScoreFileRuntime(FileRuntime):
         if count > 256:
             raise ConfigError(f"{self._where}: {count} channels; accepted: up to 256")
         ids[(ids < 0) | (ids >= self._classes)] = NO_LABEL
-        if output.background_channel is not None and output.background_channel < count:
+        if output.background_channel is not None:
+            if output.background_channel >= count:
+                raise ConfigError(
+                    f"{self._yaml}: background_channel is {output.background_channel}, the network has {count} "
+                    f"channels; accepted: 0 to {count - 1}"
+                )
             ids[output.background_channel] = NO_LABEL
         self.class_of_channel = ids.astype(np.uint8)
 
@@ -272,7 +277,12 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
         raise ConfigError(
             f"{file.path}: input {port.name} is {shown_shape(port.shape)}; 4 sides are needed: pictures {given.layout}"
         )
-    _, *sides = port.shape
+    batch, *sides = port.shape
+    if batch not in (None, 1):
+        raise ConfigError(
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}, a fixed batch of {batch} pictures; "
+            "export it with a free batch, or a batch of 1"
+        )
     channels, height, width = sides if given.layout == "NCHW" else (sides[2], *sides[:2])
     other = sides[2] if given.layout == "NCHW" else sides[0]
     if channels is None and other == 3:
