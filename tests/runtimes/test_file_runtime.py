@@ -210,6 +210,17 @@ def test_a_size_that_the_network_cannot_take_is_told_in_one_line(tmp_path):
     assert runtime.run(pictures()).shape == (1, 3, 8, 12)
 
 
+def test_scores_that_are_no_numbers_are_told(engine, tmp_path):
+    path = write_network(tmp_path, describe={})
+    network = onnx.load(path)
+    (bias,) = (item for item in network.graph.initializer if item.name == "bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.array([0, np.nan, 0], dtype=np.float32), "bias"))
+    onnx.save(network, path)
+    with pytest.raises(ModelError, match=r"net\.onnx: output scores holds NaN") as caught:
+        opened(path, engine).run(pictures())
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_file_is_told_in_one_line_by_every_engine_that_tried(tmp_path):
     path = write_network(tmp_path, describe={})
     path.write_bytes(path.read_bytes()[:50])

@@ -67,20 +67,28 @@ class FileRuntime:
         return self._outputs
 
     def _run(self, images: Tensor) -> list[Array]:
+        """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
         names = [port.name for port in self._outputs]
         try:
             with self._turn:
-                if not self._one_by_one or len(feed) == 1:
-                    return self._session.run(feed, self._input.name, names)
-                each = [self._session.run(picture[None], self._input.name, names) for picture in feed]
+                parts = feed[:, None] if self._one_by_one else feed[None]
+                each = [self._session.run(part, self._input.name, names) for part in parts]
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
                 "if it takes some sizes only, say so in the YAML: input: multiple_of, or shape"
             ) from error
-        return [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        found = each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        for port, array in zip(self._outputs, found, strict=True):
+            if array.dtype.kind == "f" and array.size and np.isnan(array.min()):
+                which = f"output {port.name}".rstrip()
+                raise ModelError(
+                    f"{self._where}: {which} holds NaN, which says nothing of a picture; "
+                    "look at mean and std in the YAML, or export the network again"
+                )
+        return found
 
     def _feed(self, images: Tensor) -> Array:
         pixels = images.numpy()
