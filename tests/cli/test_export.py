@@ -33,7 +33,7 @@ def test_an_exported_onnx_file_runs_like_the_model(cli, clip):
     result = cli("export", MODEL, "--imgsz", 64)
     assert result.code == 0 and result.out == "", result.err
     assert "agrees with torch: labels on 100.00%" in result.err and f"wrote {MODEL}.onnx" in result.err
-    assert sorted(os.listdir()) == [f"{MODEL}.onnx", f"{MODEL}.yaml"]
+    assert sorted(os.listdir()) == [f"{MODEL}.onnx", f"{MODEL}.onnx.yaml"]
     expected = masks(cli, clip, "expected", "--runtime", "torch")
     for runtime in {"onnxruntime", "openvino"} & set(installed_engines()):
         found = masks(cli, clip, runtime, "-m", f"{MODEL}.onnx", "--runtime", runtime)
@@ -44,16 +44,33 @@ def test_an_exported_onnx_file_runs_like_the_model(cli, clip):
     model = onnx.load(f"{MODEL}.onnx")
     facts = {item.key: item.value for item in model.metadata_props}
     assert facts["model"] == MODEL and facts["labels"] == '"ade20k"'
-    assert yaml.safe_load(facts["description"]) == yaml.safe_load(Path(f"{MODEL}.yaml").read_text())
+    assert yaml.safe_load(facts["description"]) == yaml.safe_load(Path(f"{MODEL}.onnx.yaml").read_text())
     result = cli("export", MODEL, "--imgsz", 64)
     assert result.code == 2 and "exists; overwrite it with -y" in result.err
+
+
+def test_the_exports_of_the_readme_can_lie_side_by_side(cli):
+    skip_unless_installed("onnxruntime", "openvino")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = [line.split("#")[0].split() for line in readme if line.startswith("    vidseg export ")]
+    assert len(lines) == 3
+    for _, *words in lines:
+        result = cli(*words)
+        assert result.code == 0, result.err
+    files = [f"{MODEL}.onnx", f"{MODEL}.torchscript", f"{MODEL}.xml"]
+    assert sorted(os.listdir()) == sorted([f"{MODEL}.bin", *files, *(f"{name}.yaml" for name in files)])
+    tasks = {"onnx": "query", "xml": "query", "torchscript": "semantic"}
+    for name in files:
+        for given in (name, f"{name}.yaml"):
+            result = cli("models", "info", given)
+            assert result.code == 0 and f"{tasks[name.rpartition('.')[2]]} segmentation" in result.out, result.err
 
 
 def test_openvino_with_one_size_and_a_map_of_scores(cli, clip):
     skip_unless_installed("openvino")
     result = cli("export", MODEL, "-f", "openvino", "--outputs", "semantic", "--fixed", "48x64", "-o", "net.xml")
     assert result.code == 0 and "sizes 64x48" in result.err, result.err
-    assert sorted(os.listdir()) == ["net.bin", "net.xml", "net.yaml"]
+    assert sorted(os.listdir()) == ["net.bin", "net.xml", "net.xml.yaml"]
     assert b"model_info" in Path("net.xml").read_bytes()
     expected = masks(cli, clip, "expected", "--runtime", "torch")
     result = cli("run", clip, "--save-masks", "found", "--limit", 2, "-m", "net.xml")

@@ -8,7 +8,7 @@ import torch
 
 onnx = pytest.importorskip("onnx")
 
-from tests.runtimes.tiny_networks import NAMES, stripe_labels, stripes, write_network  # noqa: E402
+from tests.runtimes.tiny_networks import NAMES, stripe_labels, stripes, write_network, write_query_network  # noqa: E402
 from vidseg.errors import ConfigError, ModelError  # noqa: E402
 from vidseg.frames import NO_LABEL  # noqa: E402
 from vidseg.runtimes.file_runtime import open_model_file  # noqa: E402
@@ -151,6 +151,10 @@ def test_the_size_of_the_file_is_known(engine, tmp_path):
         ({"output": "NHW"}, {}, "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC"),
         ({}, {"output": {"name": "logits"}}, "has no output 'logits'; its outputs are scores"),
         ({}, {"input": {"name": "x"}}, "has no input 'x'; its inputs are image"),
+        ({}, {"output": {"background_channel": 256}}, "background_channel is 256, the network has 3 channels"),
+        ({"input_shape": (4, 3, 16, 16)}, {}, "is 4x3x16x16, a fixed batch of 4 pictures; export it with a free batch"),
+        ({"scaled": True}, {}, "has 2 inputs (image, scale); accepted: one"),
+        ({"scaled": True}, {"input": {"name": "image"}}, "has 2 inputs (image, scale); accepted: one"),
         ({}, {"input": {"layout": "NHWC"}}, "input image is 1x3x?x?, layout is not NHWC"),
         ({"input_shape": (1, 3, 64, 64)}, {"input": {"layout": "NHWC"}}, "in layout NHWC that is 64 channels"),
         ({}, {"input": {"dtype": "uint8"}}, "is of float32; expected: uint8"),
@@ -163,6 +167,40 @@ def test_what_does_not_fit_is_told_in_one_line(engine, tmp_path, network, descri
     assert text in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_query_network_runs_with_as_many_labels_as_it_has_classes(engine, tmp_path):
+    runtime = opened(write_query_network(tmp_path, classes=3), engine)
+    class_logits, mask_logits = runtime.run(pictures())
+    assert class_logits.shape == (1, 5, 4) and mask_logits.shape == (1, 5, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("classes", "describe", "text"),
+    [
+        (150, {}, "queries.yaml: 3 labels, but the network has 150 classes and one for 'no object'"),
+        (2, {}, "3 labels, but the network has 2 classes"),
+        (3, {"output": {"class_logits": "mask_logits"}}, "class_logits is 1x5x?x?, which has 3 sides"),
+        (3, {"output": {"mask_logits": "class_logits"}}, "mask_logits is 1x5x4, which has 4 sides"),
+    ],
+)
+def test_a_query_network_with_other_classes_is_refused_in_one_line(engine, tmp_path, classes, describe, text):
+    path = write_query_network(tmp_path, classes=classes, describe=describe)
+    with pytest.raises(ConfigError) as caught:
+        opened(path, engine)
+    assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_query_network_that_does_not_say_its_classes_is_refused_when_it_runs(tmp_path):
+    class Queries(torch.nn.Module):
+        def forward(self, images):
+            return torch.zeros(images.shape[0], 5, 151), torch.zeros(images.shape[0], 5, 8, 12)
+
+    torch.jit.trace(Queries(), pictures()).save(str(tmp_path / "net.torchscript"))
+    (tmp_path / "net.yaml").write_text("task: query_segmentation\nlabels: [a, b, c]\ninput: {dtype: uint8}\n")
+    runtime = opened(tmp_path / "net.torchscript")
+    with pytest.raises(ConfigError, match="3 labels, but the network has 150 classes"):
+        runtime.run(pictures())
+
+
 def test_a_size_that_the_network_cannot_take_is_told_in_one_line(tmp_path):
     runtime = opened(write_network(tmp_path, only_cells=(8, 12), describe={}), "onnxruntime")
     with pytest.raises(ModelError) as caught:
@@ -170,6 +208,17 @@ def test_a_size_that_the_network_cannot_take_is_told_in_one_line(tmp_path):
     assert "fails on input 1x3x40x56" in str(caught.value) and "multiple_of" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert runtime.run(pictures()).shape == (1, 3, 8, 12)
+
+
+def test_scores_that_are_no_numbers_are_told(engine, tmp_path):
+    path = write_network(tmp_path, describe={})
+    network = onnx.load(path)
+    (bias,) = (item for item in network.graph.initializer if item.name == "bias")
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.array([0, np.nan, 0], dtype=np.float32), "bias"))
+    onnx.save(network, path)
+    with pytest.raises(ModelError, match=r"net\.onnx: output scores holds NaN") as caught:
+        opened(path, engine).run(pictures())
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_file_is_told_in_one_line_by_every_engine_that_tried(tmp_path):

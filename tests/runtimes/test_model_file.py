@@ -69,13 +69,30 @@ def test_the_yaml_can_be_named_instead_and_may_name_the_network(tmp_path):
     assert read_model_file(str(tmp_path / "mine.yaml")).path == tmp_path / "mine.torchscript"
 
 
+def test_a_yaml_of_the_whole_name_goes_before_one_that_siblings_share(tmp_path):
+    for name in ("net.onnx", "net.xml"):
+        (tmp_path / name).touch()
+    (tmp_path / "net.yaml").write_text("labels: [shared]\n")
+    (tmp_path / "net.xml.yaml").write_text("labels: [own]\n")
+    assert read_model_file(str(tmp_path / "net.onnx")).labels.names == ("shared",)
+    assert read_model_file(str(tmp_path / "net.xml")).labels.names == ("own",)
+    assert read_model_file(str(tmp_path / "net.xml.yaml")).path == tmp_path / "net.xml"
+    assert read_model_file(str(tmp_path / "net.yaml")).path == tmp_path / "net.onnx"
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         ({"labels": ["a"], "inputs": {}}, "unknown key 'inputs'; did you mean input?"),
         ({"labels": ["a"], "input": {"men": 1}}, "input: unknown key 'men'; did you mean mean?"),
         ({"labels": ["a"], "input": {"mean": [1, 2]}}, "input: mean is [1, 2]; accepted: three numbers"),
-        ({"labels": ["a"], "input": {"std": [1, 0, 1]}}, "std holds 0"),
+        ({"labels": ["a"], "input": {"std": [1, 0, 1]}}, "std holds 0; accepted: numbers from 1e-9 to 1e9"),
+        ({"labels": ["a"], "input": {"std": 1e-50}}, "std holds 1e-50; accepted: numbers from 1e-9"),
+        ({"labels": ["a"], "input": {"std": [1, float("inf"), 1]}}, "std is [1, inf, 1]; accepted: three numbers"),
+        ({"labels": ["a"], "input": {"mean": float("nan")}}, "mean is nan; accepted: three numbers"),
+        ({"labels": ["a"], "input": {"mean": [10**400, 0, 0]}}, "000...; accepted: three numbers"),
+        ({"labels": ["a"], "input": {"divide_by": float("nan")}}, "divide_by is nan"),
+        ({"labels": ["a"], "input": {"divide_by": 10**400}}, "000...; accepted: numbers from"),
         ({"labels": ["a"], "input": {"channels": "RGBA"}}, "channels is 'RGBA'; accepted: RGB | BGR"),
         ({"labels": ["a"], "input": {"size": "big"}}, "size is 'big'; accepted: [height, width]"),
         ({"labels": ["a"], "input": {"resize": "stretch"}}, "resize: stretch needs size"),

@@ -23,6 +23,7 @@ def write_network(
     dtype: int = TensorProto.FLOAT,
     stride: int = 4,
     only_cells: tuple[int, int] | None = None,
+    scaled: bool = False,
     describe: dict | None = None,
 ) -> Path:
     """Write the network and, unless `describe` is None, its YAML beside it.
@@ -32,6 +33,7 @@ def write_network(
 
     Args:
         only_cells: rows and columns of cells; the network fails on anything else, though its input looks free.
+        scaled: the picture is multiplied with a second input.
         output: "NCHW" or "NHWC" scores, or "NHW" labels (the number of the best channel).
     """
     nodes, last = [], "image"
@@ -57,6 +59,8 @@ def write_network(
     if only_cells is not None:
         constants.append(numpy_helper.from_array(np.zeros((1, 1, *only_cells), dtype=np.float32), "zeros"))
         add("Add", [last, "zeros"], "checked")
+    if scaled:
+        add("Mul", [last, "scale"], "scaled")
     add("Conv", [last, "weight", "bias"], "scores" if output == "NCHW" else "planar")
     shape = [input_shape[0], channels, "h", "w"]
     kind = TensorProto.FLOAT
@@ -69,17 +73,47 @@ def write_network(
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", dtype, input_shape)],
+        [
+            helper.make_tensor_value_info("image", dtype, input_shape),
+            *([helper.make_tensor_value_info("scale", TensorProto.FLOAT, (1,))] if scaled else []),
+        ],
         [helper.make_tensor_value_info("scores", kind, shape)],
         constants,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
     path = folder / name
-    onnx.save(model, path)
+    _save(graph, path)
     if describe is not None:
         path.with_suffix(".yaml").write_text(yaml.safe_dump({"labels": NAMES, **describe}))
     return path
+
+
+def _save(graph: onnx.GraphProto, path: Path) -> None:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def write_query_network(folder: Path, *, classes: int, describe: dict | None = None) -> Path:
+    """A network of 5 queries and its YAML: mask logits are the red channel, and every query is of class 0."""
+    logits = np.zeros((1, 5, classes + 1), dtype=np.float32)
+    logits[..., 0] = 9
+    weight = np.zeros((5, 3, 1, 1), dtype=np.float32)
+    weight[:, 0] = 1
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Conv", ["cells", "weight"], ["mask_logits"]),
+        helper.make_node("Identity", ["logits"], ["class_logits"]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, "height", "width"))
+    outputs = [
+        helper.make_tensor_value_info("class_logits", TensorProto.FLOAT, (1, 5, classes + 1)),
+        helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, (1, 5, "h", "w")),
+    ]
+    constants = [numpy_helper.from_array(logits, "logits"), numpy_helper.from_array(weight, "weight")]
+    _save(helper.make_graph(nodes, "tiny", [image], outputs, constants), folder / "queries.onnx")
+    description = {"task": "query_segmentation", "labels": NAMES, **(describe or {})}
+    (folder / "queries.yaml").write_text(yaml.safe_dump(description))
+    return folder / "queries.onnx"
 
 
 def stripes(size_hw: tuple[int, int] = (32, 48)) -> np.ndarray:

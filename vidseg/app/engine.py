@@ -161,6 +161,18 @@ def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
     return device, precision
 
 
+def default_imgsz(config: RunConfig) -> int:
+    """Long side in pixels of what the network sees where the configuration gives none; loads no network.
+
+    Raises:
+        VidsegError: as `check_engine`.
+    """
+    if is_model_file(config.model):
+        return read_model_file(config.model).input.default_imgsz()
+    device, _ = check_engine(config)
+    return zoo.entry(config.model).imgsz["cpu" if device.type == "cpu" else "cuda"]
+
+
 def threads_beside(cores: int) -> int:
     """CPU threads for the network of a run, whose other stages want cores too: half of them, all but three of many.
 
@@ -225,8 +237,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         quantized=quantized,
         announce=reporter.detail,
     )
-    imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
-    return Engine(entry.name, runtime, imgsz, device, labels)
+    return Engine(entry.name, runtime, config.imgsz or default_imgsz(config), device, labels)
 
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:

@@ -23,7 +23,7 @@ from vidseg.labels import ade20k
 from vidseg.runtimes.convert import INPUT_NAME, OUTPUT_NAMES, picture_network, to_onnx, to_openvino, to_torchscript
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.loading import load_model
-from vidseg.runtimes.model_format import MIN_SIDE, exported_yaml
+from vidseg.runtimes.model_format import MIN_SIDE, exported_yaml, yaml_beside
 from vidseg.runtimes.registry import installed_engines
 from vidseg.runtimes.sessions import OnnxSession, OpenVinoSession, Session, TorchScriptSession
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
@@ -83,7 +83,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
     entry = zoo.entry(request.model)
     output = _checked_output(request, entry.name)
     paths = [output, *([output.with_suffix(".bin")] if request.format == "openvino" else [])]
-    paths.append(output.with_suffix(".yaml"))
+    paths.append(yaml_beside(output))
     weights = Path(request.weights) if request.weights else None
     known = ade20k() if weights is None else zoo.weights_labels(weights)
     labels: str | list[str] = "ade20k" if known is ade20k() else list(known.names)
@@ -99,13 +99,10 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
         fixed_hw=request.fixed_hw,
         version=vidseg.__version__,
     )
-    yaml_path = paths[-1]
     with ExitStack() as claims:
         files = []
         for path in paths:
-            # one YAML may serve several formats
-            same_yaml = path is yaml_path and path.is_file() and path.read_bytes() == described
-            files.append(PartFile(path, overwrite=request.overwrite or same_yaml))
+            files.append(PartFile(path, overwrite=request.overwrite))
             claims.callback(files[-1].discard)
         network = load_model(
             entry.name, weights, num_classes=len(known), announce=reporter.note, progress=reporter.download

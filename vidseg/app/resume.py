@@ -163,12 +163,12 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
         settings["save_masks"] = os.path.realpath(config.save_masks)
     settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
     if is_model_file(config.model):
-        weights = read_model_file(config.model).path
+        weights = read_model_file(config.model).files
     else:
-        weights = Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model))
+        weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
     facts = {
         "vidseg": vidseg.__version__,
-        "weights": _file_hash(weights),
+        "weights": [_file_hash(path) for path in weights],
         "settings": settings,
         "input": [_input_facts(Path(path)) for path in info.source_paths] or [{"pattern": config.source}],
     }
@@ -183,7 +183,7 @@ def refuse_difference(folder: Path, before: State, now: State) -> None:
             f"{folder}: was begun by vidseg {before['vidseg']}, this is {now['vidseg']}; use that, {advice}"
         )
     if before["weights"] != now["weights"]:
-        raise ResumeError(f"{folder}: was begun with other weights; give those, {advice}")
+        raise ResumeError(f"{folder}: was begun with other weights or another YAML beside them; give those, {advice}")
     names = [*now["settings"], *(name for name in before["settings"] if name not in now["settings"])]
     for name in names:
         old, new = (facts["settings"].get(name) for facts in (before, now))

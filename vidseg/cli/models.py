@@ -46,8 +46,9 @@ def info(
     if name.casefold().endswith((".onnx", ".xml", ".torchscript", ".yaml", ".yml")):
         from vidseg.app.model_info import model_file_facts
 
+        facts = model_file_facts(name)
         output().print(f"[bold]{name}[/]")
-        for key, value in model_file_facts(name).items():
+        for key, value in facts.items():
             if value:
                 output().print(f"{key:>14}  {value}", markup=False, soft_wrap=True)
         return

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.frames import NO_LABEL, UInt8Array
-from vidseg.runtimes.model_format import InputFormat, ModelFile
-from vidseg.runtimes.sessions import Array, Port, Session, open_session
+from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
+from vidseg.runtimes.sessions import Array, Port, Session, Shape, open_session
 
 
 class FileRuntime:
@@ -30,6 +30,12 @@ class FileRuntime:
         self._session = session
         self._turn = threading.Lock()
         self._where = str(file.path)
+        if len(session.inputs) > 1:
+            names = ", ".join(port.name for port in session.inputs)
+            raise ConfigError(
+                f"{self._where}: has {len(session.inputs)} inputs ({names}); accepted: one, the picture; "
+                "export it with the others as constants"
+            )
         wanted = (file.input.name,) if file.input.name else ()
         (port,) = self._ports("input", session.inputs, wanted, 1)
         self._input = port
@@ -61,20 +67,28 @@ class FileRuntime:
         return self._outputs
 
     def _run(self, images: Tensor) -> list[Array]:
+        """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
         names = [port.name for port in self._outputs]
         try:
             with self._turn:
-                if not self._one_by_one or len(feed) == 1:
-                    return self._session.run(feed, self._input.name, names)
-                each = [self._session.run(picture[None], self._input.name, names) for picture in feed]
+                parts = feed[:, None] if self._one_by_one else feed[None]
+                each = [self._session.run(part, self._input.name, names) for part in parts]
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
                 "if it takes some sizes only, say so in the YAML: input: multiple_of, or shape"
             ) from error
-        return [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        found = each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        for port, array in zip(self._outputs, found, strict=True):
+            if array.dtype.kind == "f" and array.size and np.isnan(array.min()):
+                which = f"output {port.name}".rstrip()
+                raise ModelError(
+                    f"{self._where}: {which} holds NaN, which says nothing of a picture; "
+                    "look at mean and std in the YAML, or export the network again"
+                )
+        return found
 
     def _feed(self, images: Tensor) -> Array:
         pixels = images.numpy()
@@ -196,7 +210,12 @@ class ScoreFileRuntime(FileRuntime):
         if count > 256:
             raise ConfigError(f"{self._where}: {count} channels; accepted: up to 256")
         ids[(ids < 0) | (ids >= self._classes)] = NO_LABEL
-        if output.background_channel is not None and output.background_channel < count:
+        if output.background_channel is not None:
+            if output.background_channel >= count:
+                raise ConfigError(
+                    f"{self._yaml}: background_channel is {output.background_channel}, the network has {count} "
+                    f"channels; accepted: 0 to {count - 1}"
+                )
             ids[output.background_channel] = NO_LABEL
         self.class_of_channel = ids.astype(np.uint8)
 
@@ -204,9 +223,36 @@ class ScoreFileRuntime(FileRuntime):
 class QueryFileRuntime(FileRuntime):
     """Satisfies `Runtime` with an exported query network."""
 
+    def __init__(self, file: ModelFile, session: Session) -> None:
+        super().__init__(file, session)
+        self._classes = len(file.labels)
+        self._yaml = str(file.yaml_path)
+        self._check(*(port.shape for port in self._outputs))
+
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (B, Q, K+1) and mask logits (B, Q, h', w') of pictures (B, 3, h, w) uint8 RGB.
+
+        Raises:
+            ConfigError: what comes out is not what the YAML says.
+        """
         class_logits, mask_logits = (torch.from_numpy(found) for found in self._run(images))
+        self._check(tuple(class_logits.shape), tuple(mask_logits.shape))
         return class_logits, mask_logits
+
+    def _check(self, classes: Shape | None, masks: Shape | None) -> None:
+        """Raises ConfigError where the shapes, as far as they are known, are not those of so many labels."""
+        for key, shape, rank in zip(QUERY_OUTPUTS, (classes, masks), (3, 4), strict=True):
+            if shape is not None and len(shape) != rank:
+                raise ConfigError(
+                    f"{self._where}: {key} is {shown_shape(shape)}, which has {rank} sides in a query network; "
+                    "look at task and output in the YAML"
+                )
+        count = classes[2] if classes is not None else None
+        if count is not None and count != self._classes + 1:
+            raise ConfigError(
+                f"{self._yaml}: {self._classes} labels, but the network has {count - 1} classes and one for "
+                "'no object'; give as many labels"
+            )
 
 
 def open_model_file(
@@ -239,7 +285,12 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
         raise ConfigError(
             f"{file.path}: input {port.name} is {shown_shape(port.shape)}; 4 sides are needed: pictures {given.layout}"
         )
-    _, *sides = port.shape
+    batch, *sides = port.shape
+    if batch not in (None, 1):
+        raise ConfigError(
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}, a fixed batch of {batch} pictures; "
+            "export it with a free batch, or a batch of 1"
+        )
     channels, height, width = sides if given.layout == "NCHW" else (sides[2], *sides[:2])
     other = sides[2] if given.layout == "NCHW" else sides[0]
     if channels is None and other == 3:
@@ -260,6 +311,6 @@ def _single_channel(shape: tuple[Any, ...]) -> bool:
     return len(shape) == 4 and 1 in (shape[1], shape[3])
 
 
-def shown_shape(shape: tuple[int | None, ...]) -> str:
+def shown_shape(shape: Shape) -> str:
     """ "1x3x?x?": free sides are question marks."""
     return "x".join("?" if side is None else str(side) for side in shape)

@@ -1,9 +1,11 @@
 """What a YAML file beside a network file says: how the network is fed, and what comes out of it.
 
-file: net.onnx               # optional; default: the YAML's own name with .onnx, .xml or .torchscript
+Beside net.onnx it is net.onnx.yaml, or else net.yaml.
+
+file: net.onnx               # optional; default: the YAML's own name with .onnx, .xml or .torchscript, or without .yaml
 task: semantic_segmentation  # or query_segmentation: exports of this project's own networks
 input:
-  name: image                # default: the only input
+  name: image                # optional: a network has one input
   dtype: float32             # float32, float16, uint8; needed for TorchScript only, the other files say it
   layout: NCHW               # or NHWC
   channels: RGB              # or BGR
@@ -34,8 +36,17 @@ import yaml
 
 from vidseg.errors import ConfigError
 from vidseg.runtimes.label_file import read_labels
-from vidseg.runtimes.model_format import NETWORK_ENDINGS, QUERY_OUTPUTS, TASKS, InputFormat, ModelFile, OutputFormat
+from vidseg.runtimes.model_format import (
+    NETWORK_ENDINGS,
+    QUERY_OUTPUTS,
+    TASKS,
+    InputFormat,
+    ModelFile,
+    OutputFormat,
+    yaml_beside,
+)
 
+_DIVISORS = "numbers from 1e-9 to 1e9, with either sign"
 _TOP = ("file", "task", "input", "output", "labels", "classes", "description", "model", "licence", "vidseg")
 _INPUT = (
     *("name", "dtype", "layout", "channels", "shape", "size"),
@@ -56,7 +67,9 @@ def read_model_file(name: str) -> ModelFile:
     given = Path(name)
     if given.suffix.casefold() in NETWORK_ENDINGS:
         path: Path | None = given
-        yaml_path = next((p for p in (given.with_suffix(e) for e in (".yaml", ".yml")) if p.is_file()), None)
+        whole, stem = yaml_beside(given), given.with_suffix(".yaml")  # the whole name tells siblings apart
+        places = (whole, whole.with_suffix(".yml"), stem, stem.with_suffix(".yml"))
+        yaml_path = next((place for place in places if place.is_file()), None)
         if not given.is_file():
             raise ConfigError(f"{name}: no such network file")
         if yaml_path is None:
@@ -99,8 +112,9 @@ def _network_of(yaml_path: Path, content: Mapping[str, Any]) -> Path:
         if not path.is_file():
             raise ConfigError(f"{yaml_path}: file {path} is not there")
         return path
-    for ending in NETWORK_ENDINGS:
-        path = yaml_path.with_suffix(ending)
+    whole = yaml_path.with_suffix("")  # net.onnx of net.onnx.yaml
+    own = [whole] if whole.suffix.casefold() in NETWORK_ENDINGS else []
+    for path in (*own, *map(yaml_path.with_suffix, NETWORK_ENDINGS)):
         if path.is_file():
             return path
     endings = ", ".join(NETWORK_ENDINGS)
@@ -124,11 +138,11 @@ def _input(where: str, given: Mapping[str, Any]) -> InputFormat:
     multiple_of, divide_by = given.get("multiple_of", 1), given.get("divide_by", 1)
     if not _is_side(multiple_of):
         raise ConfigError(f"{where}: multiple_of is {multiple_of!r}; accepted: a whole number from 1 to 8192")
-    if not _is_number(divide_by) or divide_by == 0:
-        raise ConfigError(f"{where}: divide_by is {divide_by!r}; accepted: a number other than 0, e.g. 255")
+    if not _is_divisor(divide_by):
+        raise ConfigError(f"{where}: divide_by is {_shown(divide_by)}; accepted: {_DIVISORS}, e.g. 255")
     std = _three(where, "std", given.get("std", 1))
-    if 0 in std:
-        raise ConfigError(f"{where}: std holds 0; accepted: three numbers other than 0")
+    if not all(map(_is_divisor, std)):
+        raise ConfigError(f"{where}: std holds {next(v for v in std if not _is_divisor(v)):g}; accepted: {_DIVISORS}")
     return InputFormat(
         name=_name(where, given.get("name")),
         dtype=_dtype(where, given.get("dtype")),
@@ -212,7 +226,17 @@ def _is_side(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """A finite one that float32 can hold, also when it is divided by a divisor."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 <= value <= 1e9
+
+
+def _is_divisor(value: Any) -> bool:
+    return _is_number(value) and abs(value) >= 1e-9
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _channel(where: str, key: str, value: Any) -> int | None:
@@ -234,7 +258,9 @@ def _dtype(where: str, value: Any) -> str | None:
 def _three(where: str, key: str, value: Any) -> tuple[float, float, float]:
     values = value if isinstance(value, list) else [value] * 3
     if len(values) != 3 or not all(map(_is_number, values)):
-        raise ConfigError(f"{where}: {key} is {value!r}; accepted: three numbers, or one for all channels")
+        raise ConfigError(
+            f"{where}: {key} is {_shown(value)}; accepted: three numbers from -1e9 to 1e9, or one for all channels"
+        )
     return (float(values[0]), float(values[1]), float(values[2]))
 
 

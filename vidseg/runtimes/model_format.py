@@ -85,6 +85,13 @@ class ModelFile:
     description: str = ""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What it lies in: the network, the weights beside an .xml, and the YAML."""
+        weights = self.path.with_suffix(".bin")
+        separate = self.path.suffix.casefold() == ".xml" and weights.is_file()
+        return (self.path, *((weights,) if separate else ()), self.yaml_path)
+
+    @property
     def queries(self) -> bool:
         """True for a network of this project's family: class and mask logits of queries come out."""
         return self.task == "query_segmentation"
@@ -93,6 +100,11 @@ class ModelFile:
 def is_model_file(name: str) -> bool:
     """True where a model is named by a file: a network, or the YAML of one."""
     return Path(name).suffix.casefold() in (*NETWORK_ENDINGS, ".yaml", ".yml")
+
+
+def yaml_beside(network: Path) -> Path:
+    """The YAML that describes this network only, not others that differ in their ending: net.onnx.yaml of net.onnx."""
+    return network.with_name(network.name + ".yaml")
 
 
 def exported_yaml(

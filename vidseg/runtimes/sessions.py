@@ -21,19 +21,22 @@ from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
+Shape = tuple[int | None, ...]
+"""None where a side is free."""
 
 READERS = {".onnx": ("openvino", "onnxruntime"), ".xml": ("openvino",), ".torchscript": ("torch",)}
 """Engines that read a file of this ending; the order in which "auto" tries them."""
 
+_GIT_LFS = b"version https://git-lfs"
 _ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output. `shape` has None where a side is free, and is None where even the rank is not known."""
+    """An input or output. `shape` is None where even the rank is not known."""
 
     name: str
-    shape: tuple[int | None, ...] | None
+    shape: Shape | None
     dtype: str
 
 
@@ -67,7 +70,7 @@ class OnnxSession:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # warnings about a file are of no use to those who did not make it
+        options.log_severity_level = 4  # what it raises says it too, in the one line that is shown
         if threads is not None:
             options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as in `OnnxRuntime`
@@ -100,6 +103,11 @@ class OpenVinoSession:
     ) -> None:
         openvino = import_openvino()
         core = openvino_core()
+        if isinstance(network, Path):
+            # what it does not take for its own it shows to TensorFlow's reader, which prints lines of its own
+            kind = {".onnx": "onnx", ".xml": "ir"}[network.suffix.casefold()]
+            if not openvino.frontend.FrontEndManager().load_by_framework(kind).supported(str(network)):
+                raise ModelError(f"holds no network in {'ONNX' if kind == 'onnx' else 'the format of OpenVINO'}")
         model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
@@ -178,8 +186,16 @@ def open_session(
         ConfigError: as `file_runtimes`.
         ModelError: no engine can read the file.
     """
+    names = file_runtimes(path, runtime, precision)
+    try:
+        with path.open("rb") as file:
+            pointer = file.read(len(_GIT_LFS)) == _GIT_LFS
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if pointer:
+        raise ModelError(f"{path}: is a pointer of Git LFS, not the network; fetch it with `git lfs pull`")
     problems = []
-    for name in file_runtimes(path, runtime, precision):
+    for name in names:
         try:
             return _open(path, name, precision, threads)
         except Exception as error:  # engines raise what they like for a file that is damaged or holds unknown layers

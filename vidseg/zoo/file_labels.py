@@ -22,7 +22,8 @@ def weights_labels(path: Path) -> LabelSet:
     """The classes of a weights file: those it names, else ADE20K's where it has as many, else plain numbers.
 
     Raises:
-        CheckpointError: the file cannot be read, or what it says of its classes cannot be understood.
+        CheckpointError: the file cannot be read, it has more than 255 classes, or what it says of them cannot be
+            understood.
     """
     told, count = _told_and_count(path)
     if told is not None:
@@ -62,5 +63,7 @@ def _told_and_count(path: Path) -> tuple[str | None, int | None]:
     except (safetensors.SafetensorError, OSError, ValueError):  # another format, or no file
         classifier = read_checkpoint(path).get(CLASSIFIER_WEIGHT)
         rows = None if classifier is None or not classifier.ndim else len(classifier)
-    count = None if rows is None or not 1 < rows <= NO_LABEL + 1 else rows - 1
+    if rows is not None and rows - 1 > NO_LABEL:
+        raise CheckpointError(f"{path}: has {rows - 1} classes; accepted: up to {NO_LABEL}, for class ids are bytes")
+    count = None if rows is None or rows < 2 else rows - 1
     return (metadata or {}).get(_KEY), count

@@ -134,8 +134,12 @@ def test_other_weights_under_the_same_name_make_a_difference(tmp_path):
     weights = tmp_path / "w.pth"
     weights.write_bytes(b"1")
     before = settings_digest(RunConfig(weights=str(weights)), 512)
-    weights.write_bytes(b"22")
+    time = weights.stat().st_mtime_ns
+    weights.write_bytes(b"2")
+    os.utime(weights, ns=(time, time))
     assert settings_digest(RunConfig(weights=str(weights)), 512) != before
+    weights.write_bytes(b"1")
+    assert settings_digest(RunConfig(weights=str(weights)), 512) == before
 
 
 # what is to be done

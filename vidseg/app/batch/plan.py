@@ -9,6 +9,7 @@ import string
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from vidseg.app.batch.archive import Archive, Record
@@ -18,6 +19,8 @@ from vidseg.app.batch.job import Job, is_there, outputs_of
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import is_model_file
 
 DEFAULT_NAME = "{stem}_annotated{ext}"
 DEFAULT_CONTAINER = "mp4"
@@ -133,16 +136,28 @@ def settings_digest(config: RunConfig, imgsz: int) -> str:
 
     Args:
         imgsz: the side that "not said" stands for here.
+    Raises:
+        ConfigError: the network file or the weights cannot be read.
     """
     paths = outputs_of(config)
     values = {key: value for key, value in asdict(config).items() if key not in _NO_EFFECT and key not in paths}
     values["imgsz"] = config.imgsz or imgsz
     if config.weights:
-        identity = identity_of(config.weights)
-        values["weights"] = [os.path.realpath(config.weights), identity and asdict(identity)]
+        values["weights"] = _digest(config.weights)
+    if is_model_file(config.model):
+        file = read_model_file(config.model)
+        values["model"] = [*map(_digest, file.files), file.labels.names, file.labels.palette.tolist()]
     values["outputs"] = sorted(paths)
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _digest(path: str | Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
 
 
 def decide(

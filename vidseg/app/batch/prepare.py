@@ -25,7 +25,7 @@ from vidseg.app.batch.plan import (
     settings_digest,
 )
 from vidseg.app.batch.remote_files import RemoteFolder
-from vidseg.app.engine import check_engine, label_set
+from vidseg.app.engine import check_engine, default_imgsz, label_set
 from vidseg.app.run import render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
@@ -141,8 +141,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
         notes.append(f"{which}: made by an earlier batch; left out")
     name = options.name if options.video else None
     jobs = make_jobs(inputs, config, out_dir=out_dir, name=name, container=container_of(config, options))
-    device, _ = check_engine(config)
-    settings = settings_digest(config, zoo.entry(config.model).imgsz["cpu" if device.type == "cpu" else "cuda"])
+    settings = settings_digest(config, default_imgsz(config))
     there = RemoteFolder(out_dir) if is_remote(out_dir) else None
     decisions = [
         decide(

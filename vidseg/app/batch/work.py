@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from vidseg import zoo
 from vidseg.app.batch.archive import Archive, Record
 from vidseg.app.batch.board import Board, Row
 from vidseg.app.batch.identity import identity_of, is_remote, known_as
@@ -26,11 +25,12 @@ from vidseg.app.batch.remote_files import upload
 from vidseg.app.batch.report import BatchReport, FileReport, write_report
 from vidseg.app.batch.resources import automatic_jobs, devices_for, free_cores, free_memory
 from vidseg.app.engine import Reporter as EngineReporter
-from vidseg.app.engine import check_engine
+from vidseg.app.engine import default_imgsz
 from vidseg.app.interrupts import Interrupts
 from vidseg.atomic import write_whole_file
 from vidseg.config import RunConfig
 from vidseg.errors import WriteError
+from vidseg.runtimes.model_format import is_model_file
 
 
 class Reporter(EngineReporter, Protocol):
@@ -135,15 +135,16 @@ class Batch:
         run_local(jobs, engines, self._board, self, workers=workers, aborted=lambda: self._interrupts.count >= 2)
 
     def _do_on_ray(self, jobs: Sequence[Job], address: str) -> None:
-        device, _ = check_engine(self._config)
-        imgsz = zoo.entry(self._config.model).imgsz["cpu" if device.type == "cpu" else "cuda"]
-        config = replace(self._config, imgsz=self._config.imgsz or imgsz)  # the same on every kind of node
+        imgsz = default_imgsz(self._config)
+        config = self._config
+        if not is_model_file(config.model):  # those say it themselves, and some take one size only
+            config = replace(config, imgsz=config.imgsz or imgsz)  # the same on every kind of node
         jobs = [replace(job, config=replace(job.config, imgsz=config.imgsz)) for job in jobs]
         with (
             connected(address) as ray,
             staging_folder(self._out_dir, self._archive.path, hidden=HIDDEN_FOLDER) as staging,
         ):
-            self._reporter.detail(f"model {config.model}, Ray cluster {address}, long side {config.imgsz}")
+            self._reporter.detail(f"model {config.model}, Ray cluster {address}, long side {config.imgsz or imgsz}")
             self._begin(config.model)
             run_ray(
                 ray,
