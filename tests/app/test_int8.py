@@ -16,6 +16,8 @@ from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import Frame
 from vidseg.models import create_model
+from vidseg.runtimes.loading import load_model
+from vidseg.runtimes.network import weights_sha256
 from vidseg.runtimes.quantized import cached_path, find_quantized, write_quantized
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.timing import StageTimers
@@ -27,7 +29,11 @@ PARTS = {"model.xml": b"<net/>", "model.bin": bytes(100)}
 
 
 class Quiet:
-    def note(self, text: str) -> None: ...
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def detail(self, text: str) -> None: ...
 
@@ -77,8 +83,6 @@ def test_int8_of_weights_that_have_none_is_refused_in_one_line(tmp_path):
 
 def test_a_version_in_the_cache_is_found_by_its_weights_and_a_damaged_one_is_not(monkeypatch, tmp_path):
     monkeypatch.setattr("vidseg.runtimes.quantized.engines_folder", lambda: tmp_path)
-    from vidseg.runtimes.network import weights_sha256
-
     torch.manual_seed(0)
     model = create_model(NANO)
     path = cached_path(NANO, weights_sha256(model))
@@ -87,7 +91,70 @@ def test_a_version_in_the_cache_is_found_by_its_weights_and_a_damaged_one_is_not
     assert find_quantized(NANO, model) == PARTS
     assert find_quantized(NANO, create_model(NANO)) is None
     path.write_bytes(path.read_bytes()[:-30])
+    said: list[str] = []
+    assert find_quantized(NANO, model, announce=said.append) is None
+    assert said == [f"{path}: is damaged or cannot be read"]
+
+
+@pytest.fixture
+def mine(monkeypatch, tmp_path):
+    """Weights without a bundled int8 version, and where the cache keeps one."""
+    monkeypatch.setattr("vidseg.runtimes.quantized.engines_folder", lambda: tmp_path)
+    weights = tmp_path / "mine.safetensors"
+    zoo.export_weights(weights, create_model(NANO).state_dict())
+    model = load_model(NANO, weights)
+    return model, cached_path(NANO, weights_sha256(model)), str(weights)
+
+
+def test_every_flipped_byte_of_a_version_is_found_or_harmless(mine, monkeypatch):
+    model, path, _ = mine
+    digest = weights_sha256(model)  # takes longer than the rest
+    monkeypatch.setattr("vidseg.runtimes.quantized.weights_sha256", lambda model: digest)
+    write_quantized(path, PARTS, model)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        assert find_quantized(NANO, model) in (None, PARTS), position
+
+
+def test_the_bundled_version_with_flipped_bytes_is_found_out(monkeypatch, tmp_path):
+    model = load_model(NANO)
+    bundled = zoo.entry(NANO).int8_path
+    assert bundled is not None
+    whole, good = bundled.read_bytes(), find_quantized(NANO, model)
+    assert good is not None
+    monkeypatch.setattr(zoo.registry.ModelEntry, "int8_path", tmp_path / "bundled.zip")
+    monkeypatch.setattr("vidseg.runtimes.quantized.engines_folder", lambda: tmp_path)
+    for position in (2000, *range(0, len(whole) - 1000, len(whole) // 20)):
+        flipped = bytes(byte ^ 0xFF for byte in whole[position : position + 40])
+        (tmp_path / "bundled.zip").write_bytes(whole[:position] + flipped + whole[position + 40 :])
+        said: list[str] = []
+        assert find_quantized(NANO, model, announce=said.append) is None and len(said) == 1, position
+
+
+def test_parts_that_are_not_those_written_are_found_out(mine):
+    model, path, _ = mine
+    write_quantized(path, PARTS, model)
+    with zipfile.ZipFile(path) as archive:
+        facts = archive.read("facts.json")
+    with zipfile.ZipFile(path, "w") as archive:  # with checksums of its own
+        for name, content in {**PARTS, "model.xml": b"<other/>", "facts.json": facts}.items():
+            archive.writestr(name, content)
     assert find_quantized(NANO, model) is None
+
+
+def test_a_damaged_version_is_one_note_for_fast_and_one_line_for_int8(mine):
+    _, path, weights = mine
+    path.write_bytes(b"PK")
+    reporter = Quiet()
+    settings = {"device": "cpu", "weights": weights}
+    engine = load_engine(RunConfig(precision="fast", runtime="openvino", **settings), reporter)
+    assert "float32" in engine.runtime.name
+    assert reporter.notes == [
+        f"{path}: is damaged or cannot be read; {engine.runtime.name} runs instead, `vidseg quantize` makes it again"
+    ]
+    with pytest.raises(ConfigError, match=r"--precision int8: .*\.zip: is damaged .*; make one with `vidseg quantize`"):
+        load_engine(RunConfig(precision="int8", **settings), Quiet())
 
 
 def test_writing_twice_gives_the_same_file(tmp_path):

@@ -205,15 +205,15 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
     network = load_model(
         entry.name, weights, num_classes=len(labels), announce=reporter.note, progress=reporter.download
     )
-    quantized = None
+    quantized, passed_over = None, list[str]()
     if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
-        quantized = find_quantized(entry.name, network)
+        quantized = find_quantized(entry.name, network, announce=passed_over.append)
         if quantized is not None:
             precision = torch.int8
         elif config.precision == "int8":
+            reason = passed_over[0] if passed_over else f"there is no int8 version of these weights of {entry.name}"
             raise ConfigError(
-                f"--precision int8: there is no int8 version of these weights of {entry.name}; "
-                "make one with `vidseg quantize`, or use --precision fast or auto"
+                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
             )
     runtime = create_runtime(
         config.runtime,
@@ -225,6 +225,8 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         quantized=quantized,
         announce=reporter.detail,
     )
+    for text in passed_over:
+        reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
     imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
     return Engine(entry.name, runtime, imgsz, device, labels)
 

@@ -1,8 +1,8 @@
 """Networks in 8-bit integers for OpenVINO: made once with calibration pictures, then run without any extra library.
 
 Made by NNCF's post-training quantisation: weights and activations of convolutions and matrix products become int8, with
-scales found by looking at real pictures. A file holds the OpenVINO IR and the hash of the weights it was made of; one
-comes with the bundled weights, others lie in the cache.
+scales found by looking at real pictures. A file holds the OpenVINO IR, its hashes and that of the weights it was made
+of; one comes with the bundled weights, others lie in the cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from vidseg import zoo
 from vidseg.atomic import write_whole_file
 from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
-from vidseg.runtimes.engine_cache import Parts, engines_folder
+from vidseg.runtimes.engine_cache import DAMAGE, Parts, engines_folder, part_hashes
 from vidseg.runtimes.network import weights_sha256
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_runtime import convert
@@ -64,7 +64,7 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
 
 def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
     """Write a file of `quantize`'s parts, whole or not at all. Raises WriteError."""
-    facts = {"weights_sha256": weights_sha256(model)}
+    facts = {"weights_sha256": weights_sha256(model), "parts": part_hashes(parts)}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in ((_FACTS, json.dumps(facts).encode()), *sorted(parts.items())):
@@ -73,17 +73,42 @@ def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
     write_whole_file(path, content.getvalue())
 
 
-def find_quantized(model_name: str, model: nn.Module) -> Parts | None:
-    """The int8 version of exactly these weights: the bundled one, or one in the cache; None where there is none."""
+def find_quantized(
+    model_name: str, model: nn.Module, *, announce: Callable[[str], None] = lambda text: None
+) -> Parts | None:
+    """The int8 version of exactly these weights: the bundled one, or one in the cache; None where there is none.
+
+    Args:
+        announce: told why a file is passed over that should be one.
+    """
     digest = weights_sha256(model)
     bundled = zoo.entry(model_name).int8_path
     for path in (bundled, cached_path(model_name, digest)):
         if path is None:
             continue
-        with contextlib.suppress(OSError, zipfile.BadZipFile, KeyError, ValueError), zipfile.ZipFile(path) as archive:
-            if json.loads(archive.read(_FACTS))["weights_sha256"] == digest:
-                return {name: archive.read(name) for name in _IR}
+        try:
+            parts = _read(path, digest)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except DAMAGE:
+            announce(f"{path}: is damaged or cannot be read")
+            continue
+        if parts is not None:
+            return parts
     return None
+
+
+def _read(path: Path, weights_digest: str) -> Parts | None:
+    """The network in a file, None if it is of other weights. Raises one of `DAMAGE` if it is not as it was written."""
+    with zipfile.ZipFile(path) as archive:
+        facts = json.loads(archive.read(_FACTS))
+        parts = {name: archive.read(name) for name in _IR}
+    if not isinstance(facts, dict):
+        raise ValueError("the facts are no mapping")
+    # a file without hashes, as the bundled one, has the checksums of ZIP only
+    if facts.get("parts", part_hashes(parts)) != part_hashes(parts):
+        raise ValueError("a part is not the one that was written")
+    return parts if facts["weights_sha256"] == weights_digest else None
 
 
 def cached_path(model_name: str, weights_digest: str) -> Path:
