@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import zipfile
 from pathlib import Path
 
@@ -141,6 +142,19 @@ def test_parts_that_are_not_those_written_are_found_out(mine):
         for name, content in {**PARTS, "model.xml": b"<other/>", "facts.json": facts}.items():
             archive.writestr(name, content)
     assert find_quantized(NANO, model) is None
+
+
+def test_a_version_goes_stale_with_the_code_of_the_networks(mine, monkeypatch):
+    model, path, _ = mine
+    write_quantized(path, PARTS, model)
+    monkeypatch.setattr("vidseg.runtimes.quantized.code_sha256", lambda: "other")
+    said: list[str] = []
+    assert find_quantized(NANO, model, announce=said.append) is None
+    assert said == [f"{path}: was made by another version of the networks"]
+    with zipfile.ZipFile(path, "w") as archive:  # as they were before they said what code made them
+        for name, content in {**PARTS, "facts.json": json.dumps({"weights_sha256": weights_sha256(model)})}.items():
+            archive.writestr(name, content)
+    assert find_quantized(NANO, model) == PARTS
 
 
 def test_a_damaged_version_is_one_note_for_fast_and_one_line_for_int8(mine):

@@ -1,8 +1,8 @@
 """Networks in 8-bit integers for OpenVINO: made once with calibration pictures, then run without any extra library.
 
 Made by NNCF's post-training quantisation: weights and activations of convolutions and matrix products become int8, with
-scales found by looking at real pictures. A file holds the OpenVINO IR, its hashes and that of the weights it was made
-of; one comes with the bundled weights, others lie in the cache.
+scales found by looking at real pictures. A file holds the OpenVINO IR, the hashes of its parts, of the weights and of
+the code it was made of; one comes with the bundled weights, others lie in the cache.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vidseg.atomic import write_whole_file
 from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
 from vidseg.runtimes.engine_cache import DAMAGE, Parts, engines_folder, part_hashes
-from vidseg.runtimes.network import weights_sha256
+from vidseg.runtimes.network import code_sha256, weights_sha256
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_runtime import convert
 
@@ -64,7 +64,7 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
 
 def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
     """Write a file of `quantize`'s parts, whole or not at all. Raises WriteError."""
-    facts = {"weights_sha256": weights_sha256(model), "parts": part_hashes(parts)}
+    facts = {"weights_sha256": weights_sha256(model), "code_sha256": code_sha256(), "parts": part_hashes(parts)}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in ((_FACTS, json.dumps(facts).encode()), *sorted(parts.items())):
@@ -87,28 +87,33 @@ def find_quantized(
         if path is None:
             continue
         try:
-            parts = _read(path, digest)
+            facts, parts = _read(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except DAMAGE:
             announce(f"{path}: is damaged or cannot be read")
             continue
-        if parts is not None:
-            return parts
+        if facts["weights_sha256"] != digest:
+            continue
+        # a file that does not say which code made it, as the bundled one, is looked after by whoever changes the code
+        if facts.get("code_sha256") not in (None, code_sha256()):
+            announce(f"{path}: was made by another version of the networks")
+            continue
+        return parts
     return None
 
 
-def _read(path: Path, weights_digest: str) -> Parts | None:
-    """The network in a file, None if it is of other weights. Raises one of `DAMAGE` if it is not as it was written."""
+def _read(path: Path) -> tuple[dict[str, Any], Parts]:
+    """Facts and network of a file. Raises one of `DAMAGE` if it is not as it was written."""
     with zipfile.ZipFile(path) as archive:
         facts = json.loads(archive.read(_FACTS))
         parts = {name: archive.read(name) for name in _IR}
-    if not isinstance(facts, dict):
-        raise ValueError("the facts are no mapping")
+    if not isinstance(facts, dict) or "weights_sha256" not in facts:
+        raise ValueError("the facts do not name the weights")
     # a file without hashes, as the bundled one, has the checksums of ZIP only
     if facts.get("parts", part_hashes(parts)) != part_hashes(parts):
         raise ValueError("a part is not the one that was written")
-    return parts if facts["weights_sha256"] == weights_digest else None
+    return facts, parts
 
 
 def cached_path(model_name: str, weights_digest: str) -> Path:
