@@ -44,10 +44,14 @@ def test_a_short_source_is_read_again_for_timing_but_kept_once():
     assert cost.frames >= 5 and cost.wall_ms > 0
 
 
-def test_a_comparison_leaves_out_what_has_no_compiler_and_says_so(monkeypatch):
+def test_a_comparison_leaves_out_what_fails_and_says_so(monkeypatch):
     def load(config, reporter):
         if config.runtime == "torch-compile":
             raise DeviceError("no compiler")
+        if config.runtime == "openvino":
+            raise DeviceError("openvino cannot be loaded")
+        if config.runtime == "onnxruntime":
+            raise RuntimeError("bad graph\nmore")
         found = SimpleNamespace(label_map=np.zeros((4, 6), np.uint8))
         segmenter = SimpleNamespace(segment=lambda frames: [found for _ in frames])
         return SimpleNamespace(
@@ -60,5 +64,9 @@ def test_a_comparison_leaves_out_what_has_no_compiler_and_says_so(monkeypatch):
     reporter = SimpleNamespace(phase=lambda text: None, note=said.append)
     request = BenchRequest(config=RunConfig(device="cpu"))
     compared = bench._compare(request.config, [frame(0)], request, reporter)
-    assert [each.runtime for each in compared][-1] == "torch" and all(each.same_labels == 1 for each in compared)
-    assert said == ["left out: no compiler"]
+    assert [(each.runtime, each.same_labels) for each in compared] == [("torch", 1)]
+    assert said == [
+        "left out: openvino cannot be loaded",
+        "left out: onnxruntime failed (bad graph)",
+        "left out: no compiler",
+    ]

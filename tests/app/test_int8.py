@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from vidseg import zoo
+from vidseg.app import doctor
 from vidseg.app.engine import load_engine
+from vidseg.app.export import ExportRequest, export
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, DeviceError
 from vidseg.frames import Frame
 from vidseg.models import create_model
 from vidseg.runtimes.loading import load_model
@@ -178,3 +180,37 @@ def test_writing_twice_gives_the_same_file(tmp_path):
         write_quantized(tmp_path / name, PARTS, model)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     assert zipfile.ZipFile(tmp_path / "a.zip").testzip() is None
+
+
+@pytest.fixture
+def broken_openvino(monkeypatch):
+    def fail():
+        raise ImportError("libfoo.so: not found")
+
+    for module in ("vidseg.runtimes.registry", "vidseg.runtimes.openvino_runtime"):
+        monkeypatch.setattr(f"{module}.import_openvino", fail)
+
+
+def test_without_a_working_openvino_fast_is_another_engine_and_int8_one_line(broken_openvino):
+    name = load_engine(RunConfig(precision="fast", device="cpu"), Quiet()).runtime.name
+    assert not name.startswith("openvino") and "float32" in name
+    for settings in ({}, {"runtime": "openvino"}):
+        with pytest.raises(DeviceError, match=r"openvino: installed, but cannot be loaded \(libfoo.so: not found\)"):
+            load_engine(RunConfig(precision="int8", device="cpu", **settings), Quiet())
+
+
+def test_export_and_doctor_say_that_openvino_cannot_be_imported_and_why(broken_openvino):
+    with pytest.raises(DeviceError, match=r"openvino cannot be imported \(libfoo.so: not found\); try pip"):
+        export(ExportRequest(model=NANO, format="openvino"), Quiet())
+    bad = [finding.text for finding in doctor.examine() if finding.good is False]
+    assert any("openvino cannot be imported (libfoo.so: not found)" in text for text in bad)
+
+
+def test_a_version_that_openvino_does_not_take_is_passed_over(mine):
+    model, path, weights = mine
+    write_quantized(path, PARTS, model)  # whole, and no network
+    reporter = Quiet()
+    assert "float32" in load_engine(RunConfig(precision="fast", device="cpu", weights=weights), reporter).runtime.name
+    assert [text for text in reporter.notes if "the int8 version of fai-m2f-n-ade does not run" in text]
+    with pytest.raises(DeviceError, match=r"--precision int8: the int8 version of .* does not run"):
+        load_engine(RunConfig(precision="int8", device="cpu", weights=weights), Quiet())

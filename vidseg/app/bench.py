@@ -31,13 +31,13 @@ from vidseg.app.run import render_options, run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, VidsegError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
-from vidseg.runtimes.registry import ENGINES, candidates, fitting_engines
+from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_engines
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 
@@ -292,10 +292,11 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
             engine = load_engine(replace(single, runtime=name), reporter)
             times = model_alone(engine, frames, request.batches, request.seconds)
             same = float((labels_by(engine) == expected).mean())
-        except DeviceError as error:  # no compiler here, or it fails
-            if ENGINES[name].automatic:
-                raise
+        except VidsegError as error:  # no compiler here, or a damaged installation
             reporter.note(f"left out: {error}")
+            continue
+        except Exception as error:  # what has been measured until here must not be lost
+            reporter.note(f"left out: {name} failed ({first_line(error)})")
             continue
         compared.append(Compared(engine.runtime.name, times, same, reference))
     return tuple(compared)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.motion.tracker import FlowTracker
@@ -22,7 +23,7 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
-from vidseg.runtimes.registry import candidates, create_runtime, runtime_device
+from vidseg.runtimes.registry import candidates, create_runtime, first_line, import_problem, runtime_device
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
@@ -206,6 +207,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         entry.name, weights, num_classes=len(labels), announce=reporter.note, progress=reporter.download
     )
     quantized, passed_over = None, list[str]()
+    full = precision
     if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
         quantized = find_quantized(entry.name, network, announce=passed_over.append)
         if quantized is not None:
@@ -215,16 +217,27 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
             raise ConfigError(
                 f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
             )
-    runtime = create_runtime(
+    create = partial(
+        create_runtime,
         config.runtime,
         network,
         entry.name,
         device=device,
-        precision=precision,
         threads=config.threads,
-        quantized=quantized,
         announce=reporter.detail,
     )
+    try:
+        runtime = create(precision=precision, quantized=quantized)
+    except Exception as error:
+        if quantized is None or isinstance(error, VidsegError):
+            raise
+        reason = f"the int8 version of {entry.name} does not run ({first_line(error)})"
+        if config.precision == "int8":
+            raise DeviceError(
+                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
+            ) from error
+        passed_over.append(reason)
+        runtime = create(precision=full)
     for text in passed_over:
         reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
     imgsz = config.imgsz or entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
@@ -233,10 +246,9 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:
     try:
-        candidates(runtime, device, torch.int8)
+        return any(import_problem(name) is None for name in candidates(runtime, device, torch.int8))
     except ConfigError:
         return False
-    return True
 
 
 def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device, torch.dtype]:
