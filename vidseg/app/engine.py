@@ -47,7 +47,7 @@ class Reporter(Protocol):
     """Told what happens while a network is loaded."""
 
     def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
+        """Something the user should know, one sentence: also what takes long, and an engine that is passed over."""
         ...
 
     def detail(self, text: str) -> None:
@@ -224,7 +224,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         entry.name,
         device=device,
         threads=config.threads,
-        announce=reporter.detail,
+        announce=reporter.note,
     )
     try:
         runtime = create(precision=precision, quantized=quantized)
@@ -270,9 +270,7 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
     device, precision = _check_file_engine(config, file)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    runtime = open_model_file(
-        file, config.runtime, precision=precision, threads=config.threads, announce=reporter.detail
-    )
+    runtime = open_model_file(file, config.runtime, precision=precision, threads=config.threads, announce=reporter.note)
     fixed = runtime.input.fixed_hw
     if config.imgsz is not None and fixed is not None:
         raise ConfigError(

@@ -83,7 +83,7 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     parts = quantize(network, calibration)
     cpu = torch.device("cpu")
     kept = frames[::CHECK_EVERY]
-    before = create_runtime("openvino", network, entry.name, device=cpu, announce=reporter.detail)
+    before = create_runtime("openvino", network, entry.name, device=cpu, announce=reporter.note)
     after = create_runtime("openvino", network, entry.name, device=cpu, precision=torch.int8, quantized=parts)
     same = np.mean([_same_labels(frame, before, after, imgsz) for frame in kept])
     path = request.out or cached_path(entry.name, weights_sha256(network))
