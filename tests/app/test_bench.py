@@ -1,14 +1,17 @@
 """What the measured stages would allow. That they are measured is tested through the command."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.fakes import frame
 from vidseg.app import bench
 from vidseg.app.bench import BenchRequest, bound_of
 from vidseg.app.bench_stages import StageCost, decode
+from vidseg.app.engine import load_engine
 from vidseg.config import RunConfig
 from vidseg.errors import DeviceError
 
@@ -70,3 +73,43 @@ def test_a_comparison_leaves_out_what_fails_and_says_so(monkeypatch):
         "left out: onnxruntime failed (bad graph)",
         "left out: no compiler",
     ]
+
+
+def test_a_comparison_takes_as_many_threads_as_the_model_alone(monkeypatch):
+    seen = []
+
+    def load(config, reporter):
+        if reporter.at.startswith("model alone in"):
+            assert torch.get_num_threads() == before
+        seen.append((reporter.at, config.threads))
+        return load_engine(config, reporter)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(bench, "load_engine", load)
+    monkeypatch.setattr(bench, "beside_other_stages", lambda config: replace(config, threads=before + 1))
+    monkeypatch.setattr(bench, "candidates", lambda *_: ["torch"])
+    monkeypatch.setattr(bench, "fitting_engines", lambda *_: [])
+
+    class Reporter:
+        at = "start"
+
+        def phase(self, text):
+            self.at = text
+
+        def note(self, text):
+            pass
+
+        detail = note
+
+        def download(self, done, total):
+            pass
+
+    config = RunConfig(source="test:48x32@10,frames=6", runtime="torch", device="cpu", imgsz=64)
+    try:
+        result = bench.bench(BenchRequest(config=config, batches=(1,), compare=True, seconds=0.01), Reporter())
+    finally:
+        torch.set_num_threads(before)
+    assert [threads for at, threads in seen if at != "each stage alone"] == [None] * 3
+    assert [threads for at, threads in seen if at == "each stage alone"] == [before + 1]
+    assert (result.threads_alone, result.threads_run) == (None, before + 1)
+    assert result.machine["torch_threads"] == str(before) and result.model_alone and result.compared

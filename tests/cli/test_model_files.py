@@ -131,7 +131,10 @@ def test_bench_measures_and_compares(cli, net):
     words = ("bench", "test:48x32@10,frames=6", "-m", net, "--batch", "1,2", "--seconds", 0.02, "--threads", 1)
     result = cli(*words, "--compare", "--json", "bench.json", "-q")
     assert result.code == 0 and result.err == "", result.err
-    for text in ("model alone", "stage alone", "end to end", "cores busy", "bound", "slowest stage", "same labels"):
+    for text in (
+        *("model alone, 1 network thread ", "compared, 1 network thread ", "stage alone, 1 network thread "),
+        *("end to end", "cores busy", "bound", "slowest stage", "same labels"),
+    ):
         assert text in result.out
     found = json.loads(Path("bench.json").read_text())
     assert [item["batch"] for item in found["model_alone"]] == [1, 2]
@@ -144,6 +147,7 @@ def test_bench_measures_and_compares(cli, net):
     assert 0 < whole["cores_busy"] <= found["cores"] + 0.1
     assert found["bound"]["fps"] > 0 and found["machine"]["torch"] and found["network_hw"] == [32, 48]
     assert all(np.isclose(each["same_labels"], 1) for each in found["compared"]) and len(found["compared"]) >= 1
+    assert found["threads_alone"] == found["threads_run"] == 1 and found["machine"]["torch_threads"] == "1"
     assert cli(*words, "--json", "bench.json").code == 2
     result = cli(*words, "--compare", "--precision", "fast", "--json", "fast.json", "-q")
     assert result.code == 0, result.err

@@ -120,6 +120,10 @@ class BenchResult:
     end_to_end: EndToEnd
     bound: Bound
     compared: tuple[Compared, ...] = ()
+    threads_alone: int | None = None
+    """CPU threads of the model alone and of the comparison; None leaves the choice to the runtime, which takes all."""
+    threads_run: int | None = None
+    """The same for the stages and the whole run, which leave cores to each other."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -152,6 +156,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     render_options(config, label_set(config))
     info, frames, decoding = decode(spec, request.seconds)
     all_cores = load_engine(config, reporter)
+    torch_threads = torch.get_num_threads()
     with (
         tempfile.TemporaryDirectory(prefix="vidseg-bench-") as folder,
         Interrupts(abandon=lambda: _remove_files(folder)),
@@ -168,7 +173,8 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         end_to_end = _end_to_end(config, engine, stages, folder, request.seconds)
     compared: tuple[Compared, ...] = ()
     if request.compare:
-        compared = _compare(config, frames, request, reporter)
+        torch.set_num_threads(torch_threads)  # the run left cores to its other stages
+        compared = _compare(replace(config, threads=request.config.threads), frames, request, reporter)
     height, width = frames[0].size_hw
     result = BenchResult(
         source=shown_name(spec),
@@ -177,12 +183,14 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         runtime=engine.runtime.name,
         network_hw=engine.network_size(height, width, engine.imgsz),
         cores=usable_cores(),
-        machine=machine(),
+        machine=machine() | {"torch_threads": str(torch_threads)},
         model_alone=alone,
         stages=stages,
         end_to_end=end_to_end,
         bound=bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu"),
         compared=compared,
+        threads_alone=request.config.threads,
+        threads_run=config.threads,
     )
     if request.json is not None:
         write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())

@@ -92,22 +92,30 @@ def print_bench(result: BenchResult) -> None:
     out.print(f"{result.source}, {width}x{height}; {result.model}, {result.runtime}, sees {seen}", markup=False)
     out.print(f"{result.cores} cores, {result.machine['processor']}\n", markup=False)
 
+    on_cpu = result.bound.by_cores is not None
+    alone = _threads(result.threads_alone) if on_cpu else ""
     table = Table(box=None, pad_edge=False)
-    table.add_column("model alone")
-    for heading in ("p50 ms", "p95 ms", "pictures/s", *(("same labels",) if result.compared else ())):
+    table.add_column(f"model alone{alone}")
+    for heading in ("p50 ms", "p95 ms", "pictures/s"):
         table.add_column(heading, justify="right")
+    for item in result.model_alone:
+        table.add_row(f"batch {item.batch}", *_cells(item))
+    out.print(table)
+
     if result.compared:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(f"compared{alone}")
+        for heading in ("p50 ms", "p95 ms", "pictures/s", "same labels"):
+            table.add_column(heading, justify="right")
         for each in result.compared:
             same = f"{each.same_labels:.2%} of {each.reference}'s"
             for position, item in enumerate(each.times):
                 table.add_row(f"{each.runtime}, batch {item.batch}", *_cells(item), same if position == 0 else "")
-    else:
-        for item in result.model_alone:
-            table.add_row(f"batch {item.batch}", *_cells(item))
-    out.print(table)
+        out.print()
+        out.print(table)
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage alone")
+    table.add_column(f"stage alone{_threads(result.threads_run) if on_cpu else ''}")
     for heading in ("ms/frame", "CPU ms/frame", "allows fps"):
         table.add_column(heading, justify="right")
     for stage in result.stages:
@@ -126,6 +134,10 @@ def print_bench(result: BenchResult) -> None:
     if bound.by_cores is not None:
         reasons.append(f"all {result.cores} cores busy: {bound.by_cores:.1f} fps")
     out.print(f"bound        {bound.fps:.1f} fps ({'; '.join(reasons)}); slowest stage: {bound.slowest_stage}")
+
+
+def _threads(count: int | None) -> str:
+    return ", all cores" if count is None else f", {count} network thread{'s' if count > 1 else ''}"
 
 
 def _cells(item: BatchTime) -> tuple[str, str, str]:
