@@ -27,6 +27,7 @@ from vidseg.app.bench_stages import (
 from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, usable_cores
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
+from vidseg.app.outputs import with_usable_encoder
 from vidseg.app.run import render_options, run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
@@ -132,6 +133,7 @@ class BenchResult:
         return plain
 
 
+_WHOLE = "whole.mp4"
 _FEWEST_FRAMES = 60
 """Of the whole run: the pipeline fills and empties once in it."""
 
@@ -155,7 +157,10 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     check_engine(config)
     render_options(config, label_set(config))
     info, frames, decoding = decode(spec, request.seconds)
+    usable = with_usable_encoder(replace(config, output=_WHOLE, matte=()), info, reporter.note)
+    config = replace(config, codec=usable.codec, encoder_preset=usable.encoder_preset)
     all_cores = load_engine(config, reporter)
+    all_cores.segmenter(config, info, StageTimers())  # options that the network cannot do are told now
     torch_threads = torch.get_num_threads()
     with (
         tempfile.TemporaryDirectory(prefix="vidseg-bench-") as folder,
@@ -187,7 +192,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         model_alone=alone,
         stages=stages,
         end_to_end=end_to_end,
-        bound=bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu"),
+        bound=_bound(config, engine, stages),
         compared=compared,
         threads_alone=request.config.threads,
         threads_run=config.threads,
@@ -197,8 +202,18 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     return result
 
 
-def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool) -> Bound:
-    """What these stages would allow."""
+def _bound(config: RunConfig, engine: Engine, stages: tuple[StageCost, ...]) -> Bound:
+    stride = config.stride if isinstance(config.stride, int) else 1
+    return bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu", stride=stride)
+
+
+def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool, stride: int = 1) -> Bound:
+    """What these stages would allow. With a stride the network's count for that part of the frames that it sees."""
+    seldom = {stage for thread, members in THREADS for stage in members if thread in ("network", "masks")}
+    stages = tuple(
+        replace(stage, wall_ms=stage.wall_ms / stride, cpu_ms=stage.cpu_ms / stride) if stage.name in seldom else stage
+        for stage in stages
+    )
     wall = {stage.name: stage.wall_ms for stage in stages}
     threads = {name: sum(wall.get(stage, 0.0) for stage in members) for name, members in THREADS}
     slowest = max(threads, key=lambda name: threads[name])
@@ -252,10 +267,10 @@ class _Silent:
 def _end_to_end(
     config: RunConfig, engine: Engine, stages: tuple[StageCost, ...], folder: str, seconds: float
 ) -> EndToEnd:
-    expected = bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu").fps
+    expected = _bound(config, engine, stages).fps
     whole = replace(
         config,
-        output=str(Path(folder, "whole.mp4")),
+        output=str(Path(folder, _WHOLE)),
         overwrite=True,
         limit=max(_FEWEST_FRAMES, round(expected * seconds)),
         audio="none",

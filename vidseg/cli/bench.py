@@ -44,6 +44,9 @@ def bench(
     ] = None,
     smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help_text="As in `vidseg run`; default yes")] = None,
     codec: Annotated[str | None, _option("--codec", help_text="As in `vidseg run`; default h264")] = None,
+    preset: Annotated[
+        str | None, _option("--preset", "-p", help_text="As in `vidseg run`; a stride counts for the whole run.")
+    ] = None,
     seconds: Annotated[
         float, _option("--seconds", "-s", metavar="S", help_text="For each measurement; default 3")
     ] = 3.0,
@@ -58,11 +61,11 @@ def bench(
     from vidseg.app.bench import BenchRequest
     from vidseg.app.bench import bench as run_bench
     from vidseg.cli.console import RunConsole
-    from vidseg.config import merge
+    from vidseg.presets import resolve
 
     named = ("source", "model", "weights", "runtime", "imgsz", "device", "precision", "threads", "smooth", "codec")
     given = locals()
-    config = merge(("command line", {name: given[name] for name in named}))
+    config = resolve({name: given[name] for name in (*named, "preset")})
     try:
         batches = tuple(dict.fromkeys(int(word) for word in batch.split(",")))
     except ValueError:
