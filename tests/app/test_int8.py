@@ -13,15 +13,17 @@ import torch
 
 from vidseg import zoo
 from vidseg.app import doctor
+from vidseg.app import quantize as quantize_app
 from vidseg.app.engine import load_engine
 from vidseg.app.export import ExportRequest, export
+from vidseg.app.quantize import QuantizeRequest, make_quantized
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.frames import Frame
 from vidseg.models import create_model
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.network import weights_sha256
-from vidseg.runtimes.quantized import cached_path, find_quantized, write_quantized
+from vidseg.runtimes.quantized import cached_path, find_quantized, path_beside, write_quantized
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.timing import StageTimers
 from vidseg.video.factory import open_source
@@ -159,6 +161,32 @@ def test_a_version_goes_stale_with_the_code_of_the_networks(mine, monkeypatch):
     assert find_quantized(NANO, model) == PARTS
 
 
+def test_a_version_of_the_user_beside_the_weights_or_in_the_cache_comes_first(mine, monkeypatch, tmp_path):
+    model, path, weights = mine
+    bundled, beside = tmp_path / "bundled.zip", path_beside(Path(weights))
+    assert beside == tmp_path / "mine.int8.zip"
+    monkeypatch.setattr(zoo.registry.ModelEntry, "int8_path", bundled)
+    for place in (bundled, path, beside):
+        parts = {**PARTS, "model.bin": place.name.encode()}
+        write_quantized(place, parts, model)
+        assert find_quantized(NANO, model, weights=Path(weights)) == parts
+    found = find_quantized(NANO, model)
+    assert found is not None and found["model.bin"] == path.name.encode()
+
+
+@pytest.mark.parametrize(("name", "found"), [("mine.int8.zip", True), ("other.zip", False)])
+def test_quantize_says_where_runs_find_its_file(mine, monkeypatch, tmp_path, name, found):
+    _, _, weights = mine
+
+    monkeypatch.setattr(quantize_app, "quantize", lambda *_: PARTS)
+    monkeypatch.setattr(quantize_app, "create_runtime", lambda *_, **__: None)
+    monkeypatch.setattr(quantize_app, "_same_labels", lambda *_: 1.0)
+    request = QuantizeRequest(source=str(SAMPLE), weights=weights, pictures=20, imgsz=64, out=tmp_path / name)
+    made = make_quantized(request, Quiet())
+    assert made.path == tmp_path / name and made.path.exists()
+    assert made.place == tmp_path / "mine.int8.zip" and (made.place == made.path) == found
+
+
 def test_a_damaged_version_is_one_note_for_fast_and_one_line_for_int8(mine):
     _, path, weights = mine
     path.write_bytes(b"PK")
@@ -166,7 +194,7 @@ def test_a_damaged_version_is_one_note_for_fast_and_one_line_for_int8(mine):
     settings = {"device": "cpu", "weights": weights}
     engine = load_engine(RunConfig(precision="fast", runtime="openvino", **settings), reporter)
     assert "float32" in engine.runtime.name
-    assert reporter.notes == [
+    assert reporter.notes[-1:] == [
         f"{path}: is damaged or cannot be read; {engine.runtime.name} runs instead, `vidseg quantize` makes it again"
     ]
     with pytest.raises(ConfigError, match=r"--precision int8: .*\.zip: is damaged .*; make one with `vidseg quantize`"):

@@ -209,7 +209,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
     quantized, passed_over = None, list[str]()
     full = precision
     if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
-        quantized = find_quantized(entry.name, network, announce=passed_over.append)
+        quantized = find_quantized(entry.name, network, weights=weights, announce=passed_over.append)
         if quantized is not None:
             precision = torch.int8
         elif config.precision == "int8":

@@ -2,7 +2,7 @@
 
 Made by NNCF's post-training quantisation: weights and activations of convolutions and matrix products become int8, with
 scales found by looking at real pictures. A file holds the OpenVINO IR, the hashes of its parts, of the weights and of
-the code it was made of; one comes with the bundled weights, others lie in the cache.
+the code it was made of; one comes with the bundled weights, others lie beside their weights or in the cache.
 """
 
 from __future__ import annotations
@@ -44,18 +44,20 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
     """
     try:
         openvino = import_openvino()
-        nncf = _import_nncf()
+        with contextlib.redirect_stdout(sys.stderr):
+            nncf = _import_nncf()
     except ImportError as error:
         raise ConfigError(f"quantising needs {error.name}: pip install 'vidseg[int8]'") from None
     parts = convert(model)
     network = openvino_core().read_model(parts["model.xml"], parts["model.bin"])
-    quantized = nncf.quantize(
-        network,
-        nncf.Dataset(pictures, lambda picture: picture[None]),
-        # activations that may be negative get their own zero: the queries' numbers are on both sides of it
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(pictures),
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # of progress bars
+        quantized = nncf.quantize(
+            network,
+            nncf.Dataset(pictures, lambda picture: picture[None]),
+            # activations that may be negative get their own zero: the queries' numbers are on both sides of it
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(pictures),
+        )
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in _IR]
         openvino.serialize(quantized, *paths)
@@ -74,16 +76,24 @@ def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
 
 
 def find_quantized(
-    model_name: str, model: nn.Module, *, announce: Callable[[str], None] = lambda text: None
+    model_name: str,
+    model: nn.Module,
+    *,
+    weights: Path | None = None,
+    announce: Callable[[str], None] = lambda text: None,
 ) -> Parts | None:
-    """The int8 version of exactly these weights: the bundled one, or one in the cache; None where there is none.
+    """The int8 version of exactly these weights: beside them, in the cache, or bundled; None where there is none.
+
+    The user's own come first.
 
     Args:
+        weights: the user's file.
         announce: told why a file is passed over that should be one.
     """
     digest = weights_sha256(model)
     bundled = zoo.entry(model_name).int8_path
-    for path in (bundled, cached_path(model_name, digest)):
+    beside = None if weights is None else path_beside(weights)
+    for path in (beside, cached_path(model_name, digest), bundled):
         if path is None:
             continue
         try:
@@ -114,6 +124,11 @@ def _read(path: Path) -> tuple[dict[str, Any], Parts]:
     if facts.get("parts", part_hashes(parts)) != part_hashes(parts):
         raise ValueError("a part is not the one that was written")
     return facts, parts
+
+
+def path_beside(weights: Path) -> Path:
+    """Where the int8 version of a file of weights lies: mine.int8.zip beside mine.safetensors."""
+    return weights.with_suffix(".int8.zip")
 
 
 def cached_path(model_name: str, weights_digest: str) -> Path:
