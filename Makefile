@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench weights weights-small clean
+.PHONY: demo test test-slow check format bench weights weights-small clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
 
 test: .venv/installed  ## set up and run the tests
 	$(BIN)/python -m pytest
+
+test-slow: .venv/installed  ## the tests that take minutes and are left out elsewhere
+	$(BIN)/python -m pytest -m slow
 
 check: .venv/installed  ## what a change has to pass: style, types, tests
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import vidseg
 from tests.pipeline.test_pipeline import no_vidseg_threads
@@ -134,7 +135,7 @@ def test_bad_options_are_told_at_once_and_bad_sources_when_iterating(halves, tmp
     assert no_vidseg_threads() and VidsegError is vidseg.VidsegError
 
 
-def test_weights_that_cannot_be_loaded_close_the_source(clip, tmp_path, monkeypatch):
+def test_weights_that_do_not_fit_close_the_source(clip, tmp_path, monkeypatch):
     closed = []
     opened = live_source.open_source
 
@@ -145,8 +146,8 @@ def test_weights_that_cannot_be_loaded_close_the_source(clip, tmp_path, monkeypa
         return source
 
     monkeypatch.setattr("vidseg.app.live_source.open_source", watched)
-    (tmp_path / "bad.pth").write_bytes(b"garbage")
-    with pytest.raises(VidsegError, match=r"bad\.pth"):
+    torch.save({"other": torch.ones(2)}, tmp_path / "bad.pth")
+    with pytest.raises(VidsegError, match=r"bad\.pth: does not fit"):
         next(vidseg.segment(clip, weights=tmp_path / "bad.pth", **SMALL))
     assert closed and no_vidseg_threads()
 

@@ -1,14 +1,17 @@
 """What the measured stages would allow. That they are measured is tested through the command."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.fakes import frame
 from vidseg.app import bench
 from vidseg.app.bench import BenchRequest, bound_of
 from vidseg.app.bench_stages import StageCost, decode
+from vidseg.app.engine import load_engine
 from vidseg.config import RunConfig
 from vidseg.errors import DeviceError
 
@@ -44,10 +47,14 @@ def test_a_short_source_is_read_again_for_timing_but_kept_once():
     assert cost.frames >= 5 and cost.wall_ms > 0
 
 
-def test_a_comparison_leaves_out_what_has_no_compiler_and_says_so(monkeypatch):
+def test_a_comparison_leaves_out_what_fails_and_says_so(monkeypatch):
     def load(config, reporter):
         if config.runtime == "torch-compile":
             raise DeviceError("no compiler")
+        if config.runtime == "openvino":
+            raise DeviceError("openvino cannot be loaded")
+        if config.runtime == "onnxruntime":
+            raise RuntimeError("bad graph\nmore")
         found = SimpleNamespace(label_map=np.zeros((4, 6), np.uint8))
         segmenter = SimpleNamespace(segment=lambda frames: [found for _ in frames])
         return SimpleNamespace(
@@ -60,5 +67,49 @@ def test_a_comparison_leaves_out_what_has_no_compiler_and_says_so(monkeypatch):
     reporter = SimpleNamespace(phase=lambda text: None, note=said.append)
     request = BenchRequest(config=RunConfig(device="cpu"))
     compared = bench._compare(request.config, [frame(0)], request, reporter)
-    assert [each.runtime for each in compared][-1] == "torch" and all(each.same_labels == 1 for each in compared)
-    assert said == ["left out: no compiler"]
+    assert [(each.runtime, each.same_labels) for each in compared] == [("torch", 1)]
+    assert said == [
+        "left out: openvino cannot be loaded",
+        "left out: onnxruntime failed (bad graph)",
+        "left out: no compiler",
+    ]
+
+
+def test_a_comparison_takes_as_many_threads_as_the_model_alone(monkeypatch):
+    seen = []
+
+    def load(config, reporter):
+        if reporter.at.startswith("model alone in"):
+            assert torch.get_num_threads() == before
+        seen.append((reporter.at, config.threads))
+        return load_engine(config, reporter)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(bench, "load_engine", load)
+    monkeypatch.setattr(bench, "beside_other_stages", lambda config: replace(config, threads=before + 1))
+    monkeypatch.setattr(bench, "candidates", lambda *_: ["torch"])
+    monkeypatch.setattr(bench, "fitting_engines", lambda *_: [])
+
+    class Reporter:
+        at = "start"
+
+        def phase(self, text):
+            self.at = text
+
+        def note(self, text):
+            pass
+
+        detail = note
+
+        def download(self, done, total):
+            pass
+
+    config = RunConfig(source="test:48x32@10,frames=6", runtime="torch", device="cpu", imgsz=64)
+    try:
+        result = bench.bench(BenchRequest(config=config, batches=(1,), compare=True, seconds=0.01), Reporter())
+    finally:
+        torch.set_num_threads(before)
+    assert [threads for at, threads in seen if at != "each stage alone"] == [None] * 3
+    assert [threads for at, threads in seen if at == "each stage alone"] == [before + 1]
+    assert (result.threads_alone, result.threads_run) == (None, before + 1)
+    assert result.machine["torch_threads"] == str(before) and result.model_alone and result.compared

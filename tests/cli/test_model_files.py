@@ -190,7 +190,10 @@ def test_bench_measures_and_compares(cli, net):
     words = ("bench", "test:48x32@10,frames=6", "-m", net, "--batch", "1,2", "--seconds", 0.02, "--threads", 1)
     result = cli(*words, "--compare", "--json", "bench.json", "-q")
     assert result.code == 0 and result.err == "", result.err
-    for text in ("model alone", "stage alone", "end to end", "cores busy", "bound", "slowest stage", "same labels"):
+    for text in (
+        *("model alone, 1 network thread ", "compared, 1 network thread ", "stage alone, 1 network thread "),
+        *("end to end", "cores busy", "bound", "slowest stage", "same labels"),
+    ):
         assert text in result.out
     found = json.loads(Path("bench.json").read_text())
     assert [item["batch"] for item in found["model_alone"]] == [1, 2]
@@ -203,6 +206,7 @@ def test_bench_measures_and_compares(cli, net):
     assert 0 < whole["cores_busy"] <= found["cores"] + 0.1
     assert found["bound"]["fps"] > 0 and found["machine"]["torch"] and found["network_hw"] == [32, 48]
     assert all(np.isclose(each["same_labels"], 1) for each in found["compared"]) and len(found["compared"]) >= 1
+    assert found["threads_alone"] == found["threads_run"] == 1 and found["machine"]["torch_threads"] == "1"
     assert cli(*words, "--json", "bench.json").code == 2
     result = cli(*words, "--compare", "--precision", "fast", "--json", "fast.json", "-q")
     assert result.code == 0, result.err
@@ -221,3 +225,26 @@ def test_bench_measures_and_compares(cli, net):
 def test_bench_refuses_in_one_line(cli, picture, words, text):
     result = cli("bench", *words)
     assert result.code == 2 and text in result.err and result.err.count("\n") == 1, result.err
+
+
+def test_bench_takes_a_preset_and_falls_back_to_an_encoder_that_works(cli):
+    words = ("bench", "test:64x48@10,frames=9", "--batch", 1, "--seconds", 0.02, "--device", "cpu", "--imgsz", 64)
+    result = cli(*words, "--preset", "realtime", "--codec", "h264_nvenc", "--json", "bench.json")
+    assert result.code == 0, result.err
+    if "encoding with libx264" not in result.err:
+        pytest.skip("has an encoder of hardware")
+    found = json.loads(Path("bench.json").read_text())
+    costs = {stage["name"]: stage["wall_ms"] for stage in found["stages"]}
+    network = (costs["preprocess"] + costs["model"]) / 3  # of every third frame
+    masks = (costs["smooth"] + costs["postprocess"]) / 3
+    slowest = max(network, masks, costs["decode"], costs["render"] + costs["encode"])
+    assert np.isclose(found["bound"]["by_thread"], 1000 / slowest)
+    result = cli(*words, "--preset", "nope")
+    assert result.code == 2 and "unknown preset 'nope'" in result.err
+
+
+def test_bench_refuses_smoothing_before_it_measures_the_model(cli, tmp_path):
+    path = write_network(tmp_path, name="map.onnx", output="NHW", describe={**SIZE, "output": {"layout": "NHW"}})
+    result = cli("bench", "test:48x32@10,frames=6", "-m", path, "--smooth", "--seconds", 0.02)
+    assert result.code == 2 and "gives labels; smoothing needs a network with scores" in result.err
+    assert result.err.count("\n") == 1, result.err

@@ -24,6 +24,7 @@ def test_the_command_makes_a_version_that_runs_find(cli, tmp_path, monkeypatch):
     zoo.export_weights(weights, mine.state_dict())
     made = cli("quantize", SAMPLE, "--weights", weights, "--pictures", 20, "--imgsz", 96)
     assert made.code == 0 and "calibrated on 18 pictures" in made.err, made.err
+    assert made.out == "" and "runs look" not in made.err
     run = cli("run", SAMPLE, "--limit", 2, "--weights", weights, "--precision", "int8", "-o", "out.mp4", "-v")
     assert run.code == 0 and "int8" in run.err, run.err
 
@@ -34,6 +35,9 @@ def test_the_command_makes_a_version_that_runs_find(cli, tmp_path, monkeypatch):
         (("--pictures", 5), "--pictures is 5; accepted: 20 or more"),
         (("-o", "{there}"), "exists; overwrite it with -y"),
         (("-m", "nope"), "unknown model 'nope'"),
+        (("-o", "nowhere/x.zip"), "nowhere does not exist; create it first"),
+        (("-o", "notazip.txt"), "notazip.txt: an int8 version is a .zip file; give -o NAME.int8.zip"),
+        (("--imgsz", 5), "imgsz is 5; accepted: a whole number from 32 to 4096"),
     ],
 )
 def test_what_cannot_be_quantised_is_told_in_one_line(cli, tmp_path, words, text):

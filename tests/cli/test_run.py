@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import resource
 import shutil
 import threading
@@ -383,3 +384,17 @@ def test_infer_fps_leaves_the_model_out_in_between(cli, clip):
     result = cli("run", clip, "-o", "out.mp4", "--infer-fps", 5, "--stats", "stats.json", *SMALL)
     stats = json.loads(Path("stats.json").read_text())
     assert result.code == 0 and (stats["delivered"], stats["inferred"]) == (12, 3)
+
+
+def test_a_faster_engine_that_fails_and_a_conversion_are_told_and_the_summary_names_the_runtime(cli, clip, monkeypatch):
+    def fail():
+        raise ImportError("libfoo.so: not found")
+
+    words = ("run", clip, "--limit", 1, "-o", "out.mp4", "-y", "--imgsz", 64, "--device", "cpu")
+    monkeypatch.setattr("vidseg.runtimes.openvino_runtime.import_openvino", fail)
+    result = cli(*words)
+    assert "vidseg: openvino cannot be loaded (libfoo.so: not found); passing over it" in result.err.splitlines()
+    assert "converting fai-m2f-n-ade for onnxruntime, once; kept in" in result.err
+    assert re.search(r"1 segmented; onnxruntime .*, cpu, float32$", result.err, re.MULTILINE), result.err
+    result = cli(*words, "--runtime", "torch")
+    assert re.search(r"1 segmented; torch.*, cpu, float32$", result.err, re.MULTILINE), result.err

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import InvalidCxxCompiler
 
 from tests.runtimes.test_runtimes import labels
 from vidseg.errors import DeviceError
@@ -163,6 +164,32 @@ def test_ctrl_c_does_not_reach_a_compiler(tmp_path: Path, monkeypatch: pytest.Mo
         assert not other_thread.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
     runtime.run(noise(1))
     assert blocked == [False, True, False]
+
+
+def test_kernels_that_cannot_be_loaded_are_made_again_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = tmp_path / "torch-compile" / "a.so"
+    fails: list[Exception] = []
+
+    def keep(network, **options):
+        def run(x):
+            if fails and kernel.exists():
+                raise fails[0]
+            return network(x)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", keep)
+    model = TinyNetwork()
+    runtime = CompiledRuntime(model, CPU, cache_folder=tmp_path)
+    kernel.write_bytes(b"ELF")
+    fails.append(BackendCompilerFailed(runtime.run, OSError("file too short"), None))
+    assert_as_torch(runtime, model, noise(1))
+    assert not kernel.exists() and (tmp_path / "torch-compile.json").exists()
+    kernel.write_bytes(b"ELF")
+    fails[0] = BackendCompilerFailed(runtime.run, InvalidCxxCompiler(), None)  # no fault of the kernels
+    with pytest.raises(DeviceError, match="the compiler failed"):
+        runtime.run(noise(2))
+    assert kernel.exists()
 
 
 def compiled(model: nn.Module, device: torch.device, precision: torch.dtype, folder: Path) -> CompiledRuntime:

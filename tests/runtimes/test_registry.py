@@ -16,6 +16,7 @@ from vidseg.runtimes.registry import (
     candidates,
     create_runtime,
     fitting_engines,
+    import_problem,
     installed_engines,
     runtime_device,
 )
@@ -103,6 +104,22 @@ def test_the_last_engine_fails_with_its_own_error(only, engines_that):
     engines_that(torch=RuntimeError("out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):
         create("auto")
+
+
+def test_the_only_engine_of_a_precision_that_cannot_be_loaded_is_told_in_one_line(only, engines_that):
+    only("torch", "openvino")
+    engines_that(openvino=ImportError("libfoo.so: not found"))
+    with pytest.raises(DeviceError, match=r"^--precision int8: openvino: .*cannot be loaded \(libfoo.so: not found\)"):
+        create_runtime("auto", nn.Identity(), "nano", device=CPU, precision=torch.int8)
+
+
+def test_an_engine_that_cannot_be_imported_says_why(monkeypatch):
+    def fail():
+        raise ImportError("libfoo.so: not found\nmore")
+
+    assert import_problem("torch") is None
+    monkeypatch.setattr(registry, "import_openvino", fail)
+    assert import_problem("openvino") == "libfoo.so: not found"
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])

@@ -27,17 +27,18 @@ from vidseg.app.bench_stages import (
 from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, usable_cores
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
+from vidseg.app.outputs import with_usable_encoder
 from vidseg.app.run import render_options, run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, VidsegError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
-from vidseg.runtimes.registry import ENGINES, candidates, fitting_engines
+from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_engines
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 
@@ -120,6 +121,10 @@ class BenchResult:
     end_to_end: EndToEnd
     bound: Bound
     compared: tuple[Compared, ...] = ()
+    threads_alone: int | None = None
+    """CPU threads of the model alone and of the comparison; None leaves the choice to the runtime, which takes all."""
+    threads_run: int | None = None
+    """The same for the stages and the whole run, which leave cores to each other."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -128,6 +133,7 @@ class BenchResult:
         return plain
 
 
+_WHOLE = "whole.mp4"
 _FEWEST_FRAMES = 60
 """Of the whole run: the pipeline fills and empties once in it."""
 
@@ -151,7 +157,11 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     check_engine(config)
     render_options(config, label_set(config))
     info, frames, decoding = decode(spec, request.seconds)
+    usable = with_usable_encoder(replace(config, output=_WHOLE, matte=()), info, reporter.note)
+    config = replace(config, codec=usable.codec, encoder_preset=usable.encoder_preset)
     all_cores = load_engine(config, reporter)
+    all_cores.segmenter(config, info, StageTimers())  # options that the network cannot do are told now
+    torch_threads = torch.get_num_threads()
     with (
         tempfile.TemporaryDirectory(prefix="vidseg-bench-") as folder,
         Interrupts(abandon=lambda: _remove_files(folder)),
@@ -168,7 +178,8 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         end_to_end = _end_to_end(config, engine, stages, folder, request.seconds)
     compared: tuple[Compared, ...] = ()
     if request.compare:
-        compared = _compare(config, frames, request, reporter)
+        torch.set_num_threads(torch_threads)  # the run left cores to its other stages
+        compared = _compare(replace(config, threads=request.config.threads), frames, request, reporter)
     height, width = frames[0].size_hw
     result = BenchResult(
         source=shown_name(spec),
@@ -177,20 +188,32 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         runtime=engine.runtime.name,
         network_hw=engine.network_size(height, width, engine.imgsz),
         cores=usable_cores(),
-        machine=machine(),
+        machine=machine() | {"torch_threads": str(torch_threads)},
         model_alone=alone,
         stages=stages,
         end_to_end=end_to_end,
-        bound=bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu"),
+        bound=_bound(config, engine, stages),
         compared=compared,
+        threads_alone=request.config.threads,
+        threads_run=config.threads,
     )
     if request.json is not None:
         write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
     return result
 
 
-def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool) -> Bound:
-    """What these stages would allow."""
+def _bound(config: RunConfig, engine: Engine, stages: tuple[StageCost, ...]) -> Bound:
+    stride = config.stride if isinstance(config.stride, int) else 1
+    return bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu", stride=stride)
+
+
+def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool, stride: int = 1) -> Bound:
+    """What these stages would allow. With a stride the network's count for that part of the frames that it sees."""
+    seldom = {stage for thread, members in THREADS for stage in members if thread in ("network", "masks")}
+    stages = tuple(
+        replace(stage, wall_ms=stage.wall_ms / stride, cpu_ms=stage.cpu_ms / stride) if stage.name in seldom else stage
+        for stage in stages
+    )
     wall = {stage.name: stage.wall_ms for stage in stages}
     threads = {name: sum(wall.get(stage, 0.0) for stage in members) for name, members in THREADS}
     slowest = max(threads, key=lambda name: threads[name])
@@ -244,10 +267,10 @@ class _Silent:
 def _end_to_end(
     config: RunConfig, engine: Engine, stages: tuple[StageCost, ...], folder: str, seconds: float
 ) -> EndToEnd:
-    expected = bound_of(stages, usable_cores(), on_cpu=engine.device.type == "cpu").fps
+    expected = _bound(config, engine, stages).fps
     whole = replace(
         config,
-        output=str(Path(folder, "whole.mp4")),
+        output=str(Path(folder, _WHOLE)),
         overwrite=True,
         limit=max(_FEWEST_FRAMES, round(expected * seconds)),
         audio="none",
@@ -292,10 +315,11 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
             engine = load_engine(replace(single, runtime=name), reporter)
             times = model_alone(engine, frames, request.batches, request.seconds)
             same = float((labels_by(engine) == expected).mean())
-        except DeviceError as error:  # no compiler here, or it fails
-            if ENGINES[name].automatic:
-                raise
+        except VidsegError as error:  # no compiler here, or a damaged installation
             reporter.note(f"left out: {error}")
+            continue
+        except Exception as error:  # what has been measured until here must not be lost
+            reporter.note(f"left out: {name} failed ({first_line(error)})")
             continue
         compared.append(Compared(engine.runtime.name, times, same, reference))
     return tuple(compared)

@@ -71,12 +71,18 @@ def _torch() -> list[Finding]:
 
 
 def _runtimes() -> list[Finding]:
-    from vidseg.runtimes.registry import ENGINES, installed_engines
+    from vidseg.runtimes.registry import ENGINES, import_problem, installed_engines
 
     # the others need more than a package, and are tried out when they are asked for
     automatic = [name for name, engine in ENGINES.items() if engine.automatic]
     installed = {name: number for name, number in installed_engines().items() if name in automatic}
-    findings = [Finding("runtimes", ", ".join(f"{name} {number}" for name, number in installed.items()), good=True)]
+    problems = {name: import_problem(name) for name in installed}
+    working = [f"{name} {number}" for name, number in installed.items() if problems[name] is None]
+    findings = [Finding("runtimes", ", ".join(working), good=True)]
+    for name, problem in problems.items():
+        if problem is not None:
+            again = f"try pip install --force-reinstall 'vidseg[{name}]'"
+            findings.append(Finding("", f"{name} cannot be imported ({problem}); {again}", good=False))
     missing = [name for name in automatic if name not in installed]
     if missing:
         findings.append(Finding("", f"not installed: {', '.join(missing)}; pip install 'vidseg[{','.join(missing)}]'"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.motion.tracker import FlowTracker
@@ -22,7 +23,7 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
-from vidseg.runtimes.registry import candidates, create_runtime, runtime_device
+from vidseg.runtimes.registry import candidates, create_runtime, first_line, import_problem, runtime_device
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
@@ -46,7 +47,7 @@ class Reporter(Protocol):
     """Told what happens while a network is loaded."""
 
     def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
+        """Something the user should know, one sentence: also what takes long, and an engine that is passed over."""
         ...
 
     def detail(self, text: str) -> None:
@@ -217,35 +218,48 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
     network = load_model(
         entry.name, weights, num_classes=len(labels), announce=reporter.note, progress=reporter.download
     )
-    quantized = None
+    quantized, passed_over = None, list[str]()
+    full = precision
     if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
-        quantized = find_quantized(entry.name, network)
+        quantized = find_quantized(entry.name, network, weights=weights, announce=passed_over.append)
         if quantized is not None:
             precision = torch.int8
         elif config.precision == "int8":
+            reason = passed_over[0] if passed_over else f"there is no int8 version of these weights of {entry.name}"
             raise ConfigError(
-                f"--precision int8: there is no int8 version of these weights of {entry.name}; "
-                "make one with `vidseg quantize`, or use --precision fast or auto"
+                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
             )
-    runtime = create_runtime(
+    create = partial(
+        create_runtime,
         config.runtime,
         network,
         entry.name,
         device=device,
-        precision=precision,
         threads=config.threads,
-        quantized=quantized,
-        announce=reporter.detail,
+        announce=reporter.note,
     )
+    try:
+        runtime = create(precision=precision, quantized=quantized)
+    except Exception as error:
+        if quantized is None or isinstance(error, VidsegError):
+            raise
+        reason = f"the int8 version of {entry.name} does not run ({first_line(error)})"
+        if config.precision == "int8":
+            raise DeviceError(
+                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
+            ) from error
+        passed_over.append(reason)
+        runtime = create(precision=full)
+    for text in passed_over:
+        reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
     return Engine(entry.name, runtime, config.imgsz or default_imgsz(config), device, labels)
 
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:
     try:
-        candidates(runtime, device, torch.int8)
+        return any(import_problem(name) is None for name in candidates(runtime, device, torch.int8))
     except ConfigError:
         return False
-    return True
 
 
 def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device, torch.dtype]:
@@ -267,9 +281,7 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
     device, precision = _check_file_engine(config, file)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    runtime = open_model_file(
-        file, config.runtime, precision=precision, threads=config.threads, announce=reporter.detail
-    )
+    runtime = open_model_file(file, config.runtime, precision=precision, threads=config.threads, announce=reporter.note)
     fixed = runtime.input.fixed_hw
     if config.imgsz is not None and fixed is not None:
         raise ConfigError(

@@ -11,12 +11,14 @@ import torch
 
 from vidseg import zoo
 from vidseg.app.engine import Reporter
-from vidseg.errors import ConfigError
+from vidseg.atomic import PartFile, write_failure
+from vidseg.config import checked
+from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Frame
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.network import weights_sha256
-from vidseg.runtimes.quantized import cached_path, quantize, write_quantized
+from vidseg.runtimes.quantized import cached_path, path_beside, quantize, write_quantized
 from vidseg.runtimes.registry import create_runtime
 from vidseg.segmentation.preprocess import network_size, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
@@ -37,7 +39,7 @@ class QuantizeRequest:
     imgsz: int | None = None
     pictures: int = 200
     out: Path | None = None
-    """None: the cache, where `--precision int8` finds it."""
+    """None: the cache, where `--precision int8` finds it, as beside the weights (`quantized.path_beside`)."""
     overwrite: bool = False
 
 
@@ -46,6 +48,8 @@ class Quantized:
     """What was made. `same_labels` is the share of pixels, 0..1, that kept their label, over `checked` pictures."""
 
     path: Path
+    place: Path
+    """Where runs find it: `path` itself, or where it has to be put."""
     calibrated: int
     checked: int
     same_labels: float
@@ -59,8 +63,11 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     """
     if request.pictures < 2 * CHECK_EVERY:
         raise ConfigError(f"--pictures is {request.pictures}; accepted: {2 * CHECK_EVERY} or more")
-    if request.out is not None and request.out.exists() and not request.overwrite:
-        raise ConfigError(f"{request.out}: exists; overwrite it with -y or choose another name")
+    checked("command line", {"imgsz": request.imgsz})
+    if request.out is not None:  # a wrong name is told at the start
+        if request.out.suffix != ".zip":
+            raise ConfigError(f"{request.out}: an int8 version is a .zip file; give -o NAME.int8.zip")
+        PartFile(request.out, overwrite=request.overwrite).discard()
     entry = zoo.entry(request.model)
     imgsz = request.imgsz or entry.imgsz["cpu"]
     frames = list(_evenly(request.source, request.pictures))
@@ -83,14 +90,21 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     parts = quantize(network, calibration)
     cpu = torch.device("cpu")
     kept = frames[::CHECK_EVERY]
-    before = create_runtime("openvino", network, entry.name, device=cpu, announce=reporter.detail)
+    before = create_runtime("openvino", network, entry.name, device=cpu, announce=reporter.note)
     after = create_runtime("openvino", network, entry.name, device=cpu, precision=torch.int8, quantized=parts)
     same = np.mean([_same_labels(frame, before, after, imgsz) for frame in kept])
-    path = request.out or cached_path(entry.name, weights_sha256(network))
+    places = [cached_path(entry.name, weights_sha256(network))]
+    if weights is not None:
+        places.append(path_beside(weights))
+    path = request.out or places[0]
     if request.out is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(write_failure(path, error)) from error
     write_quantized(path, parts, network)
-    return Quantized(path, len(calibration), len(kept), float(same))
+    place = path if path.absolute() in [each.absolute() for each in places] else places[-1]
+    return Quantized(path, place, len(calibration), len(kept), float(same))
 
 
 def _evenly(text: str, count: int) -> Iterator[Frame]:

@@ -88,6 +88,8 @@ class Outcome:
     """Where an unfinished run left what is finished, one sentence."""
     streams: tuple[StreamStats, ...] = ()
     """Of several sources, each its own counts."""
+    runtime: str | None = None
+    """What the network ran on."""
 
 
 def run(
@@ -258,7 +260,7 @@ def _finished(
     stats_file: StatsFile | None,
     reporter: Reporter,
 ) -> Outcome:
-    """The outcome, once the notes of the sinks are told and the counts are written."""
+    """The outcome with the runtime, once the notes of the sinks are told and the counts are written."""
     for sink in sinks:
         for text in getattr(sink, "notes", ()):
             reporter.note(text)
@@ -266,7 +268,7 @@ def _finished(
         stats_file.write(
             outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz, streams=outcome.streams
         )
-    return outcome
+    return replace(outcome, runtime=engine.runtime.name)
 
 
 def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outcome:

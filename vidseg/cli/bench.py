@@ -44,6 +44,9 @@ def bench(
     ] = None,
     smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help_text="As in `vidseg run`; default yes")] = None,
     codec: Annotated[str | None, _option("--codec", help_text="As in `vidseg run`; default h264")] = None,
+    preset: Annotated[
+        str | None, _option("--preset", "-p", help_text="As in `vidseg run`; a stride counts for the whole run.")
+    ] = None,
     seconds: Annotated[
         float, _option("--seconds", "-s", metavar="S", help_text="For each measurement; default 3")
     ] = 3.0,
@@ -58,11 +61,11 @@ def bench(
     from vidseg.app.bench import BenchRequest
     from vidseg.app.bench import bench as run_bench
     from vidseg.cli.console import RunConsole
-    from vidseg.config import merge
+    from vidseg.presets import resolve
 
     named = ("source", "model", "weights", "runtime", "imgsz", "device", "precision", "threads", "smooth", "codec")
     given = locals()
-    config = merge(("command line", {name: given[name] for name in named}))
+    config = resolve({name: given[name] for name in (*named, "preset")})
     try:
         batches = tuple(dict.fromkeys(int(word) for word in batch.split(",")))
     except ValueError:
@@ -92,22 +95,30 @@ def print_bench(result: BenchResult) -> None:
     out.print(f"{result.source}, {width}x{height}; {result.model}, {result.runtime}, sees {seen}", markup=False)
     out.print(f"{result.cores} cores, {result.machine['processor']}\n", markup=False)
 
+    on_cpu = result.bound.by_cores is not None
+    alone = _threads(result.threads_alone) if on_cpu else ""
     table = Table(box=None, pad_edge=False)
-    table.add_column("model alone")
-    for heading in ("p50 ms", "p95 ms", "pictures/s", *(("same labels",) if result.compared else ())):
+    table.add_column(f"model alone{alone}")
+    for heading in ("p50 ms", "p95 ms", "pictures/s"):
         table.add_column(heading, justify="right")
+    for item in result.model_alone:
+        table.add_row(f"batch {item.batch}", *_cells(item))
+    out.print(table)
+
     if result.compared:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(f"compared{alone}")
+        for heading in ("p50 ms", "p95 ms", "pictures/s", "same labels"):
+            table.add_column(heading, justify="right")
         for each in result.compared:
             same = f"{each.same_labels:.2%} of {each.reference}'s"
             for position, item in enumerate(each.times):
                 table.add_row(f"{each.runtime}, batch {item.batch}", *_cells(item), same if position == 0 else "")
-    else:
-        for item in result.model_alone:
-            table.add_row(f"batch {item.batch}", *_cells(item))
-    out.print(table)
+        out.print()
+        out.print(table)
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage alone")
+    table.add_column(f"stage alone{_threads(result.threads_run) if on_cpu else ''}")
     for heading in ("ms/frame", "CPU ms/frame", "allows fps"):
         table.add_column(heading, justify="right")
     for stage in result.stages:
@@ -126,6 +137,10 @@ def print_bench(result: BenchResult) -> None:
     if bound.by_cores is not None:
         reasons.append(f"all {result.cores} cores busy: {bound.by_cores:.1f} fps")
     out.print(f"bound        {bound.fps:.1f} fps ({'; '.join(reasons)}); slowest stage: {bound.slowest_stage}")
+
+
+def _threads(count: int | None) -> str:
+    return ", all cores" if count is None else f", {count} network thread{'s' if count > 1 else ''}"
 
 
 def _cells(item: BatchTime) -> tuple[str, str, str]:

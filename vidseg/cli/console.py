@@ -144,7 +144,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
     counters = dict(stats.source_counters)
     cut_off = counters.pop("truncated", 0)
     counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count]
-    lines = [", ".join(counts)]
+    lines = ["; ".join([", ".join(counts), *([outcome.runtime] if outcome.runtime else [])])]
     if cut_off:
         lines.append("the source is cut off: it ended before its announced length; all that could be read was used")
     lines += [stream_line(stream) for stream in outcome.streams]

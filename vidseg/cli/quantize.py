@@ -26,7 +26,11 @@ def quantize(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE.zip", help="Default: the cache, where runs find it.", show_default=False
+            "--output",
+            "-o",
+            metavar="FILE.zip",
+            help="Default: the cache. Runs find it there, and as mine.int8.zip beside mine.safetensors.",
+            show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
@@ -35,7 +39,8 @@ def quantize(
 ) -> None:
     r"""Make an int8 version of a model's weights, for `--precision int8`.
 
-    Needs pip install 'vidseg\[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs.
+    Needs pip install 'vidseg\[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs; one
+    that you make of them is taken instead.
     Example: `vidseg quantize photos/ --weights mine.safetensors`.
     """
     from vidseg.app.quantize import QuantizeRequest, make_quantized
@@ -46,7 +51,8 @@ def quantize(
     )
     with RunConsole() as console:
         made = make_quantized(request, console)
+    elsewhere = "" if made.place == made.path else f"; runs look for it at {made.place}, put it there"
     console.note(
         f"wrote {made.path}: calibrated on {made.calibrated} pictures, {made.same_labels:.1%} of the labels of "
-        f"{made.checked} others are as in float32"
+        f"{made.checked} others are as in float32{elsewhere}"
     )

@@ -1,7 +1,7 @@
 """PyTorch's compiler: the network as kernels made for this machine, one set for each size of picture and batch.
 
 They are made when such a batch first comes, which takes up to minutes, and are kept by torch itself: its cache knows
-best what a kernel depends on (graph, options, device, versions).
+best what a kernel depends on (graph, options, device, versions). Damage is found by `kernel_cache`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from typing import Any
 
 import torch
 import torch._inductor.config
+import torch._inductor.utils
 from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import InvalidCxxCompiler
 from torch.torch_version import TorchVersion
 
 from vidseg.errors import DeviceError
 from vidseg.runtimes import engine_cache
 from vidseg.runtimes.fold import fold_batch_norms
+from vidseg.runtimes.kernel_cache import KernelCache
 from vidseg.runtimes.network import PictureNetwork
 
 _FOLDER = "torch-compile"
@@ -54,16 +57,19 @@ class CompiledRuntime:
 
         Args:
             cache_folder: for the kernels, instead of the one in the user's cache.
-            announce: told where they are kept.
+            announce: told where they are kept, and that they were damaged.
         Raises:
             DeviceError: there is no compiler that works.
         """
-        _keep_kernels_in((engine_cache.engines_folder() if cache_folder is None else cache_folder) / _FOLDER)
+        self._kernels = _keep_kernels_in(
+            (engine_cache.engines_folder() if cache_folder is None else cache_folder) / _FOLDER, announce
+        )
         announce(f"torch compiles for each size that comes, once; kept in {os.environ.get(_CACHE_VARIABLE, 'TMPDIR')}")
-        _try_compiler(device)
+        _try_compiler(device, self._kernels)
         self._device = device
         self._precision = precision
         self._batches: dict[tuple[int, int], set[int]] = defaultdict(set)
+        self._compiled: set[torch.Size] = set()
         network = PictureNetwork(fold_batch_norms(model)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         options: dict[str, Any] = {}
         if TorchVersion(torch.__version__) >= _NEW_TORCH:
@@ -84,12 +90,23 @@ class CompiledRuntime:
         on_gpu, half = self._device.type == "cuda", self._precision != torch.float32
         # not in the caller's inference mode, which would be compiled for anew
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(self._device.type, self._precision, half):
-            x = self._filled_up(images).to(self._device, non_blocking=True)
+            filled_up = self._filled_up(images)
+            is_new = filled_up.shape not in self._compiled
+            x = filled_up.to(self._device, non_blocking=True)
             x = x.to(torch.float32, memory_format=torch.channels_last)
             if on_gpu:
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             with _compilers_left_alone():
-                outputs = self._network(x)  # type: ignore[no-untyped-call]
+                try:
+                    outputs = self._network(x)  # type: ignore[no-untyped-call]
+                except BackendCompilerFailed as error:
+                    if not (is_new and _removed_kernels(self._kernels, error)):
+                        raise
+                    outputs = self._network(x)  # type: ignore[no-untyped-call]
+            if is_new:
+                self._compiled.add(filled_up.shape)
+                if self._kernels is not None:
+                    self._kernels.record()
             # copied: a CUDA graph writes its next results over these
             class_logits, mask_logits = (tensor[: len(images)].to(torch.float32, copy=on_gpu) for tensor in outputs)
         return class_logits, mask_logits
@@ -102,27 +119,51 @@ class CompiledRuntime:
         return torch.cat([images, images[-1:].expand(batch - len(images), -1, -1, -1)])
 
 
-def _keep_kernels_in(folder: Path) -> None:
-    """Tell torch where to, unless the user has; where nothing can be written its own place in TMPDIR stays."""
+def _keep_kernels_in(folder: Path, announce: Callable[[str], None]) -> KernelCache | None:
+    """Tell torch where to, unless the user has; where nothing can be written its own place in TMPDIR stays.
+
+    Returns:
+        What looks after the folder, None where it is not ours.
+    """
     told = os.environ.get(_CACHE_VARIABLE)
     own = f"{tempfile.gettempdir()}/torchinductor_"  # parts of torch set the variable themselves when imported
-    if told is not None and not told.startswith(own):
-        return
+    if told is not None and told != str(folder) and not told.startswith(own):
+        return None
+    kernels = KernelCache(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            return None
+        damage = kernels.check()
     except OSError:
-        return
-    if not os.access(folder, os.W_OK):
-        return
+        return None
+    if damage is not None:
+        announce(damage)
     os.environ[_CACHE_VARIABLE] = str(folder)
+    return kernels
 
 
-def _try_compiler(device: torch.device) -> None:
+def _removed_kernels(kernels: KernelCache | None, error: Exception) -> bool:
+    """True where trying again may help: kernels that cannot be loaded are gone now."""
+    if kernels is None or isinstance(getattr(error, "inner_exception", error), InvalidCxxCompiler):
+        return False
+    kernels.wipe()
+    # torch remembers which of its headers it has written
+    getattr(torch._inductor.utils, "clear_caches", torch.compiler.reset)()
+    return True
+
+
+def _try_compiler(device: torch.device, kernels: KernelCache | None) -> None:
     """Compile one addition: torch asks for its tools only when a picture comes, too late for a run that has begun."""
     # in this thread: those that torch starts for it would not be left alone later
     with torch.no_grad(), torch._inductor.config.patch(compile_threads=1):
         try:
-            torch.compile(_plus_one)(torch.zeros(2, device=device))
+            try:
+                torch.compile(_plus_one)(torch.zeros(2, device=device))
+            except Exception as error:
+                if not _removed_kernels(kernels, error):
+                    raise
+                torch.compile(_plus_one)(torch.zeros(2, device=device))
         except Exception as error:  # whatever a compiler, a driver or torch may raise
             needed = "a C++ compiler such as g++" if device.type == "cpu" else "Triton and a C compiler such as gcc"
             raise DeviceError(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import lzma
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -24,6 +26,11 @@ Parts = dict[str, bytes]
 """Content by member name, e.g. "model.onnx"."""
 
 _FACTS = "facts.json"
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What zipfile and json raise for damage: bad checksums, cut files, headers that now name other features."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,12 @@ def cached_parts(
 
 def _facts(key: EngineKey, parts: Parts) -> dict[str, object]:
     """What `facts.json` holds."""
-    return {**asdict(key), "parts": {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}}
+    return {**asdict(key), "parts": part_hashes(parts)}
+
+
+def part_hashes(parts: Parts) -> dict[str, str]:
+    """Hex SHA-256 of each part, by name."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
 
 
 def _read(path: Path, key: EngineKey) -> Parts | None:
@@ -85,8 +97,7 @@ def _read(path: Path, key: EngineKey) -> Parts | None:
         with zipfile.ZipFile(path) as archive:
             parts = {name: archive.read(name) for name in archive.namelist() if name != _FACTS}
             return parts if json.loads(archive.read(_FACTS)) == _facts(key, parts) else None
-    # what zipfile raises for damage: bad checksums, cut files, bits of the headers that now name other features
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except DAMAGE:
         return None
 
 

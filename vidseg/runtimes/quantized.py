@@ -1,8 +1,8 @@
 """Networks in 8-bit integers for OpenVINO: made once with calibration pictures, then run without any extra library.
 
 Made by NNCF's post-training quantisation: weights and activations of convolutions and matrix products become int8, with
-scales found by looking at real pictures. A file holds the OpenVINO IR and the hash of the weights it was made of; one
-comes with the bundled weights, others lie in the cache.
+scales found by looking at real pictures. A file holds the OpenVINO IR, the hashes of its parts, of the weights and of
+the code it was made of; one comes with the bundled weights, others lie beside their weights or in the cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from vidseg import zoo
 from vidseg.atomic import write_whole_file
 from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
-from vidseg.runtimes.engine_cache import Parts, engines_folder
-from vidseg.runtimes.network import weights_sha256
+from vidseg.runtimes.engine_cache import DAMAGE, Parts, engines_folder, part_hashes
+from vidseg.runtimes.network import code_sha256, weights_sha256
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_runtime import convert
 
@@ -44,18 +44,20 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
     """
     try:
         openvino = import_openvino()
-        nncf = _import_nncf()
+        with contextlib.redirect_stdout(sys.stderr):
+            nncf = _import_nncf()
     except ImportError as error:
         raise ConfigError(f"quantising needs {error.name}: pip install 'vidseg[int8]'") from None
     parts = convert(model)
     network = openvino_core().read_model(parts["model.xml"], parts["model.bin"])
-    quantized = nncf.quantize(
-        network,
-        nncf.Dataset(pictures, lambda picture: picture[None]),
-        # activations that may be negative get their own zero: the queries' numbers are on both sides of it
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(pictures),
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # of progress bars
+        quantized = nncf.quantize(
+            network,
+            nncf.Dataset(pictures, lambda picture: picture[None]),
+            # activations that may be negative get their own zero: the queries' numbers are on both sides of it
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(pictures),
+        )
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in _IR]
         openvino.serialize(quantized, *paths)
@@ -64,7 +66,7 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
 
 def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
     """Write a file of `quantize`'s parts, whole or not at all. Raises WriteError."""
-    facts = {"weights_sha256": weights_sha256(model)}
+    facts = {"weights_sha256": weights_sha256(model), "code_sha256": code_sha256(), "parts": part_hashes(parts)}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in ((_FACTS, json.dumps(facts).encode()), *sorted(parts.items())):
@@ -73,17 +75,60 @@ def write_quantized(path: Path, parts: Parts, model: nn.Module) -> None:
     write_whole_file(path, content.getvalue())
 
 
-def find_quantized(model_name: str, model: nn.Module) -> Parts | None:
-    """The int8 version of exactly these weights: the bundled one, or one in the cache; None where there is none."""
+def find_quantized(
+    model_name: str,
+    model: nn.Module,
+    *,
+    weights: Path | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> Parts | None:
+    """The int8 version of exactly these weights: beside them, in the cache, or bundled; None where there is none.
+
+    The user's own come first.
+
+    Args:
+        weights: the user's file.
+        announce: told why a file is passed over that should be one.
+    """
     digest = weights_sha256(model)
     bundled = zoo.entry(model_name).int8_path
-    for path in (bundled, cached_path(model_name, digest)):
+    beside = None if weights is None else path_beside(weights)
+    for path in (beside, cached_path(model_name, digest), bundled):
         if path is None:
             continue
-        with contextlib.suppress(OSError, zipfile.BadZipFile, KeyError, ValueError), zipfile.ZipFile(path) as archive:
-            if json.loads(archive.read(_FACTS))["weights_sha256"] == digest:
-                return {name: archive.read(name) for name in _IR}
+        try:
+            facts, parts = _read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except DAMAGE:
+            announce(f"{path}: is damaged or cannot be read")
+            continue
+        if facts["weights_sha256"] != digest:
+            continue
+        # a file that does not say which code made it, as the bundled one, is looked after by whoever changes the code
+        if facts.get("code_sha256") not in (None, code_sha256()):
+            announce(f"{path}: was made by another version of the networks")
+            continue
+        return parts
     return None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Parts]:
+    """Facts and network of a file. Raises one of `DAMAGE` if it is not as it was written."""
+    with zipfile.ZipFile(path) as archive:
+        facts = json.loads(archive.read(_FACTS))
+        parts = {name: archive.read(name) for name in _IR}
+    if not isinstance(facts, dict) or "weights_sha256" not in facts:
+        raise ValueError("the facts do not name the weights")
+    # a file without hashes, as the bundled one, has the checksums of ZIP only
+    if facts.get("parts", part_hashes(parts)) != part_hashes(parts):
+        raise ValueError("a part is not the one that was written")
+    return facts, parts
+
+
+def path_beside(weights: Path) -> Path:
+    """Where the int8 version of a file of weights lies: mine.int8.zip beside mine.safetensors."""
+    return weights.with_suffix(".int8.zip")
 
 
 def cached_path(model_name: str, weights_digest: str) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import nn
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.engine_cache import Parts
+from vidseg.runtimes.openvino_import import import_openvino
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
 
 
@@ -55,6 +57,16 @@ ENGINES = {
 def installed_engines() -> dict[str, str]:
     """Name and version of the engines that are installed, fastest first."""
     return {name: _version(engine.modules[0]) for name, engine in ENGINES.items() if _is_installed(engine)}
+
+
+def import_problem(name: str) -> str | None:
+    """Why the engine, which is installed, cannot be imported; None if it can. Imports it."""
+    try:
+        for module in ENGINES[name].modules:
+            import_openvino() if module == "openvino" else import_module(module)
+    except Exception as error:  # a damaged installation may raise anything
+        return first_line(error)
+    return None
 
 
 def runtime_device(runtime: str, device: str) -> torch.device:
@@ -126,25 +138,26 @@ def create_runtime(
         announce: told when a network is converted, and when "auto" passes over an engine that fails.
     Raises:
         ConfigError: the engine does not know the precision.
-        DeviceError: the engine named cannot be loaded.
+        DeviceError: the engine named cannot be loaded, or none that knows the precision can.
     """
     names = candidates(runtime, device, precision)
     for name in names:
         try:
             return _create(name, model, model_name, device, precision, threads, quantized, cache_folder, announce)
         except ImportError as error:
-            if runtime != "auto":
+            if runtime != "auto" or name == names[-1]:
+                given = f"--runtime {name}" if runtime != "auto" else f"--precision {_name_of(precision)}: {name}"
                 raise DeviceError(
-                    f"--runtime {name}: installed, but cannot be loaded ({_first_line(error)}); "
+                    f"{given}: installed, but cannot be loaded ({first_line(error)}); "
                     f"try pip install --force-reinstall 'vidseg[{name}]'"
                 ) from error
-            announce(f"{name} cannot be loaded ({_first_line(error)}); passing over it")
+            announce(f"{name} cannot be loaded ({first_line(error)}); passing over it")
         except Exception as error:
             # nobody asked for this engine by name: that it fails must not end the run while another one works
             if runtime != "auto" or name == names[-1]:
                 raise
-            announce(f"{name} failed with {model_name} ({_first_line(error)}); passing over it")
-    raise AssertionError("torch is always a candidate")
+            announce(f"{name} failed with {model_name} ({first_line(error)}); passing over it")
+    raise AssertionError("there is always a candidate")
 
 
 def _create(
@@ -192,7 +205,8 @@ def _version(module: str) -> str:
         return "unknown version"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
