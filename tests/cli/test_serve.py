@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.browser import Browser, needs_browser, run_browser, wait_for
 
@@ -26,11 +27,12 @@ def test_an_address_that_is_none_is_refused_in_one_line(cli, clip):
         assert f"{option} is 'here'; accepted: PORT or HOST:PORT" in result.err
 
 
-def test_a_taken_port_is_told_before_anything_else_is_tried(cli, clip):
+def test_a_taken_port_is_told_before_the_network_is_loaded(cli, clip, tmp_path):
     pytest.importorskip("uvicorn")
+    torch.save({"fits": torch.ones(1)}, tmp_path / "nothing.pth")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = cli("run", clip, "--serve", port, "--weights", "missing.pth")
+        result = cli("run", clip, "--serve", port, "--weights", tmp_path / "nothing.pth")
     assert result.code == 2 and result.err.count("\n") == 1
     assert f"--serve 127.0.0.1:{port}: address already in use; give another port or host" in result.err
 

@@ -179,7 +179,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
     result = cli("run", clip, "-o", "out.mp4", "--classes", "last", "--save-csv", "shares.csv", *weights, *FAST)
     assert result.code == 0 and Path("shares.csv").read_text().splitlines()[0].split(",")[-2] == "last"
     assert cli("export", "fai-m2f-n-ade", "-o", "own.onnx", *weights).code == 0
-    assert yaml.safe_load(Path("own.yaml").read_text())["labels"] == names
+    assert yaml.safe_load(Path("own.onnx.yaml").read_text())["labels"] == names
 
 
 @pytest.mark.parametrize(
