@@ -182,6 +182,8 @@ def open_session(
 ) -> Session:
     """The network file, ready to run; with "auto" by the first engine that takes it.
 
+    Args:
+        announce: told which engines were passed over, and why.
     Raises:
         ConfigError: as `file_runtimes`.
         ModelError: no engine can read the file.
@@ -194,14 +196,16 @@ def open_session(
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     if pointer:
         raise ModelError(f"{path}: is a pointer of Git LFS, not the network; fetch it with `git lfs pull`")
-    problems = []
+    problems: list[str] = []
     for name in names:
         try:
-            return _open(path, name, precision, threads)
+            session = _open(path, name, precision, threads)
         except Exception as error:  # engines raise what they like for a file that is damaged or holds unknown layers
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            problems.append(f"{name}: {reason}")
-            announce(f"{name} does not take {path.name} ({reason})")
+            problems.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
+            continue
+        for problem in problems:
+            announce(f"passing over an engine that does not take {path.name} ({problem})")
+        return session
     raise ModelError(f"{path}: cannot be read as a network ({'; '.join(problems)})")
 
 
