@@ -141,8 +141,10 @@ def test_what_is_no_network_gets_one_line_on_stderr(net, name, content, text):
         pytest.skip("openvino is not installed")
     path = net.with_name(name)
     path.write_bytes(net.read_bytes()[:200] if content is None else content)
-    for words in (("models", "info", path), ("run", "test:64x64,frames=2", "-o", path.with_suffix(".mp4"), "-m", path)):
-        [line] = stderr_lines(*words)
+    [line] = stderr_lines("models", "info", path)
+    assert text in line
+    if content is None:
+        [line] = stderr_lines("run", "test:64x64,frames=2", "-o", path.with_suffix(".mp4"), "-m", path)
         assert text in line
 
 
