@@ -259,7 +259,7 @@ class Session:
         validation = self._validation
         assert validation is not None
         model = copy.deepcopy(self._trainer.model)
-        model.load_state_dict(self._trainer.average.state_dict(), self._labels)
+        model.load_state_dict(self._trainer.average.state_dict())
         segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
         confusion = evaluate(segmenter, validation.dataset, num_classes=model.num_classes, mapping=validation.mapping)
         self.last_scores = scores(confusion)
