@@ -71,7 +71,7 @@ def _torch() -> list[Finding]:
 
 
 def _runtimes() -> list[Finding]:
-    from vidseg.runtimes.registry import ENGINES, import_problem, installed_engines
+    from vidseg.runtimes.registry import ENGINES, import_problem, installed_engines, reinstall_advice
 
     # the others need more than a package, and are tried out when they are asked for
     automatic = [name for name, engine in ENGINES.items() if engine.automatic]
@@ -81,8 +81,7 @@ def _runtimes() -> list[Finding]:
     findings = [Finding("runtimes", ", ".join(working), good=True)]
     for name, problem in problems.items():
         if problem is not None:
-            again = f"try pip install --force-reinstall 'vidseg[{name}]'"
-            findings.append(Finding("", f"{name} cannot be imported ({problem}); {again}", good=False))
+            findings.append(Finding("", f"{name} cannot be imported ({problem}); {reinstall_advice(name)}", good=False))
     missing = [name for name in automatic if name not in installed]
     if missing:
         findings.append(Finding("", f"not installed: {', '.join(missing)}; pip install 'vidseg[{','.join(missing)}]'"))

@@ -24,7 +24,7 @@ from vidseg.runtimes.convert import INPUT_NAME, OUTPUT_NAMES, picture_network, t
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_format import MIN_SIDE, exported_yaml, yaml_beside
-from vidseg.runtimes.registry import import_problem, installed_engines
+from vidseg.runtimes.registry import import_problem, installed_engines, reinstall_advice
 from vidseg.runtimes.sessions import OnnxSession, OpenVinoSession, Session, TorchScriptSession
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.preprocess import network_size, to_network
@@ -217,8 +217,7 @@ def _checked_output(request: ExportRequest, model: str) -> Path:
     problem = import_problem(engine)
     if problem is not None:
         raise DeviceError(
-            f"--format {request.format}: {engine} cannot be imported ({problem}); "
-            f"try pip install --force-reinstall 'vidseg[{engine}]'"
+            f"--format {request.format}: {engine} cannot be imported ({problem}); {reinstall_advice(engine)}"
         )
     ending = ENDINGS[request.format]
     output = Path(f"{model}{ending}") if request.output is None else request.output

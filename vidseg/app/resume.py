@@ -168,7 +168,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
         weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
     facts = {
         "vidseg": vidseg.__version__,
-        "weights": [_file_hash(path) for path in weights],
+        "weights": [file_hash(path) for path in weights],
         "settings": settings,
         "input": [_input_facts(Path(path)) for path in info.source_paths] or [{"pattern": config.source}],
     }
@@ -212,6 +212,7 @@ def _input_facts(path: Path) -> State:
     return {"size": status.st_size, "changed_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Hex SHA-256 of the content. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

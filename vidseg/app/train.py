@@ -14,6 +14,7 @@ import torch
 from vidseg import zoo
 from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
+from vidseg.config import checked
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
@@ -168,10 +169,9 @@ def _check_options(request: TrainRequest) -> None:
     for name in ("val_every", "save_every"):
         if getattr(request, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
-    for name, low, high in (("threads", 1, 256), ("workers", 0, 256), ("imgsz", 32, 4096)):
-        value = getattr(request, name)
-        if value is not None and not low <= value <= high:
-            raise ConfigError(f"--{name} is {value}; accepted: a whole number from {low} to {high}")
+    checked("command line", {"threads": request.threads, "imgsz": request.imgsz})
+    if request.workers is not None and not 0 <= request.workers <= 256:
+        raise ConfigError(f"--workers is {request.workers}; accepted: a whole number from 0 to 256")
     mix, holdout, count = request.settings.mix, request.settings.holdout, len(request.data)
     if mix is not None and len(mix) != count:
         raise ConfigError(f"--mix has {len(mix)} numbers for {count} datasets; give one for each")

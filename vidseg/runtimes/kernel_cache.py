@@ -15,6 +15,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from vidseg.zoo.cache import read_json
+
 _PASSED_OVER = ("locks", "dynamo")
 """Folders of empty files, and of statistics that change with every run."""
 _held: dict[Path, int] = {}
@@ -64,20 +66,13 @@ class KernelCache:
 
     def _remove_damage(self) -> str | None:
         there = self._hashes()
-        listed = self._listed()
+        listed = read_json(self._list)
         if any(there.get(name) != digest for name, digest in listed.items()):
             self.wipe()
             return f"{self.folder}: is damaged; compiling again"
         for name in there.keys() - listed.keys():  # of a run that was killed, perhaps half of a file
             (self.folder / name).unlink(missing_ok=True)
         return None
-
-    def _listed(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._list.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def _hashes(self) -> dict[str, str]:
         """Size and SHA-256 of each file, by its path in the folder."""

@@ -121,7 +121,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Parts]:
     if not isinstance(facts, dict) or "weights_sha256" not in facts:
         raise ValueError("the facts do not name the weights")
     # a file without hashes, as the bundled one, has the checksums of ZIP only
-    if facts.get("parts", part_hashes(parts)) != part_hashes(parts):
+    if "parts" in facts and facts["parts"] != part_hashes(parts):
         raise ValueError("a part is not the one that was written")
     return facts, parts
 

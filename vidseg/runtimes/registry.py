@@ -69,6 +69,11 @@ def import_problem(name: str) -> str | None:
     return None
 
 
+def reinstall_advice(name: str) -> str:
+    """What to do about an engine that is installed and cannot be imported."""
+    return f"try pip install --force-reinstall 'vidseg[{name}]'"
+
+
 def runtime_device(runtime: str, device: str) -> torch.device:
     """The device of a run: as `pick_device`, but "auto" is the CPU where the engine named can do nothing else.
 
@@ -148,8 +153,7 @@ def create_runtime(
             if runtime != "auto" or name == names[-1]:
                 given = f"--runtime {name}" if runtime != "auto" else f"--precision {_name_of(precision)}: {name}"
                 raise DeviceError(
-                    f"{given}: installed, but cannot be loaded ({first_line(error)}); "
-                    f"try pip install --force-reinstall 'vidseg[{name}]'"
+                    f"{given}: installed, but cannot be loaded ({first_line(error)}); {reinstall_advice(name)}"
                 ) from error
             announce(f"{name} cannot be loaded ({first_line(error)}); passing over it")
         except Exception as error:

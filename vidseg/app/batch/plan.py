@@ -16,6 +16,7 @@ from vidseg.app.batch.archive import Archive, Record
 from vidseg.app.batch.identity import Identity, identity_of, is_remote, known_as, plain_path
 from vidseg.app.batch.inputs import Input
 from vidseg.app.batch.job import Job, is_there, outputs_of
+from vidseg.app.resume import file_hash
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name
@@ -154,8 +155,7 @@ def settings_digest(config: RunConfig, imgsz: int) -> str:
 
 def _digest(path: str | Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_hash(Path(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
 
