@@ -1,4 +1,5 @@
 import pytest
+import torch
 import yaml
 
 from vidseg.cli.console import clock_time, progress_line
@@ -75,6 +76,23 @@ def test_version_and_unknown_command(cli):
 
     assert cli("--version").out.strip() == f"vidseg {vidseg.__version__}"
     assert cli("rum").code == 2
+
+
+def test_a_gpu_without_memory_is_told_in_one_line_and_other_errors_are_not_hidden(cli, monkeypatch):
+    def fails(error):
+        def app():
+            raise error
+
+        return app
+
+    text = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB\nsee the documentation"
+    monkeypatch.setattr("vidseg.cli.commands.app", fails(torch.OutOfMemoryError(text)))
+    result = cli("doctor")
+    advice = "give a smaller --batch or --imgsz (in training --batch or --crop), or -d cpu"
+    assert result.code == 1 and result.err == f"vidseg: error: CUDA out of memory; {advice}\n"
+    monkeypatch.setattr("vidseg.cli.commands.app", fails(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli("doctor")
 
 
 def test_a_missing_system_library_is_told_in_one_line_and_other_import_errors_are_not_hidden(cli, monkeypatch):

@@ -105,9 +105,17 @@ def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is
 
 
 def test_held_out_pictures_are_those_that_eval_picks(cli, data):
-    result = cli("train", data, data, "-o", "run", "--holdout", "0,2", *TINY)
+    result = cli("train", data, data, "-o", "run", "--holdout", "0,2", "--imgsz", 64, *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err
-    assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+    assert "measuring on the 3 held-out pictures every 500 steps and at the end" in result.err
+    history = json.loads(Path("run/history.json").read_text())
+    measured = ("eval", data, "--every", 2, "--weights", "run/weights.safetensors", *FAST, "--json", "held.json")
+    assert "3 pictures" in cli(*measured).out
+    assert json.loads(Path("held.json").read_text())["pixel_accuracy"] == pytest.approx(
+        history[-1]["pixel_accuracy"], abs=0.02
+    )
+    result = cli("train", data, "-o", "other", "--holdout", "2", "--val", data, *TINY)
+    assert "measuring" not in result.err and "step 3: mIoU" in result.err
 
 
 def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):

@@ -126,7 +126,7 @@ class Killed(BaseException):
 
 
 def test_what_was_learnt_is_saved_before_it_is_measured_and_resume_measures(dataset, tmp_path, monkeypatch):
-    options = {"validation": Validation(dataset, None, 64), "validate_every": 2}
+    options = {"validation": Validation((dataset,), None, 64), "validate_every": 2}
     assert session(dataset, tmp_path / "whole", settings(), **options).run(Watcher())
 
     def fails(*_, **__):
@@ -178,6 +178,38 @@ def test_a_file_lost_while_training_is_one_line_and_costs_no_step(dataset, tmp_p
     (lost.folder / "gone").rename(labels)
     assert session(lost, tmp_path / "run", settings(steps=12), resume=True).run(Watcher())
     assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_an_error_in_the_middle_of_a_step_costs_no_step(dataset, tmp_path, monkeypatch):
+    assert session(dataset, tmp_path / "whole", settings()).run(Watcher())
+    run = session(dataset, tmp_path / "run", settings())
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def fails_at_the_third(*given):
+        if run._trainer.step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return clip(*given)
+
+    with monkeypatch.context() as broken, pytest.raises(torch.OutOfMemoryError):
+        broken.setattr(torch.nn.utils, "clip_grad_norm_", fails_at_the_third)
+        run.run(Watcher())
+    assert load_state(tmp_path / "run" / "last.pt")["step"] == 2
+    assert session(dataset, tmp_path / "run", settings(), resume=True).run(Watcher())
+
+
+def test_weights_that_an_error_left_half_changed_are_not_saved(dataset, tmp_path, monkeypatch):
+    run = session(dataset, tmp_path / "run", settings())
+
+    def fails(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def break_it(done):
+        if done == 2:
+            monkeypatch.setattr(run._trainer._optimizer, "step", fails)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        run.run(Watcher(break_it))
+    assert not (tmp_path / "run" / "last.pt").exists()
 
 
 def test_another_seed_gives_other_weights(dataset, tmp_path):
@@ -297,7 +329,7 @@ def test_weights_too_large_for_half_precision_are_not_saved(dataset, tmp_path):
 
 def test_a_few_steps_overfit_a_few_pictures_and_the_files_can_be_used(dataset, tmp_path):
     given = settings(steps=45, batch=4, lr=4e-3, warmup=5, ema=0.8, classes=30, points=0, cover=0.9)
-    validation = Validation(dataset, None, 96)
+    validation = Validation((dataset,), None, 96)
     watcher = Watcher()
     out = tmp_path / "run"
     assert session(dataset, out, given, validation=validation, validate_every=20).run(watcher)

@@ -132,6 +132,9 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         _check_pictures(datasets, validation, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+        if validation is not None and request.val is None:
+            count = sum(len(dataset) for dataset in validation.datasets)
+            reporter.note(f"measuring on the {count} held-out pictures every {request.val_every} steps and at the end")
         if request.settings.rising_steps != request.settings.warmup:
             steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
             reporter.note(f"--warmup {warmup} is as long as all {steps} steps or longer: the rate rises over {rising}")
@@ -180,11 +183,16 @@ def _check_options(request: TrainRequest) -> None:
 
 
 def _datasets(request: TrainRequest) -> list[FolderDataset]:
-    holdout = request.settings.holdout * (len(request.data) if len(request.settings.holdout) == 1 else 1)
     return [
         FolderDataset(path, num_classes=request.settings.classes, keep=_all_but_every(nth))
-        for path, nth in zip(request.data, holdout, strict=True)
+        for path, nth in _with_holdout(request)
     ]
+
+
+def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
+    """The folders to train on, and every how many-th picture of each is held out."""
+    holdout = request.settings.holdout * (len(request.data) if len(request.settings.holdout) == 1 else 1)
+    return list(zip(request.data, holdout, strict=True))
 
 
 def _check_pictures(datasets: list[FolderDataset], validation: Validation | None, reporter: Reporter) -> None:
@@ -195,13 +203,12 @@ def _check_pictures(datasets: list[FolderDataset], validation: Validation | None
         raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
     if validation is None:
         return
-    classes = validation.dataset.check(reporter.checking).classes
+    classes = frozenset[int]().union(*(dataset.check(reporter.checking).classes for dataset in validation.datasets))
     if validation.mapping is not None:
         classes = frozenset(validation.mapping.table[list(classes)].tolist()) - {NO_LABEL}
     if not classes:
-        raise ConfigError(
-            f"{validation.dataset.folder}: no pixel has a label of the measured classes; nothing can be measured"
-        )
+        folders = ", ".join(str(dataset.folder) for dataset in validation.datasets)
+        raise ConfigError(f"{folders}: no pixel has a label of the measured classes; nothing can be measured")
 
 
 def _workers(request: TrainRequest, device: torch.device) -> int:
@@ -215,14 +222,21 @@ def _all_but_every(nth: int) -> Callable[[int, str], bool]:
     return lambda number, _: nth == 0 or number % nth != 0
 
 
+def _every(nth: int) -> Callable[[int, str], bool]:
+    """Says which pictures `_all_but_every` leaves out."""
+    return lambda number, _: number % nth == 0
+
+
 def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
-    if request.val is None:
+    """Of the pictures in `val`, or else of those held out, where there are any."""
+    folders = [(request.val, 1)] if request.val is not None else [each for each in _with_holdout(request) if each[1]]
+    if not folders:
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
-    dataset = FolderDataset(request.val, num_classes=request.settings.classes)
-    return Validation(dataset, mapping, default_imgsz if request.imgsz is None else request.imgsz)
+    datasets = [FolderDataset(path, num_classes=request.settings.classes, keep=_every(nth)) for path, nth in folders]
+    return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
 
 
 def _init_entry(request: TrainRequest, entry: zoo.ModelEntry) -> zoo.ModelEntry | None:

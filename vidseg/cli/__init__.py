@@ -43,6 +43,16 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    except RuntimeError as error:
+        # torch's error, by its name: torch itself may not be loaded
+        if type(error).__name__ != "OutOfMemoryError" or os.environ.get("VIDSEG_DEBUG"):
+            raise
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        print(
+            f"vidseg: error: {reason}; give a smaller --batch or --imgsz (in training --batch or --crop), or -d cpu",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -50,14 +50,17 @@ def train(
     ] = None,
     holdout: Annotated[
         str | None,
-        _option("--holdout", panel=_DATA, metavar="N", help_text="Leave out every Nth picture; 0,25: one number each"),
+        _option(
+            "--holdout", panel=_DATA, metavar="N", help_text="Keep every Nth picture to measure on; 0,25: one each"
+        ),
     ] = None,
     classes: Annotated[
         str | None,
         _option("--classes", panel=_DATA, metavar="N|FILE", help_text="How many, or their names; default ADE20K's 150"),
     ] = None,
     val: Annotated[
-        Path | None, _option("--val", panel=_DATA, metavar="DIR", help_text="Measure on these pictures now and then.")
+        Path | None,
+        _option("--val", panel=_DATA, metavar="DIR", help_text="Measure on these; default: on the held-out"),
     ] = None,
     val_mapping: Annotated[
         str | None, _option("--val-mapping", panel=_DATA, metavar="NAME|FILE", help_text="As `vidseg eval --mapping`.")

@@ -53,9 +53,9 @@ class TrainReporter(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """What is measured now and then: `imgsz` is the long side that the network sees."""
+    """What is measured now and then, all pictures as one: `imgsz` is the long side that the network sees."""
 
-    dataset: FolderDataset
+    datasets: tuple[FolderDataset, ...]
     mapping: ClassMapping | None
     imgsz: int
 
@@ -143,6 +143,10 @@ class Session:
                 losses = trainer.train_step(batch)
             except TrainingError as error:
                 raise self._with_advice(error) from error
+            except Exception:  # out of GPU memory, say
+                if trainer.intact and trainer.step > 0 and self._saved_step != trainer.step:
+                    self.save()
+                raise
             done = trainer.step
             self._note(losses, lr)
             rate = (done - first) * settings.batch / max(1e-9, time.monotonic() - started)
@@ -261,8 +265,11 @@ class Session:
         model = copy.deepcopy(self._trainer.model)
         model.load_state_dict(self._trainer.average.state_dict())
         segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
-        confusion = evaluate(segmenter, validation.dataset, num_classes=model.num_classes, mapping=validation.mapping)
-        self.last_scores = scores(confusion)
+        confusions = [
+            evaluate(segmenter, dataset, num_classes=model.num_classes, mapping=validation.mapping)
+            for dataset in validation.datasets
+        ]
+        self.last_scores = scores(sum(confusions[1:], confusions[0]))
         row: dict[str, float] = {
             "step": self._trainer.step,
             "miou": self.last_scores.mean_iou,

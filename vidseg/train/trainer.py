@@ -35,6 +35,8 @@ class Trainer:
         self.step = 0
         self.average = WeightAverage(self.model, settings.ema)
         self.precision = precision
+        self.intact = True
+        """False while weights are changed: an error that comes just then leaves them neither old nor new."""
         self._device = device
         self._loss = SetLoss(model.num_classes, points=settings.points, semantic_weight=settings.semantic)
         self._optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.lr)
@@ -67,12 +69,14 @@ class Trainer:
         # the scaler expects infinite gradients now and then: it leaves the step out and scales less
         if not self._scaler.is_enabled() and not math.isfinite(norm.item()):
             raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}")
+        self.intact = False
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
             raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
         self.step += 1
         self.average.update(self.model, self.step)
+        self.intact = True
         return _by_kind(losses, total)
 
     def state(self) -> dict[str, Any]:
