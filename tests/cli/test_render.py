@@ -13,10 +13,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures
 from tests.video.clips import make_clip
 from tests.video.sink_helpers import frame_times, sound_packets
+from vidseg.labels import LabelSet
+from vidseg.zoo.checkpoint import CLASSIFIER_WEIGHT
+from vidseg.zoo.file_labels import labels_metadata
 
 ROOT = Path(__file__).parents[2]
 VARIABLE_PTS = [0, 512, 600, 4300, 4301, 9000, 9600, 12000, 12001, 15000]
@@ -210,6 +215,27 @@ def test_damaged_masks_keep_what_came_before_and_exit_1(cli, clip, masks):
     result = cli("render", clip, masks, "-o", "o.mp4")
     assert result.code == 1 and "what came before that was kept" in result.err
     assert 0 < len(pictures("o.mp4")) < 12
+
+
+def test_masks_of_other_classes_have_the_names_and_colours_of_their_weights(cli, clip, tmp_path):
+    palette = np.array([[250, 10, 20], [10, 20, 250]], np.uint8)
+    labels = LabelSet(("left", "right"), ("left", "right"), palette)
+    save_file({CLASSIFIER_WEIGHT: torch.zeros(3, 4)}, "own.safetensors", metadata=labels_metadata(labels))
+    Path("masks").mkdir()
+    halves = np.repeat(np.array([[0, 1]], np.uint8), 48, axis=0).repeat(32, axis=1)
+    for index in range(12):
+        cv2.imwrite(f"masks/{index:06d}.png", halves)
+
+    def drawn(*words) -> np.ndarray:
+        result = cli("render", clip, "masks", "-o", "o.mkv", "-y", "--crf", 0, "--view", "mask", *words)
+        assert result.code == 0, result.err
+        return pictures("o.mkv")[5].astype(int)
+
+    picture = drawn("--weights", "own.safetensors")
+    assert np.abs(picture[:, :28] - palette[0]).max() < 12 and np.abs(picture[:, 36:] - palette[1]).max() < 12
+    only = drawn("--weights", "own.safetensors", "--classes", "right")
+    assert np.abs(only[:, 36:] - palette[1]).max() < 12 and only[:, :28].max() < 12
+    assert_one_line_error(cli("render", clip, "masks", "-o", "o.mp4", "--classes", "right"), "unknown class 'right'")
 
 
 def test_no_torch_is_needed(clip, masks, tmp_path):

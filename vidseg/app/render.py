@@ -17,17 +17,19 @@ from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipe
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.labels import ade20k
+from vidseg.labels import LabelSet, ade20k
 from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
 from vidseg.render.display import find_display
+from vidseg.runtimes.model_format import is_model_file
 
 
 def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
     """Write or show `config.source` with the label maps in `masks`, from the main thread when it shows a window.
 
     Args:
-        config: source, timeout, limit, output, receiver of a stream, and picture are heeded; nothing else.
+        config: source, timeout, limit, output, receiver of a stream, and picture are heeded; of model and weights the
+            classes; nothing else.
         masks: folder or file that `--save-masks` wrote for this source, or a folder of PNGs, or a grey FFV1 video.
     Raises:
         VidsegError: anything the user can mend.
@@ -39,7 +41,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
     check_sent(config)
     if config.output:
         _refuse_mask_folder(config.output, masks)
-    labels = ade20k()
+    labels = _labels(config)
     options = render_options(config, labels)
     renderer = make_renderer(config, options, labels)
     if config.show:
@@ -83,6 +85,15 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
             for text in getattr(sink, "notes", ()):
                 reporter.note(text)
         return outcome
+
+
+def _labels(config: RunConfig) -> LabelSet:
+    """The classes of the model that made the masks. Torch is loaded only where they are not ADE20K's."""
+    if config.weights is None and not is_model_file(config.model):
+        return ade20k()
+    from vidseg.app.engine import label_set
+
+    return label_set(config)
 
 
 def _with_input(info: VideoInfo, path: str) -> VideoInfo:

@@ -12,7 +12,7 @@ from vidseg.cli.run_options import flags_of, with_run_options
 
 _OPTIONS = (
     *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
-    *("pace", "reconnect", "timeout"),
+    *("pace", "reconnect", "timeout", "model", "weights"),
     *("view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
     *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "preset", "quiet"),
 )
@@ -28,6 +28,8 @@ def render(
     settings: dict[str, Any],
 ) -> None:
     """Draw a clip again from its saved masks, with other colours or filters; no model is loaded.
+
+    Masks of another network, or of your weights: give its -m or --weights, for its classes and colours.
 
     Examples: `vidseg run clip.mp4 --save-masks masks.mkv`, then
     `vidseg render clip.mp4 masks.mkv -o people.mp4 --classes person --contours`,
