@@ -235,7 +235,13 @@ def test_masks_of_other_classes_have_the_names_and_colours_of_their_weights(cli,
     assert np.abs(picture[:, :28] - palette[0]).max() < 12 and np.abs(picture[:, 36:] - palette[1]).max() < 12
     only = drawn("--weights", "own.safetensors", "--classes", "right")
     assert np.abs(only[:, 36:] - palette[1]).max() < 12 and only[:, :28].max() < 12
-    assert_one_line_error(cli("render", clip, "masks", "-o", "o.mp4", "--classes", "right"), "unknown class 'right'")
+    for words, text in (
+        (("--classes", "right"), "unknown class 'right'"),
+        (("-m", "nonsense"), "nonsense"),
+        (("-m", "net.onnx", "--weights", "own.safetensors"), "--weights: net.onnx holds its own weights"),
+        (("--weights", "none.pth"), "none.pth"),
+    ):
+        assert_one_line_error(cli("render", clip, "masks", "-o", "no.mp4", *words), text)
 
 
 def test_no_torch_is_needed(clip, masks, tmp_path):

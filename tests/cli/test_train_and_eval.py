@@ -21,6 +21,8 @@ from tests.data.folders import make_dataset
 from vidseg.cli import training_console
 from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
+from vidseg.train import session as session_module
+from vidseg.train.evaluate import evaluate
 
 TINY = ("--steps", 3, "--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--threads", 1, "--device", "cpu")
 ROOT = Path(__file__).parent.parent.parent
@@ -104,18 +106,33 @@ def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is
     assert not Path("run/lock").exists()
 
 
-def test_held_out_pictures_are_those_that_eval_picks(cli, data):
+def test_held_out_pictures_are_those_that_eval_picks_and_are_measured_on(cli, data, monkeypatch):
+    measured = []
+
+    def watched(segmenter, dataset, **options):
+        measured.append(dataset.names)
+        return evaluate(segmenter, dataset, **options)
+
+    monkeypatch.setattr(session_module, "evaluate", watched)
     result = cli("train", data, data, "-o", "run", "--holdout", "0,2", "--imgsz", 64, *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err
     assert "measuring on the 3 held-out pictures every 500 steps and at the end" in result.err
-    history = json.loads(Path("run/history.json").read_text())
-    measured = ("eval", data, "--every", 2, "--weights", "run/weights.safetensors", *FAST, "--json", "held.json")
-    assert "3 pictures" in cli(*measured).out
-    assert json.loads(Path("held.json").read_text())["pixel_accuracy"] == pytest.approx(
-        history[-1]["pixel_accuracy"], abs=0.02
-    )
+    names = sorted(path.stem for path in (data / "images").iterdir())
+    assert measured == [names[::2]] and "step 3: mIoU" in result.err
+    assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+    result = cli("train", data, data, "-o", "two", "--holdout", "2,3", "--val-mapping", "camvid11", *TINY)
+    assert "measuring on the 5 held-out pictures" in result.err and measured[1:] == [names[::2], names[::3]]
     result = cli("train", data, "-o", "other", "--holdout", "2", "--val", data, *TINY)
-    assert "measuring" not in result.err and "step 3: mIoU" in result.err
+    assert "measuring" not in result.err and measured[3:] == [names] and "step 3: mIoU" in result.err
+
+
+def test_held_out_pictures_without_labels_are_not_measured_on(cli, tmp_path):
+    folder = make_dataset(tmp_path / "set", 4, (64, 96), soft=True)
+    for path in (folder / "labels").iterdir():
+        cv2.imwrite(str(path), np.full((64, 96), 255, np.uint8))
+    result = cli("train", folder, "-o", "run", "--holdout", 2, *TINY)
+    assert result.code == 0 and "step 3: mIoU" not in result.err
+    assert f"of the pictures held out in {folder}: no pixel has a label of the measured classes" in result.err
 
 
 def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):
@@ -196,6 +213,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("--steps", 0), "--steps is 0; accepted"),
         (("--crop", "64"), "--crop is '64'; accepted: HEIGHTxWIDTH"),
         (("--mix", "1,2"), "--mix has 2 numbers for 1 datasets"),
+        (("--val-mapping", "camvid11"), "--val-mapping camvid11: nothing is measured; give --val or --holdout too"),
         (("--holdout", "2,2"), "--holdout has 2 numbers for 1 datasets"),
         (("-m", "nope"), "unknown model 'nope'"),
         (("--init", "none.pt"), "none.pt: no such file"),

@@ -180,35 +180,40 @@ def test_a_file_lost_while_training_is_one_line_and_costs_no_step(dataset, tmp_p
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_an_error_in_the_middle_of_a_step_costs_no_step(dataset, tmp_path, monkeypatch):
+class Fails(Watcher):
+    """After two steps a function of torch raises an error."""
+
+    def __init__(self, monkeypatch, owner, name, error):
+        super().__init__(lambda done: monkeypatch.setattr(owner, name, self.fail) if done == 2 else None)
+        self.error = error
+
+    def fail(self, *_, **__):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried\nmore"), RuntimeError("a bug")])
+def test_an_error_in_the_middle_of_a_step_costs_no_step(dataset, tmp_path, monkeypatch, error):
     assert session(dataset, tmp_path / "whole", settings()).run(Watcher())
-    run = session(dataset, tmp_path / "run", settings())
-    clip = torch.nn.utils.clip_grad_norm_
-
-    def fails_at_the_third(*given):
-        if run._trainer.step == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return clip(*given)
-
-    with monkeypatch.context() as broken, pytest.raises(torch.OutOfMemoryError):
-        broken.setattr(torch.nn.utils, "clip_grad_norm_", fails_at_the_third)
-        run.run(Watcher())
-    assert load_state(tmp_path / "run" / "last.pt")["step"] == 2
-    assert session(dataset, tmp_path / "run", settings(), resume=True).run(Watcher())
+    out = tmp_path / "run"
+    with monkeypatch.context() as broken, pytest.raises((TrainingError, RuntimeError)) as caught:
+        session(dataset, out, settings()).run(Fails(broken, torch.nn.utils, "clip_grad_norm_", error))
+    if isinstance(error, torch.OutOfMemoryError):
+        assert str(caught.value) == (
+            "CUDA out of memory; a smaller --batch or --crop takes less, in another --out with "
+            f"--init {out / 'last.pt'} (step 2); or --resume as it is"
+        )
+    else:
+        assert caught.value is error
+    assert load_state(out / "last.pt")["step"] == 2
+    assert session(dataset, out, settings(), resume=True).run(Watcher())
+    assert_same_run(tmp_path / "whole", out)
 
 
 def test_weights_that_an_error_left_half_changed_are_not_saved(dataset, tmp_path, monkeypatch):
     run = session(dataset, tmp_path / "run", settings())
-
-    def fails(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    def break_it(done):
-        if done == 2:
-            monkeypatch.setattr(run._trainer._optimizer, "step", fails)
-
-    with pytest.raises(torch.OutOfMemoryError):
-        run.run(Watcher(break_it))
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(TrainingError, match=r"^CUDA out of memory; a smaller --batch or --crop takes less$"):
+        run.run(Fails(monkeypatch, run._trainer._optimizer, "step", error))
     assert not (tmp_path / "run" / "last.pt").exists()
 
 

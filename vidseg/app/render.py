@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
+from vidseg import zoo
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
@@ -88,9 +89,17 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
 
 
 def _labels(config: RunConfig) -> LabelSet:
-    """The classes of the model that made the masks. Torch is loaded only where they are not ADE20K's."""
-    if config.weights is None and not is_model_file(config.model):
-        return ade20k()
+    """The classes of the model that made the masks. Torch is loaded only where weights or a network file are named.
+
+    Raises:
+        VidsegError: there is no such model or weights file, or its description is wrong.
+    """
+    if not is_model_file(config.model):
+        zoo.entry(config.model)
+        if config.weights is None:
+            return ade20k()
+    elif config.weights is not None:
+        raise ConfigError(f"--weights: {config.model} holds its own weights; leave --weights out")
     from vidseg.app.engine import label_set
 
     return label_set(config)

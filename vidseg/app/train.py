@@ -129,7 +129,8 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         )
         if request.resume:
             reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-        _check_pictures(datasets, validation, reporter)
+        _check_pictures(datasets, reporter)
+        validation = session.validation = _with_labels(validation, request, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
         if validation is not None and request.val is None:
@@ -195,20 +196,33 @@ def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
     return list(zip(request.data, holdout, strict=True))
 
 
-def _check_pictures(datasets: list[FolderDataset], validation: Validation | None, reporter: Reporter) -> None:
-    """Raises ConfigError for a bad file, and where nothing can be learnt or measured."""
+def _check_pictures(datasets: list[FolderDataset], reporter: Reporter) -> None:
+    """Raises ConfigError for a bad file, and where nothing can be learnt."""
     contents = [dataset.check(reporter.checking) for dataset in datasets]
     if not any(content.classes or content.soft for content in contents):
         folders = ", ".join(str(dataset.folder) for dataset in datasets)
         raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
+
+
+def _with_labels(validation: Validation | None, request: TrainRequest, reporter: Reporter) -> Validation | None:
+    """The same; None where it is of held-out pictures without labels, which nobody asked to have measured.
+
+    Raises:
+        ConfigError: a bad file, or `val` has no labels.
+    """
     if validation is None:
-        return
+        return None
     classes = frozenset[int]().union(*(dataset.check(reporter.checking).classes for dataset in validation.datasets))
     if validation.mapping is not None:
         classes = frozenset(validation.mapping.table[list(classes)].tolist()) - {NO_LABEL}
-    if not classes:
-        folders = ", ".join(str(dataset.folder) for dataset in validation.datasets)
-        raise ConfigError(f"{folders}: no pixel has a label of the measured classes; nothing can be measured")
+    if classes:
+        return validation
+    folders = ", ".join(str(dataset.folder) for dataset in validation.datasets)
+    reason = f"{folders}: no pixel has a label of the measured classes; nothing can be measured"
+    if request.val is not None:
+        raise ConfigError(reason)
+    reporter.note(f"of the pictures held out in {reason}")
+    return None
 
 
 def _workers(request: TrainRequest, device: torch.device) -> int:
@@ -231,6 +245,8 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     """Of the pictures in `val`, or else of those held out, where there are any."""
     folders = [(request.val, 1)] if request.val is not None else [each for each in _with_holdout(request) if each[1]]
     if not folders:
+        if request.val_mapping is not None:
+            raise ConfigError(f"--val-mapping {request.val_mapping}: nothing is measured; give --val or --holdout too")
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):

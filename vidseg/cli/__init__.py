@@ -49,7 +49,7 @@ def main() -> None:
             raise
         reason = str(error).partition("\n")[0].partition(". ")[0]
         print(
-            f"vidseg: error: {reason}; give a smaller --batch or --imgsz (in training --batch or --crop), or -d cpu",
+            f"vidseg: error: {reason}; give a smaller --imgsz or --batch, or -d cpu",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -99,7 +99,8 @@ class Session:
         self._out = out
         self._device = device
         self._save_every = save_every
-        self._validation = validation
+        self.validation = validation
+        """What is measured; may be changed before `run`."""
         self._validate_every = validate_every
         self._workers = workers
         self._origin: dict[str, Any] = {
@@ -121,8 +122,8 @@ class Session:
         """Train to the last step, or until asked to stop; a checkpoint is written either way. True at the last step.
 
         Raises:
-            TrainingError: the loss is not finite; says where the last good checkpoint is.
-            ConfigError: a bad file in a dataset; the steps so far are saved.
+            TrainingError: the loss is not finite, or there is no memory; says where the last good checkpoint is.
+            ConfigError: a bad file in a dataset; the steps so far are saved, as with errors that are bugs.
             WriteError: the folder cannot be written.
         """
         trainer, settings = self._trainer, self._settings
@@ -143,9 +144,11 @@ class Session:
                 losses = trainer.train_step(batch)
             except TrainingError as error:
                 raise self._with_advice(error) from error
-            except Exception:  # out of GPU memory, say
+            except Exception as error:
                 if trainer.intact and trainer.step > 0 and self._saved_step != trainer.step:
                     self.save()
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise self._without_memory(error) from error
                 raise
             done = trainer.step
             self._note(losses, lr)
@@ -251,7 +254,7 @@ class Session:
         """Measure at the last step and at every so many, once. What was learnt is saved before, the scores after."""
         step = self._trainer.step
         due = step == self._settings.steps or (step > 0 and step % self._validate_every == 0)
-        if self._validation is None or not due or any("miou" in row and row["step"] == step for row in self._history):
+        if self.validation is None or not due or any("miou" in row and row["step"] == step for row in self._history):
             return
         if self._saved_step != step:
             self.save()
@@ -260,7 +263,7 @@ class Session:
 
     def _measure(self, reporter: TrainReporter) -> None:
         """Measure the averaged weights."""
-        validation = self._validation
+        validation = self.validation
         assert validation is not None
         model = copy.deepcopy(self._trainer.model)
         model.load_state_dict(self._trainer.average.state_dict())
@@ -280,6 +283,15 @@ class Session:
 
     def _curve(self, name: str) -> list[tuple[float, float]]:
         return [(row["step"], row[name]) for row in self._history if name in row]
+
+    def _without_memory(self, error: torch.OutOfMemoryError) -> TrainingError:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        text = f"{reason}; a smaller --batch or --crop takes less"
+        if self._trainer.intact and self._trainer.step > 0:
+            text += (
+                f", in another --out with --init {self._out / STATE} (step {self._trainer.step}); or --resume as it is"
+            )
+        return TrainingError(text)
 
     def _with_advice(self, error: TrainingError) -> TrainingError:
         path = self._out / STATE

@@ -58,6 +58,25 @@ class Trainer:
         """
         for group in self._optimizer.param_groups:
             group["lr"] = self.next_lr
+        statistics = [buffer.clone() for buffer in self.model.buffers()]  # of batch norms: the forward pass moves them
+        try:
+            losses, total, norm = self._gradients(batch)
+        except BaseException:
+            for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+            raise
+        self.intact = False
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
+        self.step += 1
+        self.average.update(self.model, self.step)
+        self.intact = True
+        return _by_kind(losses, total)
+
+    def _gradients(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Losses, their sum, and the length of the gradient, which lies shortened at the weights."""
         losses = self._losses(batch)
         total = torch.stack(list(losses.values())).sum()
         if not math.isfinite(total.item()):
@@ -69,15 +88,7 @@ class Trainer:
         # the scaler expects infinite gradients now and then: it leaves the step out and scales less
         if not self._scaler.is_enabled() and not math.isfinite(norm.item()):
             raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}")
-        self.intact = False
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
-            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
-        self.step += 1
-        self.average.update(self.model, self.step)
-        self.intact = True
-        return _by_kind(losses, total)
+        return losses, total, norm
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on: tensors (no copies) and plain values. "model" is the average."""
