@@ -37,7 +37,7 @@ def saved(
 
 
 def masked(frames: list[Frame], masks: Generator[SavedMask, None, None], **options: bool) -> MaskedSource:
-    return MaskedSource(FakeSource(frames, **options), OrderedMasks("m", masks), "m")
+    return MaskedSource(FakeSource(frames, **options), OrderedMasks("m", masks), "m", 150)
 
 
 def pairs(source: MaskedSource) -> list[tuple[int, int]]:
@@ -51,6 +51,18 @@ def by_index(*indices: int) -> list[Place]:
 
 def by_time(*ticks: float) -> list[Place]:
     return [(None, Fraction(tick) / 30) for tick in ticks]
+
+
+@pytest.mark.parametrize(("known", "first"), [(150, 150), (3, 3), (1, 1), (254, 254), (255, None)])
+def test_class_ids_that_mean_nothing_are_told_once(known, first):
+    frames = [frame(index) for index in range(256)]
+    source = MaskedSource(FakeSource(frames), OrderedMasks("m", saved(by_index(*range(256)))), "m", known)
+    assert pairs(source) == [(index, index) for index in range(256)]  # 255 is no label, and no class
+    told = [note for note in source.notes if "class id" in note]
+    assert len(told) == (first is not None)
+    assert all(
+        note.startswith(f"the masks hold class id {first}, known are 0 to {known - 1}: not drawn") for note in told
+    )
 
 
 def test_is_a_source_with_a_segmenter():
@@ -140,6 +152,6 @@ def test_pictures_take_the_png_of_their_name_and_a_second_one_too(tmp_path: Path
     frames = [frame(index) for index in range(4)]
     for item, name in zip(frames, ("street", "street", "gone", "bö\nx"), strict=True):
         item.name = name
-    source = MaskedSource(FakeSource(frames, still=True), NamedMasks(str(tmp_path)), "m")
+    source = MaskedSource(FakeSource(frames, still=True), NamedMasks(str(tmp_path)), "m", 150)
     assert pairs(source) == [(0, 0), (1, 1), (3, 2)]
     assert source.notes == ["1 frame without a mask: left out"]

@@ -235,6 +235,11 @@ def test_masks_of_other_classes_have_the_names_and_colours_of_their_weights(cli,
     assert np.abs(picture[:, :28] - palette[0]).max() < 12 and np.abs(picture[:, 36:] - palette[1]).max() < 12
     only = drawn("--weights", "own.safetensors", "--classes", "right")
     assert np.abs(only[:, 36:] - palette[1]).max() < 12 and only[:, :28].max() < 12
+    assert "class id" not in cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors").err
+    cv2.imwrite("masks/000007.png", np.where(halves == 1, 2, 255).astype(np.uint8))
+    result = cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors")
+    text = "the masks hold class id 2, known are 0 to 1: not drawn; give the -m or --weights that made them"
+    assert result.code == 0 and text in result.err
     for words, text in (
         (("--classes", "right"), "unknown class 'right'"),
         (("-m", "nonsense"), "nonsense"),

@@ -8,10 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from vidseg.app.wrapped_source import WrappedSource
 from vidseg.atomic import UniqueStems
 from vidseg.errors import ConfigError, SourceError
-from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import SavedMask
@@ -154,9 +156,10 @@ class MaskedSource(WrappedSource[VideoSource]):
     left out by --max-fps.
     """
 
-    def __init__(self, source: VideoSource, masks: SavedMasks, name: str) -> None:
+    def __init__(self, source: VideoSource, masks: SavedMasks, name: str, num_classes: int) -> None:
         """Args:
         name: of the masks, for messages.
+        num_classes: ids from this on, other than `NO_LABEL`, mean nothing.
         """
         self.segmenter = MaskSegmenter()
         self.notes: list[str] = []
@@ -164,7 +167,9 @@ class MaskedSource(WrappedSource[VideoSource]):
         super().__init__(source)
         self._masks = masks
         self._name = name
+        self._num_classes = num_classes
         self._without = 0
+        self._unknown: int | None = None
         self._interrupted = False
 
     def __iter__(self) -> Iterator[Frame]:
@@ -180,6 +185,7 @@ class MaskedSource(WrappedSource[VideoSource]):
                 label_map = self._masks.find(frame)
                 if label_map is not None:
                     self._check_size(frame, label_map)
+                    self._look_for_unknown(label_map)
                     self.segmenter.put(frame, label_map)
                     if held is not None:
                         yield self._stretched(held, frame)
@@ -198,6 +204,11 @@ class MaskedSource(WrappedSource[VideoSource]):
             raise
         if held is None and not self._interrupted:
             raise ConfigError(f"{self._name}: no mask belongs to a frame of the clip; give the clip they were made of")
+        if self._unknown is not None:
+            self.notes.append(
+                f"the masks hold class id {self._unknown}, known are 0 to {self._num_classes - 1}: not drawn; "
+                "give the -m or --weights that made them"
+            )
         if self._without:
             self.notes.append(f"{_frames(self._without)} without a mask: left out")
         if held is not None:
@@ -219,6 +230,13 @@ class MaskedSource(WrappedSource[VideoSource]):
                 f"{self._name}: the mask of frame {shown} is {mask_w}x{mask_h}, the frame {width}x{height}; "
                 "give what the masks were made of"
             )
+
+    def _look_for_unknown(self, label_map: UInt8Array) -> None:
+        if self._unknown is None and self._num_classes < NO_LABEL:
+            # bytes below wrap round and become large: one comparison for both ends
+            unknown = label_map - np.uint8(self._num_classes) < NO_LABEL - self._num_classes
+            if unknown.any():
+                self._unknown = int(label_map[unknown][0])
 
     def _stretched(self, held: Frame, following: Frame) -> Frame:
         """`held`, shown until `following` where frames between them are left out."""

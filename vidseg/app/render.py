@@ -57,7 +57,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
             raise ConfigError(f"{shown_name(config.source)}: is live; saved masks go with a file or a folder")
         for text in clip.info.notes:
             reporter.note(text)
-        source = MaskedSource(clip, open_masks(masks, clip.info), shown_name(masks))
+        source = MaskedSource(clip, open_masks(masks, clip.info), shown_name(masks), len(labels))
         opened.callback(source.close)
 
         config = with_usable_encoder(config, clip.info, reporter.note)
