@@ -79,3 +79,8 @@ class ExportError(VidsegError):
 
 class DeviceError(VidsegError):
     """The asked-for device or runtime is not available here."""
+
+
+def first_sentence(error: BaseException) -> str:
+    """What an error of another library says, less the advice and the pages that follow."""
+    return str(error).partition("\n")[0].partition(". ")[0]

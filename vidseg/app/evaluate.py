@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from vidseg.app.engine import label_set, load_engine
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig, merge
-from vidseg.data.folder import FolderDataset
+from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -130,11 +130,10 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
         raise ConfigError(f"--mapping {request.mapping}: is made of ADE20K's classes, {others} has others")
     names = labels.names if mapping is None else mapping.names
     chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
-    every = request.every
     dataset = FolderDataset(
         request.data,
         num_classes=num_classes,
-        keep=None if every is None else lambda number, _: number % every == 0,
+        keep=None if request.every is None else every_nth(request.every),
     )
     segmenter, description = _segmenter(config, reporter)
     confusion = count_pixels(segmenter, dataset, num_classes=num_classes, mapping=mapping, progress=reporter.checking)

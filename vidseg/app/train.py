@@ -15,7 +15,7 @@ from vidseg import zoo
 from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
 from vidseg.config import checked
-from vidseg.data.folder import FolderDataset
+from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.mapping import read_mapping
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
@@ -232,13 +232,8 @@ def _workers(request: TrainRequest, device: torch.device) -> int:
 
 
 def _all_but_every(nth: int) -> Callable[[int, str], bool]:
-    """Says which pictures stay when every Nth is held out; 0 holds out none."""
+    """Says which pictures stay when those of `every_nth` are held out; 0 holds out none."""
     return lambda number, _: nth == 0 or number % nth != 0
-
-
-def _every(nth: int) -> Callable[[int, str], bool]:
-    """Says which pictures `_all_but_every` leaves out."""
-    return lambda number, _: number % nth == 0
 
 
 def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
@@ -251,7 +246,7 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
-    datasets = [FolderDataset(path, num_classes=request.settings.classes, keep=_every(nth)) for path, nth in folders]
+    datasets = [FolderDataset(path, num_classes=request.settings.classes, keep=every_nth(nth)) for path, nth in folders]
     return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
 
 

@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 
 from vidseg.app.freed_memory import keep_freed_memory
-from vidseg.errors import VidsegError
+from vidseg.errors import VidsegError, first_sentence
 
 __all__ = ["main"]
 
@@ -47,11 +47,8 @@ def main() -> None:
         # torch's error, by its name: torch itself may not be loaded
         if type(error).__name__ != "OutOfMemoryError" or os.environ.get("VIDSEG_DEBUG"):
             raise
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        print(
-            f"vidseg: error: {reason}; give a smaller --imgsz or --batch, or -d cpu",
-            file=sys.stderr,
-        )
+        advice = "give a smaller --imgsz or --batch, or -d cpu"
+        print(f"vidseg: error: {first_sentence(error)}; {advice}", file=sys.stderr)
         sys.exit(1)
     finally:
         signal.signal(signal.SIGINT, before)

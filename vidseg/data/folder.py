@@ -179,6 +179,11 @@ class FolderDataset:
         return soft
 
 
+def every_nth(nth: int) -> Callable[[int, str], bool]:
+    """For `keep`: every Nth picture, the first included."""
+    return lambda number, _: number % nth == 0
+
+
 def use_one_thread(_worker: int = 0) -> None:
     """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
     cv2.setNumThreads(0)

@@ -23,7 +23,7 @@ from vidseg.data.augment import AugmentOptions
 from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import ClassMapping
 from vidseg.data.mixture import Mixture
-from vidseg.errors import CheckpointError, ConfigError, TrainingError
+from vidseg.errors import CheckpointError, ConfigError, TrainingError, first_sentence
 from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
@@ -285,8 +285,7 @@ class Session:
         return [(row["step"], row[name]) for row in self._history if name in row]
 
     def _without_memory(self, error: torch.OutOfMemoryError) -> TrainingError:
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        text = f"{reason}; a smaller --batch or --crop takes less"
+        text = f"{first_sentence(error)}; a smaller --batch or --crop takes less"
         if self._trainer.intact and self._trainer.step > 0:
             text += (
                 f", in another --out with --init {self._out / STATE} (step {self._trainer.step}); or --resume as it is"
