@@ -13,7 +13,7 @@ def test_models_lists_all_with_parameters_accuracy_and_state(cli):
     assert "2.2 M" in line["fai-m2f-n-ade"] and "bundled" in line["fai-m2f-n-ade"]
     assert "41.2" in line["fai-m2f-s-ade"] and "not published" in line["fai-m2f-s-ade"]
     assert "fai-mf-l-ade" in line["fai-m2f-l-ade"] and "download" in line["fai-m2f-l-ade"]
-    assert len([name for name in line if name.endswith("-ade")]) == 7
+    assert len([name for name in line if name.endswith("-ade")]) == 8
 
 
 def test_models_info_shows_the_card_and_the_licence_of_the_data(cli):

@@ -18,7 +18,7 @@ def test_newer_names_lead_to_the_same_models() -> None:
 
 
 def test_every_canonical_name_stands_for_itself() -> None:
-    assert len(model_names()) == 7
+    assert len(model_names()) == 8
     assert [resolve_name(name) for name in model_names()] == list(model_names())
 
 
@@ -31,7 +31,7 @@ def test_unknown_name_is_answered_with_near_and_known_names() -> None:
 
 
 def test_name_like_nothing_is_answered_with_known_names_only() -> None:
-    with pytest.raises(ModelError, match=r"^unknown model '12'; known: fai-m2f-n-ade, "):
+    with pytest.raises(ModelError, match=r"^unknown model '12'; known: m2f-mobile-ade, "):
         resolve_name("12")
 
 
@@ -54,7 +54,7 @@ def test_another_number_of_classes_changes_the_classifier_and_its_weights_only()
     [
         ({"num_classes": 0}, "num_classes is 0; accepted: 1 or more"),
         ({"decoder_layers": 0}, "decoder_layers is 0; accepted: 1 or more"),
-        ({"backbone": "vgg"}, "backbone is 'vgg'; known: 'stdc', 'resnet'"),
+        ({"backbone": "vgg"}, "backbone is 'vgg'; known: 'stdc', 'resnet', 'mobilenetv2'"),
         ({"pixel_decoder": "unet"}, "pixel_decoder is 'unet'; known: 'fpn', 'bisenet'"),
         ({"backbone": "resnet", "resnet_depth": 18}, "resnet_depth is 18; known: 50, 101"),
         ({"hidden_dim": 100}, "hidden_dim is 100; accepted: a multiple of 4 and of num_heads, which is 8"),

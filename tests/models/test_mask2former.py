@@ -11,7 +11,7 @@ from torch.export import Dim, export
 
 from tests.models.fixture_rule import fill_model, fixture_tensor
 from vidseg.errors import ModelError
-from vidseg.models import Mask2Former, create_model, model_names
+from vidseg.models import Mask2Former, config_for, create_model, model_names
 
 NANO = "fai-m2f-n-ade"
 ONE_OF_EACH_DECODER = (NANO, "fai-m2f-m-ade", "bisenetformer-s-ade")
@@ -39,10 +39,11 @@ def test_fresh_model_gives_full_size_probabilities_for_any_size(name: str, size:
         output = model(fixture_tensor(*size))
         logits = model.forward_queries(fixture_tensor(*size))
     stride = model.mask_stride
-    assert output.class_probs.shape == (1, 100, 150)
-    assert output.mask_probs.shape == (1, 100, *size)
-    assert logits.class_logits.shape == (1, 100, 151)
-    assert logits.mask_logits.shape == (1, 100, -(-size[0] // stride), -(-size[1] // stride))
+    queries = config_for(name).num_queries
+    assert output.class_probs.shape == (1, queries, 150)
+    assert output.mask_probs.shape == (1, queries, *size)
+    assert logits.class_logits.shape == (1, queries, 151)
+    assert logits.mask_logits.shape == (1, queries, -(-size[0] // stride), -(-size[1] // stride))
     assert logits.aux == ()
     for values in (output.class_probs, output.mask_probs):
         assert values.isfinite().all()

@@ -19,6 +19,7 @@ REFERENCE = json.loads(Path(__file__).with_name("reference.json").read_text(enco
 GOLDEN = json.loads(GOLDEN_PATH.read_text(encoding="utf-8"))
 
 PARAMETER_COUNTS = {
+    "m2f-mobile-ade": 2_471_703,
     "fai-m2f-n-ade": 2_163_559,
     "fai-m2f-s-ade": 8_274_999,
     "fai-m2f-m-ade": 13_953_079,
@@ -39,6 +40,8 @@ def filled(request: pytest.FixtureRequest) -> tuple[str, Mask2Former]:
 
 def test_state_dict_has_the_keys_shapes_and_order_of_the_reference(filled: tuple[str, Mask2Former]) -> None:
     name, model = filled
+    if name not in REFERENCE:
+        pytest.skip("this project's own network")
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     assert len(shapes) == REFERENCE[name]["entries"]
     assert zlib.crc32(key_listing(shapes).encode()) == REFERENCE[name]["key_crc32"]
@@ -57,6 +60,8 @@ def test_class_weights_are_one_and_a_tenth_for_no_object(filled: tuple[str, Mask
 
 def test_probabilities_and_labels_are_those_of_the_reference(filled: tuple[str, Mask2Former]) -> None:
     name, model = filled
+    if name not in REFERENCE:
+        pytest.skip("this project's own network")
     expected: dict[str, Any] = REFERENCE[name]
     with torch.inference_mode():
         output = model(fixture_tensor(128, 192))

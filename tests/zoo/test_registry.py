@@ -12,6 +12,7 @@ from vidseg.errors import ModelError
 from vidseg.models import create_model
 
 NAMES = (
+    "m2f-mobile-ade",
     "fai-m2f-n-ade",
     "fai-m2f-s-ade",
     "fai-m2f-m-ade",
@@ -22,7 +23,7 @@ NAMES = (
 )
 
 
-def test_seven_models_are_known() -> None:
+def test_eight_models_are_known() -> None:
     assert tuple(entry.name for entry in zoo.entries()) == NAMES
 
 

@@ -1,7 +1,7 @@
-"""The seven models of the family, and how their numbers become a network.
+"""The models of the family, and how their numbers become a network.
 
-Numbers: the published configurations of github.com/FocoosAI/focoos 0.25.0 (MIT); `fai-m2f-n-ade` is this project's own
-half-width model for CPUs.
+Numbers: the published configurations of github.com/FocoosAI/focoos 0.25.0 (MIT); `m2f-mobile-ade` and `fai-m2f-n-ade`
+are this project's own models for CPUs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from vidseg.errors import ModelError
 from vidseg.models.bisenetformer import BisenetDecoder
 from vidseg.models.layers import Backbone
 from vidseg.models.mask2former import Mask2Former
+from vidseg.models.mobilenetv2 import MobileNetV2
 from vidseg.models.pixel_decoder import FpnDecoder
 from vidseg.models.resnet import BLOCKS as RESNET_BLOCKS
 from vidseg.models.resnet import ResNet
@@ -30,7 +31,7 @@ class ModelConfig:
     """The numbers that make one network."""
 
     pixel_decoder: Literal["fpn", "bisenet"]
-    backbone: Literal["stdc", "resnet"]
+    backbone: Literal["stdc", "resnet", "mobilenetv2"]
     stdc_base: int = 64
     """Width at stride 4; only for "stdc"."""
     stdc_blocks: tuple[int, int, int] = (2, 2, 2)
@@ -39,6 +40,8 @@ class ModelConfig:
     """Only for "resnet"."""
     pixel_channels: int = 128
     """Width of the pixel decoder and of the mask features."""
+    mask_kernel: int = 3
+    """Side of the last convolution of the pixel decoder; only for "fpn"."""
     hidden_dim: int = 256
     """Width of the queries."""
     num_heads: int = 8
@@ -59,6 +62,15 @@ _STDC2 = (4, 5, 3)
 
 MODELS = MappingProxyType(
     {
+        "m2f-mobile-ade": ModelConfig(
+            pixel_decoder="fpn",
+            backbone="mobilenetv2",
+            pixel_channels=64,
+            mask_kernel=1,
+            hidden_dim=128,
+            decoder_layers=1,
+            num_queries=64,
+        ),
         "fai-m2f-n-ade": ModelConfig(
             pixel_decoder="fpn", backbone="stdc", stdc_base=32, pixel_channels=64, hidden_dim=128, decoder_layers=1
         ),
@@ -126,15 +138,10 @@ def build_model(config: ModelConfig) -> Mask2Former:
         ModelError: a number that no network can be made of.
     """
     _check(config)
-    backbone: Backbone = (
-        Stdc(base=config.stdc_base, blocks=config.stdc_blocks)
-        if config.backbone == "stdc"
-        else ResNet(depth=config.resnet_depth)
-    )
+    backbone = _backbone(config)
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    decoder = FpnDecoder if config.pixel_decoder == "fpn" else BisenetDecoder
     head = QueryHead(
         ClassWeights(config.num_classes, config.no_object_weight),
         QueryDecoder(
@@ -150,11 +157,21 @@ def build_model(config: ModelConfig) -> Mask2Former:
         ),
     )
     return Mask2Former(
-        decoder(backbone, channels=config.pixel_channels),
+        FpnDecoder(backbone, channels=config.pixel_channels, mask_kernel=config.mask_kernel)
+        if config.pixel_decoder == "fpn"
+        else BisenetDecoder(backbone, channels=config.pixel_channels),
         head,
         pixel_mean=config.pixel_mean,
         pixel_std=config.pixel_std,
     ).eval()
+
+
+def _backbone(config: ModelConfig) -> Backbone:
+    if config.backbone == "stdc":
+        return Stdc(base=config.stdc_base, blocks=config.stdc_blocks)
+    if config.backbone == "resnet":
+        return ResNet(depth=config.resnet_depth)
+    return MobileNetV2()
 
 
 def _check(config: ModelConfig) -> None:
@@ -171,7 +188,7 @@ def _check(config: ModelConfig) -> None:
     if config.stdc_base % 8:
         raise ModelError(f"stdc_base is {config.stdc_base}; accepted: a multiple of 8")
     _check_choice("pixel_decoder", config.pixel_decoder, ("fpn", "bisenet"))
-    _check_choice("backbone", config.backbone, ("stdc", "resnet"))
+    _check_choice("backbone", config.backbone, ("stdc", "resnet", "mobilenetv2"))
     if config.backbone == "resnet":
         _check_choice("resnet_depth", config.resnet_depth, tuple(RESNET_BLOCKS))
 

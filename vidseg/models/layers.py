@@ -21,6 +21,11 @@ class Backbone(nn.Module):
     out_channels: tuple[int, ...]
     """Widths of the four maps, finest first."""
 
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The parts that follow each other, the one that sees the image first."""
+        raise NotImplementedError
+
 
 class ConvBnRelu(nn.Module):
     """ReLU(BN(conv(x))), keys `conv.*` and `bn.*`; pads so that stride 1 keeps the size."""

@@ -74,6 +74,11 @@ class Mask2Former(nn.Module):
         """Q."""
         return self.head.predictor.query_feat.num_embeddings
 
+    @property
+    def backbone_layers(self) -> tuple[nn.Module, ...]:
+        """The layers of the backbone, the one that sees the image first."""
+        return self.pixel_decoder.backbone.layers
+
     def forward(self, images: Tensor) -> ModelOutput:
         """Class and mask probabilities at full size.
 

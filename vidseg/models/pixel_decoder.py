@@ -18,8 +18,8 @@ class FpnDecoder(nn.Module):
 
     mask_stride = 4
 
-    def __init__(self, backbone: Backbone, *, channels: int) -> None:
-        """`channels` is the width of the pyramid and of the mask features."""
+    def __init__(self, backbone: Backbone, *, channels: int, mask_kernel: int = 3) -> None:
+        """`channels` is the width of pyramid and mask features, `mask_kernel` the side of the last kernel."""
         super().__init__()
         self.backbone = backbone
         *lateral, coarsest = backbone.out_channels
@@ -29,7 +29,7 @@ class FpnDecoder(nn.Module):
             self.add_module(f"layer_{number}", NormedConv2d(channels, channels, kernel=3, relu=True))
         self._lateral_count = len(lateral)
         self.add_module(f"layer_{len(lateral) + 1}", NormedConv2d(coarsest, channels, kernel=3, relu=True))
-        self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
+        self.mask_features = nn.Conv2d(channels, channels, mask_kernel, padding=mask_kernel // 2)
 
         for module in self.children():
             if isinstance(module, nn.Conv2d):

@@ -82,6 +82,11 @@ class ResNet(Backbone):
             for channels, width, count, stride in zip(inputs, widths, BLOCKS[depth], (1, 2, 2, 2), strict=True)
         )
 
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The stem and the blocks or stages after it."""
+        return (self.conv1, *self.res_layers)
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) -> four maps, finest first; each side is ceil(side / stride)."""
         x = F.max_pool2d(self.conv1(x), 3, stride=2, padding=1)

@@ -69,6 +69,11 @@ class Stdc(Backbone):
         self.features = nn.Sequential(*features)
         self._ends = tuple(ends)
 
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The stem and the blocks or stages after it."""
+        return tuple(self.features)
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) -> four maps, finest first; each side is ceil(side / stride)."""
         outputs = []
