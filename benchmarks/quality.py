@@ -30,9 +30,10 @@ import torch
 from torch import Tensor
 
 from vidseg import zoo
+from vidseg.data.label_sets import membership
 from vidseg.data.mapping import ClassMapping, read_mapping
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array
-from vidseg.metrics import Scores, confusion_matrix, scores
+from vidseg.metrics import Scores, confusion_matrix, label_counts, scores
 from vidseg.motion.flicker import Alignment, changed_share
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.motion.tracker import FlowTracker
@@ -101,8 +102,9 @@ class Variant:
         self._before = labels
         if truth is not None:
             if self.mapping is not None:
-                truth, labels = self.mapping.apply(truth), self.mapping.apply(labels)
-            self.confusion = self.confusion + confusion_matrix(truth, labels, NO_LABEL)
+                truth, labels = self.mapping.table[truth], self.mapping.table[labels]
+            counts = label_counts(truth, labels, NO_LABEL)
+            self.confusion = self.confusion + confusion_matrix(counts, membership(NO_LABEL, ()))
 
     @property
     def flicker(self) -> float:

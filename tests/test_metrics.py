@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from vidseg.metrics import confusion_matrix, scores
+from vidseg.data.label_sets import membership
+from vidseg.metrics import confusion_matrix as confusion_of_counts
+from vidseg.metrics import group_iou, label_counts, scores
+
+
+def confusion_matrix(truth, predicted, classes, sets=()):
+    return confusion_of_counts(label_counts(truth, predicted, classes), membership(classes, sets))
 
 
 def maps(seed, classes=5, size=(9, 11)):
@@ -76,3 +82,30 @@ def test_a_subset_counts_its_own_truth_and_still_pays_for_false_alarms():
 def test_no_truth_gives_no_scores():
     found = scores(confusion_matrix(np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8), 3))
     assert found.pixels == 0 and math.isnan(found.mean_iou) and math.isnan(found.pixel_accuracy)
+
+
+def test_a_pixel_of_a_set_is_right_for_any_of_its_classes_and_else_nobodys_miss():
+    sets = [(0, 1), (1, 2)]  # label values 3 and 4
+    truth = np.array([[3, 3, 3, 4, 0, 2, 255]], dtype=np.uint8)
+    predicted = np.array([[0, 1, 2, 255, 0, 0, 2]], dtype=np.uint8)
+    found = scores(confusion_matrix(truth, predicted, 3, sets))
+    # class 0: two hits, one false alarm of class 2's pixel; class 1: one hit; class 2: missed once, one false alarm
+    assert found.iou.tolist() == [2 / 3, 1.0, 0.0]
+    assert found.pixel_accuracy == 3 / 6 and found.pixels == 6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_group_scores_are_those_of_counting_pixels(seed):
+    rng = np.random.default_rng(seed)
+    sets, group = [(0, 1), (1, 2), (2, 3, 4)], [1, 2]
+    truth = rng.choice([0, 1, 2, 3, 4, 5, 6, 7, 255], (12, 12)).astype(np.uint8)
+    predicted = rng.integers(0, 5, (12, 12)).astype(np.uint8)
+    allowed = {**{k: {k} for k in range(5)}, 5: {0, 1}, 6: {1, 2}, 7: {2, 3, 4}}
+    hits = either = true = 0
+    for t, p in zip(truth.ravel().tolist(), predicted.ravel().tolist(), strict=True):
+        if t != 255 and (allowed[t] <= set(group) or not allowed[t] & set(group)):
+            inside = allowed[t] <= set(group)
+            true += inside
+            hits += inside and p in group
+            either += inside or p in group
+    assert group_iou(label_counts(truth, predicted, 5), membership(5, sets), group) == (hits / either, true)

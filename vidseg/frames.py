@@ -16,6 +16,7 @@ from vidseg.sound import SoundQueue
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
 Box = tuple[int, int, int, int]
 """Part of a picture in pixels: top, left, bottom, right; the last two lie outside."""
@@ -105,7 +106,7 @@ class Detection:
     conf: float
     cls_id: int
     label: str
-    mask: npt.NDArray[np.bool_]
+    mask: BoolArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ def test_pictures_come_in_order_with_labels_and_soft_labels(folder):
     assert item.image.shape == (48, 64, 3) and item.labels.shape == (48, 64) and item.name == "001"
     assert abs(item.image[item.labels == 20].mean(axis=0) - (200, 30, 30)).max() < 4  # RGB, and labels in place
     assert item.soft.ids.shape == item.soft.probs.shape == (3, 12, 16)
-    assert dataset.check() == Content(frozenset({2, 4, 6, 20}), soft=True)
+    assert item.fill is False and dataset.check() == Content(
+        frozenset({2, 4, 6, 20}), soft=False, pictures=(frozenset({2, 4, 6, 20}),) * 4
+    )
 
 
 def test_soft_labels_may_be_absent(folder):

@@ -75,12 +75,36 @@ def test_queries_that_all_say_no_object_give_the_semantic_loss_of_a_guess():
     assert semantic_loss(right, masks, ids, probs).item() < 0.01
 
 
-def test_regions_are_the_classes_of_the_labels_and_unlabelled_pixels_are_in_none():
+CLASSES = torch.eye(256, dtype=torch.bool)[:, :4]
+SETS = CLASSES.clone()
+SETS[4, [0, 1]], SETS[5, [1, 2, 3]] = True, True  # label value 4 means class 0 or 1, value 5 means 1, 2 or 3
+
+
+def test_regions_are_the_values_of_the_labels_and_unlabelled_pixels_are_in_none():
     labels = torch.tensor([[3, 3, 255], [0, 3, 255]], dtype=torch.uint8)
-    regions = Regions.from_labels(labels)
-    assert regions.classes.tolist() == [0, 3]
+    regions = Regions.from_labels(labels, CLASSES)
+    assert regions.values.tolist() == [0, 3]
     assert regions.masks.tolist() == [[[0, 0, 0], [1, 0, 0]], [[1, 1, 0], [0, 1, 0]]]
-    assert len(Regions.from_labels(torch.full((2, 2), 255, dtype=torch.uint8)).classes) == 0
+    assert regions.known.tolist() == [[[1, 1, 0], [1, 1, 0]]] * 2
+    assert regions.ground.tolist() == [[1, 1, 0], [1, 1, 0]]
+    assert len(Regions.from_labels(torch.full((2, 2), 255, dtype=torch.uint8), CLASSES).values) == 0
+
+
+def test_pixels_whose_set_shares_a_class_with_a_region_do_not_count_for_it():
+    labels = torch.tensor([[0, 2, 4, 5, 255]], dtype=torch.uint8)
+    regions = Regions.from_labels(labels, SETS)
+    assert regions.values.tolist() == [0, 2, 4, 5]
+    known = dict(zip(regions.values.tolist(), regions.known[:, 0].tolist(), strict=True))
+    assert known == {0: [1, 1, 0, 1, 0], 2: [1, 1, 1, 0, 0], 4: [0, 1, 1, 0, 0], 5: [1, 0, 0, 1, 0]}
+    assert regions.ground.tolist() == [[1, 1, 1, 1, 0]]
+
+
+def test_a_value_that_stands_for_most_classes_is_no_region():
+    member = torch.eye(256, dtype=torch.bool)[:, :150].clone()
+    member[150, 10:] = True
+    regions = Regions.from_labels(torch.tensor([[3, 150]], dtype=torch.uint8), member)
+    assert regions.values.tolist() == [3]
+    assert regions.known.tolist() == [[[1, 1]]] and regions.ground.tolist() == [[1, 0]]
 
 
 def test_cell_means_are_shares_of_covered_pixels():
@@ -89,23 +113,32 @@ def test_cell_means_are_shares_of_covered_pixels():
     assert cell_means(mask, (1, 2)).tolist() == [[[6 / 16, 0.0]]]
 
 
-def slow_set_losses(class_logits, mask_logits, regions, class_weights):
+def slow_set_losses(class_logits, mask_logits, labels, member):
     """The three losses with masks compared at every cell; pairs come from the matcher, which has its own test."""
-    num_masks = sum(len(one.classes) for one in regions)
+    regions = [Regions.from_labels(one, member).on_cells(mask_logits.shape[-2:]) for one in labels]
+    num_masks = sum(len(one.values) for one in regions)
     weighted, weights, bce, dice = 0.0, 0.0, 0.0, 0.0
     for b, one in enumerate(regions):
-        cells = cell_means(one.masks, mask_logits.shape[-2:]).flatten(1)
         logits = mask_logits[b].flatten(1)
-        pairs = dict(
-            zip(*(t.tolist() for t in assign(matching_cost(class_logits[b], logits, one.classes, cells))), strict=True)
-        )
-        for q in range(class_logits.shape[1]):
-            wanted = int(one.classes[pairs[q]]) if q in pairs else class_logits.shape[2] - 1
-            weighted -= class_weights[wanted] * math.log(softmax(class_logits[b, q].tolist())[wanted])
-            weights += class_weights[wanted]
+        probs = [softmax(row) for row in class_logits[b].tolist()]
+        of_regions = [[k for k in range(member.shape[1]) if member[value, k]] for value in one.values.tolist()]
+        said = torch.tensor([[sum(row[k] for k in classes) for classes in of_regions] for row in probs])
+        cells, known, ground = one.masks.flatten(1), one.known.flatten(1), one.ground.flatten().tolist()
+        pairs = dict(zip(*(t.tolist() for t in assign(matching_cost(said, logits, cells, known))), strict=True))
+        for q, row in enumerate(logits.tolist()):
+            shown = [sigmoid(v) for v in row]
+            share = sum(p * g for p, g in zip(shown, ground, strict=True)) / sum(shown)
+            weight, prob = (1, said[q, pairs[q]].item()) if q in pairs else (0.1 * share, probs[q][-1])
+            weighted, weights = weighted - weight * math.log(prob), weights + weight
         for q, region in pairs.items():
-            one_bce, one_dice = slow_mask_and_dice(logits[q : q + 1], cells[region : region + 1], num_masks)
-            bce, dice = bce + one_bce, dice + one_dice
+            known_row, wanted = known[region].tolist(), cells[region].tolist()
+            shown = [sigmoid(v) for v in logits[q].tolist()]
+            terms = zip(shown, wanted, known_row, strict=True)
+            one_bce = -sum(t * math.log(p) + (k - t) * math.log(1 - p) for p, t, k in terms)
+            bce += one_bce / sum(known_row) / num_masks
+            overlap = sum(p * t for p, t in zip(shown, wanted, strict=True))
+            area = sum(p * k for p, k in zip(shown, known_row, strict=True))
+            dice += (1 - (2 * overlap + 1) / (area + sum(wanted) + 1)) / num_masks
     return 2 * weighted / weights, 5 * bce, 5 * dice
 
 
@@ -113,54 +146,92 @@ def labels_case():
     labels = torch.zeros(2, 8, 12, dtype=torch.uint8)
     labels[0, :, 6:], labels[0, 4:, :3] = 2, 255
     labels[1, :3], labels[1, 3:5] = 1, 3
-    return [Regions.from_labels(one) for one in labels]
+    return labels
 
 
-def test_set_losses_of_all_layers_are_those_of_a_loop():
-    regions = labels_case()
+@pytest.mark.parametrize("member", [CLASSES, SETS], ids=["classes", "sets"])
+def test_set_losses_of_all_layers_are_those_of_a_loop(member):
+    labels = labels_case()
+    if member is SETS:
+        labels[0, :2, 8:], labels[1, 6:] = 4, 5
     layers = [QueryLogits(random(2, 6, 5, seed=s), random(2, 6, 2, 3, seed=s + 10)) for s in range(3)]
     output = QueryLogits(layers[2].class_logits, layers[2].mask_logits, (layers[0], layers[1]))
-    losses = SetLoss(4, points=0)(output, regions, torch.Generator().manual_seed(0))
+    losses = SetLoss(4, points=0, member=member)(output, labels, torch.Generator().manual_seed(0))
     assert len(losses) == 9
     for suffix, layer in (("", layers[2]), ("_0", layers[0]), ("_1", layers[1])):
-        expected = slow_set_losses(layer.class_logits, layer.mask_logits, regions, [1, 1, 1, 1, 0.1])
+        expected = slow_set_losses(layer.class_logits, layer.mask_logits, labels, member)
         found = [losses[f"loss_{kind}{suffix}"].item() for kind in ("ce", "mask", "dice")]
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_set_losses_at_sampled_points_are_those_of_a_loop_over_the_same_points():
-    regions = labels_case()
+    labels = labels_case()
+    labels[labels == 255] = 1
     class_logits, mask_logits = random(2, 6, 5), random(2, 6, 2, 3, seed=4)
-    found = SetLoss(4, points=40)(QueryLogits(class_logits, mask_logits), regions, torch.Generator().manual_seed(9))
+    found = SetLoss(4, points=40)(QueryLogits(class_logits, mask_logits), labels, torch.Generator().manual_seed(9))
 
     generator = torch.Generator().manual_seed(9)  # the same draws again, in the same order
     logits, truth = [], []
+    regions = [Regions.from_labels(one, CLASSES) for one in labels]
     for b, one in enumerate(regions):
         places = random_points(1, 40, generator)
-        seen = sample_points(mask_logits[b], places.expand(6, -1, -1))
-        cost = matching_cost(
-            class_logits[b], seen, one.classes, sample_points(one.masks, places.expand(len(one.classes), -1, -1))
+        seen, wanted, known = (
+            sample_points(maps, places.expand(len(maps), -1, -1)) for maps in (mask_logits[b], one.masks, one.known)
         )
-        queries, numbers = assign(cost)
+        queries, numbers = assign(matching_cost(class_logits[b].softmax(dim=-1)[:, one.values], seen, wanted, known))
         logits.append(mask_logits[b][queries])
         truth.append(one.masks[numbers])
     logits, truth = torch.cat(logits), torch.cat(truth)
     places = uncertain_points(logits, 40, generator, oversample=3.0, importance=0.75)
-    bce, dice = slow_mask_and_dice(sample_points(logits, places), sample_points(truth, places), 5.0)
-    assert found["loss_mask"].item() == pytest.approx(5 * bce, rel=1e-4)
-    assert found["loss_dice"].item() == pytest.approx(5 * dice, rel=1e-4)
+    known = sample_points(torch.ones_like(truth), places)  # less than 1 within half a pixel of the edge
+    logits, truth = sample_points(logits, places), sample_points(truth, places)
+    count = float(len(logits))
+    assert found["loss_mask"].item() == pytest.approx(5 * mask_loss(logits, truth, count, known).item(), rel=1e-4)
+    assert found["loss_dice"].item() == pytest.approx(5 * dice_loss(logits, truth, count, known).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("points", [0, 50])
-def test_a_batch_without_any_label_has_a_finite_loss_with_a_gradient(points):
-    regions = [Regions.from_labels(torch.full((8, 8), 255, dtype=torch.uint8))] * 2
+def test_a_batch_without_any_label_teaches_nothing(points):
+    labels = torch.full((2, 8, 8), 255, dtype=torch.uint8)
     class_logits, mask_logits = random(2, 6, 5).requires_grad_(), random(2, 6, 2, 2).requires_grad_()
-    losses = SetLoss(4, points=points)(
-        QueryLogits(class_logits, mask_logits), regions, torch.Generator().manual_seed(0)
-    )
-    assert losses["loss_mask"].item() == losses["loss_dice"].item() == 0 and losses["loss_ce"].item() > 0
+    losses = SetLoss(4, points=points)(QueryLogits(class_logits, mask_logits), labels, torch.Generator().manual_seed(0))
+    assert all(loss.item() == 0 for loss in losses.values())
     sum(losses.values()).backward()
-    assert torch.isfinite(class_logits.grad).all() and class_logits.grad.abs().sum() > 0
+    assert not class_logits.grad.any() and not mask_logits.grad.any()
+
+
+def test_beside_one_labelled_person_the_unknown_teaches_no_mask():
+    labels = torch.full((1, 8, 12), 255, dtype=torch.uint8)
+    labels[:, :, :4] = 3
+    class_logits, mask_logits = random(1, 6, 5), random(1, 6, 2, 3).requires_grad_()
+    losses = SetLoss(4, points=0)(QueryLogits(class_logits, mask_logits), labels, torch.Generator().manual_seed(0))
+    sum(losses.values()).backward()
+    assert mask_logits.grad[0, :, :, 0].any() and not mask_logits.grad[0, :, :, 1:].any()
+
+
+def test_a_query_that_lies_on_unknown_ground_is_not_taught_no_object():
+    labels = torch.full((1, 8, 12), 255, dtype=torch.uint8)
+    labels[:, :, :4] = 3
+    class_logits, mask_logits = torch.zeros(1, 3, 5), torch.full((1, 3, 2, 3), -20.0)
+    class_logits[:, 0, 3] = 5
+    mask_logits[0, 0, :, 0] = mask_logits[0, 1, :, 0] = mask_logits[0, 2, :, 2] = 20  # found; doubled; elsewhere
+    class_logits.requires_grad_()
+    losses = SetLoss(4, points=0)(QueryLogits(class_logits, mask_logits), labels, torch.Generator().manual_seed(0))
+    losses["loss_ce"].backward()
+    towards_nothing = -class_logits.grad[0, :, -1]
+    assert towards_nothing[1] > 0.01 and towards_nothing[2] < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_semantic_loss_of_a_set_is_that_of_its_classes_together(seed):
+    class_logits, mask_logits = random(1, 5, 5, seed=seed), random(1, 5, 1, 2, seed=seed + 1)
+    ids = torch.tensor([[[[4, 2]], [[3, 0]]]])
+    probs = torch.tensor([[[[0.7, 1.0]], [[0.3, 0.0]]]])
+    classes = class_logits.softmax(dim=-1)[0, :, :-1]
+    scores = torch.einsum("qk,qw->kw", classes, mask_logits.sigmoid()[0, :, 0]) + 1e-6
+    shares = scores / scores.sum(dim=0)
+    expected = -(0.7 * shares[[0, 1], 0].sum().log() + 0.3 * shares[3, 0].log() + shares[2, 1].log()) / 2
+    assert semantic_loss(class_logits, mask_logits, ids, probs, SETS).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_every_parameter_of_the_network_gets_a_gradient():
@@ -171,7 +242,7 @@ def test_every_parameter_of_the_network_gets_a_gradient():
     ids, probs = torch.zeros(2, 3, 16, 24, dtype=torch.int64), torch.zeros(2, 3, 16, 24)
     probs[:, 0] = 1
     loss = SetLoss(4, points=100, semantic_weight=4.0)
-    losses = loss(output, [Regions.from_labels(one) for one in labels], torch.Generator().manual_seed(0), (ids, probs))
+    losses = loss(output, labels, torch.Generator().manual_seed(0), (ids, probs))
     sum(losses.values()).backward()
     assert "loss_semantic" in losses
     without = [name for name, p in model.named_parameters() if p.grad is None]

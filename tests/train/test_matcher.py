@@ -10,32 +10,30 @@ import torch
 from vidseg.train.matcher import assign, matching_cost
 
 
-def slow_cost(class_logits, mask_logits, classes, masks):
-    """The three costs of Mask2Former for every pair, number by number."""
+def slow_cost(class_probs, mask_logits, masks, known):
+    """The three costs of Mask2Former for every pair, number by number, at the points that count."""
     table = []
-    for logits, mask in zip(class_logits.tolist(), mask_logits.tolist(), strict=True):
-        top = max(logits)
-        exps = [math.exp(v - top) for v in logits]
-        probs = [1 / (1 + math.exp(-v)) for v in mask]
+    for said, mask in zip(class_probs.tolist(), mask_logits.tolist(), strict=True):
         row = []
-        for class_id, truth in zip(classes.tolist(), masks.tolist(), strict=True):
-            bce = -sum(t * math.log(p) + (1 - t) * math.log(1 - p) for p, t in zip(probs, truth, strict=True)) / len(
-                truth
-            )
-            overlap = sum(p * t for p, t in zip(probs, truth, strict=True))
-            dice = 1 - (2 * overlap + 1) / (sum(probs) + sum(truth) + 1)
-            row.append(2 * -exps[class_id] / sum(exps) + 5 * bce + 5 * dice)
+        for prob, truth, counts in zip(said, masks.tolist(), known.tolist(), strict=True):
+            points = [(1 / (1 + math.exp(-v)), t) for v, t, counted in zip(mask, truth, counts, strict=True) if counted]
+            bce = -sum(t * math.log(p) + (1 - t) * math.log(1 - p) for p, t in points) / len(points)
+            overlap = sum(p * t for p, t in points)
+            dice = 1 - (2 * overlap + 1) / (sum(p for p, _ in points) + sum(t for _, t in points) + 1)
+            row.append(-2 * prob + 5 * bce + 5 * dice)
         table.append(row)
     return np.array(table)
 
 
-def case(seed, queries=6, regions=4, points=15, classes=5):
+def case(seed, queries=6, regions=4, points=15):
     generator = torch.Generator().manual_seed(seed)
+    masks = torch.rand(regions, points, generator=generator).round()
+    known = (torch.rand(regions, points, generator=generator) > 0.2).float()
     return (
-        torch.randn(queries, classes + 1, generator=generator),
+        torch.rand(queries, regions, generator=generator),
         3 * torch.randn(queries, points, generator=generator),
-        torch.randperm(classes, generator=generator)[:regions],
-        torch.rand(regions, points, generator=generator).round(),
+        masks * known,
+        known,
     )
 
 
@@ -46,8 +44,14 @@ def test_costs_are_those_of_a_loop_over_all_pairs(seed):
 
 
 def test_costs_of_very_sure_masks_stay_finite():
-    class_logits, mask_logits, classes, masks = case(0)
-    assert torch.isfinite(matching_cost(class_logits, 1e4 * mask_logits, classes, masks)).all()
+    class_probs, mask_logits, masks, known = case(0)
+    assert torch.isfinite(matching_cost(class_probs, 1e4 * mask_logits, masks, known)).all()
+
+
+def test_costs_of_a_region_of_which_nothing_is_known_stay_finite():
+    class_probs, mask_logits, masks, known = case(0)
+    known[1] = masks[1] = 0
+    assert torch.isfinite(matching_cost(class_probs, mask_logits, masks, known)).all()
 
 
 @pytest.mark.parametrize(("queries", "regions"), [(6, 4), (5, 5), (3, 5), (4, 1)])

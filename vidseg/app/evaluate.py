@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,17 +13,22 @@ from vidseg.app.engine import label_set, load_engine
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig, merge
 from vidseg.data.folder import FolderDataset, every_nth
-from vidseg.data.mapping import read_mapping
+from vidseg.data.label_sets import membership
+from vidseg.data.mapping import groups, read_mapping
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Segmenter
 from vidseg.labels import ade20k
-from vidseg.metrics import Scores, scores
+from vidseg.metrics import Scores, group_iou, scores
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.runtimes.registry import ENGINES
 from vidseg.segmentation.postprocess import LABEL_RULES
 from vidseg.timing import StageTimers
+from vidseg.train.evaluate import confusion
 from vidseg.train.evaluate import evaluate as count_pixels
+
+LEAST_GROUP_PIXELS = 2000
+"""A group with fewer true pixels is not told: its IoU would say little."""
 
 
 class Reporter(Protocol):
@@ -58,6 +63,8 @@ class EvalRequest:
     imgsz: int | None = None
     rule: str = "semantic"
     mapping: str | None = None
+    groups: bool = False
+    """Also the IoU of groups of classes: person, animal, vehicle and so on."""
     only: tuple[str, ...] = ()
     """Count the truth of these classes only; names or ids, of the mapping where there is one."""
     every: int | None = None
@@ -79,6 +86,8 @@ class Evaluation:
     pictures: int
     description: str
     """Model, engine and size, for people."""
+    groups: dict[str, float] = field(default_factory=dict)
+    """IoU of groups of classes, where asked for, of those with more than a few true pixels."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; classes without truth are left out."""
@@ -98,6 +107,7 @@ class Evaluation:
                 )
                 if not math.isnan(iou)
             },
+            **({"groups": self.groups} if self.groups else {}),
         }
 
 
@@ -125,9 +135,9 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
     config = _config(request)
     labels = label_set(config)
     num_classes = len(labels)
-    if mapping is not None and labels.names != ade20k().names:
-        others = request.weights or request.model
-        raise ConfigError(f"--mapping {request.mapping}: is made of ADE20K's classes, {others} has others")
+    if (mapping is not None or request.groups) and labels.names != ade20k().names:
+        option = "--groups" if mapping is None else f"--mapping {request.mapping}"
+        raise ConfigError(f"{option}: is made of ADE20K's classes, {request.weights or request.model} has others")
     names = labels.names if mapping is None else mapping.names
     chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
     dataset = FolderDataset(
@@ -136,11 +146,14 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
         keep=None if request.every is None else every_nth(request.every),
     )
     segmenter, description = _segmenter(config, reporter)
-    confusion = count_pixels(segmenter, dataset, num_classes=num_classes, mapping=mapping, progress=reporter.checking)
-    found = scores(confusion, chosen)
+    counts = count_pixels(segmenter, dataset, num_classes=num_classes, progress=reporter.checking)
+    found = scores(confusion(counts, dataset, mapping), chosen)
     if found.pixels == 0:
         raise ConfigError(f"{request.data}: no pixel has a label of the measured classes; nothing can be measured")
-    result = Evaluation(names, found, len(dataset), description)
+    member = membership(num_classes, dataset.label_sets.sets)
+    by_group = {name: group_iou(counts, member, group) for name, group in groups().items()} if request.groups else {}
+    told = {name: iou for name, (iou, true) in by_group.items() if true > LEAST_GROUP_PIXELS}
+    result = Evaluation(names, found, len(dataset), description, told)
     if request.json is not None:
         write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
     return result

@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from vidseg import zoo
 from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
 from vidseg.config import checked
-from vidseg.data.folder import FolderDataset, every_nth
+from vidseg.data.folder import Content, FolderDataset, every_nth
+from vidseg.data.label_sets import merged_sets
 from vidseg.data.mapping import read_mapping
+from vidseg.data.mixture import rare_class_repeats
 from vidseg.errors import ConfigError
-from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
+from vidseg.train.evaluate import confusion
 from vidseg.train.initial import initial_model
 from vidseg.train.session import CURVES, STATE, WEIGHTS, Session, TrainReporter, Validation
 from vidseg.train.settings import TrainSettings
@@ -113,7 +116,8 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
             seed=request.settings.seed,
             announce=reporter.note,
         )
-        trainer = Trainer(model, request.settings, device, precision)
+        sets, _ = merged_sets([dataset.label_sets for dataset in datasets], request.settings.classes)
+        trainer = Trainer(model, request.settings, device, precision, sets)
         session = Session(
             trainer,
             datasets,
@@ -129,7 +133,9 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         )
         if request.resume:
             reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-        _check_pictures(datasets, reporter)
+        contents = _check_pictures(datasets, reporter)
+        if request.settings.balance:
+            session.repeats = [rare_class_repeats(each.pictures, request.settings.balance) for each in contents]
         validation = session.validation = _with_labels(validation, request, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
@@ -196,12 +202,13 @@ def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
     return list(zip(request.data, holdout, strict=True))
 
 
-def _check_pictures(datasets: list[FolderDataset], reporter: Reporter) -> None:
-    """Raises ConfigError for a bad file, and where nothing can be learnt."""
+def _check_pictures(datasets: list[FolderDataset], reporter: Reporter) -> list[Content]:
+    """What the datasets hold. Raises ConfigError for a bad file, and where nothing can be learnt."""
     contents = [dataset.check(reporter.checking) for dataset in datasets]
     if not any(content.classes or content.soft for content in contents):
         folders = ", ".join(str(dataset.folder) for dataset in datasets)
         raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
+    return contents
 
 
 def _with_labels(validation: Validation | None, request: TrainRequest, reporter: Reporter) -> Validation | None:
@@ -212,11 +219,12 @@ def _with_labels(validation: Validation | None, request: TrainRequest, reporter:
     """
     if validation is None:
         return None
-    classes = frozenset[int]().union(*(dataset.check(reporter.checking).classes for dataset in validation.datasets))
-    if validation.mapping is not None:
-        classes = frozenset(validation.mapping.table[list(classes)].tolist()) - {NO_LABEL}
-    if classes:
-        return validation
+    for dataset in validation.datasets:
+        values = list(dataset.check(reporter.checking).classes)
+        counts = np.zeros((256, request.settings.classes + 1), dtype=np.int64)
+        counts[values] = 1
+        if confusion(counts, dataset, validation.mapping).any():
+            return validation
     folders = ", ".join(str(dataset.folder) for dataset in validation.datasets)
     reason = f"{folders}: no pixel has a label of the measured classes; nothing can be measured"
     if request.val is not None:

@@ -25,6 +25,9 @@ def evaluate(
     mapping: Annotated[
         str | None, _option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
     ] = None,
+    groups: Annotated[
+        bool, _option("--groups", help_text="Also groups of classes: person, animal, vehicle, ...")
+    ] = False,
     only: Annotated[str | None, _option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
     every: Annotated[
         int | None,
@@ -61,6 +64,7 @@ def evaluate(
         imgsz=imgsz,
         rule=rule,
         mapping=mapping,
+        groups=groups,
         only=() if only is None else _words(only),
         every=every,
         json=json,

@@ -82,7 +82,7 @@ def train(
     ] = None,
     cover: Annotated[
         float | None,
-        _option("--cover", panel=_RECIPE, metavar="0-1", help_text="Smallest cut of a side; default 0.45"),
+        _option("--cover", panel=_RECIPE, metavar="0-1", help_text="Smallest cut of a side; default 0.4"),
     ] = None,
     lr: Annotated[float | None, _option("--lr", panel=_RECIPE, help_text="Highest rate; default 0.001")] = None,
     warmup: Annotated[
@@ -102,6 +102,16 @@ def train(
     semantic: Annotated[
         float | None,
         _option("--semantic", panel=_RECIPE, help_text="Weight of the semantic (distillation) loss; default 4"),
+    ] = None,
+    freeze: Annotated[
+        int | None,
+        _option("--freeze", panel=_RECIPE, metavar="N", help_text="Keep the first N layers of the backbone; default 0"),
+    ] = None,
+    balance: Annotated[
+        float | None,
+        _option(
+            "--balance", panel=_RECIPE, metavar="0-1", help_text="Show rare classes more often; default 0, try 0.1"
+        ),
     ] = None,
     seed: Annotated[int | None, _option("--seed", panel=_RECIPE, metavar="N", help_text="Default 0")] = None,
 ) -> None:
@@ -123,6 +133,8 @@ def train(
             "points": points,
             "semantic": semantic,
             "cover": cover,
+            "freeze": freeze,
+            "balance": balance,
             "seed": seed,
         }.items()
         if value is not None

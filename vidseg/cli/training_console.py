@@ -113,3 +113,5 @@ def print_evaluation(evaluation: Evaluation) -> None:
         ("fwIoU", found.frequency_weighted_iou),
     ):
         out.print(f"{name:14}  {value:.4f}")
+    if evaluation.groups:
+        out.print("\nIoU of groups: " + ", ".join(f"{name} {iou:.3f}" for name, iou in evaluation.groups.items()))

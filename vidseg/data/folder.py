@@ -1,7 +1,8 @@
 """Pictures with labels out of a folder: `images/`, `labels/` and perhaps `soft/`, files of one stem belonging together.
 
-- `images/`: JPEG or PNG.
+- `images/`: JPEG, PNG or WebP.
 - `labels/STEM.png`: 8 bit, one channel, the size of the image: class id, 255 = no label.
+- `sets.csv` (optional): label values that stand for several classes or for classes of another table; see `label_sets`.
 - `soft/STEM.npz` (optional): `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
   and `probs` uint8, their probabilities times 255.
 """
@@ -16,10 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vidseg.data.label_sets import read_sets
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SOFT_STRIDE = 4
 SOFT_CLASSES = 3
 
@@ -34,20 +36,24 @@ class SoftLabels:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One labelled picture: `image` (H, W, 3) RGB, `labels` (H, W)."""
+    """One labelled picture: `image` (H, W, 3) RGB, `labels` (H, W) with class ids, K + n for set n, 255 for unknown."""
 
     name: str
     image: UInt8Array
     labels: UInt8Array
     soft: SoftLabels | None
+    fill: bool = False
+    """Where the label is unknown, `soft` stands in for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a dataset can teach: the class ids in its labels, and whether it has soft labels."""
+    """What a dataset can teach: the values in its label maps, and whether its soft labels stand in for missing ones."""
 
     classes: frozenset[int]
     soft: bool
+    pictures: tuple[frozenset[int], ...] = ()
+    """The values in each picture."""
 
 
 class FolderDataset:
@@ -55,17 +61,16 @@ class FolderDataset:
 
     Args:
         folder: holds `images/` and `labels/`.
-        num_classes: class ids from this on, other than 255, are refused.
+        num_classes: K; label values from this on, other than 255, are refused, unless `sets.csv` lists them.
         keep: takes (number in order, stem); pictures for which it is False are left out.
     Raises:
-        ConfigError: a folder is missing, there are no images, or an image has no labels.
+        ConfigError: a folder is missing, there are no images, an image has no labels, or `sets.csv` is wrong.
     """
 
     def __init__(
         self, folder: str | Path, *, num_classes: int = 150, keep: Callable[[int, str], bool] | None = None
     ) -> None:
         self.folder = Path(folder)
-        self._num_classes = num_classes
         images, labels = self.folder / "images", self.folder / "labels"
         if not self.folder.exists():
             raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
@@ -81,6 +86,9 @@ class FolderDataset:
                 f"{labels}: {len(missing)} of {len(found)} images have no labels, first {missing[0]}; "
                 f"expected {Path(missing[0]).stem}.png"
             )
+        self._num_classes = num_classes
+        self.label_sets = read_sets(self.folder, num_classes)
+        """What the values of the label files mean."""
         self._images = [path for number, path in enumerate(found) if keep is None or keep(number, path.stem)]
         if not self._images:
             raise ConfigError(f"{self.folder}: nothing is left of {len(found)} images after choosing; choose more")
@@ -113,18 +121,20 @@ class FolderDataset:
         if bgr is None:
             raise ConfigError(f"{path}: not a readable image; mend or remove it")
         image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        return Item(path.stem, image, self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2]))
+        labels, soft = self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2])
+        return Item(path.stem, image, labels, soft, self.label_sets.fill)
 
     def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
-        classes: set[int] = set()
+        pictures: list[frozenset[int]] = []
         soft = False
         for number in range(len(self)):
             item = self[number]
-            classes.update(np.flatnonzero(np.bincount(item.labels.ravel(), minlength=256)).tolist())
-            soft = soft or (item.soft is not None and bool(item.soft.probs.any()))
+            values = np.flatnonzero(np.bincount(item.labels.ravel(), minlength=256)).tolist()
+            pictures.append(frozenset(values) - {NO_LABEL})
+            soft = soft or (item.fill and item.soft is not None and bool(item.soft.probs.any()))
             progress(number + 1, len(self))
-        return Content(frozenset(classes - {NO_LABEL}), soft)
+        return Content(frozenset[int]().union(*pictures), soft, tuple(pictures))
 
     def _labels_of(self, image: Path) -> Path:
         return self.folder / "labels" / f"{image.stem}.png"
@@ -153,13 +163,7 @@ class FolderDataset:
             raise ConfigError(
                 f"{path}: labels are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
             )
-        wrong = (labels >= self._num_classes) & (labels != NO_LABEL)
-        if wrong.any():
-            raise ConfigError(
-                f"{path}: holds class id {labels[wrong].max()}; accepted: 0 to {self._num_classes - 1}, "
-                f"and {NO_LABEL} for no label"
-            )
-        return np.asarray(labels, dtype=np.uint8)
+        return self.label_sets.read(np.asarray(labels, dtype=np.uint8), path)
 
     def _read_soft(self, image: Path, size_hw: tuple[int, ...]) -> SoftLabels | None:
         path = self._soft_of(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
+from vidseg.data.label_sets import ClassSet
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.labels import ade20k
@@ -24,9 +27,41 @@ class ClassMapping:
     table: UInt8Array
     """(256,) class id -> number of the coarser class, or `NO_LABEL`."""
 
-    def apply(self, label_map: UInt8Array) -> UInt8Array:
-        """Label map of coarser classes, of the same shape."""
-        return self.table[label_map]
+    def counts(
+        self, counts: npt.NDArray[np.int64], sets: Sequence[ClassSet]
+    ) -> tuple[npt.NDArray[np.int64], tuple[ClassSet, ...]]:
+        """Pixels (256, C+1) by coarser label value and coarser prediction, and the coarser sets.
+
+        A set is unknown when one of its classes has no coarser class: finding that one would be right too.
+
+        Args:
+            counts: (256, K+1), see `vidseg.metrics.label_counts`.
+            sets: label value K + n stands for `sets[n]`.
+        """
+        num_classes, count = counts.shape[1] - 1, len(self.names)
+        rows, coarser = self.table.copy(), list[ClassSet]()
+        for number, members in enumerate(sets):
+            found = tuple(sorted(set(self.table[list(members)].tolist())))
+            if NO_LABEL in found:
+                value = NO_LABEL
+            elif len(found) == 1:
+                value = found[0]
+            else:
+                coarser += [] if found in coarser else [found]
+                value = count + coarser.index(found)
+            rows[num_classes + number] = value
+        columns = np.minimum(np.append(self.table[:num_classes], NO_LABEL), count)
+        mapped = np.zeros((256, count + 1), dtype=np.int64)
+        np.add.at(mapped, (rows[:, None], columns[None]), counts)
+        return mapped, tuple(coarser)
+
+
+@cache
+def groups() -> dict[str, tuple[int, ...]]:
+    """Groups of ADE20K's classes that are told apart more often than the classes are, by name; they may overlap."""
+    text = (resources.files("vidseg.data") / "groups.yaml").read_text(encoding="utf-8")
+    labels = ade20k()
+    return {name: tuple(labels.find_all(words)) for name, words in yaml.safe_load(text).items()}
 
 
 @cache

@@ -8,10 +8,11 @@ from fractions import Fraction
 import numpy as np
 
 from vidseg.data.folder import FolderDataset
+from vidseg.data.label_sets import membership
 from vidseg.data.mapping import ClassMapping
 from vidseg.frames import Frame
 from vidseg.interfaces import Segmenter
-from vidseg.metrics import Counts, confusion_matrix
+from vidseg.metrics import Counts, confusion_matrix, label_counts
 
 
 def evaluate(
@@ -19,27 +20,29 @@ def evaluate(
     dataset: FolderDataset,
     *,
     num_classes: int,
-    mapping: ClassMapping | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Counts:
-    """(K, K+1) confusion counts over all pictures, as `vidseg.metrics.confusion_matrix` gives them.
+    """(256, K+1) pixels of all pictures by label value and predicted class, as `vidseg.metrics.label_counts` says.
 
     Args:
-        num_classes: of the model.
-        mapping: compare these coarser classes instead; K is then their number.
+        num_classes: K, of the model.
         progress: called with (pictures so far, pictures in all).
     Raises:
         ConfigError: a picture cannot be read or its labels do not fit.
     """
-    count = num_classes if mapping is None else len(mapping.names)
-    total = np.zeros((count, count + 1), dtype=np.int64)
+    total = np.zeros((256, num_classes + 1), dtype=np.int64)
     for number in range(len(dataset)):
         item = dataset[number]
         frame = Frame(item.image, index=number, pts=number, time_base=Fraction(1), name=item.name)
         (found,) = segmenter.segment([frame])
-        truth, predicted = item.labels, found.label_map
-        if mapping is not None:
-            truth, predicted = mapping.apply(truth), mapping.apply(predicted)
-        total += confusion_matrix(truth, predicted, count)
+        total += label_counts(item.labels, found.label_map, num_classes)
         progress(number + 1, len(dataset))
     return total
+
+
+def confusion(counts: Counts, dataset: FolderDataset, mapping: ClassMapping | None = None) -> Counts:
+    """(K+1, K+1) confusion counts, see `vidseg.metrics.confusion_matrix`; with a mapping K is its number of classes."""
+    sets = dataset.label_sets.sets
+    if mapping is not None:
+        counts, sets = mapping.counts(counts, sets)
+    return confusion_matrix(counts, membership(counts.shape[1] - 1, sets))

@@ -11,28 +11,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CLASS_COST, MASK_COST, DICE_COST = 2.0, 5.0, 5.0
+_LEAST = 1e-6
 
 
 @torch.no_grad()
-def matching_cost(class_logits: Tensor, mask_logits: Tensor, classes: Tensor, masks: Tensor) -> Tensor:
+def matching_cost(class_probs: Tensor, mask_logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     """(Q, T) what it costs to let a query answer for a region.
 
-    2 x minus the probability of the region's class, 5 x binary cross-entropy and 5 x dice loss over the points.
+    2 x minus the probability of the region's class, 5 x binary cross-entropy and 5 x dice loss over the known points.
 
     Args:
-        class_logits: (Q, K+1), last column is "no object".
+        class_probs: (Q, T) what each query gives to the class, or to the classes together, of each region.
         mask_logits: (Q, P) at points that all masks share.
-        classes: (T,) int64 class of each region.
         masks: (T, P) in 0..1 at the same points.
+        known: (T, P) in 0..1, how much of a point counts for the region; `masks` is at most that.
     """
-    class_cost = -class_logits.softmax(dim=-1)[:, classes]
-    # y * softplus(-x) + (1 - y) * softplus(x) = softplus(x) - x * y: one product for all pairs
-    points = mask_logits.shape[1]
-    mask_cost = (F.softplus(mask_logits).sum(dim=1, keepdim=True) - mask_logits @ masks.T) / points
+    # known * softplus(-x) where true, known * softplus(x) elsewhere = known * softplus(x) - x * mask: two products
+    points = known.sum(dim=1).clamp_min(_LEAST)
+    mask_cost = (F.softplus(mask_logits) @ known.T - mask_logits @ masks.T) / points
     probs = mask_logits.sigmoid()
     overlap = 2 * probs @ masks.T
-    dice_cost = 1 - (overlap + 1) / (probs.sum(dim=1, keepdim=True) + masks.sum(dim=1)[None] + 1)
-    return CLASS_COST * class_cost + MASK_COST * mask_cost + DICE_COST * dice_cost
+    dice_cost = 1 - (overlap + 1) / (probs @ known.T + masks.sum(dim=1)[None] + 1)
+    return -CLASS_COST * class_probs + MASK_COST * mask_cost + DICE_COST * dice_cost
 
 
 def assign(cost: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.data.mapping import ClassMapping
 from vidseg.data.mixture import Mixture
 from vidseg.errors import CheckpointError, ConfigError, TrainingError, first_sentence
+from vidseg.frames import FloatArray
 from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
@@ -31,10 +32,12 @@ from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.train.batches import Batch, batches
 from vidseg.train.checkpoint import load_state, save_state
-from vidseg.train.evaluate import evaluate
+from vidseg.train.evaluate import confusion, evaluate
 from vidseg.train.trainer import Trainer
 
 STATE, WEIGHTS, CURVES, HISTORY = "last.pt", "weights.safetensors", "curves.png", "history.json"
+LARGEST_COVER = 1.5
+"""Side of the largest crop, relative to what fits into the picture: there things are seen from farther away."""
 HISTORY_ROWS = 400
 """About how many points a loss curve gets."""
 
@@ -101,6 +104,8 @@ class Session:
         self._save_every = save_every
         self.validation = validation
         """What is measured; may be changed before `run`."""
+        self.repeats: list[FloatArray] | None = None
+        """How often each picture of each dataset comes, see `rare_class_repeats`; may be set before `run`."""
         self._validate_every = validate_every
         self._workers = workers
         self._origin: dict[str, Any] = {
@@ -127,9 +132,16 @@ class Session:
             WriteError: the folder cannot be written.
         """
         trainer, settings = self._trainer, self._settings
-        options = AugmentOptions(crop_hw=settings.crop_hw, cell=trainer.model.mask_stride, cover=(settings.cover, 1.0))
+        cell = trainer.model.mask_stride
+        options = AugmentOptions(crop_hw=settings.crop_hw, cell=cell, cover=(settings.cover, LARGEST_COVER))
         mixture = Mixture(
-            self._datasets, options, count=settings.steps * settings.batch, seed=settings.seed, shares=settings.mix
+            self._datasets,
+            options,
+            count=settings.steps * settings.batch,
+            seed=settings.seed,
+            num_classes=settings.classes,
+            shares=settings.mix,
+            repeats=self.repeats,
         )
         if trainer.step == settings.steps:  # a kill may have come between the checkpoint and the other files
             self.save()
@@ -269,7 +281,7 @@ class Session:
         model.load_state_dict(self._trainer.average.state_dict())
         segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
         confusions = [
-            evaluate(segmenter, dataset, num_classes=model.num_classes, mapping=validation.mapping)
+            confusion(evaluate(segmenter, dataset, num_classes=model.num_classes), dataset, validation.mapping)
             for dataset in validation.datasets
         ]
         self.last_scores = scores(sum(confusions[1:], confusions[0]))

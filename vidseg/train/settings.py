@@ -41,8 +41,12 @@ class TrainSettings:
     """Points at which masks are compared; 0 takes every cell of the mask grid."""
     semantic: float = 4.0
     """Weight of the loss on the semantic map (distillation where there are soft labels); 0 turns it off."""
-    cover: float = 0.45
+    cover: float = 0.4
     """Smallest part of a picture's side that a crop may cover."""
+    freeze: int = 0
+    """So many layers of the backbone, the first ones, stay as they are."""
+    balance: float = 0.0
+    """Pictures with a class that is in less than this share of their dataset's pictures come more often; 0: none."""
     mix: tuple[float, ...] | None = None
     """How often each dataset is drawn, relative to the others; None: by its number of pictures."""
     holdout: tuple[int, ...] = (0,)
@@ -56,6 +60,7 @@ class TrainSettings:
             ("batch", 1, 4096),
             ("warmup", 0, 10**8),
             ("points", 0, 10**6),
+            ("freeze", 0, 1000),
             ("seed", 0, 2**32 - 1),
         ):
             value = getattr(self, name)
@@ -68,6 +73,7 @@ class TrainSettings:
             ("ema", 0, 0.999999, False),
             ("semantic", 0, 1e6, False),
             ("cover", 0, 1, True),
+            ("balance", 0, 1, False),
         )
         for name, lowest, highest, above in ranges:
             value = getattr(self, name)

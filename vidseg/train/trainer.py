@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vidseg.data.label_sets import ClassSet, membership
 from vidseg.errors import TrainingError
 from vidseg.models import Mask2Former
 from vidseg.train.batches import Batch
-from vidseg.train.losses import Regions, SetLoss
+from vidseg.train.losses import SetLoss
 from vidseg.train.schedule import WeightAverage, learning_rate, parameter_groups
 from vidseg.train.settings import TrainSettings
 
@@ -24,13 +26,21 @@ class Trainer:
     Args:
         model: trained in place, on `device`.
         precision: of the forward pass on CUDA; losses and weights are float32.
+        sets: the sets of classes that label values from K on stand for.
     """
 
     def __init__(
-        self, model: Mask2Former, settings: TrainSettings, device: torch.device, precision: torch.dtype = torch.float32
+        self,
+        model: Mask2Former,
+        settings: TrainSettings,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        sets: Sequence[ClassSet] = (),
     ) -> None:
         # channels_last: 10 % faster per step on the CPU, and what a GPU's tensor cores want
         self.model = model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        for layer in model.backbone_layers[: settings.freeze]:
+            layer.eval().requires_grad_(False)  # norms too keep what they know
         self.settings = settings
         self.step = 0
         self.average = WeightAverage(self.model, settings.ema)
@@ -38,7 +48,10 @@ class Trainer:
         self.intact = True
         """False while weights are changed: an error that comes just then leaves them neither old nor new."""
         self._device = device
-        self._loss = SetLoss(model.num_classes, points=settings.points, semantic_weight=settings.semantic)
+        member = torch.from_numpy(membership(model.num_classes, sets))
+        self._loss = SetLoss(
+            model.num_classes, points=settings.points, semantic_weight=settings.semantic, member=member
+        )
         self._optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.lr)
         # only float16 loses small gradients; bfloat16 has the range of float32
         self._scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
@@ -123,10 +136,9 @@ class Trainer:
         images = here(batch.images).to(torch.float32, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, self.precision, enabled=self.precision != torch.float32):
             output = self.model.forward_queries(images, aux=True)
-        regions = [Regions.from_labels(labels) for labels in here(batch.labels)]
         generator = torch.Generator(self._device).manual_seed(self.settings.seed * 2**31 + self.step)
         semantic = (here(batch.target_ids).long(), here(batch.target_probs))
-        return self._loss(output, regions, generator, semantic)
+        return self._loss(output, here(batch.labels), generator, semantic)
 
 
 def _by_kind(losses: dict[str, Tensor], total: Tensor) -> dict[str, float]:

@@ -1,0 +1,142 @@
+"""Label values that stand for several classes: `sets.csv` beside `images/` and `labels/`.
+
+Data sets with other class tables say less than one class of the model: a "vehicle" is a car, a bus or a truck. Each row
+of `sets.csv` (columns `value`, `ids` with spaces, and for people `names`) says which classes a label value allows:
+
+    value,ids,names
+    150,20 80 83,"car; bus; truck"
+    7,12,person
+
+A value that is not listed is the class id of that number, and 255 is unknown. A row `255,soft` asks that where the
+label is unknown the likeliest class of `soft/` counts as the label.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL, BoolArray, UInt8Array
+
+FILE = "sets.csv"
+_SOFT = "soft"
+_NOTHING = -1
+
+ClassSet = tuple[int, ...]
+"""Class ids in ascending order, two or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSets:
+    """What the label values of a data set mean."""
+
+    num_classes: int
+    """K"""
+    sets: tuple[ClassSet, ...]
+    """In label maps, K + n stands for `sets[n]`."""
+    table: npt.NDArray[np.int16]
+    """(256,) stored value -> class id, K + n, or 255 for unknown; -1 for a value that means nothing."""
+    fill: bool
+    """Unknown pixels take the likeliest class of `soft/`."""
+
+    def read(self, stored: UInt8Array, path: Path) -> UInt8Array:
+        """The label map (H, W) that stored values mean. Raises ConfigError for a value that means nothing."""
+        found = self.table[stored]
+        if (found == _NOTHING).any():
+            value = int(stored[found == _NOTHING].max())
+            raise ConfigError(
+                f"{path}: holds class id {value}; accepted: 0 to {self.num_classes - 1}, and {NO_LABEL} for no label; "
+                f"what other values mean {FILE} beside labels/ can say"
+            )
+        return found.astype(np.uint8)
+
+
+def read_sets(folder: Path, num_classes: int) -> LabelSets:
+    """What label values mean in the data set in `folder`: class ids, where it has no `sets.csv`.
+
+    Raises:
+        ConfigError: the file cannot be read, or a row does not name known classes.
+    """
+    table = np.arange(256, dtype=np.int16)
+    table[num_classes:NO_LABEL] = _NOTHING
+    path = folder / FILE
+    sets: list[ClassSet] = []
+    fill = False
+    listed: set[int] = set()
+    for where, value, ids in _rows(path) if path.exists() else ():
+        if value in listed:
+            raise ConfigError(f"{where}: value {value} is listed twice; list each value once")
+        listed.add(value)
+        if value == NO_LABEL and ids.strip() == _SOFT:
+            fill = True
+            continue
+        members = _members(where, ids, num_classes)
+        if value == NO_LABEL:
+            raise ConfigError(f"{where}: value {NO_LABEL} is unknown; accepted: 0 to {NO_LABEL - 1}")
+        if len(members) > 1 and members not in sets:
+            sets.append(members)
+        table[value] = members[0] if len(members) == 1 else num_classes + sets.index(members)
+    _check_room(path, num_classes, sets)
+    return LabelSets(num_classes, tuple(sets), table, fill)
+
+
+def merged_sets(parts: Sequence[LabelSets], num_classes: int) -> tuple[tuple[ClassSet, ...], list[UInt8Array]]:
+    """The sets of several data sets as one list, and for each data set a (256,) table into it.
+
+    Raises:
+        ConfigError: there are more than fit beside the classes.
+    """
+    sets = tuple(dict.fromkeys(members for part in parts for members in part.sets))
+    _check_room("these data sets together", num_classes, sets)
+    tables = []
+    for part in parts:
+        table = np.arange(256, dtype=np.uint8)
+        for number, members in enumerate(part.sets):
+            table[num_classes + number] = num_classes + sets.index(members)
+        tables.append(table)
+    return sets, tables
+
+
+def membership(num_classes: int, sets: Sequence[ClassSet]) -> BoolArray:
+    """(256, K): the classes that each value of a label map allows; none for 255 and for values without meaning."""
+    table = np.zeros((256, num_classes), dtype=bool)
+    np.fill_diagonal(table, True)
+    for number, members in enumerate(sets):
+        table[num_classes + number, list(members)] = True
+    return table
+
+
+def _rows(path: Path) -> Iterator[tuple[str, int, str]]:
+    """For each row: the file and line for messages, the value, and what it stands for."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if not {"value", "ids"} <= set(reader.fieldnames or ()):
+                raise ConfigError(f"{path}: no columns 'value' and 'ids'; the first line has to be value,ids,names")
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                text = (row["value"] or "").strip()
+                if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) > NO_LABEL:
+                    raise ConfigError(f"{where}: value {text!r}; accepted: a label value from 0 to {NO_LABEL}")
+                yield where, int(text), row["ids"] or ""
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); save it as CSV in UTF-8") from None
+
+
+def _members(where: str, ids: str, num_classes: int) -> ClassSet:
+    words = ids.split()
+    if not words or not all(word.isascii() and word.isdigit() and int(word[:9]) < num_classes for word in words):
+        raise ConfigError(f"{where}: ids {ids!r}; accepted: class ids from 0 to {num_classes - 1}, with spaces between")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _check_room(where: object, num_classes: int, sets: Sequence[ClassSet]) -> None:
+    if num_classes + len(sets) > NO_LABEL:
+        room = NO_LABEL - num_classes
+        raise ConfigError(f"{where}: {len(sets)} sets of several classes; beside {num_classes} classes {room} fit")
