@@ -58,7 +58,7 @@ ROOMS = {
     "typer": {"cli"},
     "starlette": {"serve"},
     "uvicorn": {"serve"},
-    "prometheus_client": {"telemetry"},
+    "prometheus_client": set(),
     "threading": {"pipeline", "timing", "sound", "app", "render", "video", "runtimes"},
 }
 
@@ -130,7 +130,7 @@ def modules_of(*units: str) -> list[str]:
         (("av", "cv2"), ("models", "runtimes", "segmentation", "pipeline", "cli")),
         (("torch", "av", "cv2"), ("pipeline", "cli", "presets", "labels", "frames", "metrics")),
         (("torch", "av", "cv2"), ("serve", "telemetry")),
-        (("starlette", "uvicorn", "prometheus_client"), ("app", "cli")),
+        (("starlette", "uvicorn"), ("app", "cli", "telemetry")),
         (("scipy", "av"), ("train", "data", "metrics")),
         (("pyarrow",), ("records",)),
         (("fsspec", "aiohttp"), ("app", "cli")),

@@ -95,7 +95,7 @@ def test_options_of_the_page_need_the_page(options):
     ("options", "text"),
     [
         ({"serve": "0"}, r"--serve needs starlette and uvicorn: not installed; .*pip install 'vidseg\[serve\]'"),
-        ({"metrics": "0"}, r"--metrics needs prometheus-client: .*pip install 'vidseg\[metrics\]'"),
+        ({"metrics": "0"}, r"--metrics needs starlette and uvicorn: .*pip install 'vidseg\[serve\]'"),
     ],
 )
 def test_a_missing_library_is_told_with_how_to_get_it(monkeypatch, options, text):
@@ -126,11 +126,12 @@ class AskingReporter(SilentReporter):
         self.metrics_at = ""
 
     def address(self, text: str) -> None:
-        self.told = text
-
-    def note(self, text: str) -> None:
         if text.startswith("metrics at "):
             self.metrics_at = text.removeprefix("metrics at ")
+        else:
+            self.told = text
+
+    note = address
 
     def progress(self, pipeline, total) -> None:
         if self.picture or pipeline.stats.delivered < 2:
@@ -145,7 +146,7 @@ class AskingReporter(SilentReporter):
         self.status = json.loads(fetch(f"{base}/status.json"))
         if self.status["frame"] is not None:
             self.picture = fetch(f"{base}/frame.jpg")
-            self.metrics = fetch(self.metrics_at).decode()
+            self.metrics = fetch(self.metrics_at.partition("?")[0]).decode()
 
 
 pytest_servers = pytest.mark.usefixtures("servers")
@@ -153,19 +154,20 @@ pytest_servers = pytest.mark.usefixtures("servers")
 
 @pytest.fixture
 def servers() -> None:
-    for name in ("starlette", "uvicorn", "prometheus_client"):
+    for name in ("starlette", "uvicorn"):
         pytest.importorskip(name)
 
 
 @pytest_servers
-def test_a_run_can_be_watched_while_it_goes_on(tmp_path):
+@pytest.mark.parametrize("metrics", ["0", "localhost:0"])  # the first is the page's own address
+def test_a_run_can_be_watched_while_it_goes_on(tmp_path, metrics):
     clip = make_clip(tmp_path / "clip.mp4", size=(96, 64), frames=20)
     reporter = AskingReporter()
     config = RunConfig(
         source=str(clip),
         serve="127.0.0.1:0",
         serve_token="open-sesame",
-        metrics="0",
+        metrics=metrics,
         imgsz=64,
         threads=1,
         runtime="torch",
@@ -175,6 +177,9 @@ def test_a_run_can_be_watched_while_it_goes_on(tmp_path):
     assert reporter.status["source"] == "clip.mp4" and reporter.status["size"] == [96, 64]
     assert reporter.picture.startswith(b"\xff\xd8")
     assert 'vidseg_frames_total{stage="delivered"}' in reporter.metrics
-    port = int(reporter.told.split(":")[2].split("/")[0])
+    ports = [int(url.split(":")[2].split("/")[0]) for url in (reporter.told, "metrics at " + reporter.metrics_at)]
+    assert (ports[0] == ports[1]) == (metrics == "0")
+    assert reporter.metrics_at.endswith("/metrics?token=open-sesame")
+    port = ports[0]
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -16,7 +18,8 @@ pytest.importorskip("uvicorn")
 
 from vidseg.address import Address, bound_address, listen
 from vidseg.pipeline.background import BackgroundTask
-from vidseg.serve import site
+from vidseg.serve import connections, site
+from vidseg.serve.connections import PLACES
 from vidseg.serve.server import WebServer
 from vidseg.serve.view import Picture, PictureSpec
 
@@ -81,9 +84,10 @@ class FakePictures:
 class Site:
     """A running server and its stand-in."""
 
-    def __init__(self, view: FakePictures, address: Address) -> None:
+    def __init__(self, view: FakePictures, address: Address, server: WebServer) -> None:
         self.view = view
         self.address = address
+        self.door = server.door
 
     def ask(self, path: str, method: str = "GET", **headers: str):
         """Status, headers and body of one request."""
@@ -95,19 +99,40 @@ class Site:
         finally:
             connection.close()
 
-    def stream(self, path: str = "/stream.mjpeg") -> socket.socket:
-        """A connection on which the stream was asked for and nothing was read."""
+    def connect(self, words: bytes = b"") -> socket.socket:
+        """A connection on which these bytes were sent."""
         connection = socket.create_connection((self.address.host, self.address.port), timeout=20)
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        connection.sendall(words)
         return connection
+
+    def stream(self, path: str = "/stream.mjpeg", method: str = "GET") -> socket.socket:
+        """A connection on which the stream was asked for and nothing was read."""
+        return self.connect(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
 @contextmanager
 def serving(view: FakePictures, *, token: str | None = None) -> Iterator[Site]:
     with listen(Address("127.0.0.1", 0), "--serve") as listener:
-        server = WebServer(listener, view, token=token)
+        server = WebServer(listener, view, metrics=lambda: f"frames {view.number}\n", token=token)
         with BackgroundTask("web", server.run, server.stop), BackgroundTask("view", lambda: None, view.close):
-            yield Site(view, bound_address(listener))
+            yield Site(view, bound_address(listener), server)
+
+
+def until(look: Callable[[], bool]) -> None:
+    """Returns once `look` is true; fails after 20 s."""
+    deadline = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """What comes until the other side hangs up."""
+    read = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(1 << 16):
+            read += part
+    return read
 
 
 @pytest.fixture
@@ -210,7 +235,9 @@ def test_a_stream_ends_with_the_run():
     assert viewer.read().endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("path", ["/", "/frame.jpg", "/stream.mjpeg", "/snapshot.png", "/status.json", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/frame.jpg", "/stream.mjpeg", "/snapshot.png", "/status.json", "/metrics", "/nothing"]
+)
 def test_without_the_token_nothing_is_told(locked_site, path):
     locked_site.view.show(1)
     for given in ("", "?token=open-sesam", "?token=%C3%A9"):
@@ -256,6 +283,7 @@ def test_only_the_own_page_can_change_something(open_site):
     own = f"127.0.0.1:{open_site.address.port}"
     assert open_site.ask(start, "POST", Origin="http://evil.example")[0] == 403
     assert open_site.ask(start, "POST", Origin="null")[0] == 403
+    assert open_site.ask(start, "POST", Origin="http://[")[0] == 403
     assert open_site.ask(start, "GET")[0] == 405
     assert not open_site.view.recordings
     assert open_site.ask(start, "POST", Origin=f"http://{own}")[0] == 200
@@ -267,3 +295,147 @@ def test_a_bug_is_told_at_the_end_and_the_others_are_served_on():
     with pytest.raises(RuntimeError, match="a bug"), serving(FakePictures()) as running:
         assert running.ask("/record?do=stop", "POST")[0] == 500
         assert running.ask("/status.json")[0] == 200
+
+
+def test_silent_connections_lock_nobody_out(open_site):
+    silent = [open_site.connect() for _ in range(PLACES)]
+    started = time.monotonic()
+    assert open_site.ask("/status.json")[0] == 200
+    assert time.monotonic() - started < 1
+    # all are from one address, which may have half of the places
+    until(lambda: len(open_site.door) <= PLACES // 2)
+    for connection in silent:
+        connection.close()
+
+
+def test_who_does_not_speak_or_not_to_the_end_is_hung_up_on(open_site, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    silent, dripping = open_site.connect(), open_site.connect(b"GET / HTTP/1.1\r\nHost: local")
+    assert rest_of(silent) == rest_of(dripping) == b""
+    # a second head on a connection that had an answer is no different
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 5)
+    second = open_site.connect(b"GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    while b"frame" not in second.recv(1 << 16):
+        pass
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    second.sendall(b"GET /")
+    assert rest_of(second) == b""
+
+
+def test_a_connection_without_a_request_is_closed_after_a_while(open_site, monkeypatch):
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.2)
+    connection = open_site.connect(b"GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200 OK" in rest_of(connection)
+
+
+@pytest.mark.parametrize("path", ["/stream.mjpeg", "/frame.jpg"])  # the second is complete for the server, but not gone
+def test_who_does_not_read_his_picture_is_hung_up_on(path, monkeypatch):
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.2)
+    view = FakePictures(size=16_000_000)  # more than the sockets hold
+    with serving(view) as running:
+        view.show(1)
+        deaf = running.stream(path)
+        until(lambda: view.asked > 0)
+        until(lambda: len(running.door) == 0)
+        assert len(rest_of(deaf)) < 16_000_000
+
+
+def test_more_requests_than_one_address_may_have_are_refused_and_the_others_go_on(open_site, monkeypatch):
+    monkeypatch.setattr(connections, "PLACES", 4)
+    viewers = [open_site.stream().makefile("rb") for _ in range(2)]
+    until(lambda: open_site.view.waiting == 2)
+    refusal = (503, b"too many viewers at once; close one, or try again later")
+    assert open_site.ask("/status.json")[::2] == refusal
+    assert open_site.ask("/status.json", X_Forwarded_For="192.0.2.7")[::2] == refusal
+    open_site.view.show(1)
+    for viewer in viewers:
+        while not viewer.readline().startswith(b"1 jpeg"):
+            pass
+        viewer.close()
+
+
+def test_a_viewer_that_has_gone_is_not_drawn_for(open_site, monkeypatch):
+    monkeypatch.setattr(site, "PATIENCE_SECONDS", 1000)
+    for path in ("/frame.jpg?after=7", "/snapshot.png", "/stream.mjpeg"):
+        connection = open_site.stream(path)
+        until(lambda: open_site.view.waiting == 1)
+        connection.close()
+        until(lambda: open_site.view.waiting == 0)
+
+
+def test_the_head_of_a_stream_is_no_stream(open_site):
+    connection = open_site.stream(method="HEAD")
+    while b"multipart/x-mixed-replace" not in connection.recv(1 << 16):
+        pass
+    open_site.view.show(1)
+    assert open_site.ask("/status.json")[0] == 200 and open_site.view.asked == 0
+    connection.close()
+
+
+BROKEN_CHUNK = b"POST /record HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),  # TLS, as a browser tries it
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"x" * 100_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"Cookie: " + b'a="\\' * 3000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 100_000,
+        b"GET /%00../..//etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /stream.mjpeg HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        BROKEN_CHUNK,
+    ],
+)
+def test_what_is_no_proper_request_neither_ends_the_server_nor_is_printed(words, capfd):
+    with serving(FakePictures()) as running:
+        connection = running.connect(words)
+        assert running.ask("/status.json")[0] == 200
+        connection.shutdown(socket.SHUT_WR)
+        rest_of(connection)
+        assert running.ask("/status.json")[0] == 200 and not running.view.recordings
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_request_that_breaks_when_its_answer_is_under_way_is_hung_up_on(capfd):
+    with serving(FakePictures()) as running:
+        head, _, rest = BROKEN_CHUNK.replace(b"POST /record", b"GET /stream.mjpeg").partition(b"zz")
+        connection = running.connect(head)
+        while b"multipart" not in connection.recv(1 << 16):
+            pass
+        connection.sendall(b"zz" + rest)
+        until(lambda: len(running.door) == 0)
+        connection.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_tokens_are_not_logged(locked_site, caplog):
+    caplog.set_level(logging.DEBUG)
+    locked_site.ask("/?token=open-sesame")
+    locked_site.connect(b"GET /?token=open-sesame HTTP/1.1\r\nbroken\r\n\r\n").close()
+    locked_site.ask("/status.json", Authorization="Bearer open-sesame")
+    assert "sesame" not in caplog.text
+
+
+def test_figures_for_prometheus_are_guarded_like_the_page(open_site, locked_site):
+    open_site.view.show(7)
+    status, headers, body = open_site.ask("/metrics")
+    assert (status, body) == (200, b"frames 7\n") and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert open_site.ask("/metrics", Host="evil.example")[0] == 403
+    status, headers, _ = locked_site.ask("/metrics")
+    assert status == 401 and headers["WWW-Authenticate"] == "Bearer"
+    assert locked_site.ask("/metrics", Authorization="Bearer open-sesame")[0] == 200
+
+
+def test_a_server_of_figures_alone_has_no_pages():
+    with listen(Address("127.0.0.1", 0), "--metrics") as listener:
+        server = WebServer(listener, metrics=lambda: "", token=None)
+        with BackgroundTask("web", server.run, server.stop):
+            site = Site(FakePictures(), bound_address(listener), server)
+            assert [site.ask(path)[0] for path in ("/metrics", "/", "/frame.jpg", "/status.json")] == [
+                200,
+                404,
+                404,
+                404,
+            ]
+            assert site.ask("/record?do=start", "POST")[0] == 404

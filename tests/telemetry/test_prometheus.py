@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import urllib.request
-
 import pytest
 
 pytest.importorskip("prometheus_client")
@@ -12,30 +9,25 @@ pytest.importorskip("prometheus_client")
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes import FakeSegmenter, FakeSender, FakeSource, frame
-from vidseg.address import Address, bound_address, listen
-from vidseg.pipeline.background import BackgroundTask
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
-from vidseg.telemetry.prometheus import MetricsServer
+from vidseg.telemetry.prometheus import figures_text
 
 pytestmark = pytest.mark.timeout(30)
+
+MODEL = 'nano "2"\\n,\nnet'
+"""A name that needs care between quotes."""
 
 
 @pytest.fixture(scope="module")
 def samples() -> dict[tuple[str, str], float]:
-    """Every sample of a finished run, by name and first label; fetched while another client says nothing."""
+    """Every sample of a finished run, by name and first label."""
     source = FakeSource([frame(k) for k in range(6)])
     options = PipelineOptions(max_fps=15, stride=2)
     pipeline = Pipeline(source, FakeSegmenter(), None, [FakeSender(lost=2, reconnects=1)], options=options)
     pipeline.run()
-    with listen(Address("127.0.0.1", 0), "--metrics") as listener:
-        url = f"http://{bound_address(listener)}/metrics"
-        server = MetricsServer(listener, pipeline, model="nano")
-        with BackgroundTask("metrics", server.run, server.stop):
-            silent = socket.create_connection(listener.getsockname()[:2], timeout=5)
-            text = urllib.request.urlopen(url, timeout=20).read().decode()
-            silent.close()
+    text = figures_text(pipeline, model=MODEL)
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, sample.labels.get("model", next(iter(sample.labels.values()), ""))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -65,4 +57,10 @@ def test_buckets_only_rise(samples):
 
 
 def test_what_runs_is_named(samples):
-    assert samples["vidseg_info", "nano"] == 1
+    assert samples["vidseg_info", MODEL] == 1
+
+
+def test_the_process_is_measured(samples):
+    assert samples["process_cpu_seconds_total", ""] > 0
+    assert samples["process_resident_memory_bytes", ""] > 1e6
+    assert samples["process_open_fds", ""] >= 3

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -56,21 +57,28 @@ class LiveOutputs:
         self._metrics: socket.socket | None = None
         self._view: LiveView | None = None
         self._recorder: Recorder | None = None
-        for option in ("serve_token", "record_dir"):
-            if getattr(config, option) is not None and config.serve is None:
-                raise ConfigError(f"--{option.replace('_', '-')} needs --serve; give --serve PORT too, or leave it out")
+        if config.serve_token is not None and config.serve is None and config.metrics is None:
+            raise ConfigError("--serve-token needs --serve or --metrics; give one of them too, or leave it out")
         if config.record_dir is not None:
+            if config.serve is None:
+                raise ConfigError("--record-dir needs --serve; give --serve PORT too, or leave it out")
             check_folder(Path(config.record_dir))
         try:
             if config.serve is not None:
                 _need("--serve", "serve", "starlette", "uvicorn")
                 self._web = self._claim(config.serve, "--serve")
-            if config.metrics is not None:
-                _need("--metrics", "metrics", "prometheus_client")
+            if config.metrics is not None and not self._shared:
+                _need("--metrics", "serve", "starlette", "uvicorn")
                 self._metrics = self._claim(config.metrics, "--metrics")
         except BaseException:
             self._stack.close()
             raise
+
+    @property
+    def _shared(self) -> bool:
+        """True when the figures are a page of the web page's server."""
+        serve, metrics = self._config.serve, self._config.metrics
+        return None not in (serve, metrics) and parse_address(serve or "") == parse_address(metrics or "")
 
     def _claim(self, text: str, option: str) -> socket.socket:
         return self._stack.enter_context(listen(parse_address(text), option))
@@ -100,28 +108,46 @@ class LiveOutputs:
         runtime: str,
     ) -> None:
         """Serve from now on, and say where."""
+        config = self._config
+        figures: Callable[[], str] | None = None
+        if config.metrics is not None:
+            from vidseg.telemetry.prometheus import figures_text
+
+            figures = partial(figures_text, pipeline, model=model, runtime=runtime)
+        token = config.serve_token or secrets.token_urlsafe(16)
         if self._metrics is not None:
-            from vidseg.telemetry.prometheus import MetricsServer
-
-            metrics = MetricsServer(self._metrics, pipeline, model=model, runtime=runtime)
-            self._stack.enter_context(BackgroundTask("metrics", metrics.run, metrics.stop))
-            reporter.note(f"metrics at http://{reachable(bound_address(self._metrics))}/metrics")
+            self._start_server("metrics", self._metrics, None, figures, token, reporter)
         if self._web is not None:
-            from vidseg.serve.server import WebServer
-
-            config = self._config
             folder = None if config.record_dir is None else Path(config.record_dir)
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
             facts = {"source": ", ".join(names), "model": model}
             self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts)
-            address = bound_address(self._web)
-            token = config.serve_token or (None if address.loopback else secrets.token_urlsafe(16))
-            server = WebServer(self._web, view, token=token)
-            self._stack.enter_context(BackgroundTask("web", server.run, server.stop))
+            self._start_server("web", self._web, view, figures if self._shared else None, token, reporter)
             # drawing ends first, so that viewers who wait are answered before the server goes
             self._stack.enter_context(BackgroundTask("draw", view.draw, view.close))
-            reporter.address(f"watch at {page_url(address, token)}")
+
+    def _start_server(
+        self,
+        name: str,
+        listener: socket.socket,
+        view: LiveView | None,
+        figures: Callable[[], str] | None,
+        token: str,
+        reporter: Reporter,
+    ) -> None:
+        """Serve what is given, and say where. The token holds where others get through, or where the user chose one."""
+        from vidseg.serve.server import WebServer
+
+        address = bound_address(listener)
+        asked = None if address.loopback and self._config.serve_token is None else token
+        server = WebServer(listener, view, metrics=figures, token=asked)
+        self._stack.enter_context(BackgroundTask(name, server.run, server.stop))
+        if view is not None:
+            reporter.address(f"watch at {page_url(address, asked)}")
+        if figures is not None:
+            tell = reporter.note if asked is None else reporter.address
+            tell(f"metrics at {page_url(address, asked, 'metrics')}")
 
     def publish(self, result: Result) -> None:
         """Show one result to those who watch, and record it where that is wished for."""
@@ -149,9 +175,9 @@ def page_title(source: str) -> str:
     return name if "://" in name else os.path.basename(name.rstrip("/" + os.sep)) or name
 
 
-def page_url(address: Address, token: str | None) -> str:
+def page_url(address: Address, token: str | None, path: str = "") -> str:
     """What to open in a browser."""
-    return f"http://{reachable(address)}/" + (f"?token={token}" if token else "")
+    return f"http://{reachable(address)}/{path}" + (f"?token={token}" if token else "")
 
 
 def relay(

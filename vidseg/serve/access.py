@@ -80,7 +80,7 @@ def _own_page(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site") == "same-origin":  # pages cannot set it; right behind a proxy too
         return True
     origin = headers.get("origin")  # browsers always send it with a POST
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or origin.partition("://")[2] == host
 
 
 def _host_name(host: str) -> str:
@@ -109,8 +109,9 @@ def _same(given: str, token: str) -> bool:
 
 
 def _ask_for_token(given: str, method: str) -> Response:
+    headers = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "WWW-Authenticate": "Bearer"}
     if method != "GET":
-        return PlainTextResponse("a token is needed", 401)
+        return PlainTextResponse("a token is needed", 401, headers=headers)
     say = "That token is not the right one." if given else "This page needs the token that vidseg printed at its start."
     page = (
         '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -120,4 +121,4 @@ def _ask_for_token(given: str, method: str) -> Response:
         f'<form action="/"><p>{html.escape(say)}</p>'
         "<input name=token type=password aria-label=Token autofocus> <button>Open</button></form>"
     )
-    return HTMLResponse(page, 401, headers={"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"})
+    return HTMLResponse(page, 401, headers=headers)

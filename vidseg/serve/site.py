@@ -1,14 +1,15 @@
-"""The pages: the viewer, its pictures and figures, and a plain MJPEG stream for other programs."""
+"""The pages: the viewer, its pictures and figures, a plain MJPEG stream and figures for other programs."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from importlib import resources
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -31,41 +32,54 @@ _HEADERS = {
 _BOUNDARY = b"vidseg-frame"
 
 
-def build_site(view: LivePictures, access: Access, report: Callable[[Exception], None]) -> Starlette:
+def build_site(
+    access: Access,
+    report: Callable[[Exception], None],
+    *,
+    view: LivePictures | None = None,
+    metrics: Callable[[], str] | None = None,
+) -> Starlette:
     """The ASGI application.
 
     Args:
         report: told of errors that are bugs; the viewer gets status 500.
+        view: what the page and its pictures show; None offers neither.
+        metrics: gives the text of /metrics, for Prometheus; None offers none.
     """
 
-    async def broken(request: Request, error: Exception) -> Response:
-        report(error)
-        return PlainTextResponse("vidseg failed; it says more where it runs", 500)
-
-    def route(path: str, handler: Callable[[LivePictures, Request], Awaitable[Response]], method: str = "GET") -> Route:
+    def route(path: str, handler: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                response = await handler(view, request)
+                response = await handler(request)
             except ValueError as error:  # a wish that cannot be fulfilled
                 response = PlainTextResponse(str(error), 400)
+            except Exception as error:
+                report(error)
+                response = PlainTextResponse("vidseg failed; it says more where it runs", 500)
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
 
         return Route(path, endpoint, methods=[method])
 
-    return Starlette(
-        routes=[
-            route("/", _page),
-            route("/frame.jpg", _frame),
-            route("/stream.mjpeg", _stream),
-            route("/snapshot.png", _snapshot),
-            route("/status.json", _status),
-            route("/record", _record, "POST"),
-        ],
-        middleware=[Middleware(Gate, access=access)],
-        exception_handlers={Exception: broken},
-    )
+    async def figures(request: Request) -> Response:
+        assert metrics is not None
+        return Response(metrics(), media_type="text/plain; version=0.0.4")
+
+    routes = []
+    if view is not None:
+        pages = {
+            "/": _page,
+            "/frame.jpg": _frame,
+            "/stream.mjpeg": _stream,
+            "/snapshot.png": _snapshot,
+            "/status.json": _status,
+        }
+        routes += [route(path, partial(handler, view)) for path, handler in pages.items()]
+        routes.append(route("/record", partial(_record, view), "POST"))
+    if metrics is not None:
+        routes.append(route("/metrics", figures))
+    return Starlette(routes=routes, middleware=[Middleware(Gate, access=access)])
 
 
 @cache
@@ -85,7 +99,7 @@ async def _page(view: LivePictures, request: Request) -> Response:
 async def _frame(view: LivePictures, request: Request) -> Response:
     """The newest picture as soon as it is newer than `after`; 204 when none comes for a while."""
     spec = _spec(view, request)
-    picture = await _next_picture(view, spec, _after(request))
+    picture = await _next_picture(view, spec, _after(request), gone=_disconnected(request))
     if picture is None:
         return Response(status_code=204)
     return Response(picture.data, media_type="image/jpeg", headers={"X-Frame": str(picture.number)})
@@ -94,7 +108,7 @@ async def _frame(view: LivePictures, request: Request) -> Response:
 async def _snapshot(view: LivePictures, request: Request) -> Response:
     """The newest picture at full size and without loss, as a file to keep."""
     spec = replace(_spec(view, request), max_width=None, encoding="png")
-    picture = await _next_picture(view, spec, 0)
+    picture = await _next_picture(view, spec, 0, gone=_disconnected(request))
     if picture is None:
         return PlainTextResponse("no picture yet", 503)
     name = f"vidseg-{picture.number:06}.png"
@@ -106,6 +120,8 @@ async def _stream(view: LivePictures, request: Request) -> Response:
     """Pictures for ever, each replacing the last; a viewer that is slow gets fewer."""
     parts = _parts(view, _spec(view, request))
     media_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY.decode()}"
+    if request.method == "HEAD":  # nothing is sent, so nothing would ever end the drawing
+        return Response(media_type=media_type)
     return StreamingResponse(parts, media_type=media_type)
 
 
@@ -149,8 +165,16 @@ def _after(request: Request) -> int:
     return int(text)
 
 
-async def _next_picture(view: LivePictures, spec: PictureSpec, after: int) -> Picture | None:
-    """The next picture newer than `after`, None when none comes in time."""
+async def _disconnected(request: Request) -> None:
+    """Returns when the viewer has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _next_picture(
+    view: LivePictures, spec: PictureSpec, after: int, *, gone: Coroutine[Any, Any, None] | None = None
+) -> Picture | None:
+    """The next picture newer than `after`, None when none comes in time, or when `gone` returns before."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Picture | None] = loop.create_future()
 
@@ -158,14 +182,18 @@ async def _next_picture(view: LivePictures, spec: PictureSpec, after: int) -> Pi
         with suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(partial(_settle, future, picture))
 
+    waited_for: list[asyncio.Future[Any]] = [future]
+    if gone is not None:
+        waited_for.append(loop.create_task(gone))
     ticket = Ticket(spec, after, deliver)
-    view.ask(ticket)
     try:
-        return await asyncio.wait_for(future, PATIENCE_SECONDS)
-    except TimeoutError:
-        return None
+        view.ask(ticket)
+        await asyncio.wait(waited_for, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return future.result() if future.done() else None
     finally:
         view.forget(ticket)
+        for other in waited_for:
+            other.cancel()
 
 
 def _settle(future: asyncio.Future[Picture | None], picture: Picture | None) -> None:

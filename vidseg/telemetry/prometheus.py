@@ -1,130 +1,113 @@
 """Figures of a run for Prometheus, read when they are asked for: a run costs nothing more for being watched.
 
-Names follow prometheus.io/docs/practices/naming: base units, `_total` for counts that only rise.
+Names follow prometheus.io/docs/practices/naming (base units, `_total` for counts that only rise), the text
+prometheus.io/docs/instrumenting/exposition_formats (version 0.0.4).
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
+import os
+import resource
+import time
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from socketserver import BaseServer
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-
-from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-    SummaryMetricFamily,
-)
-from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
 import vidseg
 from vidseg.pipeline.pipeline import Pipeline
 
-_SLOW_CLIENT_SECONDS = 2.0
+_STARTED = time.time()
 
 
-class PipelineCollector(Collector):
-    """The figures of one `Pipeline`. `facts` are told as labels of `vidseg_info`."""
-
-    def __init__(self, pipeline: Pipeline, **facts: str) -> None:
-        self._pipeline = pipeline
-        self._facts = {"version": vidseg.__version__, **facts}
-
-    def collect(self) -> Iterator[Metric]:
-        pipeline, stats = self._pipeline, self._pipeline.stats
-        yield InfoMetricFamily("vidseg", "What runs.", value=self._facts)
-        yield _labelled(
-            CounterMetricFamily("vidseg_frames", "Frames that got so far.", labels=["stage"]),
-            {"decoded": stats.decoded, "segmented": stats.inferred, "delivered": stats.delivered},
-        )
-        yield _labelled(
-            CounterMetricFamily("vidseg_frames_dropped", "Frames that were left out.", labels=["cause"]),
-            {"overload": pipeline.dropped, "max_fps": stats.skipped, "sending": pipeline.lost_in_sending},
-        )
-        yield _labelled(
-            GaugeMetricFamily("vidseg_frame_rate", "Frames per second over the last 64 frames.", labels=["direction"]),
-            {"in": pipeline.input_rate.rate, "out": pipeline.output_rate.rate},
-        )
-        yield _labelled(
-            GaugeMetricFamily("vidseg_queue_depth", "Frames that wait between two stages.", labels=["queue"]),
-            pipeline.queue_depths,
-        )
-        yield self._latency()
-        stages = SummaryMetricFamily("vidseg_stage_seconds", "Work per frame, by stage.", labels=["stage"])
-        for name, stage in pipeline.timers.totals().items():
-            stages.add_metric([name], count_value=stage.frames, sum_value=stage.seconds)
-        yield stages
-        counters = pipeline.source_counters
-        reconnects = counters.pop("reconnects", 0)
-        yield CounterMetricFamily("vidseg_reconnects", "Times the source was lost and found again.", value=reconnects)
-        text = "Times the receiver of a sent stream was lost and found again."
-        yield CounterMetricFamily("vidseg_receiver_reconnects", text, value=pipeline.receiver_reconnects)
-        yield _labelled(
-            CounterMetricFamily("vidseg_source_events", "Other things that the source counted.", labels=["event"]),
-            counters,
-        )
-
-    def _latency(self) -> Metric:
-        counts, total = self._pipeline.latency.snapshot()
-        bounds = [*(str(bound) for bound in self._pipeline.latency.bounds), "+Inf"]
-        buckets = list(zip(bounds, accumulate(counts), strict=True))
-        text = "Seconds from a frame's coming out of the source until every output had taken it."
-        return HistogramMetricFamily("vidseg_latency_seconds", text, buckets=buckets, sum_value=total)
+def figures_text(pipeline: Pipeline, **facts: str) -> str:
+    """The figures of one `Pipeline`, and CPU and memory of this process. `facts` are labels of `vidseg_info`."""
+    stats, counters = pipeline.stats, dict(pipeline.source_counters)
+    reconnects = counters.pop("reconnects", 0)
+    stages = {"decoded": stats.decoded, "segmented": stats.inferred, "delivered": stats.delivered}
+    dropped = {"overload": pipeline.dropped, "max_fps": stats.skipped, "sending": pipeline.lost_in_sending}
+    rates = {"in": pipeline.input_rate.rate, "out": pipeline.output_rate.rate}
+    receiver = "Times the receiver of a sent stream was lost and found again."
+    lines = [
+        *_family("vidseg_info", "gauge", "What runs.", [({"version": vidseg.__version__, **facts}, 1)]),
+        *_counter("vidseg_frames_total", "Frames that got so far.", "stage", stages),
+        *_counter("vidseg_frames_dropped_total", "Frames that were left out.", "cause", dropped),
+        *_gauge("vidseg_frame_rate", "Frames per second over the last 64 frames.", "direction", rates),
+        *_gauge("vidseg_queue_depth", "Frames that wait between two stages.", "queue", pipeline.queue_depths),
+        *_latency(pipeline),
+        *_stages(pipeline),
+        *_family(
+            "vidseg_reconnects_total", "counter", "Times the source was lost and found again.", [({}, reconnects)]
+        ),
+        *_family("vidseg_receiver_reconnects_total", "counter", receiver, [({}, pipeline.receiver_reconnects)]),
+        *_counter("vidseg_source_events_total", "Other things that the source counted.", "event", counters),
+        *_process(),
+    ]
+    return "\n".join(lines) + "\n"
 
 
-class MetricsServer:
-    """Answers any GET with the figures of `pipeline`. `run` blocks: it is meant for a thread of its own.
-
-    One request at a time; a client that says nothing is hung up on after 2 s.
-    """
-
-    def __init__(self, listener: socket.socket, pipeline: Pipeline, **facts: str) -> None:
-        registry = CollectorRegistry()
-        registry.register(PipelineCollector(pipeline, **facts))
-        ProcessCollector(registry=registry)  # CPU and memory; does nothing where there is no /proc
-        self._server = _Server(listener)
-        self._server.set_app(make_wsgi_app(registry))
-
-    def run(self) -> None:
-        """Serve until `stop`."""
-        with self._server:
-            self._server.serve_forever(poll_interval=0.1)
-
-    def stop(self) -> None:
-        """Make `run` return soon. To be called while it runs, from another thread."""
-        self._server.shutdown()
+Sample = tuple[Mapping[str, str], float]
+"""Labels and value."""
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = _SLOW_CLIENT_SECONDS
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: who reads the figures is no event."""
+def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> list[str]:
+    return [*_head(name, kind, text), *(_line(name, labels, value) for labels, value in samples)]
 
 
-class _Server(WSGIServer):
-    """On a socket that listens already."""
-
-    def __init__(self, listener: socket.socket) -> None:
-        BaseServer.__init__(self, listener.getsockname(), _Handler)
-        self.socket = listener
-        host, port = listener.getsockname()[:2]
-        self.server_name, self.server_port = str(host), int(port)
-        self.setup_environ()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: the client went away, or stayed silent."""
+def _counter(name: str, text: str, label: str, values: Mapping[str, float]) -> list[str]:
+    return _family(name, "counter", text, [({label: key}, value) for key, value in values.items()])
 
 
-def _labelled(family: Any, values: dict[str, Any]) -> Metric:
-    for label, value in values.items():
-        family.add_metric([label], value)
-    metric: Metric = family
-    return metric
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> list[str]:
+    return _family(name, "gauge", text, [({label: key}, value) for key, value in values.items()])
+
+
+def _latency(pipeline: Pipeline) -> list[str]:
+    counts, total = pipeline.latency.snapshot()
+    bounds = [*(str(bound) for bound in pipeline.latency.bounds), "+Inf"]
+    rising = list(accumulate(counts))
+    name = "vidseg_latency_seconds"
+    return [
+        *_head(name, "histogram", "Seconds from a frame's coming out of the source until every output had taken it."),
+        *(_line(f"{name}_bucket", {"le": le}, count) for le, count in zip(bounds, rising, strict=True)),
+        _line(f"{name}_count", {}, rising[-1]),
+        _line(f"{name}_sum", {}, total),
+    ]
+
+
+def _stages(pipeline: Pipeline) -> list[str]:
+    name = "vidseg_stage_seconds"
+    lines = _head(name, "summary", "Work per frame, by stage.")
+    for stage, time_of in pipeline.timers.totals().items():
+        lines.append(_line(f"{name}_count", {"stage": stage}, time_of.frames))
+        lines.append(_line(f"{name}_sum", {"stage": stage}, time_of.seconds))
+    return lines
+
+
+def _process() -> list[str]:
+    """Those that every Prometheus client gives, as far as this system tells them."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = usage.ru_utime + usage.ru_stime
+    lines = _family("process_cpu_seconds_total", "counter", "User and system CPU seconds.", [({}, seconds)])
+    lines += _family("process_start_time_seconds", "gauge", "Start, in seconds since 1970.", [({}, _STARTED)])
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = [int(word) for word in file.read().split()]
+        files = len(os.listdir("/proc/self/fd"))
+    except OSError:  # no /proc here
+        return lines
+    size = os.sysconf("SC_PAGE_SIZE")
+    lines += _family("process_virtual_memory_bytes", "gauge", "Virtual memory.", [({}, size * pages[0])])
+    lines += _family("process_resident_memory_bytes", "gauge", "Resident memory.", [({}, size * pages[1])])
+    return lines + _family("process_open_fds", "gauge", "Open file descriptors.", [({}, files)])
+
+
+def _head(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+    told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    return f"{name}{{{told}}} {value!r}" if told else f"{name} {value!r}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
