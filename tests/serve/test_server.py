@@ -297,7 +297,8 @@ def test_a_bug_is_told_at_the_end_and_the_others_are_served_on():
         assert running.ask("/status.json")[0] == 200
 
 
-def test_silent_connections_lock_nobody_out(open_site):
+def test_silent_connections_lock_nobody_out(open_site, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1000)
     silent = [open_site.connect() for _ in range(PLACES)]
     started = time.monotonic()
     assert open_site.ask("/status.json")[0] == 200
@@ -387,17 +388,17 @@ BROKEN_CHUNK = b"POST /record HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: 
         BROKEN_CHUNK,
     ],
 )
-def test_what_is_no_proper_request_neither_ends_the_server_nor_is_printed(words, capfd):
+def test_what_is_no_proper_request_neither_ends_the_server_nor_is_printed(words, capfd, caplog):
     with serving(FakePictures()) as running:
         connection = running.connect(words)
         assert running.ask("/status.json")[0] == 200
         connection.shutdown(socket.SHUT_WR)
         rest_of(connection)
         assert running.ask("/status.json")[0] == 200 and not running.view.recordings
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "") and caplog.text == ""
 
 
-def test_a_request_that_breaks_when_its_answer_is_under_way_is_hung_up_on(capfd):
+def test_a_request_that_breaks_when_its_answer_is_under_way_is_hung_up_on(capfd, caplog):
     with serving(FakePictures()) as running:
         head, _, rest = BROKEN_CHUNK.replace(b"POST /record", b"GET /stream.mjpeg").partition(b"zz")
         connection = running.connect(head)
@@ -406,7 +407,7 @@ def test_a_request_that_breaks_when_its_answer_is_under_way_is_hung_up_on(capfd)
         connection.sendall(b"zz" + rest)
         until(lambda: len(running.door) == 0)
         connection.close()
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "") and caplog.text == ""
 
 
 def test_tokens_are_not_logged(locked_site, caplog):
