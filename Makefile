@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow check format bench weights weights-small clean
+.PHONY: demo test test-slow drills check format bench weights weights-small clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -12,6 +12,9 @@ test: .venv/installed  ## set up and run the tests
 
 test-slow: .venv/installed  ## the tests that take minutes and are left out elsewhere
 	$(BIN)/python -m pytest -m slow
+
+drills: .venv/installed  ## damaged files, kills, full disks, closed terminals: some 15 minutes, one table
+	$(BIN)/python benchmarks/drills.py
 
 check: .venv/installed  ## what a change has to pass: style, types, tests
 	$(BIN)/ruff check .

@@ -213,3 +213,12 @@ def test_status_tells_the_figures_and_all_classes_in_view():
     assert view.status()["state"] == "ended"
     with pytest.raises(ValueError, match="ended"):
         view.start_recording(PictureSpec())
+
+
+def test_a_frame_that_stays_in_view_does_not_fill_the_memory_with_its_pictures():
+    view = make_view()
+    view.publish(result(0))
+    with BackgroundTask("draw", view.draw, view.close):
+        for percent in range(100):
+            Waiter(view, PictureSpec(opacity=percent / 100)).wait()
+    assert len(view._made) <= live_view._KEPT_PICTURES

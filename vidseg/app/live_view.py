@@ -25,6 +25,8 @@ from vidseg.serve.view import Picture, PictureSpec, Ticket
 STALL_SECONDS = 2.0
 """Without a new frame for so long the page says that it waits."""
 _KEPT_RENDERERS = 32
+_KEPT_PICTURES = 16
+"""Of one frame: one that stays in view, drawn in ever new ways, must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ class LiveView:
         else:
             drawn = renderer.render(result.frame.image, result.segmentation)
         picture = Picture(newest.number, encode_picture(drawn, spec.encoding, max_width=spec.max_width))
-        self._made = {key: old for key, old in self._made.items() if old.number == newest.number}
-        self._made[spec] = picture
+        recent = [(key, old) for key, old in self._made.items() if old.number == newest.number]
+        self._made = {**dict(recent[1 - _KEPT_PICTURES :]), spec: picture}
         return picture
 
     def _renderer(self, spec: PictureSpec) -> OverlayRenderer:
