@@ -246,13 +246,13 @@ def drill_disks(tally: Tally, folder: Path, count: int, chance: random.Random) -
     jobs = [job for job in JOBS if job != "workers"] + ["workers"]
     for index in range(count):
         job, on_disk = jobs[index % len(jobs)], index // len(jobs) % 2 == 1
-        size = chance.randrange(8_000, 60_000)
+        size = chance.randrange(4_000, 16_000)
         name = f"disk{index:02} {job} {'tmpfs' if on_disk else 'limit'} {size}"
         place = place_for(folder, name, clip)
         work = place / "work"
         work.mkdir()
         words = [f"../{word}" if word in INPUTS else word for word in JOBS[job][0]]
-        with small_disk(work, size + 40_000) if on_disk else contextlib.nullcontext(True) as usable:
+        with small_disk(work, size + 4096) if on_disk else contextlib.nullcontext(True) as usable:
             if not usable:
                 print(f"  {name}: left out, mount is not allowed here")
                 continue

@@ -120,3 +120,18 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path):
         Recorder(tmp_path / "file", INFO, say=print)
     with pytest.raises(ConfigError, match="does not exist; create it first"):
         Recorder(tmp_path / "no" / "rec", INFO, say=print)
+
+
+def test_viewers_are_not_told_in_which_folder_a_recording_failed(recorder, tmp_path, said, monkeypatch):
+    recorder.start(RenderOptions())
+    recorder.offer(result(0))
+    path = tmp_path / "rec" / "vidseg-now.mp4"
+
+    def full(*_):
+        raise WriteError(f"{path}: no space left")
+
+    monkeypatch.setattr(AvSink, "write", full)
+    recorder.offer(result(1))
+    assert str(path) in said[-1]
+    message = recorder.status()["message"]
+    assert "vidseg-now.mp4: no space left" in message and str(tmp_path) not in message

@@ -155,3 +155,18 @@ def test_without_the_token_the_page_asks_for_it(serve, browser):
     browser.wait_for("return Number(document.body.dataset.pictures) > 1", "the video")
     code, err = served.stop()
     assert code == 130 and "Traceback" not in err
+
+
+@needs_browser
+def test_the_page_says_so_when_the_line_goes_silent_and_goes_on_when_it_is_back(serve, browser):
+    served = serve("--serve", "0")
+    browser.open(served.url)
+    browser.wait_for("return document.getElementById('badge').textContent === 'live'", "that it is live")
+    browser.run("patience = 500")
+    served.process.send_signal(signal.SIGSTOP)  # answers nothing, and hangs up on nobody
+    browser.wait_for("return document.getElementById('badge').textContent === 'no connection'", "that it is not")
+    served.process.send_signal(signal.SIGCONT)
+    browser.run("patience = 10000; document.body.dataset.pictures = 0")
+    browser.wait_for("return document.getElementById('badge').textContent === 'live'", "that it is live again")
+    browser.wait_for("return Number(document.body.dataset.pictures) > 1", "new pictures")
+    assert served.stop()[0] == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -92,7 +93,7 @@ class Recorder:
                 "state": "off" if self._wish is None else "on",
                 "name": self._name,
                 "seconds": self._seconds,
-                "message": self._message,
+                "message": self._message.replace(f"{self._folder}{os.sep}", ""),  # folders are not for viewers
             }
 
     # the working thread's side
