@@ -257,7 +257,7 @@ def drill_disks(tally: Tally, folder: Path, count: int, chance: random.Random) -
                 print(f"  {name}: left out, mount is not allowed here")
                 continue
             limit = {} if on_disk else {"preexec_fn": small_files(size)}
-            trial = Trial([*words, *WORDS], work, **limit)
+            trial = Trial([*words, "--crf", "1", *WORDS], work, **limit)  # files that soon are large
             judge(tally, name, trial, trial.end(), (1,))
             judge_files(tally, name, work, leftovers=job == "resume", but=[".vidseg-batch"])
 
