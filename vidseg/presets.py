@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vidseg.config import RunConfig, checked, merge
 from vidseg.errors import ConfigError
+from vidseg.yaml_file import read_yaml
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "_presets", _PACKAGE.parent / "presets")
@@ -91,20 +90,10 @@ def resolve(flags: Mapping[str, Any], *, config_file: Path | None = None) -> Run
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); a YAML text file is needed") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path}: not valid YAML{line}; write one 'option: value' a line") from None
+    accepted = "write one 'option: value' a line"
+    values = read_yaml(path, missing="no such config file", accepted=accepted)
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds a {type(values).__name__}; write one 'option: value' a line")
+        raise ConfigError(f"{path}: holds a {type(values).__name__}; {accepted}")
     return values

@@ -30,7 +30,7 @@ def test_a_file_may_name_classes(tmp_path):
     ("text", "message"),
     [
         ("- 1", "not a mapping"),
-        ("classes: {", "not a mapping"),
+        ("classes: {", "not valid YAML at line 1; accepted: YAML with 'classes:"),
         ("classes: {}", "not a mapping"),
         ("classes: {a: 3}", "class 'a' is 3; accepted: a list"),
         ("classes: {a: [skyy]}", "class 'a': unknown class 'skyy'; near: sky"),

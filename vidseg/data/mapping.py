@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from vidseg.data.label_sets import ClassSet
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.labels import ade20k
+from vidseg.yaml_file import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def groups() -> dict[str, tuple[int, ...]]:
     """Groups of ADE20K's classes that are told apart more often than the classes are, by name; they may overlap."""
     text = (resources.files("vidseg.data") / "groups.yaml").read_text(encoding="utf-8")
     labels = ade20k()
-    return {name: tuple(labels.find_all(words)) for name, words in yaml.safe_load(text).items()}
+    return {name: tuple(labels.find_all(words)) for name, words in parse_yaml(text, "groups.yaml").items()}
 
 
 @cache
@@ -77,21 +77,18 @@ def read_mapping(name: str) -> ClassMapping:
     Raises:
         ConfigError: no such name or file, or it does not hold a mapping of known classes, each used once.
     """
+    accepted = "accepted: YAML with 'classes: {NAME: [class id, ...], ...}'"
     if name in mapping_names():
         text = (resources.files("vidseg.data") / "mappings" / f"{name}.yaml").read_text(encoding="utf-8")
+        content = parse_yaml(text, name, accepted=accepted)
+    elif not Path(name).exists():
+        known = ", ".join(mapping_names())
+        raise ConfigError(f"--mapping {name}: no such mapping or file; known: {known}, or a YAML file")
     else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            known = ", ".join(mapping_names())
-            raise ConfigError(f"--mapping {name}: no such mapping or file; known: {known}, or a YAML file") from None
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        content = None
+        content = read_yaml(Path(name), missing="no such file", accepted=accepted)
     classes = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(classes, dict) or not classes:
-        raise ConfigError(f"{name}: not a mapping; accepted: YAML with 'classes: {{NAME: [class id, ...], ...}}'")
+        raise ConfigError(f"{name}: not a mapping; {accepted}")
     return _mapping(name, classes)
 
 

@@ -32,8 +32,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vidseg.errors import ConfigError
 from vidseg.runtimes.label_file import read_labels
 from vidseg.runtimes.model_format import (
@@ -45,6 +43,7 @@ from vidseg.runtimes.model_format import (
     OutputFormat,
     yaml_beside,
 )
+from vidseg.yaml_file import read_yaml
 
 _DIVISORS = "numbers from 1e-9 to 1e9, with either sign"
 _TOP = ("file", "task", "input", "output", "labels", "classes", "description", "model", "licence", "vidseg")
@@ -184,16 +183,7 @@ def _query_output(where: str, given: Mapping[str, Any]) -> OutputFormat:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such model description") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); a YAML text file is needed") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}: not valid YAML{line}; the README shows a model description") from None
+    content = read_yaml(path, missing="no such model description", accepted="the README shows a model description")
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no model description; the README shows one")
     return content

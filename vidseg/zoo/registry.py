@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vidseg.errors import ModelError
+from vidseg.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent
 _WEIGHTS = _FOLDER / "weights"
@@ -69,9 +68,9 @@ class ModelEntry:
 @cache
 def entries() -> tuple[ModelEntry, ...]:
     """All known models, in the order in which they are listed."""
-    with (_FOLDER / "registry.yaml").open(encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = yaml.safe_load(file)["models"]
-    return tuple(_entry_from(row) for row in rows)
+    advice = "install vidseg again"
+    content = read_yaml(_FOLDER / "registry.yaml", missing=f"is missing; {advice}", accepted=advice)
+    return tuple(_entry_from(row) for row in content["models"])
 
 
 def entry(name: str) -> ModelEntry:
