@@ -47,6 +47,7 @@ def test_a_flag_can_switch_off_what_a_preset_switches_on():
         ("strid: 2", "unknown option 'strid'; did you mean stride?"),
         ("- a\n- b", "holds a list; write one 'option: value' a line"),
         ("a: [", "not valid YAML"),
+        ("trust-model: true", "trust_model is said on the command line only"),
         ("stride: 0", "--stride is 0; accepted"),
     ],
 )

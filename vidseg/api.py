@@ -124,6 +124,7 @@ class Segmenter:
     Args:
         model: name of a model, as `vidseg models` lists them, or a network file such as net.onnx.
         weights: a file with your own weights for it.
+        trust_model: run a TorchScript file, which may write any file.
         device: auto, cpu, cuda, cuda:N, mps.
         runtime: auto, torch, openvino, onnxruntime, torch-compile.
         precision: auto, float32, float16, bfloat16, int8, fast.
@@ -143,6 +144,7 @@ class Segmenter:
         *,
         model: str | None = None,
         weights: str | PathLike[str] | None = None,
+        trust_model: bool | None = None,
         device: str | None = None,
         runtime: str | None = None,
         precision: str | None = None,
@@ -224,6 +226,7 @@ def segment(
     *,
     model: str | None = None,
     weights: str | PathLike[str] | None = None,
+    trust_model: bool | None = None,
     device: str | None = None,
     runtime: str | None = None,
     precision: str | None = None,

@@ -154,6 +154,7 @@ class RunConfig:
     # model
     model: str = _option("fai-m2f-n-ade", _text, "model name, see `vidseg models`; or a network file such as net.onnx")
     weights: str | None = _option(None, _text, "your own weights for the model (.pth, .pt, .safetensors)")
+    trust_model: bool = _option(False, _flag, "run a TorchScript file, which may write any file")
     device: str = _option("auto", _text, "auto, cpu, cuda, cuda:N, mps")
     runtime: str = _option(
         "auto", _choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"), "what runs the network"

@@ -72,7 +72,10 @@ def read_options(path: Path) -> dict[str, Any]:
     """
     values = _read_yaml(path)
     values.pop("description", None)
-    return checked(str(path), values)
+    options = checked(str(path), values)
+    if "trust_model" in options:  # who wrote the file may have made the model too
+        raise ConfigError(f"{path}: trust_model is said on the command line only (--trust-model); remove it here")
+    return options
 
 
 def resolve(flags: Mapping[str, Any], *, config_file: Path | None = None) -> RunConfig:

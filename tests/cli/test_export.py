@@ -62,7 +62,7 @@ def test_the_exports_of_the_readme_can_lie_side_by_side(cli):
     tasks = {"onnx": "query", "xml": "query", "torchscript": "semantic"}
     for name in files:
         for given in (name, f"{name}.yaml"):
-            result = cli("models", "info", given)
+            result = cli("models", "info", given, "--trust-model")
             assert result.code == 0 and f"{tasks[name.rpartition('.')[2]]} segmentation" in result.out, result.err
 
 
@@ -89,7 +89,7 @@ def test_torchscript_is_read_by_torch(cli, clip):
     class_logits, mask_logits = module(torch.zeros(1, 3, 40, 56, dtype=torch.uint8))
     assert class_logits.shape == (1, 100, 151) and mask_logits.shape[2:] == (10, 14)
     expected = masks(cli, clip, "expected", "--runtime", "torch")
-    found = masks(cli, clip, "found", "-m", "net.torchscript")
+    found = masks(cli, clip, "found", "-m", "net.torchscript", "--trust-model")
     assert all((ours == theirs).mean() > 0.995 for ours, theirs in zip(found, expected, strict=True))
 
 

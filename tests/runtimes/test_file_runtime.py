@@ -24,7 +24,7 @@ def engine(request):
 
 
 def opened(path, engine="auto"):
-    return open_model_file(read_model_file(str(path)), engine, threads=1)
+    return open_model_file(read_model_file(str(path)), engine, threads=1, trusted=True)
 
 
 def pictures(count=1):

@@ -272,7 +272,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
         raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave -d out")
     device = torch.device("cpu")
     precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
-    file_runtimes(file.path, config.runtime, precision)
+    file_runtimes(file.path, config.runtime, precision, trusted=config.trust_model)
     return device, precision
 
 
@@ -281,7 +281,14 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
     device, precision = _check_file_engine(config, file)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    runtime = open_model_file(file, config.runtime, precision=precision, threads=config.threads, announce=reporter.note)
+    runtime = open_model_file(
+        file,
+        config.runtime,
+        trusted=config.trust_model,
+        precision=precision,
+        threads=config.threads,
+        announce=reporter.note,
+    )
     fixed = runtime.input.fixed_hw
     if config.imgsz is not None and fixed is not None:
         raise ConfigError(

@@ -58,6 +58,7 @@ class EvalRequest:
     data: Path
     model: str = "fai-m2f-n-ade"
     weights: str | None = None
+    trust_model: bool = False
     runtime: str | None = None
     """None: torch, or what reads the file of the model."""
     imgsz: int | None = None
@@ -160,7 +161,7 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
 
 
 def _config(request: EvalRequest) -> RunConfig:
-    names = ("model", "weights", "imgsz", "rule", "device", "precision", "threads")
+    names = ("model", "weights", "trust_model", "imgsz", "rule", "device", "precision", "threads")
     options: dict[str, Any] = {name: getattr(request, name) for name in names}
     # torch is what others are compared with; the rest is measured when asked for
     plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")

@@ -8,15 +8,17 @@ from vidseg.runtimes.file_runtime import open_model_file, shown_shape
 from vidseg.runtimes.model_file import read_model_file
 
 
-def model_file_facts(name: str) -> dict[str, str]:
+def model_file_facts(name: str, *, trusted: bool = False) -> dict[str, str]:
     """Topic -> text, in the order to show them. Opens the network, which tells whether it fits its YAML.
 
+    Args:
+        trusted: a TorchScript file may be opened.
     Raises:
-        ConfigError: the YAML is missing or wrong, or does not fit the network.
+        ConfigError: the YAML is missing or wrong, or does not fit the network, or it is not trusted.
         ModelError: the network cannot be read.
     """
     file = read_model_file(name)
-    runtime = open_model_file(file)
+    runtime = open_model_file(file, trusted=trusted)
     content = file.path.read_bytes()
     given = runtime.input
     if given.fixed_hw is not None:

@@ -35,7 +35,7 @@ from vidseg.video.factory import SourceKind, classify
 
 _WITHOUT_EFFECT = frozenset(
     {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose"}
-    | {"rtsp_transport", "timeout", "weights", "pace"}
+    | {"rtsp_transport", "timeout", "weights", "pace", "trust_model"}
 )
 """Options that do not change the result, or that are compared by what they stand for."""
 _ENDS_BYTES = 1 << 20

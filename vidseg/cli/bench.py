@@ -26,6 +26,7 @@ def bench(
         str | None, _option("--model", "-m", help_text="See `vidseg models`, or a network file; default fai-m2f-n-ade")
     ] = None,
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    trust_model: Annotated[bool, _option("--trust-model", help_text="As in `vidseg run`.")] = False,
     runtime: Annotated[
         str | None, _option("--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default auto")
     ] = None,
@@ -63,9 +64,20 @@ def bench(
     from vidseg.cli.console import RunConsole
     from vidseg.presets import resolve
 
-    named = ("source", "model", "weights", "runtime", "imgsz", "device", "precision", "threads", "smooth", "codec")
+    named = (
+        "source",
+        "model",
+        "weights",
+        "trust_model",
+        "runtime",
+        "imgsz",
+        "device",
+        "precision",
+        "threads",
+        "smooth",
+    )
     given = locals()
-    config = resolve({name: given[name] for name in (*named, "preset")})
+    config = resolve({name: given[name] for name in (*named, "codec", "preset")})
     try:
         batches = tuple(dict.fromkeys(int(word) for word in batch.split(",")))
     except ValueError:

@@ -20,6 +20,7 @@ def evaluate(
         "fai-m2f-n-ade"
     ),
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    trust_model: Annotated[bool, _option("--trust-model", help_text="As in `vidseg run`.")] = False,
     imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
     rule: Annotated[str, _option("--rule", help_text="semantic or winner-query.")] = "semantic",
     mapping: Annotated[
@@ -60,6 +61,7 @@ def evaluate(
         data=data,
         model=model,
         weights=weights,
+        trust_model=trust_model,
         runtime=runtime,
         imgsz=imgsz,
         rule=rule,

@@ -38,6 +38,7 @@ def list_models(context: typer.Context) -> None:
 @app.command("info")
 def info(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`, or a network file.")],
+    trust_model: Annotated[bool, typer.Option("--trust-model", help="As in `vidseg run`.")] = False,
 ) -> None:
     """What is known about a model, and the card of its weights; or about a network file."""
     from vidseg import zoo
@@ -46,7 +47,7 @@ def info(
     if name.casefold().endswith((".onnx", ".xml", ".torchscript", ".yaml", ".yml")):
         from vidseg.app.model_info import model_file_facts
 
-        facts = model_file_facts(name)
+        facts = model_file_facts(name, trusted=trust_model)
         output().print(f"[bold]{name}[/]")
         for key, value in facts.items():
             if value:

@@ -175,6 +175,10 @@ def run(
         str | None,
         _option("--weights", panel=_MODEL, metavar="FILE", help_text="Your own weights (.pth, .pt, .safetensors)."),
     ] = None,
+    trust_model: Annotated[
+        bool | None,
+        _option("--trust-model", panel=_MODEL, help_text="Run a TorchScript file, which may write any file of yours."),
+    ] = None,
     device: Annotated[
         str | None, _option("--device", "-d", panel=_MODEL, help_text="auto, cpu, cuda, cuda:N, mps; default auto")
     ] = None,

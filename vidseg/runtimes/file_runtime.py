@@ -259,17 +259,20 @@ def open_model_file(
     file: ModelFile,
     runtime: str = "auto",
     *,
+    trusted: bool = False,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
     announce: Callable[[str], None] = lambda text: None,
 ) -> ScoreFileRuntime | QueryFileRuntime:
     """The network of a file, ready to run.
 
+    Args:
+        trusted, announce: as in `open_session`.
     Raises:
-        ConfigError: the engine does not fit the file, or the YAML does not fit the network.
+        ConfigError: the engine does not fit the file, the YAML does not fit the network, or the file is not trusted.
         ModelError: the file cannot be read.
     """
-    session = open_session(file.path, runtime, precision=precision, threads=threads, announce=announce)
+    session = open_session(file.path, runtime, trusted=trusted, precision=precision, threads=threads, announce=announce)
     return QueryFileRuntime(file, session) if file.queries else ScoreFileRuntime(file, session)
 
 

@@ -146,12 +146,14 @@ class TorchScriptSession:
         return [output.numpy() for output in outputs[: len(output_names)]]
 
 
-def file_runtimes(path: Path, runtime: str, precision: torch.dtype) -> list[str]:
+def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: bool) -> list[str]:
     """The engines to try for a network file, best first.
 
+    Args:
+        trusted: the user vouches for the file, which TorchScript needs.
     Raises:
-        ConfigError: the engine named does not read such a file, or none of those that do is installed, or none of
-            them knows the precision.
+        ConfigError: it is not trusted, the engine named does not read such a file, none of those that do is installed,
+            or none of them knows the precision.
     """
     readers = READERS[path.suffix.casefold()]
     wanted = readers if runtime == "auto" else (runtime,)
@@ -164,6 +166,11 @@ def file_runtimes(path: Path, runtime: str, precision: torch.dtype) -> list[str]
             f"{path.name} is read by {' or '.join(wanted)}; get it with pip install 'vidseg[{wanted[-1]}]'"
         )
     if path.suffix.casefold() == ".torchscript":
+        if not trusted:  # before torch opens it: loading runs code too; and no list of forbidden operations is complete
+            raise ConfigError(
+                f"{path}: TorchScript is a program that may write any file you can; give --trust-model if you trust "
+                "who made it, or use ONNX, which only computes: vidseg export --format onnx"
+            )
         known = [name for name in found if precision == torch.float32]
     else:
         known = [name for name in found if precision in ENGINES[name].precisions]
@@ -176,6 +183,7 @@ def open_session(
     path: Path,
     runtime: str,
     *,
+    trusted: bool = False,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
     announce: Callable[[str], None] = lambda text: None,
@@ -183,12 +191,13 @@ def open_session(
     """The network file, ready to run; with "auto" by the first engine that takes it.
 
     Args:
+        trusted: as in `file_runtimes`.
         announce: told which engines were passed over, and why.
     Raises:
         ConfigError: as `file_runtimes`.
         ModelError: no engine can read the file.
     """
-    names = file_runtimes(path, runtime, precision)
+    names = file_runtimes(path, runtime, precision, trusted=trusted)
     try:
         with path.open("rb") as file:
             pointer = file.read(len(_GIT_LFS)) == _GIT_LFS

@@ -30,7 +30,7 @@ DEFAULT_MATTE_CONTAINER = "mov"
 _SAMPLE = {"stem": "a", "name": "a.mp4", "ext": ".mp4", "parent": "a", "index": 1, "date": "2000-01-01"}
 _NO_EFFECT = SINGLE_RUN_OPTIONS | {
     *("preset", "device", "runtime", "batch", "threads", "rtsp_transport", "timeout", "hwaccel"),
-    *("overwrite", "quiet", "verbose"),
+    *("overwrite", "quiet", "verbose", "trust_model"),
 }
 """Options that leave the outputs as they are, but for rounding. Every other one makes outputs stale when it changes."""
 
