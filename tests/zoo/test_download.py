@@ -274,3 +274,33 @@ def test_cache_folder_comes_from_the_environment(
     monkeypatch.setenv("VIDSEG_CACHE", str(tmp_path / "mine"))
     server.play(serve(GOOD))
     assert ensure(client.entry) == tmp_path / "mine" / f"{NAME}.pth"
+
+
+@pytest.mark.parametrize(
+    ("announced", "text"),
+    [
+        (None, "the server sent more than the expected 1000 bytes"),
+        (5000, "the server offers 5000 bytes; accepted: up to 1000"),
+    ],
+)
+def test_a_file_of_unknown_size_has_a_limit(
+    server: Loopback, client: Client, monkeypatch: pytest.MonkeyPatch, announced: int | None, text: str
+) -> None:
+    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    monkeypatch.setattr(transfer, "_CHUNK_BYTES", 500)
+    server.play(lambda _: Answer(200, bytes(5000), {}, announced=announced))
+    client.fails(text)
+    assert client.leftovers() == [f"{NAME}.pth.lock"] and len(server.requests) == 1
+    assert all(done <= 1500 for done, _ in client.steps)
+
+
+def test_a_file_of_unknown_size_that_is_continued_has_the_same_limit(
+    server: Loopback, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MAX_BYTES", len(GOOD) - 10)
+    monkeypatch.setattr(transfer, "_version_of", lambda part: transfer._Version(server.url, '"v1"', None, None))
+    client.part.parent.mkdir(parents=True, exist_ok=True)
+    client.part.write_bytes(GOOD[:100])
+    server.play(lambda _: Answer(206, GOOD[100:], {"ETag": '"v1"', "Content-Range": f"bytes 100-{len(GOOD)}/*"}))
+    client.fails(f"the server sent more than the expected {len(GOOD) - 10} bytes")
+    assert not client.part.exists()

@@ -27,6 +27,8 @@ from vidseg.zoo.cache import read_json, write_json
 Progress = Callable[[int, int | None], None]
 """Called with (bytes so far, bytes in all or None)."""
 
+MAX_BYTES = 2 * 1024**3
+"""A file whose size nobody knows is fetched up to this: the largest known weights have a tenth of it."""
 _CHUNK_BYTES = 256 * 1024
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)", re.IGNORECASE)
@@ -89,7 +91,7 @@ def fetch(
 
     Args:
         url: http or https.
-        size: bytes the file must have, None where unknown.
+        size: bytes the file must have; None where unknown, then it may have up to `MAX_BYTES`.
     Raises:
         TransferError: this attempt failed; what arrived stays in `part` where it can be continued.
         OSError: the folder of `part` cannot be used.
@@ -120,11 +122,13 @@ def fetch(
         start, end, now = _agree(response, url, version, start, part)
         if size is not None and now.total not in (None, size):
             raise TransferError(f"the server offers {now.total} bytes, expected {size}", again=False)
+        if size is None and (now.total or 0) > MAX_BYTES:
+            raise TransferError(f"the server offers {now.total} bytes; accepted: up to {MAX_BYTES}", again=False)
         if start == 0:
             discard(part)  # before the new version is noted: old bytes must never be taken for it
         _make_room(part, (now.total or size or start) - start)
         _save_version(part, now)
-        done = _receive(response, part, start, now.total, size or end, progress)
+        done = _receive(response, part, start, now.total, size or min(end or MAX_BYTES, MAX_BYTES), progress)
     expected = now.total if now.total is not None else end
     if expected is not None and done < expected:
         raise TransferError(f"the connection broke after {done} of {expected} bytes", again=True)
@@ -159,7 +163,7 @@ def _agree(
 
 
 def _receive(
-    response: HTTPResponse, part: Path, start: int, total: int | None, limit: int | None, progress: Progress | None
+    response: HTTPResponse, part: Path, start: int, total: int | None, limit: int, progress: Progress | None
 ) -> int:
     """Write the body behind the first `start` bytes of `part` and to the disk. Returns the size of `part`."""
     done = start
@@ -176,7 +180,7 @@ def _receive(
                 break
             _write(file, chunk, part)
             done += len(chunk)
-            if limit is not None and done > limit:
+            if done > limit:
                 discard(part)
                 raise TransferError(f"the server sent more than the expected {limit} bytes", again=False)
         try:
