@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from tests.data.folders import make_dataset
+from tests.pngs import png_bytes
 from vidseg.cli import training_console
 from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
@@ -275,6 +276,55 @@ def test_pictures_without_any_label_are_neither_trained_nor_measured_on(cli, dat
         assert not list(Path("run").iterdir())
     for number, words in enumerate(((none, data), (labelled("soft", 255, soft=True),), (data, "--val", sea))):
         assert cli("train", *words, "-o", f"run{number}", *TINY).code == 0
+
+
+def masks_of(folder, values, sizes=(64, 96)):
+    """20 pictures whose label files hold these values, in stripes."""
+    make_dataset(folder, 20, sizes)
+    labels = np.repeat(np.array(values, np.uint8), sizes[0] // len(values))[:, None].repeat(sizes[1], axis=1)
+    for path in (folder / "labels").iterdir():
+        cv2.imwrite(str(path), labels)
+    return folder
+
+
+def test_masks_of_0_and_255_are_refused_before_the_first_step_until_their_values_are_explained(cli, tmp_path):
+    folder = masks_of(tmp_path / "ds", [0, 0, 0, 255])
+    result = cli("train", folder, "-o", "run", "--classes", 2, *TINY)
+    assert_one_line_error(
+        result,
+        "ds: all labels are class 0, the other class does not occur; nothing can be learnt; "
+        "255 means no label: if it stands for a class, say which, e.g. --values 255=1",
+    )
+    assert not list(Path("run").iterdir())
+    explained = ("--values", "255=1", *TINY)
+    result = cli("train", folder, "-o", "run", "--classes", 2, *explained, "--holdout", 4, "--imgsz", 64)
+    assert result.code == 0 and "labels: class 0 75.0 %, class 1 25.0 %\n" in result.err, result.err
+    lines = result.err.splitlines()
+    told = next(number for number, line in enumerate(lines) if "labels: " in line)
+    assert told < next(number for number, line in enumerate(lines) if "training fai-m2f-n-ade on" in line)
+    result = cli("train", folder, "-o", "run", "--classes", 2, "--resume", *TINY, "--holdout", 4)
+    assert_one_line_error(result, "--values was 255=1 and is now")
+    weights = ("--weights", "run/weights.safetensors")
+    assert cli("eval", folder, *weights, "--values", "255=1", "--json", "scores.json", *FAST).code == 0
+    assert json.loads(Path("scores.json").read_text())["pixels"] == 20 * 64 * 96
+    assert_one_line_error(cli("eval", folder, *weights, "--values", "255=2", *FAST), "--values is '255=2'; accepted")
+
+
+def test_names_and_shares_are_told_and_classes_that_do_not_occur(cli, tmp_path):
+    folder = masks_of(tmp_path / "ds", [0, 2, 2, 255])
+    Path("labelmap.txt").write_text("# label:color_rgb:parts:actions\nroad:1,2,3::\nsea:4,5,6::\ncar:7,8,9::\n")
+    result = cli("train", folder, "-o", "run", "--classes", "labelmap.txt", *TINY)
+    text = "car 66.7 %, road 33.3 %; 1 of 3 classes does not occur: sea; 25.0 % of the pixels have no label\n"
+    assert result.code == 0 and f"labels: {text}" in result.err, result.err
+    assert cli("classes", "--weights", "run/weights.safetensors").out == "  0  road\n  1  sea\n  2  car\n"
+
+
+def test_palettes_teach_their_indices(cli, tmp_path):
+    folder = make_dataset(tmp_path / "ds", 3, (64, 96))
+    for path in (folder / "labels").iterdir():
+        path.write_bytes(png_bytes(np.repeat(np.array([0, 1], np.uint8), 32)[:, None].repeat(96, 1), depth=2, kind=3))
+    result = cli("train", folder, "-o", "run", "--classes", 2, *TINY)
+    assert result.code == 0 and "labels: class 0 50.0 %, class 1 50.0 %\n" in result.err, result.err
 
 
 def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):

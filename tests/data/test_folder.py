@@ -1,15 +1,15 @@
 """Datasets out of folders: what comes out, and one line for each way a folder can be wrong."""
 
 import shutil
-import struct
-import zlib
 
 import cv2
 import numpy as np
 import pytest
 
 from tests.data.folders import make_dataset
-from vidseg.data.folder import Content, FolderDataset
+from tests.pngs import GREY, PALETTE, png_bytes
+from vidseg.data.folder import FolderDataset
+from vidseg.data.label_values import parse_values, shares_text
 from vidseg.errors import ConfigError
 
 
@@ -31,9 +31,11 @@ def test_pictures_come_in_order_with_labels_and_soft_labels(folder):
     assert item.image.shape == (48, 64, 3) and item.labels.shape == (48, 64) and item.name == "001"
     assert abs(item.image[item.labels == 20].mean(axis=0) - (200, 30, 30)).max() < 4  # RGB, and labels in place
     assert item.soft.ids.shape == item.soft.probs.shape == (3, 12, 16)
-    assert item.fill is False and dataset.check() == Content(
-        frozenset({2, 4, 6, 20}), soft=False, pictures=(frozenset({2, 4, 6, 20}),) * 4
-    )
+    assert item.fill is False
+    content = dataset.check()
+    assert content.classes == {2, 4, 6, 20} and content.pictures == (content.classes,) * 4 and not content.soft
+    pixels = sum(np.bincount(each.labels.ravel(), minlength=256) for each in dataset)
+    assert content.pixels == tuple(pixels) and pixels[255] == 4 * 16
 
 
 def test_soft_labels_may_be_absent(folder):
@@ -105,27 +107,81 @@ def test_labels_that_are_colours_or_16_bit_are_refused(folder, labels, text):
     fails(folder, text)
 
 
-def write_png(path, labels, depth):
-    """A grey PNG of 1, 2, 4 or 8 bits a pixel."""
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    height, width = labels.shape
-    bits = np.unpackbits(labels.astype(np.uint8)[..., None], axis=2)[..., 8 - depth :].reshape(height, -1)
-    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits, axis=1))
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    parts = (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
-    path.write_bytes(b"".join(parts))
+@pytest.mark.parametrize("kind", [GREY, PALETTE])
+@pytest.mark.parametrize(("depth", "class_id"), [(1, 1), (2, 2), (4, 6), (8, 149)])
+def test_labels_are_the_values_stored_also_in_few_bits_and_palettes(folder, depth, class_id, kind):
+    labels = np.full((48, 64), class_id, np.uint8)
+    labels[:10] = 0
+    (folder / "labels" / "000.png").write_bytes(png_bytes(labels, depth=depth, kind=kind))
+    assert (FolderDataset(folder)[0].labels == labels).all()
 
 
-@pytest.mark.parametrize(("depth", "class_id"), [(1, 1), (2, 2), (4, 6)])
-def test_labels_of_less_than_8_bits_are_refused(folder, depth, class_id):
-    path, labels = folder / "labels" / "000.png", np.full((48, 64), class_id, np.uint8)
-    write_png(path, labels, 8)
-    assert (FolderDataset(folder)[0].labels == class_id).all()
-    write_png(path, labels, depth)
-    fails(folder, f"000.png: {depth} bit a pixel, which are read as shades of grey and not as class ids; save it as")
+def test_a_palette_above_the_classes_and_a_damaged_one_are_named(folder):
+    path, labels = folder / "labels" / "000.png", np.full((48, 64), 200, np.uint8)
+    png = png_bytes(labels, kind=PALETTE)
+    path.write_bytes(png)
+    fails(folder, "000.png: holds class id 200")
+    for damaged in (png[:-40], png[:30], png.replace(b"PLTE", b"PLTF"), png[:100] + b"\0\0" + png[102:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"000\.png: (not a readable PNG|holds class id)") as caught:
+            FolderDataset(folder)[0]
+        assert "\n" not in str(caught.value)
+
+
+def test_values_say_what_is_stored_and_the_rest_stays(folder):
+    labels = np.zeros((48, 64), np.uint8)
+    labels[:10], labels[10:20], labels[20:30] = 255, 7, 128
+    cv2.imwrite(str(folder / "labels" / "000.png"), labels)
+    values = parse_values("255=1, 128=255", 8)
+    found = FolderDataset(folder, values=values)[0].labels
+    assert [found[row, 0] for row in (0, 10, 20, 30)] == [1, 7, 255, 0]
+    fails(folder, "holds class id 7; accepted: 0 to 1", num_classes=2, values=values)
+
+
+@pytest.mark.parametrize("text", ["255", "255=2", "256=1", "a=1", "255=1;0=0", "", "255=1,", "-1=1", "255=1=0"])
+def test_values_that_mean_nothing_are_refused(text):
+    with pytest.raises(ConfigError, match=r"^--values is .*; accepted: VALUE=CLASS .*from 0 to 1, or 255") as caught:
+        parse_values(text, 2)
+    assert "\n" not in str(caught.value)
+
+
+def test_values_named_twice_are_refused():
+    with pytest.raises(ConfigError, match="says twice what 255 means"):
+        parse_values("255=1,255=0", 2)
+
+
+@pytest.mark.parametrize(
+    ("counts", "names", "text"),
+    [
+        ({0: 90, 1: 10}, ["road", "car"], "road 90.0 %, car 10.0 %"),
+        (
+            {1: 9999, 0: 1, 255: 10_000},
+            ["road", "car", "sky"],
+            "car 100.0 %, road below 0.1 %; 1 of 3 classes does not occur: sky; 50.0 % of the pixels have no label",
+        ),
+        (
+            {number: 100 for number in range(12)},
+            [f"c{number}" for number in range(24)],
+            ", ".join(f"c{number} 8.3 %" for number in range(10))
+            + ", 2 more; 12 of 24 classes do not occur: "
+            + ", ".join(f"c{number}" for number in range(12, 22))
+            + " ...",
+        ),
+        ({255: 4}, ["road"], "1 of 1 classes does not occur: road; 100.0 % of the pixels have no label"),
+    ],
+)
+def test_shares_are_told_in_one_sentence(counts, names, text):
+    pixels = np.zeros(256, np.int64)
+    for value, count in counts.items():
+        pixels[value] = count
+    assert shares_text(pixels, names) == text
+
+
+def test_hidden_files_beside_the_pictures_are_none(folder):
+    for name in ("._000.png", ".001.png", "._x.jpg"):
+        (folder / "images" / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert FolderDataset(folder).names == ["000", "001", "002", "003"]
+    assert len(FolderDataset(folder).check().pixels) == 256
 
 
 def test_an_unreadable_image_is_named(folder):

@@ -149,6 +149,26 @@ def test_labels_come_from_lists_mappings_text_and_csv(tmp_path):
         read_model_file(describe(tmp_path, {"labels": "names.csv"}))
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "colours"),
+    [
+        (
+            "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar, red:128,0,64:wheel,door:\n",
+            ("background", "car, red"),
+            [[0, 0, 0], [128, 0, 64]],
+        ),
+        ("# label:color_rgb:parts:actions\nbackground:::\ncar:::go\n", ("background", "car"), None),
+        ("a:1,2,300::\nb:1,2,3::\n", ("a", "b"), None),
+        ("# our classes\n\nsea: deep\n  # more\nsky\n", ("sea: deep", "sky"), None),
+    ],
+)
+def test_a_label_map_of_cvat_gives_names_and_colours_and_comments_are_no_names(tmp_path, text, names, colours):
+    (tmp_path / "labelmap.txt").write_text(text)
+    labels = read_model_file(describe(tmp_path, {"labels": "labelmap.txt"})).labels
+    assert labels.names == names
+    assert labels.palette.tolist() == (generated_palette(len(names)).tolist() if colours is None else colours)
+
+
 def test_an_unknown_class_names_the_command_that_lists_them(tmp_path):
     name = describe(tmp_path, {"labels": ["sky", "sea"]})
     with pytest.raises(ConfigError, match=r"unknown class 'skyy'; near: sky; `vidseg models info .*net\.onnx` lists"):

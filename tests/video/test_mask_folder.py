@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.pngs import GREY, PALETTE, png_bytes
 from vidseg.errors import SourceError
 from vidseg.video.mask_reader import read_label_map, read_mask_folder
 
@@ -80,6 +81,13 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(SourceError, match=r"empty\.png: is damaged or no picture"):
         read_label_map(tmp_path / "empty.png")
+
+
+def test_a_palette_and_few_bits_are_read_as_the_ids_they_store(tmp_path: Path) -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    for depth, kind in ((8, PALETTE), (2, PALETTE), (4, GREY)):
+        (tmp_path / "a.png").write_bytes(png_bytes(values & (2**depth - 1), depth=depth, kind=kind))
+        assert (read_label_map(tmp_path / "a.png") == (values & (2**depth - 1))).all()
 
 
 def test_names_with_line_breaks_are_shown_on_one_line(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig, merge
 from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.label_sets import membership
+from vidseg.data.label_values import parse_values
 from vidseg.data.mapping import groups, read_mapping
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -66,6 +67,8 @@ class EvalRequest:
     mapping: str | None = None
     groups: bool = False
     """Also the IoU of groups of classes: person, animal, vehicle and so on."""
+    values: str | None = None
+    """What values in label files mean, e.g. "255=1"."""
     only: tuple[str, ...] = ()
     """Count the truth of these classes only; names or ids, of the mapping where there is one."""
     every: int | None = None
@@ -145,6 +148,7 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
         request.data,
         num_classes=num_classes,
         keep=None if request.every is None else every_nth(request.every),
+        values=None if request.values is None else parse_values(request.values, num_classes),
     )
     segmenter, description = _segmenter(config, reporter)
     counts = count_pixels(segmenter, dataset, num_classes=num_classes, progress=reporter.checking)

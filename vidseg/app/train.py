@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vidseg import zoo
@@ -18,9 +19,11 @@ from vidseg.app.interrupts import Interrupts
 from vidseg.config import checked
 from vidseg.data.folder import Content, FolderDataset, every_nth
 from vidseg.data.label_sets import merged_sets
+from vidseg.data.label_values import parse_values, shares_text
 from vidseg.data.mapping import read_mapping
 from vidseg.data.mixture import rare_class_repeats
 from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
@@ -133,7 +136,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         )
         if request.resume:
             reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
-        contents = _check_pictures(datasets, reporter)
+        contents = _check_pictures(datasets, request, reporter)
         if request.settings.balance:
             session.repeats = [rare_class_repeats(each.pictures, request.settings.balance) for each in contents]
         validation = session.validation = _with_labels(validation, request, reporter)
@@ -190,10 +193,12 @@ def _check_options(request: TrainRequest) -> None:
 
 
 def _datasets(request: TrainRequest) -> list[FolderDataset]:
-    return [
-        FolderDataset(path, num_classes=request.settings.classes, keep=_all_but_every(nth))
-        for path, nth in _with_holdout(request)
-    ]
+    return [_dataset(request, path, _all_but_every(nth)) for path, nth in _with_holdout(request)]
+
+
+def _dataset(request: TrainRequest, path: Path, keep: Callable[[int, str], bool]) -> FolderDataset:
+    classes, text = request.settings.classes, request.settings.values
+    return FolderDataset(path, num_classes=classes, keep=keep, values=parse_values(text, classes) if text else None)
 
 
 def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
@@ -202,13 +207,32 @@ def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
     return list(zip(request.data, holdout, strict=True))
 
 
-def _check_pictures(datasets: list[FolderDataset], reporter: Reporter) -> list[Content]:
-    """What the datasets hold. Raises ConfigError for a bad file, and where nothing can be learnt."""
+def _check_pictures(datasets: list[FolderDataset], request: TrainRequest, reporter: Reporter) -> list[Content]:
+    """What is in the labels; also told. Raises ConfigError for a bad file, and where nothing can be learnt."""
     contents = [dataset.check(reporter.checking) for dataset in datasets]
-    if not any(content.classes or content.soft for content in contents):
-        folders = ", ".join(str(dataset.folder) for dataset in datasets)
-        raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt")
+    folders = ", ".join(str(dataset.folder) for dataset in datasets)
+    pixels = np.sum([content.pixels for content in contents], axis=0)
+    found = frozenset[int]().union(*(content.classes for content in contents))
+    count = request.settings.classes
+    labels = request.labels or (ade20k() if count == len(ade20k()) else None)
+    names = labels.names if labels is not None else tuple(f"class {number}" for number in range(count))
+    if not any(content.soft for content in contents):
+        if not found:
+            raise ConfigError(f"{folders}: no pixel has a label; nothing can be learnt{_advice(pixels)}")
+        if len(found) == 1 and count > 1:
+            others = "the other class does not occur" if count == 2 else f"the {count - 1} other classes do not occur"
+            only = min(found)
+            name = names[only] if only < len(names) else f"value {only}"  # that stands for several classes
+            raise ConfigError(f"{folders}: all labels are {name}, {others}; nothing can be learnt{_advice(pixels)}")
+    reporter.note(f"labels: {shares_text(pixels, names)}")
     return contents
+
+
+def _advice(pixels: npt.NDArray[np.int64]) -> str:
+    """What to do where the pixels without a label may be a class of their own; empty where there are none."""
+    if not pixels[NO_LABEL]:
+        return ""
+    return f"; {NO_LABEL} means no label: if it stands for a class, say which, e.g. --values {NO_LABEL}=1"
 
 
 def _with_labels(validation: Validation | None, request: TrainRequest, reporter: Reporter) -> Validation | None:
@@ -254,7 +278,7 @@ def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
-    datasets = [FolderDataset(path, num_classes=request.settings.classes, keep=every_nth(nth)) for path, nth in folders]
+    datasets = [_dataset(request, path, every_nth(nth)) for path, nth in folders]
     return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
 
 

@@ -29,6 +29,9 @@ def evaluate(
     groups: Annotated[
         bool, _option("--groups", help_text="Also groups of classes: person, animal, vehicle, ...")
     ] = False,
+    values: Annotated[
+        str | None, _option("--values", metavar="V=ID,...", help_text="As `vidseg train --values`.")
+    ] = None,
     only: Annotated[str | None, _option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
     every: Annotated[
         int | None,
@@ -67,6 +70,7 @@ def evaluate(
         rule=rule,
         mapping=mapping,
         groups=groups,
+        values=values,
         only=() if only is None else _words(only),
         every=every,
         json=json,

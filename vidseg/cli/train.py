@@ -58,6 +58,10 @@ def train(
         str | None,
         _option("--classes", panel=_DATA, metavar="N|FILE", help_text="How many, or their names; default ADE20K's 150"),
     ] = None,
+    values: Annotated[
+        str | None,
+        _option("--values", panel=_DATA, metavar="V=ID,...", help_text="What label values mean: 255=1 for white masks"),
+    ] = None,
     val: Annotated[
         Path | None,
         _option("--val", panel=_DATA, metavar="DIR", help_text="Measure on these; default: on the held-out"),
@@ -135,6 +139,7 @@ def train(
             "cover": cover,
             "freeze": freeze,
             "balance": balance,
+            "values": values,
             "seed": seed,
         }.items()
         if value is not None

@@ -1,7 +1,7 @@
 """Pictures with labels out of a folder: `images/`, `labels/` and perhaps `soft/`, files of one stem belonging together.
 
 - `images/`: JPEG, PNG or WebP.
-- `labels/STEM.png`: 8 bit, one channel, the size of the image: class id, 255 = no label.
+- `labels/STEM.png`: one channel of up to 8 bits or a palette, the size of the image: class id, 255 = no label.
 - `sets.csv` (optional): label values that stand for several classes or for classes of another table; see `label_sets`.
 - `soft/STEM.npz` (optional): `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
   and `probs` uint8, their probabilities times 255.
@@ -17,7 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vidseg.data.label_sets import FILE as SETS_FILE
 from vidseg.data.label_sets import read_sets
+from vidseg.data.label_values import read_label_file
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
 
@@ -52,6 +54,8 @@ class Content:
 
     classes: frozenset[int]
     soft: bool
+    pixels: tuple[int, ...] = ()
+    """How many have each of the values 0 to 255."""
     pictures: tuple[frozenset[int], ...] = ()
     """The values in each picture."""
 
@@ -63,21 +67,28 @@ class FolderDataset:
         folder: holds `images/` and `labels/`.
         num_classes: K; label values from this on, other than 255, are refused, unless `sets.csv` lists them.
         keep: takes (number in order, stem); pictures for which it is False are left out.
+        values: (256,) class id of each value in label files, see `parse_values`; None: the value itself.
     Raises:
         ConfigError: a folder is missing, there are no images, an image has no labels, or `sets.csv` is wrong.
     """
 
     def __init__(
-        self, folder: str | Path, *, num_classes: int = 150, keep: Callable[[int, str], bool] | None = None
+        self,
+        folder: str | Path,
+        *,
+        num_classes: int = 150,
+        keep: Callable[[int, str], bool] | None = None,
+        values: UInt8Array | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self._values = values
         images, labels = self.folder / "images", self.folder / "labels"
         if not self.folder.exists():
             raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
         for part in (images, labels):
             if not part.is_dir():
                 raise ConfigError(f"{self.folder}: no folder '{part.name}'; a dataset has images/ and labels/")
-        found = sorted(path for path in images.iterdir() if path.suffix.casefold() in IMAGE_SUFFIXES)
+        found = sorted(path for path in images.iterdir() if _is_image(path))
         if not found:
             raise ConfigError(f"{images}: no images; accepted: {', '.join(IMAGE_SUFFIXES)}")
         missing = [path.name for path in found if not self._labels_of(path).is_file()]
@@ -102,11 +113,13 @@ class FolderDataset:
         return [path.stem for path in self._images]
 
     def fingerprint(self) -> str:
-        """A digest of stems and file sizes: the same wherever a copy of the dataset lies, not for other pictures."""
+        """A digest of stems, file sizes and `sets.csv`: the same wherever a copy of the dataset lies, not for other pictures."""
         digest = hashlib.sha256()
         for image in self._images:
             sizes = [_bytes_in(path) for path in (image, self._labels_of(image), self._soft_of(image))]
             digest.update(f"{image.stem}\0{sizes}\n".encode(errors="surrogateescape"))
+        sets = self.folder / SETS_FILE
+        digest.update(sets.read_bytes() if sets.is_file() else b"")
         return digest.hexdigest()
 
     def __getitem__(self, number: int) -> Item:
@@ -126,15 +139,17 @@ class FolderDataset:
 
     def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
+        pixels = np.zeros(256, dtype=np.int64)
         pictures: list[frozenset[int]] = []
         soft = False
         for number in range(len(self)):
             item = self[number]
-            values = np.flatnonzero(np.bincount(item.labels.ravel(), minlength=256)).tolist()
-            pictures.append(frozenset(values) - {NO_LABEL})
+            counts = np.bincount(item.labels.ravel(), minlength=256)
+            pixels += counts
+            pictures.append(frozenset(np.flatnonzero(counts).tolist()) - {NO_LABEL})
             soft = soft or (item.fill and item.soft is not None and bool(item.soft.probs.any()))
             progress(number + 1, len(self))
-        return Content(frozenset[int]().union(*pictures), soft, tuple(pictures))
+        return Content(frozenset[int]().union(*pictures), soft, tuple(pixels.tolist()), tuple(pictures))
 
     def _labels_of(self, image: Path) -> Path:
         return self.folder / "labels" / f"{image.stem}.png"
@@ -144,21 +159,9 @@ class FolderDataset:
 
     def _read_labels(self, image: Path, size_hw: tuple[int, ...]) -> UInt8Array:
         path = self._labels_of(image)
-        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise ConfigError(f"{path}: not a readable PNG; mend it or remove it with its image")
-        if labels.ndim != 2 or labels.dtype != np.uint8:
-            channels = labels.shape[2] if labels.ndim == 3 else 1
-            raise ConfigError(
-                f"{path}: {channels} channels of {8 * labels.dtype.itemsize} bits (colours or a palette?); "
-                "accepted: one channel of 8 bits that holds class ids"
-            )
-        depth = _png_bit_depth(path)
-        if depth < 8:
-            raise ConfigError(
-                f"{path}: {depth} bit a pixel, which are read as shades of grey and not as class ids; "
-                "save it as a PNG of 8 bits and one channel"
-            )
+        labels = read_label_file(path)
+        if self._values is not None:
+            labels = self._values[labels]
         if labels.shape != size_hw:
             raise ConfigError(
                 f"{path}: labels are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
@@ -193,19 +196,17 @@ def use_one_thread(_worker: int = 0) -> None:
     cv2.setNumThreads(0)
 
 
+def _is_image(path: Path) -> bool:
+    """By its name; hidden files, such as the `._a.jpg` that macOS writes beside a.jpg, are none."""
+    return path.suffix.casefold() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
 def _bytes_in(path: Path) -> int:
     """Size of a file; -1 where there is none."""
     try:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-def _png_bit_depth(path: Path) -> int:
-    """Bits per channel, as the header says: OpenCV stretches 1, 2 and 4 bits to 0..255. 8 for other files."""
-    with path.open("rb") as file:
-        header = file.read(25)  # signature, length and name of IHDR, width, height, bit depth
-    return header[24] if len(header) == 25 and header.startswith(b"\x89PNG\r\n\x1a\n") else 8
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -52,7 +52,7 @@ class LabelSets:
             value = int(stored[found == _NOTHING].max())
             raise ConfigError(
                 f"{path}: holds class id {value}; accepted: 0 to {self.num_classes - 1}, and {NO_LABEL} for no label; "
-                f"what other values mean {FILE} beside labels/ can say"
+                f"--values, or {FILE} beside labels/, can say what other values mean"
             )
         return found.astype(np.uint8)
 

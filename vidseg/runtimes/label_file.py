@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k, generated_palette
 
 _ACCEPTED = "accepted: ade20k, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
+_LABEL_MAP_LINE = re.compile(r"([^:]+):(?:(\d+),(\d+),(\d+))?:[^:]*:[^:]*")
+"""Of CVAT's labelmap.txt: "name:red,green,blue:parts:actions"."""
 
 
 def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str) -> LabelSet:
@@ -47,14 +50,20 @@ def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str) -> Lab
 
 
 def _read_file(path: Path, origin: str) -> tuple[list[str], list[str], list[list[int]] | None]:
-    """Names, full names, and colours where the file has columns r, g, b."""
+    """Names, full names, and colours where the file has them. In a .txt file # begins a comment line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError):
         raise ConfigError(f"{origin}: file {path} cannot be read; {_ACCEPTED}") from None
     if path.suffix.casefold() != ".csv":
-        names = [line.strip() for line in lines if line.strip()]
-        return names, names, None
+        names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        found = [_LABEL_MAP_LINE.fullmatch(name) for name in names]
+        if not found or not all(found):
+            return names, names, None
+        names = [match[1].strip() for match in found if match]
+        given = [[int(level) for level in match.groups()[1:]] for match in found if match and match[2]]
+        fits = len(given) == len(names) and all(level <= 255 for colour in given for level in colour)
+        return names, names, given if fits else None
     rows = list(csv.DictReader(lines))
     if not rows or "name" not in rows[0]:
         raise ConfigError(f"{origin}: {path} has no column 'name'; {_ACCEPTED}")

@@ -51,6 +51,8 @@ class TrainSettings:
     """How often each dataset is drawn, relative to the others; None: by its number of pictures."""
     holdout: tuple[int, ...] = (0,)
     """Every Nth picture, the first included, is not trained on; one number for all datasets or one each, 0 for none."""
+    values: str = ""
+    """What values in label files mean, e.g. "255=1"; see `parse_values`."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -103,7 +105,7 @@ class TrainSettings:
         """The first setting that differs from stored ones, for an error text; None where all are the same."""
         mine = self.as_dict()
         for item in fields(self):
-            if mine[item.name] != stored.get(item.name):
+            if mine[item.name] != stored.get(item.name, item.default):
                 flag = "crop" if item.name == "crop_hw" else item.name.replace("_", "-")
                 return f"--{flag} was {_shown(stored.get(item.name))} and is now {_shown(mine[item.name])}"
         return None

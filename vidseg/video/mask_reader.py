@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
 from vidseg.errors import SourceError
@@ -19,8 +18,8 @@ from vidseg.frames import UInt8Array
 from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark, SavedMask
 from vidseg.video.av_open import open_file, reason_of
+from vidseg.video.label_png import decode_label_map
 from vidseg.video.mask_sink import COLUMNS, VERSION, VERSION_TAG, crc_of
-from vidseg.video.quiet import quiet_opencv
 
 _CUT_OFF_SECONDS = Fraction(1, 100)
 """A last picture that ends this much before the announced end is not the last; less is rounding."""
@@ -101,22 +100,17 @@ def read_label_map(path: Path) -> UInt8Array:
     """(H, W) uint8 out of a PNG. Raises SourceError."""
     name = shown_name(str(path))
     try:
-        data = np.fromfile(path, np.uint8)
-        with quiet_opencv():
-            # from memory: OpenCV cannot open every name that the system can
-            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        image = decode_label_map(np.fromfile(path, np.uint8))
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise SourceError(f"{name}: {reason}; save the masks again") from None
-    except cv2.error:
-        image = None
     if image is None:
         raise SourceError(f"{name}: is damaged or no picture; save the masks again")
     if image.ndim != 2 or image.dtype != np.uint8:
         channels = 1 if image.ndim == 2 else image.shape[2]
         raise SourceError(
             f"{name}: is no label map ({channels} channels of {8 * image.dtype.itemsize} bits); "
-            "accepted: 8-bit grey as --save-masks writes it"
+            "accepted: 8-bit grey as --save-masks writes it, or a palette"
         )
     return np.asarray(image, np.uint8)
 
