@@ -94,6 +94,75 @@ def test_grey_alpha_and_16_bit_become_8_bit_rgb(tmp_path: Path) -> None:
     assert colours == [[77] * 3, [200, 20, 10], [100] * 3, [50] * 3]
 
 
+RAMP = np.linspace(0, 1, 20 * 30).reshape(20, 30)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "note"),
+    [
+        ("a.tif", (RAMP * 4095).astype(np.uint16), "16-bit samples that use 12 bits: white is 4095"),
+        ("a.png", (RAMP * 1023).astype(np.uint16), "16-bit samples that use 10 bits: white is 1023"),
+        ("a.tif", (RAMP * 16383).astype(np.uint16), "16-bit samples that use 14 bits: white is 16383"),
+        ("a.tif", (RAMP * 65535).astype(np.uint16), None),
+        ("a.tif", RAMP.astype(np.float32), "float32 samples: black is 0, white is 1"),
+        ("a.tif", (RAMP * 3000 - 500).astype(np.float64), "float64 samples: black is -500, white is 2500"),
+        ("a.tif", np.dstack([RAMP.astype(np.float32)] * 3), "float32 samples: black is 0, white is 1"),
+        ("a.tif", (RAMP * 4000 - 1000).astype(np.int16), "int16 samples: black is -1000, white is 3000"),
+        ("a.pgm", b"P5\n# of a camera\n30 20\n4095\n" + (RAMP * 4095).astype(">u2").tobytes(), None),
+        ("a.pgm", b"P5 30 20 100\n" + (RAMP * 100).astype(np.uint8).tobytes(), None),
+    ],
+)
+def test_samples_are_scaled_by_the_range_that_they_use_and_it_is_told(
+    tmp_path: Path, name: str, content: np.ndarray | bytes, note: str | None
+) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        assert cv2.imwrite(str(tmp_path / name), content)
+    with ImageSource(tmp_path / name) as source:
+        assert source.info.notes == (() if note is None else (note,))
+        (frame,) = source
+    assert frame.image.shape == (20, 30, 3) and frame.image.dtype == np.uint8
+    assert np.abs(frame.image - 255 * RAMP[..., None]).max() < 3
+
+
+def test_pictures_of_one_source_are_scaled_alike(tmp_path: Path) -> None:
+    (tmp_path / "floats").mkdir()
+    for number, top in enumerate((4095, 500, 4000)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((4, 6), top, np.uint16))
+        floats = (RAMP * top).astype(np.float32)
+        floats[0, 0] = np.nan
+        cv2.imwrite(str(tmp_path / "floats" / f"{number}.tif"), floats)
+    with ImageSource(tmp_path) as source:
+        assert levels(source) == [255, 31, 250]
+    with ImageSource(tmp_path / "floats") as source:
+        assert [int(frame.image.max()) for frame in source] == [255, 31, 249]
+
+
+def test_a_black_picture_of_deep_samples_stays_black(tmp_path: Path) -> None:
+    for name, dtype in (("a.png", np.uint16), ("b.tif", np.float32), ("c.tif", np.int16)):
+        cv2.imwrite(str(tmp_path / name), np.zeros((4, 6), dtype))
+        with ImageSource(tmp_path / name) as source:
+            assert levels(source) == [0]
+
+
+def test_other_files_are_told_and_hidden_ones_are_not(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", grey(1))
+    for name in ("._a.png", "._b.jpg", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    with ImageSource(tmp_path) as source:
+        assert source.info.notes == () and source.info.frame_count == 1
+        assert len(list(source)) == 1 and source.counters == {}
+    for name in ("b.CR2", "c.cr2", "README"):
+        (tmp_path / name).write_text("x")
+    note = "left out: 3 files that are no images known here (.cr2, no ending)"
+    for spec in (tmp_path, tmp_path / "*"):
+        with ImageSource(spec) as source:
+            assert source.info.notes == (note,)
+    with ImageSource(tmp_path / "[ab].*") as source:
+        assert source.info.notes == ("left out: 1 file that is no image known here (.cr2)",)
+
+
 def test_a_photo_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:
     good, data = cv2.imencode(".jpg", cv2.cvtColor(corner_picture(0, 64, 48), cv2.COLOR_RGB2BGR))
     assert good

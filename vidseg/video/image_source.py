@@ -8,18 +8,31 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user, shown_name
-from vidseg.video.quiet import quiet_opencv
 from vidseg.video.source_base import SourceBase
+from vidseg.video.still_picture import PictureReader
 from vidseg.wildcards import matching_paths
 
 IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".dib", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    {
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+    }
     | {".tif", ".tiff", ".webp"}
 )
 GLOB_CHARACTERS = frozenset("*?[")
@@ -28,7 +41,8 @@ GLOB_CHARACTERS = frozenset("*?[")
 class ImageSource(SourceBase):
     """One frame per image file, in natural order (a2 before a10); pictures keep their own sizes.
 
-    Photos are turned upright as their EXIF data says, grey becomes RGB, transparency is dropped, 16 bits become 8.
+    Photos are turned upright as their EXIF data or container says, grey becomes RGB, transparency is dropped, samples
+    of 10 to 16 bits and floats become 8 bits by the range that they use.
     `Frame.name` is the file's stem; `a.jpg` and `a.png` in one folder have the same, which is for the sink to settle.
     Times count as if the pictures were a video of `frame_rate`.
 
@@ -47,7 +61,8 @@ class ImageSource(SourceBase):
             raise ConfigError(f"frame rate of images is {frame_rate}; it must be above 0")
         text = os.fspath(spec)
         name = shown_name(text)
-        paths = find_images(text)
+        paths, left_out = find_images(text)
+        self._reader = PictureReader()
         self._paths = iter(paths)
         self._time_base = 1 / Fraction(frame_rate)
         self._first = self._next_readable()
@@ -63,6 +78,7 @@ class ImageSource(SourceBase):
             frame_count=len(paths),
             still=True,
             source_paths=tuple(map(str, paths)),
+            notes=(*self._reader.notes, *left_out),
         )
 
     def _frames(self) -> Iterator[Frame]:
@@ -79,7 +95,7 @@ class ImageSource(SourceBase):
         for path in self._paths:
             if self._stop.is_set():
                 return None
-            image = read_image(path)
+            image = self._reader.read(path)
             if image is not None:
                 return path, image
             self._count("unreadable_images")
@@ -88,22 +104,13 @@ class ImageSource(SourceBase):
 
 def read_image(path: Path) -> UInt8Array | None:
     """(H, W, 3) uint8 RGB, upright; None where the file cannot be read or decoded."""
-    try:
-        data = np.fromfile(path, np.uint8)
-        if data.size == 0:
-            return None
-        with quiet_opencv():
-            # From memory rather than by name: OpenCV cannot open every name that the system can.
-            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        return None
-    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return PictureReader().read(path)
 
 
-def find_images(spec: str) -> list[Path]:
-    """The image files that `spec` (file, folder or glob) stands for, in natural order; hidden ones are left out.
+def find_images(spec: str) -> tuple[list[Path], tuple[str, ...]]:
+    """The image files that `spec` (file, folder or glob) stands for, in natural order, and a note on other files there.
 
-    A file that is named itself is taken whatever its ending.
+    A file that is named itself is taken whatever its ending; hidden ones are left out without a word.
 
     Raises:
         SourceError: there is nothing, or no image among it.
@@ -111,24 +118,24 @@ def find_images(spec: str) -> list[Path]:
     name = shown_name(spec)
     path = expand_user(spec)
     if os.path.isfile(path):
-        return [Path(path)]
+        return [Path(path)], ()
     if os.path.isdir(path):
         try:
-            images = _only_images([Path(path, entry) for entry in os.listdir(path)])
+            images, left_out = _sorted_out([Path(path, entry) for entry in os.listdir(path)])
         except PermissionError:
             raise SourceError(f"{name}: no permission to look into this folder") from None
         if not images:
             raise SourceError(f"{name}: no images in this folder; known: {_known_suffixes()}")
-        return images
+        return images, left_out
     if not GLOB_CHARACTERS & set(spec) or "\0" in spec:
         raise SourceError(f"{name}: no such file or folder")
     matches = [Path(match) for match in matching_paths(path)]
-    images = _only_images(matches)
+    images, left_out = _sorted_out(matches)
     if not matches:
         raise SourceError(f"{name}: nothing matches this pattern")
     if not images:
         raise SourceError(f"{name}: no image among the {len(matches)} matches; known: {_known_suffixes()}")
-    return images
+    return images, left_out
 
 
 def natural_key(path: Path) -> tuple[Sequence[tuple[int, int, str]], str]:
@@ -137,13 +144,16 @@ def natural_key(path: Path) -> tuple[Sequence[tuple[int, int, str]], str]:
     return [(1, int(part), "") if part.isdecimal() else (2, 0, part) for part in parts if part], str(path)
 
 
-def _only_images(paths: Sequence[Path]) -> list[Path]:
-    found = [
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and os.path.isfile(path)
-    ]
-    return sorted(found, key=natural_key)
+def _sorted_out(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """The images, in order, and a note on what is left out."""
+    files = [path for path in paths if not path.name.startswith(".") and os.path.isfile(path)]
+    others = [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+    images = sorted((path for path in files if path.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+    if not others:
+        return images, ()
+    endings = ", ".join(sorted({shown_name(path.suffix.lower()) or "no ending" for path in others}))
+    count = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are no images"
+    return images, (f"left out: {count} known here ({endings})",)
 
 
 def _known_suffixes() -> str:
