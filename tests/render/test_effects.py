@@ -15,6 +15,7 @@ from vidseg.render.effects import SourceEffects
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.window_state import WindowState
+from vidseg.video.image_source import read_image
 
 
 def with_a_car(height: int, width: int) -> UInt8Array:
@@ -26,7 +27,7 @@ def with_a_car(height: int, width: int) -> UInt8Array:
 
 
 def drawn(image: UInt8Array, label_map: UInt8Array, background: str) -> UInt8Array:
-    options = RenderOptions(opacity=0.0, foreground=(CAR,), background=parse_background(background))
+    options = RenderOptions(opacity=0.0, foreground=(CAR,), background=parse_background(background, read_image))
     return OverlayRenderer(options).render(image, segmentation(label_map))
 
 
@@ -94,7 +95,9 @@ def test_a_picture_covers_the_frame_without_being_stretched(tmp_path: Path) -> N
 
 
 def test_frames_of_another_size_get_a_background_of_theirs(tmp_path: Path) -> None:
-    effects = SourceEffects(RenderOptions(background=parse_background("#102030"), foreground=(CAR,)), ade20k())
+    effects = SourceEffects(
+        RenderOptions(background=parse_background("#102030", read_image), foreground=(CAR,)), ade20k()
+    )
     for size in ((20, 30), (30, 20), (20, 30)):
         assert effects.apply(noise(*size), with_a_car(*size)).shape == (*size, 3)
 
@@ -105,6 +108,7 @@ def test_frames_of_another_size_get_a_background_of_theirs(tmp_path: Path) -> No
         ("none.jpg", r"--background none\.jpg: cannot be read \(No such file"),
         ("#12345", "cannot be read"),
         ("a\0b", "cannot be read"),
+        ("~nobody-of-this-name/a.png", "cannot be read"),
         ("TEXT", "is no picture that can be read; accepted: blur, grey, a colour"),
         ("EMPTY", "is no picture"),
     ],
@@ -116,8 +120,14 @@ def test_what_is_no_background_is_told_in_one_line(
     (tmp_path / "EMPTY").touch()
     path = tmp_path / text
     with pytest.raises(ConfigError, match=message) as caught:
-        parse_background(str(path) if text.isupper() else text)
+        parse_background(str(path) if text.isupper() else text, read_image)
     assert "\n" not in str(caught.value) and capfd.readouterr() == ("", "")
+
+
+def test_a_photo_as_background_is_upright() -> None:
+    path = Path(__file__).parents[1] / "video" / "pictures" / "rot1mir0.avif"  # stored as a portrait
+    picture = parse_background(str(path), read_image).picture
+    assert picture is not None and picture.shape == (427, 640, 3)
 
 
 def test_what_is_hidden_is_hidden_in_the_foreground_and_in_the_blur_behind_it() -> None:

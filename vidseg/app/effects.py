@@ -13,6 +13,7 @@ from vidseg.motion.cautious import CautiousPropagator
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.render.background import ACCEPTED, Background, parse_background
 from vidseg.timing import StageTimers
+from vidseg.video.image_source import read_image
 
 OPACITY = 0.5
 """Of the class colours, where nothing else is said."""
@@ -55,7 +56,7 @@ def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
         blur_style=config.blur_style,
         blur_margin=config.blur_margin,
         foreground=tuple(labels.find_all(config.highlight or config.foreground)),
-        background=None if background is None else parse_background(background),
+        background=None if background is None else parse_background(background, read_image),
     )
 
 

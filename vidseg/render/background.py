@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
+from vidseg.names import expand_user
 
 ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or a picture file"
 
@@ -35,9 +37,11 @@ class Background:
     """(h, w, 3) uint8 RGB, of any size, for another picture."""
 
 
-def parse_background(text: str) -> Background:
+def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Background:
     """The background that a text stands for: `ACCEPTED`.
 
+    Args:
+        read: gives the picture of a file, (h, w, 3) uint8 RGB, or None where there is none.
     Raises:
         ConfigError: it is none of these, or the picture cannot be read.
     """
@@ -46,31 +50,16 @@ def parse_background(text: str) -> Background:
     if hexadecimal := re.fullmatch(r"(?:#|0x)([0-9a-fA-F]{6})", text):
         red, green, blue = bytes.fromhex(hexadecimal[1])
         return Background(text, colour=(red, green, blue))
+    path = Path(expand_user(text))
     try:
-        data = np.frombuffer(Path(text).expanduser().read_bytes(), dtype=np.uint8)
+        path.open("rb").close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a file's name"
         raise ConfigError(f"--background {text}: cannot be read ({reason}); accepted: {ACCEPTED}") from None
-    decoded = _decoded(data)
-    if decoded is None:
+    picture = read(path)
+    if picture is None:
         raise ConfigError(f"--background {text}: is no picture that can be read; accepted: {ACCEPTED}")
-    return Background(text, picture=decoded)
-
-
-def _decoded(data: UInt8Array) -> UInt8Array | None:
-    """The picture in RGB, None if there is none. Damage is told by the caller, so OpenCV says nothing of it."""
-    if not data.size:
-        return None
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    finally:
-        logging.setLogLevel(level)
-    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return Background(text, picture=picture)
 
 
 def blurred(image: UInt8Array, keep: UInt8Array) -> UInt8Array:
