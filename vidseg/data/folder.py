@@ -113,7 +113,7 @@ class FolderDataset:
         return [path.stem for path in self._images]
 
     def fingerprint(self) -> str:
-        """A digest of stems, file sizes and `sets.csv`: the same wherever a copy of the dataset lies, not for other pictures."""
+        """A digest of stems, file sizes and `sets.csv`: the same wherever a copy lies, not for other pictures."""
         digest = hashlib.sha256()
         for image in self._images:
             sizes = [_bytes_in(path) for path in (image, self._labels_of(image), self._soft_of(image))]

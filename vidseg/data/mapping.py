@@ -60,8 +60,8 @@ class ClassMapping:
 def groups() -> dict[str, tuple[int, ...]]:
     """Groups of ADE20K's classes that are told apart more often than the classes are, by name; they may overlap."""
     text = (resources.files("vidseg.data") / "groups.yaml").read_text(encoding="utf-8")
-    labels = ade20k()
-    return {name: tuple(labels.find_all(words)) for name, words in parse_yaml(text, "groups.yaml").items()}
+    content = parse_yaml(text, "groups.yaml", accepted="class ids by name")
+    return {name: tuple(ids) for name, ids in content.items()}
 
 
 @cache
