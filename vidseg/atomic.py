@@ -17,6 +17,8 @@ from pathlib import Path
 from vidseg.errors import SinkError, WriteError
 
 PART_SUFFIX = ".part"
+_flushing: set[object] = set()
+"""One for each thread that waits in `flush`."""
 
 
 class PartFile:
@@ -64,7 +66,7 @@ class PartFile:
             self._release()
             raise WriteError(f"{self.path}: appeared while it was being written; the result is in {self.part}")
         try:
-            os.fsync(self._descriptor)
+            flush(self._descriptor)
             os.replace(self.part, self._target)
         except OSError as error:
             self.discard()
@@ -124,7 +126,7 @@ def write_whole_file(path: Path, data: bytes, *, synced: bool = False) -> None:
                 file.write(data)
                 if synced:
                     file.flush()
-                    os.fsync(file.fileno())
+                    flush(file.fileno())
             os.replace(part, path)
             if synced:
                 sync_folder(path.parent)
@@ -136,6 +138,21 @@ def write_whole_file(path: Path, data: bytes, *, synced: bool = False) -> None:
         raise WriteError(write_failure(path, error)) from error
 
 
+def flush(descriptor: int) -> None:
+    """`os.fsync`, which may take as long as the disk needs; `syncing` is true meanwhile. Raises OSError."""
+    mine = object()
+    _flushing.add(mine)
+    try:
+        os.fsync(descriptor)
+    finally:
+        _flushing.remove(mine)
+
+
+def syncing() -> bool:
+    """True while any thread waits in `flush`."""
+    return bool(_flushing)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush the names in `folder` to the disk: without it a loss of power may undo a rename. Raises OSError."""
     sync_file(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -145,7 +162,7 @@ def sync_file(path: Path, flags: int = os.O_RDONLY) -> None:
     """Flush the content of a finished file to the disk. Raises OSError."""
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 

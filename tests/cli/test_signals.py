@@ -37,7 +37,7 @@ def frames_in(path: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_finishes_the_file(tmp_path, number):
     process = start(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg")
     wait_for(tmp_path / "out.mkv.part", 2000, process)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -10,7 +11,7 @@ from vidseg.errors import SourceError
 from vidseg.frames import Segmentation
 from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.buffer import Closed
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -583,3 +584,76 @@ def test_abort_while_masks_are_made_ends_all_threads():
 
     stats = pipeline.run(on_tick=tick)
     assert pipeline.aborted and sink.state == "aborted" and no_vidseg_threads() and accounted(stats)
+
+
+def test_a_run_that_failed_looks_up_ten_times_a_second_while_the_model_still_works():
+    """Not as often as it can, though the thread of the outputs has ended."""
+    failed, release = threading.Event(), threading.Event()
+    segmenter = FakeSegmenter(before=lambda index: index == 1 and release.wait(10))
+    ticks: list[float] = []
+
+    class Failing(FakeSink):
+        def abort(self):
+            super().abort()
+            failed.set()
+
+    def tick(_):
+        if failed.is_set():
+            ticks.append(0.0)
+            if len(ticks) == 1:
+                threading.Timer(0.5, release.set).start()
+
+    with pytest.raises(OSError, match="disk full"):
+        make(FakeSource(frames(5)), segmenter, [Failing(error_at=0)]).run(on_tick=tick)
+    assert 1 <= len(ticks) < 50
+
+
+def test_a_failed_run_interrupts_a_source_that_waits():
+    source = FakeSource(frames(5), block_at=3)
+    with pytest.raises(RuntimeError, match="model broke"):
+        make(source, FakeSegmenter(error_at=0), [FakeSink()]).run()
+    assert source.release.is_set() and source.closed == 1
+
+
+def test_an_error_of_the_model_with_the_last_frame_fails_a_run_that_does_not_wait_for_it():
+    ended = threading.Event()
+
+    class Ending(FakeSource):
+        def close(self):
+            super().close()
+            ended.set()
+
+    segmenter, sink = FakeSegmenter(error_at=1, before=lambda index: index == 1 and ended.wait(10)), FakeSink()
+    with pytest.raises(RuntimeError, match="model broke"):
+        make(Ending(frames(2)), segmenter, [sink], stride="auto").run()
+    assert sink.state == "aborted"
+
+
+def test_frames_that_are_too_old_are_counted_once_each_on_both_threads():
+    class Slow:
+        """Counts whose reader is overtaken, if anybody can overtake it."""
+
+        def __init__(self):
+            self._stale, self.overtaken = 0, threading.Barrier(2)
+
+        @property
+        def stale(self):
+            found = self._stale
+            with suppress(threading.BrokenBarrierError):
+                self.overtaken.wait(0.2)
+            return found
+
+        @stale.setter
+        def stale(self, count):
+            self._stale = count
+
+    pipeline = make(FakeSource(frames(1), live=True), max_staleness=0.0)
+    pipeline.stats = counts = Slow()
+    old = frame(0)
+    old.arrived = -1e9
+    threads = [threading.Thread(target=pipeline.stale, args=(Result(old, None),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert counts._stale == 2

@@ -62,18 +62,20 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
 
         config = with_usable_encoder(config, clip.info, reporter.note)
         claims = ExitStack()
-        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
+        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
         unfinished.enter_context(claims)
         info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
         files = InputFiles(info.source_paths)
         announcements = Announcements()
         sinks = open_sinks(config, info, labels, announcements)
+        unfinished_sinks = claims.enter_context(ExitStack())
         for sink in sinks:
-            claims.callback(sink.abort)
+            unfinished_sinks.callback(sink.abort)
 
         played = PacedSource(source) if is_paced(config, info) else source
         pipeline = Pipeline(played, source.segmenter, renderer, sinks, options=PipelineOptions(limit=config.limit))
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
+        unfinished_sinks.pop_all()  # and closes or aborts the sinks, but for one that is blocked
         interrupts.started()
         outcome = run_pipeline(
             *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks

@@ -148,7 +148,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         if request.settings.rising_steps != request.settings.warmup:
             steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
             reporter.note(f"--warmup {warmup} is as long as all {steps} steps or longer: the rate rises over {rising}")
-        with Interrupts() as interrupts:
+        with Interrupts(tell=reporter.note) as interrupts:
             finished = session.run(reporter, lambda: interrupts.count > 0)
             exit_code = 0 if finished else interrupts.exit_code
     out = request.out

@@ -22,7 +22,7 @@ class BackgroundInference:
     """Gives every frame masks at once: its own where the model is done in time, else its last ones, carried along.
 
     Only the very first frame, and the first after `reset`, waits for the model as long as it takes. A context manager:
-    leaving it waits for the model and ends the thread.
+    leaving it waits for the model, ends the thread, and raises what the model raised since the last frame.
 
     Remembers the last masks, and two propagators that see every frame: one leads back to the frame of those masks, the
     other to the frame that the model is at. They change places when it is done.

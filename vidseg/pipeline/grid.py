@@ -197,6 +197,7 @@ class StreamsSource:
             ahead = start + float(moment / rate) - self._clock()
             if ahead > 0:
                 self._wait(ahead)
+        self._worker.__exit__(None, None, None)  # an error with the last frames is one too
         if self._error is not None:
             raise self._error
 
@@ -233,7 +234,7 @@ class StreamsSource:
         """End all threads, the model's after what it is at. Safe to call twice."""
         self.interrupt()
         if self._worker is not None and self._worker.is_alive():
-            self._worker.__exit__(None, None, None)
+            self._worker.close()
         end = time.monotonic() + CLOSE_SECONDS
         for stream in self.streams:
             stream.join(max(0.0, end - time.monotonic()))

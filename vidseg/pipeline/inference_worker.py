@@ -18,7 +18,7 @@ class InferenceWorker:
     """Serves lanes round robin: whoever waits is served before any other is served twice.
 
     A context manager: leaving it waits for the model, ends the thread and lets go whoever waits (`Closed`). An error of
-    the model ends the worker, and is raised in every lane.
+    the model ends the worker, and is raised in every lane, or on leaving where no lane has asked since.
 
     Args:
         ask: called on the worker's thread.
@@ -33,6 +33,7 @@ class InferenceWorker:
         self._next = 0
         self._ended = False
         self._error: BaseException | None = None
+        self._told = False
         self.lanes = [Lane(self) for _ in range(lanes)]
         self._thread = threading.Thread(target=self._work, name="vidseg-infer", daemon=True)
 
@@ -43,6 +44,12 @@ class InferenceWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+        if self._error is not None and not self._told and (error is None or isinstance(error, Closed)):
+            raise self._error  # of the last frames: nobody has asked for them any more
+
+    def close(self) -> None:
+        """As leaving it, but an error that no lane has asked for is forgotten."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -132,6 +139,7 @@ class Lane:
                 lambda: self._found is not None or worker._error is not None or worker._ended, timeout
             )
             if worker._error is not None:
+                worker._told = True
                 raise worker._error
             if self._found is None and worker._ended:
                 raise Closed

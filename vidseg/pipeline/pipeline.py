@@ -8,6 +8,7 @@ masks carried along), so that neither waits for the other's work.
 All hand-overs are bounded. A file waits for the slowest stage; a live source never waits: the newest frame wins and
 the rest is counted. The first exception of any stage ends all of them and is raised by `run`; only a source that breaks
 off after its first frame ends the run like a source that ends: a day's recording is not thrown away with the stream.
+A stage that is blocked inside a library is left behind, and what the others have is finished (`Pipeline.left_behind`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.closed import own_masks
 from vidseg.pipeline.policy import InferenceStride, RateLimit
+from vidseg.pipeline.sink_row import SinkRow
+from vidseg.pipeline.stall import StallWatch, bytes_written
 from vidseg.pipeline.stats import RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
 
@@ -38,6 +41,12 @@ TICK_SECONDS = 0.1
 
 GRACE_SECONDS = 2.0
 """How long a source may take to notice `interrupt` before the run goes on without it."""
+
+STALL_SECONDS = 10.0
+"""A run that is to end leaves a stage behind that is blocked for so long. What waits for the disk is not blocked."""
+
+SINK_STALL_SECONDS = 30.0
+"""So long a sink may be blocked before it is left behind in a run that nobody has asked to end."""
 
 LATENCY_BOUNDS = (0.01, 0.02, 0.033, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
 """Seconds, for the histogram of `Pipeline.latency`."""
@@ -121,7 +130,8 @@ class Pipeline:
 
     `segmenter` may be None where all frames bring what is in them (`Frame.found`).
 
-    `request_stop` and `abort` may be called from any thread and from signal handlers.
+    `request_stop` and `abort` may be called from any thread, but not from signal handlers: these interrupt a thread
+    that may hold a lock. Let the handler count, and look at the count in `on_tick`.
     """
 
     def __init__(
@@ -144,6 +154,7 @@ class Pipeline:
         self._propagator = propagator
         self._second_propagator = second_propagator
         self._sinks = list(sinks)
+        self._row = SinkRow(self._sinks)
         self._options = options or PipelineOptions()
         self._clock = clock
         self.timers = timers or StageTimers(clock)
@@ -167,7 +178,11 @@ class Pipeline:
         self._aborted = threading.Event()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
-        self._finished = False
+        self._stale_lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._left: set[threading.Thread] = set()
+        self.left_behind: str | None = None
+        """What was blocked and went unfinished, one sentence; what the other stages had was finished."""
 
     def run(self, display: Display | None = None, on_tick: Callable[[Pipeline], None] | None = None) -> RunStats:
         """Run until the source ends, `request_stop`, `abort`, or an error.
@@ -188,26 +203,23 @@ class Pipeline:
             ("masks", self._finish_masks, self._results.close),
             ("output", self._output, self._end_output),
         )
-        decode, *others = (
-            threading.Thread(target=self._run_stage, args=(stage, end), name=f"vidseg-{name}", daemon=True)
-            for name, stage, end in stages
-        )
         if display is None:
             self._display.cancel()
-        for thread in (decode, *others):
-            thread.start()
+        for name, stage, end in stages:
+            self._start(name, stage, end)
         try:
             if display is not None:
                 display(self._display)
                 if not self._display.exhausted:
                     self.request_stop()
                 self._display.cancel()
-            self._wait(decode, others, on_tick, start)
+            self._wait(on_tick, start)
         except BaseException as error:
             self._fail(error)
             raise
         finally:
-            self._join(decode, others)
+            self._wait(None, start)
+            self._threads["decode"].join(GRACE_SECONDS)
             self._finish_stats(start)
         if self._error is not None:
             raise self._error
@@ -228,7 +240,12 @@ class Pipeline:
     @property
     def aborted(self) -> bool:
         """True after `abort`, unless all sinks were finished before it could take effect."""
-        return self._aborted.is_set() and not self._finished
+        return self._aborted.is_set() and not self._row.finished
+
+    @property
+    def left_sinks(self) -> tuple[Sink, ...]:
+        """Those that were blocked: neither closed nor aborted, for their thread is still inside them."""
+        return tuple(self._row.left)
 
     @property
     def dropped(self) -> int:
@@ -275,10 +292,16 @@ class Pipeline:
         age = self.age_seconds(result.frame)
         if age is None or age <= limit:
             return False
-        self.stats.stale += 1
+        with self._stale_lock:
+            self.stats.stale += 1
         return True
 
     # stages, each on its own thread
+
+    def _start(self, name: str, stage: Callable[[], None], end: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._run_stage, args=(stage, end), name=f"vidseg-{name}", daemon=True)
+        self._threads[name] = thread
+        thread.start()
 
     def _run_stage(self, stage: Callable[[], None], end: Callable[[], None]) -> None:
         """Run a stage, then tell its neighbours. An error is noted first: they must not take it for a normal end."""
@@ -288,7 +311,8 @@ class Pipeline:
             except Closed:
                 pass
             except BaseException as error:
-                self._fail(error)
+                if threading.current_thread() not in self._left:  # what it says now comes too late
+                    self._fail(error)
 
     def _decode(self) -> None:
         limit = RateLimit(self._options.max_fps)
@@ -433,6 +457,7 @@ class Pipeline:
         return Result(item.frame, own_masks(item.frame, found) if self._options.fail_closed else found)
 
     def _output(self) -> None:
+        self._row.take()
         needs_picture = self._renderer is not None and any(sink.needs_picture for sink in self._sinks)
         while True:
             result = self._results.get()
@@ -445,8 +470,9 @@ class Pipeline:
                     picture = frame.image  # a view of masks alone would leave its words out
             if self._sinks:
                 with self.timers.measure("write"):
-                    for sink in self._sinks:
-                        sink.write(frame, segmentation, picture)
+                    self._row.write(frame, segmentation, picture)
+            if not self._row.taken_by_me:
+                raise Closed
             self.stats.delivered += 1
             self.stats.placeholders += frame.placeholder
             self.stats.held += segmentation.frame_index != frame.index
@@ -462,18 +488,16 @@ class Pipeline:
                 self._display.put(result)
 
     def _end_output(self) -> None:
+        if not self._row.taken_by_me:
+            return  # left behind: another thread closes what can be closed
         self._display.close()
-        open_sinks = list(self._sinks)
         nothing = self._stop_requested.is_set() and not self.stats.delivered
         try:
             with self.timers.measure("finish", frames=max(1, self.stats.delivered)):
-                while open_sinks and not nothing and not self._ended():
-                    open_sinks[0].close()
-                    del open_sinks[0]
+                while not nothing and not self._ended() and self._row.close_next():
+                    pass
         finally:
-            self._finished = bool(self._sinks) and not open_sinks
-            for sink in open_sinks:
-                sink.abort()
+            self._row.abort()
 
     def _in_flight(self) -> int:
         return max(self._options.queue_size, self._options.batch)
@@ -495,31 +519,68 @@ class Pipeline:
     def _ended(self) -> bool:
         return self._error is not None or self._aborted.is_set()
 
-    def _wait(
-        self,
-        decode: threading.Thread,
-        others: list[threading.Thread],
-        on_tick: Callable[[Pipeline], None] | None,
-        start: float,
-    ) -> None:
+    def _wait(self, on_tick: Callable[[Pipeline], None] | None, start: float) -> None:
+        """Until all stages but the decoder's have ended, or were left behind."""
         give_up_at: float | None = None
+        watch = StallWatch()
         while True:
             self.stats.elapsed_seconds = self._clock() - start
             if on_tick is not None:
                 on_tick(self)
-            if not any(thread.is_alive() for thread in others):
+            running = self._running()
+            if not running:
                 return
-            others[-1].join(TICK_SECONDS)
-            if self._stop_requested.is_set() and decode.is_alive():
+            running[-1].join(TICK_SECONDS)
+            if self._stop_requested.is_set() and self._threads["decode"].is_alive():
                 now = self._clock()
                 give_up_at = give_up_at or now + GRACE_SECONDS
                 if now > give_up_at:
                     self._incoming.close()  # a source that hangs must not keep the others from finishing
+            ending = self._stop_requested.is_set()
+            if ending or self._row.busy is not None:
+                limit = STALL_SECONDS if ending else SINK_STALL_SECONDS
+                if watch.stalled(self._marks(running), running, limit):
+                    self._leave_blocked(limit)
 
-    def _join(self, decode: threading.Thread, others: list[threading.Thread]) -> None:
-        for thread in others:
-            thread.join()
-        decode.join(GRACE_SECONDS)
+    def _running(self) -> list[threading.Thread]:
+        threads = (self._threads[name] for name in ("network", "masks", "output"))
+        return [thread for thread in threads if thread.is_alive() and thread not in self._left]
+
+    def _marks(self, running: Sequence[threading.Thread]) -> object:
+        """What changes when something moves."""
+        stats = self.stats
+        counts = (stats.decoded, stats.inferred, stats.delivered, self._row.calls, *self.queue_depths.values())
+        return counts, len(running), bytes_written(running)
+
+    def _leave_blocked(self, seconds: float) -> None:
+        """Go on without the stage that the others wait for; what came out of it is finished."""
+        row, name = self._row, self._blocked()
+        thread = self._threads[name]
+        self._left.add(thread)
+        what = {"network": "the model", "masks": "the smoothing", "output": "the drawing"}[name]
+        if name == "network":
+            self._incoming.cancel()
+            self._begun.close()
+        elif name == "masks":
+            self._begun.cancel()
+            self._results.close()
+        else:
+            self._results.cancel()
+            sink = row.leave()
+            if sink is not None:
+                what = str(getattr(sink, "path", type(sink).__name__))
+            self._start("output", row.take, self._end_output)
+        found = f"{what}: was blocked for {seconds:g} seconds and is left unfinished"
+        self.left_behind = found if self.left_behind is None else f"{self.left_behind}; {found}"
+
+    def _blocked(self) -> str:
+        """The stage nearest to the outputs that has something to do."""
+        stages = (("output", self._results), ("masks", self._begun), ("network", self._incoming))
+        running = [(name, given) for name, given in stages if self._threads[name] in self._running()]
+        for name, given in running:
+            if len(given) or given.exhausted or (name == "output" and self._row.busy is not None):
+                return name
+        return running[0][0]
 
     def _finish_stats(self, start: float) -> None:
         stats = self.stats

@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
-from vidseg.atomic import PART_SUFFIX, sync_folder
+from vidseg.atomic import PART_SUFFIX, flush, sync_folder
 from vidseg.errors import ResumeError
 
 _FORMAT = "vidseg packets 1"
@@ -58,7 +58,7 @@ class PacketFileWriter:
         """Finish the file."""
         self._put(self._count, 0, 0, False, _END_SIZE, b"")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        flush(self._file.fileno())
         self._file.close()
         os.replace(self._part, self._path)
         sync_folder(self._path.parent)

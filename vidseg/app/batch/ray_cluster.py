@@ -12,6 +12,7 @@ import pickle
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -28,6 +29,7 @@ from vidseg.app.batch.ray_progress import ProgressBoard
 from vidseg.app.batch.ray_worker import Task, do_task
 from vidseg.app.batch.remote_files import remove_folder
 from vidseg.app.batch.resources import CORES_PER_JOB
+from vidseg.app.second_signal import SIGNALS
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError, SinkError
 from vidseg.names import shown_name
@@ -84,8 +86,9 @@ def connected(address: str) -> Iterator[Any]:
     _check_address(address)
     ray = _import_ray()
     starts: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
+        _outlive_terminal()
         ray.init(address, log_to_driver=False, logging_level="ERROR", **(starts if address == "local" else {}))
     except Exception as error:  # of many kinds, from ConnectionError to ValueError
         raise DeviceError(f"--ray {address}: {_why_not(str(error))}") from None
@@ -313,6 +316,12 @@ def _why_not(text: str) -> str:
         first = (text.strip().splitlines() or [""])[0]
         return f"this machine is no node of the cluster ({first}); join it first with `ray start --address=HOST:PORT`"
     return (text.strip().splitlines() or ["the cluster cannot be used"])[0]
+
+
+def _outlive_terminal() -> None:
+    """Let the processes that are started now ignore that a terminal closes: the batch finishes what is under way."""
+    if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

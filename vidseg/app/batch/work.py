@@ -79,7 +79,7 @@ class Batch:
         self._archive = archive
         self._out_dir = out_dir
         self._reporter = reporter
-        self._interrupts = Interrupts(abandon=archive.close)
+        self._interrupts = Interrupts(abandon=archive.close, tell=reporter.note)
         self._told_interrupts = 0
         self._failed = False
         self._trouble = False
