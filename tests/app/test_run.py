@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from fractions import Fraction
 
 import pytest
@@ -17,7 +18,10 @@ from vidseg.config import RunConfig
 from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError
 from vidseg.frames import VideoInfo
 from vidseg.labels import ade20k
+from vidseg.pipeline import pipeline as pipeline_module
+from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stats import RunStats
+from vidseg.video.av_sink import AvSink
 
 
 class SilentReporter:
@@ -42,6 +46,24 @@ def test_run_from_python_gives_the_stats_and_reports_progress(tmp_path):
     outcome = run(RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), imgsz=64, threads=1), reporter)
     assert (outcome.stats.delivered, outcome.exit_code, outcome.aborted) == (5, 0, False)
     assert outcome.outputs == (str(tmp_path / "out.mp4"),) and reporter.ticks > 0
+
+
+@pytest.mark.timeout(60)
+def test_an_encoder_that_blocks_costs_its_own_output_only_and_the_run_fails(tmp_path, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(pipeline_module, "SINK_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(AvSink, "close", lambda sink: release.wait())
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    reporter = SilentReporter()
+    reporter.problem = (problems := []).append
+    output, table = str(tmp_path / "out.mp4"), str(tmp_path / "t.csv")
+    try:
+        outcome = run(RunConfig(source=str(clip), output=output, save_csv=table, imgsz=64, threads=1), reporter)
+        assert sorted(os.listdir(tmp_path)) == ["clip.mp4", "out.mp4.part", "t.csv"]
+    finally:
+        release.set()
+    assert (outcome.exit_code, outcome.aborted, outcome.outputs) == (1, False, (table,))
+    assert problems == [f"{output}: was blocked for 0.5 seconds and is left unfinished; the rest was finished"]
 
 
 def test_classes_are_looked_up_by_name_and_id():
@@ -110,6 +132,16 @@ def test_expected_frames_heed_limit_and_max_fps(options, expected):
     info = VideoInfo(64, 48, TIME_BASE, Fraction(25), frame_count=100)
     assert expected_frames(RunConfig(**options), info) == expected
     assert expected_frames(RunConfig(), VideoInfo(64, 48, TIME_BASE)) is None
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)])
+@pytest.mark.parametrize("max_fps", [1.0, 7.0, 10.0, 24.0, 25.0, 30.0])
+def test_expected_frames_are_those_that_the_limit_of_the_rate_keeps(rate, max_fps):
+    for count in range(1, 61):
+        limit = RateLimit(max_fps)
+        kept = sum(limit.keep(float(number / rate)) for number in range(count))
+        info = VideoInfo(64, 48, TIME_BASE, rate, frame_count=count)
+        assert expected_frames(RunConfig(max_fps=max_fps), info) == kept, count
 
 
 def test_stats_hide_the_password_of_the_source(tmp_path):

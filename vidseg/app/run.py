@@ -159,11 +159,12 @@ def run(
         claims = ExitStack()
         own = interrupts is None
         if interrupts is None:
-            interrupts = unfinished.enter_context(Interrupts(abandon=claims.close))
+            interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
         unfinished.enter_context(claims)
         sinks = [*watchers, *open_sinks(config, info, labels, announcements)]
+        unfinished_sinks = claims.enter_context(ExitStack())
         for sink in sinks:
-            claims.callback(sink.abort)
+            unfinished_sinks.callback(sink.abort)
         pieced_sinks = resumable_sinks(sinks) if config.resume else []
         shared_sinks = split_sinks(sinks) if split else []
         stats_file = None
@@ -232,6 +233,7 @@ def run(
             )
         live.start(pipeline, info, options, labels, reporter, model=engine.model, runtime=engine.runtime.name)
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
+        unfinished_sinks.pop_all()  # and closes or aborts the sinks, but for one that is blocked
         if own:
             interrupts.started()
         try:
@@ -317,7 +319,8 @@ def expected_frames(config: RunConfig, info: VideoInfo) -> int | None:
     """How many frames the run will deliver, as far as the source announces it."""
     count = info.frame_count
     if count is not None and config.max_fps is not None and info.frame_rate:
-        count = math.ceil(count * min(1.0, config.max_fps / float(info.frame_rate)))
+        moments = (count - 1) * config.max_fps / float(info.frame_rate)  # of the grid of `RateLimit`, after the first
+        count = min(count, 1 + math.floor(moments + min(1e-3 * config.max_fps, 0.1)))
     return min((number for number in (count, config.limit) if number is not None), default=None)
 
 
@@ -395,10 +398,16 @@ def run_pipeline(
     broken = [stream.broken for stream in streams if stream.broken is not None]
     for reason in broken:
         reporter.problem(f"{reason}; the other streams went on")
+    exit_code = interrupts.exit_code if interrupts.count else int(stats.broken_source is not None or bool(broken))
+    if pipeline.left_behind is not None:
+        left = {str(getattr(sink, "path", "")) for sink in pipeline.left_sinks}
+        outputs = tuple(path for path in outputs if path not in left)
+        reporter.problem(f"{pipeline.left_behind}; the rest was finished")
+        exit_code = 1
     return Outcome(
         stats,
         (*(() if nothing else outputs), *recorded),
-        exit_code=interrupts.exit_code if interrupts.count else int(stats.broken_source is not None or bool(broken)),
+        exit_code=exit_code,
         aborted=pipeline.aborted,
         streams=streams,
     )
