@@ -19,6 +19,12 @@ class SourceError(VidsegError):
     """A source cannot be opened or read."""
 
 
+class InputChangedError(SourceError):
+    """An input was written to or removed while it was read."""
+
+    exit_code = 1
+
+
 class SinkError(VidsegError):
     """An output cannot be opened: no permission, unknown container or codec, exists already."""
 

@@ -3,16 +3,20 @@
 import os
 import shutil
 
+import av
 import pytest
 
 from tests.app.test_run import SilentReporter
 from tests.cli.test_workers import HereInstead
 from tests.video.clips import make_clip
+from vidseg.app import engine
 from vidseg.app.input_files import InputFiles
 from vidseg.app.render import render
 from vidseg.app.run import run
+from vidseg.app.work_folder import WorkFolder
 from vidseg.config import RunConfig
-from vidseg.errors import SourceError
+from vidseg.errors import InputChangedError, SourceError
+from vidseg.video.pieces import PiecedAvSink
 
 
 class Writer(SilentReporter):
@@ -74,11 +78,82 @@ def test_a_run_to_be_gone_on_with_keeps_no_piece_of_the_changed_file(clip):
     assert run(config(clip, resume=True, segment_seconds=0.1), SilentReporter()).stats.delivered == 6
 
 
-def test_pipes_and_files_that_go_away_do_not_count(tmp_path):
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"workers": 2}, {"max_fps": 5.0}])
+def test_what_is_written_to_before_the_first_frame_is_read_fails_the_run(clip, monkeypatch, options):
+    """While the network is loaded: by then the file is open."""
+    plain = engine.load_engine
+
+    def load(*args, **named):
+        clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+        return plain(*args, **named)
+
+    monkeypatch.setattr("vidseg.app.split.run.Workers", HereInstead)
+    monkeypatch.setattr(engine, "load_engine", load)
+    reporter = Writer(clip)
+    try:
+        code, said = run(config(clip, **options), reporter).exit_code, "".join(reporter.problems)
+    except InputChangedError as error:
+        code, said = error.exit_code, str(error)
+    assert code == 1 and "clip.mp4: changed while it was read" in said
+
+
+@pytest.mark.parametrize("lost", ["second piece", "last piece", "joined"])
+def test_an_input_that_is_removed_fails_a_run_to_be_gone_on_with_and_keeps_its_pieces(tmp_path, monkeypatch, lost):
+    clip = make_clip(tmp_path / "clip.mp4", frames=6, audio_seconds=0.2)
+    plain_commit, plain_join = WorkFolder.commit, PiecedAvSink.join
+
+    def commit(folder, state):
+        plain_commit(folder, state)
+        if {"second piece": state["pieces"] == 2, "last piece": state["finished"]}.get(lost):
+            clip.rename(tmp_path / "away.mp4")
+
+    def join(sink, pieces, whole):
+        if lost == "joined":
+            clip.rename(tmp_path / "away.mp4")
+        plain_join(sink, pieces, whole)
+
+    monkeypatch.setattr(WorkFolder, "commit", commit)
+    monkeypatch.setattr(PiecedAvSink, "join", join)
+    again = config(clip, resume=True, segment_seconds=0.07)
+    with pytest.raises(
+        InputChangedError, match=r"clip\.mp4: was removed while it was read; do it again when it is"
+    ) as told:
+        run(again, SilentReporter())
+    assert told.value.exit_code == 1 and not (tmp_path / "out.mp4").exists()
+    assert len(list((tmp_path / "out.mp4.resume").glob("0*"))) >= 2, "pieces are kept"
+    (tmp_path / "away.mp4").rename(clip)
+    monkeypatch.undo()
+    assert run(again, SilentReporter()).stats.delivered == 6
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert video.streams.audio
+
+
+def test_a_run_whose_input_is_removed_keeps_its_output_says_so_and_fails(clip):
+    class Remover(Writer):
+        def progress(self, pipeline, info):
+            clip.unlink(missing_ok=True)
+
+    reporter = Remover(clip)
+    outcome = run(config(clip), reporter)
+    assert outcome.exit_code == 1 and reporter.problems[-1].startswith(f"{clip}: was removed while it was read")
+
+
+def test_pipes_do_not_count(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "a").touch()
-    files = InputFiles([str(tmp_path / "pipe"), str(tmp_path / "a")])
+    files = InputFiles([str(tmp_path / "pipe"), "rtsp://camera/1", str(tmp_path / "none")])
     os.utime(tmp_path / "pipe", (1, 1))
-    (tmp_path / "a").unlink()
+    (tmp_path / "none").touch()
     assert files.what_changed() is None
     files.refuse_change()
+
+
+def test_the_first_look_counts_and_a_fault_of_a_changed_source_is_its_change(tmp_path):
+    path = tmp_path / "a b.mp4"
+    path.write_bytes(b"12")
+    files = InputFiles([path.as_uri()])
+    with pytest.raises(SourceError, match="damaged"), files.blamed():
+        raise SourceError("damaged")
+    path.write_bytes(b"123")
+    files.add([str(path)])
+    with pytest.raises(InputChangedError, match=r"a b\.mp4: changed while"), files.blamed():
+        raise SourceError("damaged")

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from vidseg.app.batch.identity import identity_of
-from vidseg.errors import SourceError
-from vidseg.names import shown_name
+from vidseg.app.batch.identity import Identity, identity_of
+from vidseg.errors import InputChangedError, ResumeError, SourceError
+from vidseg.names import expand_user, shown_name, without_file_scheme
 
 
 class InputFiles:
-    """Remembers size and time of the files of a source. Pipes and devices, which always change, are not looked at."""
+    """Remembers size and time of the files of a source. Pipes and devices, which always change, are not looked at.
+
+    To be made before the source is opened, with the names that were given: what is noted later may be of another file.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._found = {path: identity_of(path) for path in paths if os.path.isfile(path)}
+        self._found: dict[str, Identity | None] = {}
+        self.add(paths)
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Look after these files too; what is known of them already stays."""
+        for name in paths:
+            path = expand_user(without_file_scheme(name))
+            if path not in self._found and os.path.isfile(path):
+                self._found[path] = identity_of(path)
 
     def what_changed(self) -> str | None:
-        """One sentence about the first file that was written to since; None for none.
-
-        A file that was removed meanwhile does not count: who has opened it reads it to its end.
-        """
+        """One sentence about the first file that was written to or removed since; None for none."""
         for path, before in self._found.items():
             now = identity_of(path)
-            if now is not None and now != before:
-                return f"{shown_name(path)}: changed while it was read"
+            if now != before:
+                return f"{shown_name(path)}: {'was removed' if now is None else 'changed'} while it was read"
         return None
 
     def refuse_change(self) -> None:
-        """Raises SourceError if a file was written to since."""
+        """Raises InputChangedError if a file was written to or removed since."""
         changed = self.what_changed()
         if changed is not None:
-            raise SourceError(f"{changed}; do it again when it is no longer written to")
+            raise InputChangedError(f"{changed}; do it again when it is there and no longer written to")
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Raises InputChangedError in place of what the block raises about a source that changed meanwhile."""
+        try:
+            yield
+        except (SourceError, ResumeError):
+            self.refuse_change()
+            raise

@@ -131,7 +131,7 @@ class PiecedRun:
     Args:
         options: of the pipelines; `max_fps` is heeded here.
         seconds: length of a piece.
-        check: raises where a piece that is finished must not be kept.
+        check: raises where a piece that is finished must not be kept, nor the output get its name.
         facts: written beside every state, and handed back by the folder: what the run was made with.
     """
 
@@ -191,10 +191,15 @@ class PiecedRun:
         while not self._finished:
             if not self._do_piece(on_tick):
                 return False
+        self._check()
         for sink in self._stages.sinks:
-            sink.join(self._paths(), self._folder.about_to_be_named)
+            sink.join(self._paths(), self._whole)
         self._folder.remove()
         return True
+
+    def _whole(self, part: Path) -> None:
+        self._check()  # the sound was read from the input just now
+        self._folder.about_to_be_named(part)
 
     def _paths(self) -> list[Path]:
         return [self._folder.piece(number) for number in range(self._pieces)]

@@ -50,6 +50,8 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
     with ExitStack() as unfinished:
         live = unfinished.enter_context(LiveOutputs(config))
         opened = unfinished.enter_context(ExitStack())
+        files = InputFiles([config.source, masks])
+        unfinished.enter_context(files.blamed())
         with killable():  # a server may take long to answer
             clip = open_as_asked(config)
         opened.callback(clip.close)
@@ -65,7 +67,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
         unfinished.enter_context(claims)
         info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
-        files = InputFiles(info.source_paths)
+        files.add(info.source_paths)
         announcements = Announcements()
         sinks = open_sinks(config, info, labels, announcements)
         unfinished_sinks = claims.enter_context(ExitStack())

@@ -106,6 +106,7 @@ def run_in_pieces(
     renderer: Renderer,
     options: RenderOptions,
     timers: StageTimers,
+    files: InputFiles,
     *,
     reporter: Reporter,
     interrupts: Interrupts,
@@ -113,15 +114,18 @@ def run_in_pieces(
 ) -> tuple[RunStats, str | None]:
     """Do what is missing. The counts of all processes so far, and, if the run is not over, a sentence that says so.
 
+    Args:
+        files: of the source, as they were when the run began.
     Raises:
         ResumeError: what was kept is damaged, or of other settings or another input.
-        SourceError: the input changed meanwhile; what was finished before is kept.
+        InputChangedError: the input changed or was removed meanwhile; what was finished before is kept.
         VidsegError: as any run; what is finished is kept.
     """
     info = source.info
     batch = engine.batch(config, info)
-    files = InputFiles(info.source_paths)
+    files.refuse_change()
     facts = run_facts(config, engine, info, batch)
+    files.refuse_change()  # else the facts might be those of another file
     state = folder.load()
     if state is not None:
         refuse_difference(folder.path, state["facts"], facts)

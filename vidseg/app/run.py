@@ -139,6 +139,8 @@ def run(
 
     with ExitStack() as unfinished:
         live = unfinished.enter_context(LiveOutputs(config))
+        files = InputFiles([config.source, *config.more_sources])
+        unfinished.enter_context(files.blamed())
         with killable():  # a stream may take long to answer
             announcements = Announcements()
             grid = open_streams(config, announcements, reporter.note) if config.more_sources else None
@@ -146,7 +148,7 @@ def run(
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
         info = source.info
-        files = InputFiles(info.source_paths)
+        files.add(info.source_paths)
         pieced_source = resumable_source(config, source) if config.resume else None
         shared_source = split_source(config, source) if split else None
         for text in info.notes:
@@ -182,7 +184,7 @@ def run(
         if shared_source is not None:
             smooth = not info.still if config.smooth is None else config.smooth
             shared, done = run_split(
-                *(config, shared_source, shared_sinks, renderer, batch),
+                *(config, shared_source, shared_sinks, renderer, batch, files),
                 smooth=smooth,
                 reporter=reporter,
                 interrupts=interrupts,
@@ -197,7 +199,7 @@ def run(
                 interrupts.started()
             total = expected_frames(config, info)
             stats, kept = run_in_pieces(
-                *(config, folder, pieced_source, pieced_sinks, engine, renderer, options, timers),
+                *(config, folder, pieced_source, pieced_sinks, engine, renderer, options, timers, files),
                 reporter=reporter,
                 interrupts=interrupts,
                 total=total,

@@ -18,7 +18,7 @@ from vidseg.app.interrupts import Interrupts
 from vidseg.app.run import Outcome, run
 from vidseg.atomic import write_failure
 from vidseg.config import RunConfig, option_names
-from vidseg.errors import SinkError, SourceError, VidsegError
+from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.video.image_sink import is_numbered, numbered_pictures
@@ -139,7 +139,8 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
         outcome = _run(job, engine, log, interrupts, identity, sampler)
         ended = _ended(ended, outcome, log)
     except VidsegError as error:
-        ended = replace(ended, reason=_without_name(str(error), job), input_fault=isinstance(error, SourceError))
+        fault = isinstance(error, SourceError) and not isinstance(error, InputChangedError)
+        ended = replace(ended, reason=_without_name(str(error), job), input_fault=fault)
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
         first = (str(error).strip().splitlines() or [""])[0]
         reason = f"unexpected {type(error).__name__}: {shown_name(first)}"

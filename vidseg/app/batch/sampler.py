@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidseg.app.batch.identity import Identity, identity_of
-from vidseg.errors import SourceError
+from vidseg.errors import InputChangedError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.names import shown_name
 
@@ -54,11 +54,11 @@ class InputGuard:
         """Nothing to do."""
 
     def close(self) -> None:
-        """Raises SourceError if the file was changed or is gone."""
+        """Raises InputChangedError if the file was changed or is gone."""
         now = identity_of(self._path)
         if now != self._identity:
             what = "was removed" if now is None else "changed"
-            raise SourceError(
+            raise InputChangedError(
                 f"{shown_name(self._path)}: {what} while it was read; do it again when it is no longer written to"
             )
 

@@ -100,6 +100,7 @@ def run_split(
     sinks: Sequence[SplitSink],
     renderer: Renderer,
     batch: int,
+    files: InputFiles,
     *,
     smooth: bool,
     reporter: Reporter,
@@ -109,13 +110,13 @@ def run_split(
 
     Args:
         sinks: as the run opened them; they give the outputs their names.
+        files: of the source, as they were when the run began.
         smooth: the labels are smoothed.
     Raises:
         VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
     """
     assert config.workers is not None
     together = Together()
-    files = InputFiles(source.info.source_paths)
     reporter.detail("reading the video once, to see where it can be cut")
     scan = scan_video(
         source,
