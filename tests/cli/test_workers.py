@@ -178,11 +178,12 @@ needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="f
 
 
 @needs_proc
-def test_ctrl_c_ends_all_processes_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_ends_all_processes_and_leaves_nothing(tmp_path, number):
     process, workers = begin(tmp_path)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     err = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and "Traceback" not in err, err
+    assert process.returncode == 128 + number and "Traceback" not in err and "worker" not in err, err
     assert_nothing_is_left(tmp_path, workers)
 
 
@@ -194,3 +195,46 @@ def test_a_worker_that_is_killed_fails_the_run_in_one_line(tmp_path):
     assert process.returncode == 1
     assert err.startswith("vidseg: error: worker 2 was killed by SIGKILL") and err.count("\n") == 1, err
     assert_nothing_is_left(tmp_path, workers)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@needs_proc
+def test_workers_end_with_a_run_that_is_killed_and_the_next_one_removes_what_it_left(cli, clip, here, tmp_path):
+    process, workers = begin(tmp_path)
+    process.kill()
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while any(map(runs, workers)):
+        assert time.monotonic() < deadline, "workers outlive their run"
+        time.sleep(0.05)
+    assert sorted(os.listdir(tmp_path)) == ["out.mp4.part", "out.mp4.pieces"]
+    (tmp_path / "out.mp4.pieces" / "00007.mp4.part").touch()
+    assert cli("run", clip, "-o", "out.mp4", "--workers", 2, *SMALL).code == 0
+    assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip, here, tmp_path):
+    folder = tmp_path / "out.mp4.pieces"
+    folder.mkdir()
+    (folder / "holiday.txt").touch()
+    words = ("run", clip, "-o", "out.mp4", "--workers", 2, *SMALL)
+    result = cli(*words)
+    assert result.code == 2
+    assert_one_line_error(result, "out.mp4.pieces: holds holiday.txt, which no run left; choose another output")
+    (folder / "holiday.txt").rename(folder / "00000")
+    holder = "import sys, pathlib; from vidseg.app.folder_lock import locked\n"
+    holder += "with locked(pathlib.Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holder, str(folder)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=os.environ | {"PYTHONPATH": str(ROOT)}) as other:
+        assert other.stdout.readline()
+        result = cli(*words)
+        assert_one_line_error(result, "another run is at work in it; wait until it ends, or choose another output")
+        assert sorted(os.listdir(folder)) == ["00000", "lock"]
+        other.stdin.close()

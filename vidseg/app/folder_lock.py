@@ -15,9 +15,11 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, advice: str = "choose another --out") -> Iterator[None]:
     """Holds the file `lock` in the folder, and removes it at the end. One that a killed process left holds up nobody.
 
+    Args:
+        advice: what else can be done.
     Raises:
         ConfigError: another process holds it, or the folder cannot be written.
     """
@@ -25,9 +27,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); {advice}") from None
     try:
-        _lock(descriptor, path)
+        _lock(descriptor, path, advice)
         try:
             yield
         finally:
@@ -37,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, advice: str) -> None:
     try:
         # not flock: forked readers would keep it for a while after a kill of their parent
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,4 +49,4 @@ def _lock(descriptor: int, path: Path) -> None:
     except OSError:
         taken = False  # a file system without locks: go on, unguarded
     if taken:
-        raise ConfigError(f"{path.parent}: another run is at work in it; wait until it ends, or choose another --out")
+        raise ConfigError(f"{path.parent}: another run is at work in it; wait until it ends, or {advice}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import tempfile
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +14,14 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from vidseg.app.folder_lock import LOCK, locked
 from vidseg.app.frame_policy import pipeline_options, skips_frames
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.split.piece import PieceDone
 from vidseg.app.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
 from vidseg.app.split.workers import Workers
-from vidseg.atomic import write_failure
+from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Frame
@@ -33,6 +34,8 @@ from vidseg.timing import Clock, StageTime, StageTimers
 from vidseg.video.factory import SourceKind, classify
 from vidseg.video.pieces import PiecedAvSink
 
+SUFFIX = ".pieces"
+_OURS = re.compile(rf"\d{{5,}}(\.[^.]+)?({re.escape(PART_SUFFIX)})?|{LOCK}")
 _NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet")
 
 
@@ -218,16 +221,42 @@ def _picture_hw(config: RunConfig, renderer: Renderer, frame: Frame) -> tuple[in
 
 @contextmanager
 def _work_folder(config: RunConfig) -> Iterator[Path]:
-    """A fresh folder beside the output, where there is room for it; gone afterwards."""
+    """An empty folder beside the output, where there is room for it; gone afterwards.
+
+    It always has the same name, and whoever works in it has locked it: what a killed run left there is removed by the
+    next one.
+
+    Raises:
+        ConfigError: another run works in it, or it holds what no run left.
+        WriteError: it cannot be made.
+    """
     output = Path(os.path.realpath(config.output or config.save_masks or ""))
+    folder = output.with_name(output.name + SUFFIX)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f"{output.name}.", suffix=".pieces", dir=output.parent))
+        folder.mkdir(exist_ok=True)
+        names = os.listdir(folder)
     except OSError as error:
         raise WriteError(write_failure(output, error)) from error
+    stranger = next((name for name in sorted(names) if not _OURS.fullmatch(name)), None)
+    if stranger is not None:
+        raise ConfigError(f"{folder}: holds {stranger}, which no run left; choose another output")
     try:
-        yield folder
+        with locked(folder, advice="choose another output"):
+            _empty(folder)
+            try:
+                yield folder
+            finally:
+                with contextlib.suppress(OSError):
+                    _empty(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run is at work in it
+            folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink(missing_ok=True)
 
 
 def _say_plan(jobs: Sequence[PieceJob], workers: int, reporter: Reporter) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from vidseg.app.freed_memory import keep_freed_memory
+from vidseg.app.interrupts import kept_from_children
+from vidseg.app.split.child import begin
 from vidseg.app.split.piece import PieceDone, do_piece
 from vidseg.app.split.plan import PieceJob
 from vidseg.errors import VidsegError, WorkerError
 
 TICK_SECONDS = 0.1
-_TERMINATE_SECONDS = 5.0
+_DEATH_SECONDS = 5.0
 
 
 class Workers:
@@ -37,8 +39,11 @@ class Workers:
         try:
             for job in self._jobs:
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, sender), daemon=True, name=f"vidseg-{job.number}")
-                with _interrupts_kept_from_children():
+                process = context.Process(
+                    target=begin, args=(pickle.dumps(job), sender), daemon=True, name=f"vidseg-{job.number}"
+                )
+                resource_tracker.ensure_running()  # it unblocks signals when it starts
+                with kept_from_children():
                     process.start()
                 sender.close()
                 self._processes.append(process)
@@ -82,25 +87,22 @@ class Workers:
 
     def _death(self, number: int) -> str:
         process = self._processes[number]
-        process.join(_TERMINATE_SECONDS)
+        process.join(_DEATH_SECONDS)
         code = process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return f"worker {number + 1} {how} before its piece was done; with too little memory, give fewer --workers"
 
     def _end(self) -> None:
         for process in self._processes:
-            process.terminate()
+            process.kill()  # they hold back other signals, and have nothing to tidy up
         for process in self._processes:
-            process.join(_TERMINATE_SECONDS)
-            if process.is_alive():
-                process.kill()
-                process.join()
+            process.join()
         for connection in self._connections:
             connection.close()
         self._connections.clear()
 
 
-def _work(job: PieceJob, connection: Connection) -> None:
+def work(job: PieceJob, connection: Connection) -> None:
     """What a worker does: tells numbers of frames, then how it ended. Ends by itself when nobody listens any more."""
     keep_freed_memory()
     try:
@@ -113,17 +115,3 @@ def _work(job: PieceJob, connection: Connection) -> None:
         traceback.print_exc()
         first = (str(error).strip().splitlines() or [""])[0]
         connection.send(WorkerError(f"worker {job.number + 1}: unexpected {type(error).__name__}: {first}"))
-
-
-@contextmanager
-def _interrupts_kept_from_children() -> Iterator[None]:
-    """Processes started in the block never see Ctrl+C, which a terminal sends to all: the run ends them itself."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # it unblocks them when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
