@@ -23,6 +23,7 @@ FLOORS = (
         "address",
         "saved_masks",
         "saved_state",
+        "signals",
         "wildcards",
         "yaml_file",
     ),

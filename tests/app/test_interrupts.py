@@ -9,7 +9,7 @@ import pytest
 
 from vidseg.app import interrupts as module
 from vidseg.app.interrupts import Interrupts
-from vidseg.app.second_signal import SAME_EVENT_SECONDS, SignalCount
+from vidseg.signals import SAME_EVENT_SECONDS, SignalCount
 
 
 def test_signals_are_counted_and_the_old_handlers_come_back():

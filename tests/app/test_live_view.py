@@ -69,7 +69,7 @@ class Clock:
         return self.now
 
 
-def make_view(options: RenderOptions | None = None, clock=None) -> LiveView:
+def make_view(options: RenderOptions | None = None, clock=None, say=print) -> LiveView:
     pipeline = SimpleNamespace(
         age_seconds=lambda item: 0.125,
         output_rate=SimpleNamespace(rate=24.5),
@@ -78,8 +78,9 @@ def make_view(options: RenderOptions | None = None, clock=None) -> LiveView:
         stats=SimpleNamespace(delivered=9),
     )
     recorder = Recorder(None, VideoInfo(32, 16, frame(0).time_base), say=print)
+    facts = {"source": "s"}
     return LiveView(
-        pipeline, options or RenderOptions(), ade20k(), recorder, facts={"source": "s"}, clock=clock or Clock()
+        pipeline, options or RenderOptions(), ade20k(), recorder, facts=facts, say=say, clock=clock or Clock()
     )
 
 
@@ -119,6 +120,26 @@ def test_a_frame_is_drawn_once_for_all_who_want_it_alike(encoded):
         assert len(encoded) == 2
         view.publish(result(1))
         assert Waiter(view).wait().number == 2 and len(encoded) == 3
+
+
+def test_a_picture_that_fails_blinds_nobody_else_and_does_not_fail_the_run(monkeypatch):
+    real, said = live_view.encode_picture, []
+
+    def fails(picture, encoding, *, max_width=None):
+        if max_width == 480 and picture[0, 0, 0] == 0:
+            raise ValueError("a strange picture\nand more")
+        return real(picture, encoding, max_width=max_width)
+
+    monkeypatch.setattr(live_view, "encode_picture", fails)
+    view = make_view(say=said.append)
+    with drawing(view):
+        view.publish(result(0))
+        unlucky = [Waiter(view, PictureSpec(max_width=480, opacity=0.0)) for _ in range(2)]
+        assert Waiter(view).wait().number == 1
+        assert not unlucky[0].answered and not unlucky[1].answered
+        view.publish(result(1))
+        assert [waiter.wait().number for waiter in unlucky] == [2, 2]
+    assert said == ["a picture for a viewer failed (ValueError: a strange picture); the others go on"]
 
 
 def test_who_is_slow_skips_frames(encoded):

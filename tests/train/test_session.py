@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +157,18 @@ def test_resuming_at_the_last_step_writes_all_files_again(dataset, tmp_path):
     assert session(dataset, out, given, resume=True).run(watcher) and watcher.losses == []
     for name in ("weights.safetensors", "history.json", "curves.png"):
         assert (out / name).read_bytes() == files[name]
+
+
+def test_signals_for_the_whole_group_do_not_end_the_reading_processes(dataset, tmp_path):
+    """The trainer heeds them; a worker that died would be a RuntimeError of the loader."""
+    sent = []
+
+    def send(done):
+        for process in multiprocessing.active_children() if done == 1 else ():
+            sent.extend(os.kill(process.pid, number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT))
+
+    assert session(dataset, tmp_path / "run", settings(steps=12), workers=2).run(Watcher(send))
+    assert len(sent) == 6 and not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -1,7 +1,7 @@
 """Ctrl+C, SIGTERM and a closed terminal: once finishes the run properly, twice aborts it, three times leaves at once.
 
 A run that is still there some seconds after the second signal, whatever a library does in it, is killed by a program
-beside it (`second_signal`); its outputs stay under their ".part" names.
+beside it (`vidseg.signals`); its outputs stay under their ".part" names.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from vidseg.app import second_signal
-from vidseg.app.second_signal import SIGNALS, SignalCount
+from vidseg import signals
 from vidseg.pipeline.background import BackgroundTask
+from vidseg.signals import SIGNALS, SignalCount, kept_from_children
 
 REMIND_SECONDS = 5.0
 """So often a run that was asked to end says that it is still at it."""
@@ -41,20 +41,6 @@ def killable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def kept_from_children() -> Iterator[None]:
-    """Processes started in the block are not reached by the signals of a terminal or a group until they ask for them:
-    whoever started them ends them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Interrupts:
@@ -158,7 +144,7 @@ def _killed_after_second() -> Iterator[None]:
     """Have the program beside this one while the block lasts; do without where no process can be started."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    command = [sys.executable or "python3", "-I", "-S", str(Path(second_signal.__file__)), str(os.getpid())]
+    command = [sys.executable or "python3", "-I", "-S", str(Path(signals.__file__)), str(os.getpid())]
     helper = None
     with contextlib.suppress(OSError), kept_from_children():
         helper = subprocess.Popen(

@@ -122,7 +122,7 @@ class LiveOutputs:
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
             facts = {"source": ", ".join(names), "model": model}
-            self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts)
+            self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts, say=reporter.note)
             self._start_server("web", self._web, view, figures if self._shared else None, token, reporter)
             # drawing ends first, so that viewers who wait are answered before the server goes
             self._stack.enter_context(BackgroundTask("draw", view.draw, view.close))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +47,7 @@ class LiveView:
         options: how pictures are drawn for those who wish nothing. What it blurs is blurred in every picture; a legend
             is left to the page.
         facts: told in the status as they are: source, model.
+        say: told once, in one sentence, that a viewer's picture failed.
         clock: seconds that never go back.
     """
 
@@ -57,8 +59,10 @@ class LiveView:
         recorder: Recorder,
         *,
         facts: dict[str, Any],
+        say: Callable[[str], object] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._say = say
         self._pipeline = pipeline
         self._options = replace(options, legend=False)
         self._recorder = recorder
@@ -71,6 +75,8 @@ class LiveView:
         self._tickets: list[Ticket] = []
         self._made: dict[PictureSpec, Picture] = {}
         self._renderers: OrderedDict[PictureSpec, OverlayRenderer] = OrderedDict()
+        self._failed: dict[PictureSpec, int] = {}
+        """The frames that could not be drawn in these ways, by their numbers."""
         self._ended = False
         self._closed = False
 
@@ -108,11 +114,33 @@ class LiveView:
                 due = self._due()
                 self._tickets = [ticket for ticket in self._tickets if ticket not in due]
             for ticket in due:
-                ticket.deliver(self._picture(ticket.spec, newest))
+                try:
+                    ticket.deliver(self._picture(ticket.spec, newest))
+                except Exception as error:
+                    self._put_back(ticket, newest, error)
 
     def _due(self) -> list[Ticket]:
         newest = self._newest
-        return [] if newest is None else [ticket for ticket in self._tickets if ticket.after < newest.number]
+        if newest is None:
+            return []
+        return [
+            ticket
+            for ticket in self._tickets
+            if ticket.after < newest.number and self._failed.get(ticket.spec) != newest.number
+        ]
+
+    def _put_back(self, ticket: Ticket, newest: _Newest, error: Exception) -> None:
+        """Let one viewer wait for a frame that can be drawn as he likes; the others and the run have no part in it."""
+        first = (str(error).strip().splitlines() or [""])[0]
+        if not self._failed:
+            self._say(f"a picture for a viewer failed ({type(error).__name__}: {first}); the others go on")
+        with self._changed:
+            self._failed[ticket.spec] = newest.number
+            if not self._closed:
+                self._tickets.append(ticket)
+                return
+        with suppress(Exception):
+            ticket.deliver(None)
 
     def _picture(self, spec: PictureSpec, newest: _Newest) -> Picture:
         made = self._made.get(spec)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from vidseg.data.folder import use_one_thread
 from vidseg.data.mixture import Mixture
 from vidseg.errors import VidsegError
+from vidseg.signals import ignore_signals, kept_from_children
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,12 @@ class _Batches(Dataset[tuple[Tensor, ...] | VidsegError]):
         return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
 
 
+def _begin_worker(number: int) -> None:
+    """A signal for the whole group is the trainer's to heed: it saves what was learnt, and ends its workers."""
+    use_one_thread(number)
+    ignore_signals()
+
+
 def batches(mixture: Mixture, size: int, *, first: int, workers: int, pinned: bool) -> Iterator[Batch]:
     """Batches from number `first` on to the end of the mixture. The number of workers does not change them.
 
@@ -68,10 +75,12 @@ def batches(mixture: Mixture, size: int, *, first: int, workers: int, pinned: bo
         sampler=range(first, len(mixture) // size),
         num_workers=workers,
         pin_memory=pinned,
-        worker_init_fn=use_one_thread,
+        worker_init_fn=_begin_worker,
         prefetch_factor=4 if workers else None,
     )
-    for tensors in loader:
+    with kept_from_children():
+        numbered = iter(loader)
+    for tensors in numbered:
         if isinstance(tensors, VidsegError):
             raise tensors
         yield Batch(*tensors)

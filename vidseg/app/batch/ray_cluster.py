@@ -29,11 +29,11 @@ from vidseg.app.batch.ray_progress import ProgressBoard
 from vidseg.app.batch.ray_worker import Task, do_task
 from vidseg.app.batch.remote_files import remove_folder
 from vidseg.app.batch.resources import CORES_PER_JOB
-from vidseg.app.second_signal import SIGNALS
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError, SinkError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import TICK_SECONDS
+from vidseg.signals import SIGNALS
 
 REACH_SECONDS = 10.0
 """How long the head of a cluster may take to answer."""

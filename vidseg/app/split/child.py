@@ -8,17 +8,24 @@ import pickle
 import threading
 from multiprocessing.connection import Connection
 
+from vidseg.pipeline.background import BackgroundTask
+
+_LOOK_SECONDS = 0.2
+
 
 def begin(pickled: bytes, connection: Connection) -> None:
     """Do a pickled `PieceJob`, and tell of it through the connection."""
-    threading.Thread(target=_end_with_parent, name="vidseg-parent", daemon=True).start()
-    from vidseg.app.split.workers import work  # torch, OpenCV and FFmpeg come with it
+    over = threading.Event()
 
-    work(pickle.loads(pickled), connection)
+    def end_with_parent() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None, "only a worker has one"
+        while not over.is_set():
+            parent.join(_LOOK_SECONDS)
+            if not parent.is_alive():
+                os._exit(1)  # also where it was killed
 
+    with BackgroundTask("parent", end_with_parent, over.set):
+        from vidseg.app.split.workers import work  # torch, OpenCV and FFmpeg come with it
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only a worker has one"
-    parent.join()  # also where it was killed
-    os._exit(1)
+        work(pickle.loads(pickled), connection)

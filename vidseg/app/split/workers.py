@@ -13,11 +13,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from vidseg.app.freed_memory import keep_freed_memory
-from vidseg.app.interrupts import kept_from_children
 from vidseg.app.split.child import begin
 from vidseg.app.split.piece import PieceDone, do_piece
 from vidseg.app.split.plan import PieceJob
 from vidseg.errors import VidsegError, WorkerError
+from vidseg.signals import kept_from_children
 
 TICK_SECONDS = 0.1
 _DEATH_SECONDS = 5.0

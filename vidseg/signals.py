@@ -1,8 +1,8 @@
-"""A small program beside a run: ends it when a second signal has come and it is still there.
+"""The signals that end a run; and, as a script, a small program that ends it when a second one has come to nothing.
 
 In the run a signal is acted upon by Python code, which waits as long as a library holds the interpreter. So the numbers
-of the signals also go into a pipe (`signal.set_wakeup_fd` writes them from the signal handler itself), and this program
-reads them. It is run as a script, `second_signal.py PID`, with the pipe as its input, and imports nothing of vidseg.
+of the signals also go into a pipe (`signal.set_wakeup_fd` writes them from the signal handler itself), and the program
+reads them: `signals.py PID`, with the pipe as its input. So this file imports nothing of vidseg.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Those that end a run."""
@@ -20,6 +22,29 @@ SAME_EVENT_SECONDS = 1.0
 signal is the same event."""
 LAST_SECONDS = 4.0
 """From the second signal on a run has so long to remove what is unfinished."""
+
+
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Processes started in the block are not reached by the signals of a terminal or a group until they ask for them:
+    whoever started them ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_signals() -> None:
+    """For a process that was started in `kept_from_children`, where the mask alone would not do: another library may
+    lift it."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class SignalCount:
@@ -39,9 +64,7 @@ class SignalCount:
 
 def main(pid: int) -> None:
     """Read numbers of signals from standard input until it ends; kill the process `pid`, our parent, if it must be."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # a terminal sends them to all
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    ignore_signals()  # a terminal sends them to all
     signals = SignalCount()
     end: float | None = None
     while end is None or end > time.monotonic():
