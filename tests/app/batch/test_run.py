@@ -20,8 +20,9 @@ from vidseg.app.batch.resources import automatic_jobs
 from vidseg.app.batch.run import run_batch
 from vidseg.app.engine import Engine
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, SinkError
+from vidseg.errors import ConfigError, SinkError, WriteError
 from vidseg.pipeline.pipeline import Pipeline
+from vidseg.records.label_maps import LabelMapSink
 
 SKY = 2
 
@@ -293,6 +294,44 @@ def test_folders_that_stay_empty_are_removed(place):
     Path("rec/deep/er/bad.mp4").write_bytes(b"\0" * 1000)
     assert place.states("rec") == ["failed"]
     assert sorted(os.listdir("out")) == [HIDDEN_FOLDER, "batch-report.html", "batch-report.json"]
+
+
+def test_masks_of_an_attempt_that_failed_do_not_block_the_next_ones(place, monkeypatch):
+    """The folder holds those that were whole when the disk was full, and is known as made from this input."""
+    place.clip("a.mp4")
+    config = RunConfig(save_masks="{stem}_masks")
+    plain = LabelMapSink.write_map
+
+    def full(self, frame, segmentation):
+        if frame.index == 2:
+            raise WriteError("disk full while writing a_masks; free some space")
+        return plain(self, frame, segmentation)
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(LabelMapSink, "write_map", full)
+            files, code = place.batch("a.mp4", config=config)
+        assert files["a.mp4"] == ("failed", "disk full while writing a_masks; free some space") and code == 1
+        assert place.outputs() == ["a_masks/000000.png", "a_masks/000001.png"]
+    files, code = place.batch("a.mp4", config=config)
+    assert files["a.mp4"][0] == "done" and code == 0
+    assert len([name for name in place.outputs() if name.endswith(".png")]) == 4
+
+
+def test_a_folder_of_others_that_appears_meanwhile_stays_theirs(place, monkeypatch):
+    place.clip("a.mp4")
+    config = RunConfig(save_masks="{stem}_masks")
+
+    def appear(job, engine, **named):
+        Path("out/a_masks").mkdir()
+        Path("out/a_masks/mine.png").touch()
+        return do_job(job, engine, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "do_job", appear)
+        assert place.states("a.mp4", config=config) == ["failed"]
+    files, _ = place.batch("a.mp4", config=config)
+    assert "is not known as made from it" in files["a.mp4"][1] and place.outputs() == ["a_masks/mine.png"]
 
 
 def test_a_record_that_cannot_be_written_is_told_once_and_the_work_goes_on(place, monkeypatch):

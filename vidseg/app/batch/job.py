@@ -135,6 +135,8 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
     identity = identity_of(job.source)
     sampler = Sampler(sources_pictures=not job.config.blur_classes)
     ended = JobResult(job.number, "failed", identity=identity)
+    # what is there already and may not be replaced is not made by this job
+    of_others = set() if job.config.overwrite else set(written_outputs(job))
     try:
         outcome = _run(job, engine, log, interrupts, identity, sampler)
         ended = _ended(ended, outcome, log)
@@ -145,11 +147,11 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
         first = (str(error).strip().splitlines() or [""])[0]
         reason = f"unexpected {type(error).__name__}: {shown_name(first)}"
         ended = replace(ended, reason=reason, trace=traceback.format_exc())
-    written = written_outputs(job)
+    written = {path: known for path, known in written_outputs(job).items() if path not in of_others}
     return replace(
         ended,
         notes=tuple(_without_name(text, job) for text in log.notes),
-        outputs=written if ended.state == "done" or ended.frames else {},
+        outputs=written if ended.state != "stopped" else {},
         seconds=time.monotonic() - start,
         shares=sampler.class_shares().as_dict(),
         strip=sampler.strip(),
@@ -179,6 +181,8 @@ def _ended(result: JobResult, outcome: Outcome, log: JobLog) -> JobResult:
         return replace(counted, state="stopped", reason="stopped by the user", frames=0)
     if stats.broken_source is not None:
         return replace(counted, reason="; ".join(log.problems) or stats.broken_source, input_fault=True)
+    if outcome.exit_code:
+        return replace(counted, reason="; ".join(log.problems) or "failed")
     if stats.source_counters.get("truncated"):
         log.note("the source is cut off: it ended before its announced length; all that could be read was used")
     return replace(counted, state="done")
