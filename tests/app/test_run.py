@@ -1,6 +1,7 @@
 """The parts of `vidseg.app.run` that a run from the command line does not show."""
 
 import os
+import re
 import shutil
 import threading
 from fractions import Fraction
@@ -64,6 +65,22 @@ def test_an_encoder_that_blocks_costs_its_own_output_only_and_the_run_fails(tmp_
         release.set()
     assert (outcome.exit_code, outcome.aborted, outcome.outputs) == (1, False, (table,))
     assert problems == [f"{output}: was blocked for 0.5 seconds and is left unfinished; the rest was finished"]
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"workers": 2}])
+def test_the_preset_reaches_the_encoder(tmp_path, monkeypatch, options):
+    """x264 writes its settings into the stream: subme=0 is that of ultrafast alone."""
+    from tests.cli.test_workers import HereInstead
+
+    monkeypatch.setattr("vidseg.app.split.run.Workers", HereInstead)
+    clip = make_clip(tmp_path / "clip.mp4", frames=4)
+    made = {}
+    for preset in (None, "ultrafast"):
+        output = tmp_path / f"{preset}.mp4"
+        config = RunConfig(source=str(clip), output=str(output), encoder_preset=preset, imgsz=64, threads=1, **options)
+        run(config, SilentReporter())
+        made[preset] = re.findall(rb" subme=(\d+) ", output.read_bytes())[0]
+    assert made["ultrafast"] == b"0" != made[None]
 
 
 def test_classes_are_looked_up_by_name_and_id():

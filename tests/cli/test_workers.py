@@ -8,18 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.app.test_run import SilentReporter
 from tests.cli.test_resume import textured
 from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
 from tests.video.clips import make_clip
 from tests.video.sink_helpers import sound_packets
+from vidseg.app.run import run
 from vidseg.app.split.piece import PieceDone, do_piece
 from vidseg.app.split.plan import PieceJob
+from vidseg.config import RunConfig
+from vidseg.errors import ResumeError
 
 ROOT = Path(__file__).parents[2]
 TORCH = ("--runtime", "torch")
@@ -238,3 +243,15 @@ def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip
         assert_one_line_error(result, "another run is at work in it; wait until it ends, or choose another output")
         assert sorted(os.listdir(folder)) == ["00000", "lock"]
         other.stdin.close()
+
+
+def test_a_piece_of_another_length_than_planned_gives_no_output(clip, tmp_path, monkeypatch):
+    class Longer(HereInstead):
+        def __init__(self, jobs: Sequence[PieceJob]) -> None:
+            super().__init__([replace(job, frames=job.frames + (job.number == 1)) for job in jobs])
+
+    monkeypatch.setattr("vidseg.app.split.run.Workers", Longer)
+    config = RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), imgsz=64, threads=1, workers=2)
+    with pytest.raises(ResumeError, match=r"gave 7 frames from 0\.20 s on where 8 were before"):
+        run(config, SilentReporter())
+    assert os.listdir(tmp_path) == []
