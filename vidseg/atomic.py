@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterable
+from io import RawIOBase
 from pathlib import Path
 
 from vidseg.errors import SinkError, WriteError
@@ -54,24 +55,40 @@ class PartFile:
         refuse_source(self.part, sources)
         self._descriptor: int | None = self._claim()
 
-    def commit(self) -> None:
+    def commit(self, *, keep: bool = False) -> None:
         """Flush the part file to disk and rename it.
 
+        Args:
+            keep: rename it even if the disk fails.
         Raises:
-            WriteError: the disk failed, and the part file is removed; or another file took the name meanwhile, and
-                the part file stays.
+            WriteError: the disk failed, and the part file is removed unless `keep`; or another file took the name
+                meanwhile, and the part file stays.
         """
         assert self._descriptor is not None, "commit after commit or discard"
-        if not self._overwrite and self._target.exists():
-            self._release()
-            raise WriteError(f"{self.path}: appeared while it was being written; the result is in {self.part}")
         try:
             flush(self._descriptor)
-            os.replace(self.part, self._target)
         except OSError as error:
-            self.discard()
+            if keep:
+                self._rename()
+            else:
+                self.discard()
             raise WriteError(write_failure(self.path, error)) from error
-        self._release()
+        self._rename()
+
+    def keep(self, size: int | None = None) -> None:
+        """Give what was written so far its name, after the disk failed. What takes space is not tried.
+
+        Args:
+            size: bytes that are whole; what follows them is cut off. None for all.
+        Raises:
+            WriteError: it cannot be renamed, and the part file is removed; or as `commit`.
+        """
+        assert self._descriptor is not None, "keep after commit or discard"
+        with contextlib.suppress(OSError):
+            if size is not None:
+                os.ftruncate(self._descriptor, size)
+            flush(self._descriptor)
+        self._rename()
 
     def discard(self) -> None:
         """Remove the part file. Never raises; does nothing after `commit` or a second time."""
@@ -79,6 +96,17 @@ class PartFile:
             with contextlib.suppress(OSError):
                 self.part.unlink()
             self._release()
+
+    def _rename(self) -> None:
+        if not self._overwrite and self._target.exists():
+            self._release()
+            raise WriteError(f"{self.path}: appeared while it was being written; the result is in {self.part}")
+        try:
+            os.replace(self.part, self._target)
+        except OSError as error:
+            self.discard()
+            raise WriteError(write_failure(self.path, error)) from error
+        self._release()
 
     def _claim(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -107,6 +135,13 @@ class PartFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def write_all(file: RawIOBase, data: bytes) -> None:
+    """Write all of `data` to an unbuffered file. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
 
 
 def write_whole_file(path: Path, data: bytes, *, synced: bool = False) -> None:
@@ -170,7 +205,7 @@ def sync_file(path: Path, flags: int = os.O_RDONLY) -> None:
 def write_failure(path: Path | str, error: OSError) -> str:
     """One line that says why writing `path` failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"disk full while writing {path}; free some space or choose another place"
+        return f"{path}: disk full; free some space or choose another place"
     if error.errno == errno.EFBIG:
         return f"{path}: grew past the largest file allowed here; choose another place or split the input"
     return f"{path}: cannot be written ({error.strerror or error})"

@@ -4,6 +4,8 @@ Each message is one line that says what was given, what is accepted, and what to
 exits with `exit_code`; anything that is not a `VidsegError` is a bug and keeps its traceback.
 """
 
+from __future__ import annotations
+
 
 class VidsegError(Exception):
     """Base of all errors that a user can cause and mend. `exit_code` is what the command line returns."""
@@ -33,6 +35,15 @@ class WriteError(SinkError):
     """An output failed while it was written: disk full, encoder failure, folder gone."""
 
     exit_code = 1
+    finished: tuple[str, ...] = ()
+    """Other outputs of the same run, which were finished."""
+
+    def ending_at(self, place: str) -> WriteError:
+        """The error of an output that is kept up to `place`."""
+        what, separator, advice = str(self).rpartition("; ")
+        if not separator:
+            what, advice = advice, ""
+        return WriteError(f"{what}, ends at {place}{separator}{advice}")
 
 
 class ReceiverError(WriteError):

@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_what_is_finished_and_the_run_goes_on(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, name, full)
-        with pytest.raises(WriteError, match="disk full while writing"):
+        with pytest.raises(WriteError, match="disk full"):
             do_run(tmp_path)
     work = WorkFolder(tmp_path / "out.mov")
     state = work.load()

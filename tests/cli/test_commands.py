@@ -2,8 +2,9 @@ import pytest
 import torch
 import yaml
 
-from vidseg.cli.console import clock_time, progress_line
+from vidseg.cli.console import progress_line
 from vidseg.pipeline.stats import RunStats
+from vidseg.timing import clock_time
 
 
 def test_models_lists_all_with_parameters_accuracy_and_state(cli):

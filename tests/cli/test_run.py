@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import re
-import resource
 import shutil
 import threading
 from functools import partial
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.limits import file_size_limit
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
 from vidseg.config import option_names
@@ -334,23 +334,45 @@ def test_a_model_without_published_weights_says_what_to_do(cli, clip):
     assert_one_line_error(result, "never published", "--weights FILE")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
 def test_a_full_disk_ends_the_run_with_one_line_and_no_file(cli, tmp_path):
-    import signal
-
     noise = tmp_path / "noise.avi"
     make_clip(noise, size=(320, 240), frames=40, codec="mjpeg", pix_fmt="yuvj420p", painter=noisy)
-    old_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old_limit[1]))
-        result = cli("run", noise, "-o", "out.mp4", "--crf", 1, "--opacity", 0, *SMALL)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
-        signal.signal(signal.SIGXFSZ, old_handler)
+    with file_size_limit(100_000):
+        result = cli("run", noise, "-o", "out.mp4", "--crf", 1, "--opacity", 0, *SMALL, "--runtime", "torch")
     assert result.code == 1
     assert_one_line_error(result, "out.mp4")
     assert os.listdir(tmp_path) == ["noise.avi"]
+
+
+def test_a_full_disk_costs_a_file_only_the_output_that_it_hits(cli, tmp_path):
+    make_clip(tmp_path / "noise.avi", size=(320, 240), frames=40, codec="mjpeg", pix_fmt="yuvj420p", painter=noisy)
+    with file_size_limit(100_000):
+        result = cli(
+            *("run", "noise.avi", "-o", "out.mp4", "--save-csv", "shares.csv", "--stats", "stats.json"),
+            *("--crf", 1, "--opacity", 0, *SMALL, "--runtime", "torch"),
+        )
+    assert result.code == 1
+    assert_one_line_error(result, "out.mp4")
+    assert sorted(os.listdir(tmp_path)) == ["noise.avi", "shares.csv", "stats.json"]
+    assert len(Path("shares.csv").read_text().splitlines()) == 41, "what has its name is whole"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_full_disk_ends_a_live_recording_which_keeps_its_name(cli, tmp_path, ending):
+    camera = "lavfi:testsrc2=size=320x240:rate=25,noise=alls=90:allf=t"
+    with file_size_limit(3_000_000):
+        result = cli(
+            *("run", camera, "-o", f"out.{ending}", "--save-csv", "shares.csv", "--save-masks", "masks.mkv"),
+            *("--crf", 20, "--opacity", 0, "--live", "every-frame", *SMALL, "--runtime", "torch"),
+        )
+    assert result.code == 1, result.err
+    assert re.search(
+        rf"error: out\.{ending}: grew past the largest file allowed here, ends at 0:\d\d; .*$",
+        result.err.strip().splitlines()[-1],
+    )
+    assert sorted(os.listdir(tmp_path)) == sorted([f"out.{ending}", "masks.mkv", "shares.csv"])
+    rows = Path("shares.csv").read_text().splitlines()[1:]
+    assert len(video_pts("masks.mkv")) == len(rows) >= len(video_pts(f"out.{ending}")) >= 2
 
 
 def noisy(index: int, width: int, height: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vidseg.config import RunConfig
 from vidseg.frames import VideoInfo
+from vidseg.pipeline.outputs import Failing
 from vidseg.pipeline.pipeline import PipelineOptions
 
 
@@ -21,7 +22,14 @@ def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> Pipeline
         infer_fps=config.infer_fps,
         live="every-frame" if config.live == "every-frame" else "newest" if config.live == "newest" else "auto",
         max_staleness=config.max_staleness,
+        failing=failing_outputs(info),
     )
+
+
+def failing_outputs(info: VideoInfo) -> Failing:
+    """What an output that fails means for the others: those of a file become whole, as everything that has its name; a
+    live run ends, so that somebody looks."""
+    return "last" if info.live else "alone"
 
 
 def skips_frames(config: RunConfig) -> bool:

@@ -161,9 +161,10 @@ def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> I
             masks=config.json_masks,
             threshold=config.conf,
             source_paths=sources,
+            keep=info.live,
         )
     if config.save_csv:
-        yield ClassShareCsvSink(config.save_csv, names, overwrite=overwrite, source_paths=sources)
+        yield ClassShareCsvSink(config.save_csv, names, overwrite=overwrite, source_paths=sources, keep=info.live)
     if config.save_parquet:
         yield ClassShareParquetSink(
             config.save_parquet, names, info.time_base, overwrite=overwrite, source_paths=sources
@@ -193,5 +194,9 @@ def _mask_sink(path: str, config: RunConfig, info: VideoInfo, *, overwrite: bool
     if not folder and ending[1:] in CONTAINERS:
         raise ConfigError(f"{path}: masks go into a folder, or exactly into one video: FILE{MASK_VIDEO_ENDING}")
     return LabelMapSink(
-        path, overwrite=overwrite, times=not info.still and not config.resume, source_paths=info.source_paths
+        path,
+        overwrite=overwrite,
+        times=not info.still and not config.resume,
+        source_paths=info.source_paths,
+        keep=info.live,
     )

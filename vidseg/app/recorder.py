@@ -145,7 +145,7 @@ class Recorder:
     def _open(self, wish: RenderOptions, seconds: float) -> None:
         path = self._free_path()
         path.parent.mkdir(exist_ok=True)
-        self._sink = AvSink(path, self._info, overwrite=False, audio="none", rebase=True)
+        self._sink = AvSink(path, self._info, overwrite=False, audio="none", rebase=True, keep=True)
         self._renderer, self._drawn_as = OverlayRenderer(wish, self._labels), wish
         self._first_seconds = seconds
         with self._lock:

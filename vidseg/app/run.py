@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
-from vidseg.app.frame_policy import pipeline_options
+from vidseg.app.frame_policy import failing_outputs, pipeline_options
 from vidseg.app.grid import check_grid_options, infer_streams, open_streams
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
@@ -28,7 +28,7 @@ from vidseg.app.paced_source import PacedSource
 from vidseg.app.stats_file import StatsFile
 from vidseg.app.watch import Pacer, watch
 from vidseg.config import RunConfig
-from vidseg.errors import ConfigError, ReceiverError, VidsegError
+from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
@@ -163,12 +163,12 @@ def run(
         if interrupts is None:
             interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
         unfinished.enter_context(claims)
-        sinks = [*watchers, *open_sinks(config, info, labels, announcements)]
+        sinks = open_sinks(config, info, labels, announcements)
         unfinished_sinks = claims.enter_context(ExitStack())
-        for sink in sinks:
+        for sink in (*watchers, *sinks):
             unfinished_sinks.callback(sink.abort)
-        pieced_sinks = resumable_sinks(sinks) if config.resume else []
-        shared_sinks = split_sinks(sinks) if split else []
+        pieced_sinks = resumable_sinks([*watchers, *sinks]) if config.resume else []
+        shared_sinks = split_sinks([*watchers, *sinks]) if split else []
         stats_file = None
         if config.stats:
             stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
@@ -218,9 +218,14 @@ def run(
                 sinks,
                 # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
                 options=PipelineOptions(
-                    limit=config.limit, queue_size=1, live="every-frame", max_staleness=config.max_staleness
+                    limit=config.limit,
+                    queue_size=1,
+                    live="every-frame",
+                    max_staleness=config.max_staleness,
+                    failing=failing_outputs(info),
                 ),
                 timers=timers,
+                watchers=watchers,
             )
         else:
             pipeline = Pipeline(
@@ -232,6 +237,7 @@ def run(
                 second_propagator=propagator_for(config, options.blur_classes, StageTimers()),
                 options=pipeline_options(config, info, batch),
                 timers=timers,
+                watchers=watchers,
             )
         live.start(pipeline, info, options, labels, reporter, model=engine.model, runtime=engine.runtime.name)
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
@@ -244,13 +250,17 @@ def run(
                 sinks=sinks,
                 grid=grid,
             )
-        except ReceiverError:
-            if not pipeline.aborted:  # a receiver that is gone costs no other output
+        except WriteError as error:
+            if not pipeline.aborted:  # an output that fails costs no other one
                 failed = Outcome(pipeline.stats, streams=_streams(grid))
                 try:
                     _finished(failed, config, engine, sinks, stats_file, reporter)
-                except VidsegError as error:
-                    reporter.problem(str(error))
+                except VidsegError as other:
+                    reporter.problem(str(other))
+            told = [str(failure) for failure in pipeline.outputs.failures[1:]]
+            for text in filter(None, (pipeline.stats.broken_source, *told)):
+                reporter.problem(text)
+            error.finished = tuple(str(getattr(sink, "path", "")) for sink in pipeline.outputs.finished)
             raise
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, engine, sinks, stats_file, reporter)

@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from vidseg.cli.console import RunConsole, clock_time
+from vidseg.cli.console import RunConsole
 from vidseg.names import shown_name, url_scheme
+from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
     from vidseg.app.batch.board import Board, Row, RowState

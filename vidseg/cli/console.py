@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from vidseg.timing import clock_time
+
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome
     from vidseg.pipeline.grid_stream import StreamStats
@@ -176,13 +178,6 @@ def stream_line(stream: StreamStats) -> str:
     if stream.broken is not None:
         parts.append("broke off")
     return ", ".join(parts)
-
-
-def clock_time(seconds: float) -> str:
-    """ "1:02:03" or "2:03"."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def output() -> Console:

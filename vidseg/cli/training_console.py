@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from vidseg.cli.console import PLAIN_LINE_SECONDS, clock_time, output
+from vidseg.cli.console import PLAIN_LINE_SECONDS, output
+from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
     from vidseg.app.evaluate import Evaluation

@@ -9,6 +9,7 @@ All hand-overs are bounded. A file waits for the slowest stage; a live source ne
 the rest is counted. The first exception of any stage ends all of them and is raised by `run`; only a source that breaks
 off after its first frame ends the run like a source that ends: a day's recording is not thrown away with the stream.
 A stage that is blocked inside a library is left behind, and what the others have is finished (`Pipeline.left_behind`).
+What an output that fails means for the others is `PipelineOptions.failing`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.outputs import Failing, Outputs
 from vidseg.pipeline.policy import InferenceStride, RateLimit
-from vidseg.pipeline.sink_row import SinkRow
 from vidseg.pipeline.stall import StallWatch, bytes_written
 from vidseg.pipeline.stats import RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
@@ -75,6 +76,8 @@ class PipelineOptions:
     """Whether the source waits for the model, or its newest frame is kept and the rest dropped; "auto": live ones."""
     max_staleness: float | None = None
     """Seconds after which a frame of a live source is not shown any more; None for never."""
+    failing: Failing = "all"
+    """What becomes of the other outputs when one fails; its error is raised in any case, at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +150,17 @@ class Pipeline:
         timers: StageTimers | None = None,
         clock: Callable[[], float] = time.perf_counter,
         carried: Carried | None = None,
+        watchers: Sequence[Sink] = (),
     ) -> None:
+        """`watchers` are sinks that are closed before the others; one that fails then keeps them from appearing."""
         self._source = source
         self._segmenter = segmenter
         self._renderer = renderer
         self._propagator = propagator
         self._second_propagator = second_propagator
-        self._sinks = list(sinks)
-        self._row = SinkRow(self._sinks)
+        self._sinks = [*watchers, *sinks]
         self._options = options or PipelineOptions()
+        self.outputs = Outputs(watchers, sinks, self._options.failing)
         self._clock = clock
         self.timers = timers or StageTimers(clock)
         self._carried = carried or Carried(inference_stride(self._options, still=source.info.still))
@@ -194,7 +199,8 @@ class Pipeline:
             The final stats. Sinks are closed; after `abort`, or a stop before the first frame, they are aborted.
             `stats.broken_source` tells of a source that broke off.
         Raises:
-            Whatever a stage raised first; sinks are aborted then.
+            Whatever a stage raised first; sinks are aborted then. Or, once all others are finished, the error of an
+            output that failed: the first of `outputs.failures`.
         """
         start = self._clock() - self.stats.elapsed_seconds
         stages = (
@@ -223,6 +229,8 @@ class Pipeline:
             self._finish_stats(start)
         if self._error is not None:
             raise self._error
+        if self.outputs.failures and not self.aborted:
+            raise self.outputs.failures[0]
         return self.stats
 
     def request_stop(self) -> None:
@@ -240,12 +248,12 @@ class Pipeline:
     @property
     def aborted(self) -> bool:
         """True after `abort`, unless all sinks were finished before it could take effect."""
-        return self._aborted.is_set() and not self._row.finished
+        return self._aborted.is_set() and not self.outputs.all_finished
 
     @property
     def left_sinks(self) -> tuple[Sink, ...]:
         """Those that were blocked: neither closed nor aborted, for their thread is still inside them."""
-        return tuple(self._row.left)
+        return tuple(self.outputs.left)
 
     @property
     def dropped(self) -> int:
@@ -457,7 +465,7 @@ class Pipeline:
         return Result(item.frame, own_masks(item.frame, found) if self._options.fail_closed else found)
 
     def _output(self) -> None:
-        self._row.take()
+        self.outputs.take()
         needs_picture = self._renderer is not None and any(sink.needs_picture for sink in self._sinks)
         while True:
             result = self._results.get()
@@ -470,8 +478,10 @@ class Pipeline:
                     picture = frame.image  # a view of masks alone would leave its words out
             if self._sinks:
                 with self.timers.measure("write"):
-                    self._row.write(frame, segmentation, picture)
-            if not self._row.taken_by_me:
+                    self.outputs.write(frame, segmentation, picture)
+                if self.outputs.ended:
+                    self.request_stop()
+            if not self.outputs.taken_by_me:
                 raise Closed
             self.stats.delivered += 1
             self.stats.placeholders += frame.placeholder
@@ -488,16 +498,16 @@ class Pipeline:
                 self._display.put(result)
 
     def _end_output(self) -> None:
-        if not self._row.taken_by_me:
+        if not self.outputs.taken_by_me:
             return  # left behind: another thread closes what can be closed
         self._display.close()
         nothing = self._stop_requested.is_set() and not self.stats.delivered
         try:
             with self.timers.measure("finish", frames=max(1, self.stats.delivered)):
-                while not nothing and not self._ended() and self._row.close_next():
-                    pass
+                if not nothing:
+                    self.outputs.close(self._ended)
         finally:
-            self._row.abort()
+            self.outputs.abort()
 
     def _in_flight(self) -> int:
         return max(self._options.queue_size, self._options.batch)
@@ -537,7 +547,7 @@ class Pipeline:
                 if now > give_up_at:
                     self._incoming.close()  # a source that hangs must not keep the others from finishing
             ending = self._stop_requested.is_set()
-            if ending or self._row.busy is not None:
+            if ending or self.outputs.busy is not None:
                 limit = STALL_SECONDS if ending else SINK_STALL_SECONDS
                 if watch.stalled(self._marks(running), running, limit):
                     self._leave_blocked(limit)
@@ -549,12 +559,12 @@ class Pipeline:
     def _marks(self, running: Sequence[threading.Thread]) -> object:
         """What changes when something moves."""
         stats = self.stats
-        counts = (stats.decoded, stats.inferred, stats.delivered, self._row.calls, *self.queue_depths.values())
+        counts = (stats.decoded, stats.inferred, stats.delivered, self.outputs.calls, *self.queue_depths.values())
         return counts, len(running), bytes_written(running)
 
     def _leave_blocked(self, seconds: float) -> None:
         """Go on without the stage that the others wait for; what came out of it is finished."""
-        row, name = self._row, self._blocked()
+        row, name = self.outputs, self._blocked()
         thread = self._threads[name]
         self._left.add(thread)
         what = {"network": "the model", "masks": "the smoothing", "output": "the drawing"}[name]
@@ -578,7 +588,7 @@ class Pipeline:
         stages = (("output", self._results), ("masks", self._begun), ("network", self._incoming))
         running = [(name, given) for name, given in stages if self._threads[name] in self._running()]
         for name, given in running:
-            if len(given) or given.exhausted or (name == "output" and self._row.busy is not None):
+            if len(given) or given.exhausted or (name == "output" and self.outputs.busy is not None):
                 return name
         return running[0][0]
 

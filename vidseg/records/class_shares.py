@@ -44,9 +44,15 @@ class ClassShareCsvSink:
     notes: tuple[str, ...] = ()
 
     def __init__(
-        self, path: str | Path, class_names: Sequence[str], *, overwrite: bool, source_paths: Iterable[str | Path] = ()
+        self,
+        path: str | Path,
+        class_names: Sequence[str],
+        *,
+        overwrite: bool,
+        source_paths: Iterable[str | Path] = (),
+        keep: bool = False,
     ) -> None:
-        """Claim `path` and write the names of the columns.
+        """Claim `path` and write the names of the columns. Arguments as `LineFile`.
 
         Raises:
             SinkError: the name ends in `.parquet`, or as `PartFile`.
@@ -55,7 +61,7 @@ class ClassShareCsvSink:
         if Path(path).suffix.casefold() == ".parquet":
             raise SinkError(f"{path}: --save-csv writes CSV; use --save-parquet {path}, or a name ending in .csv")
         self._class_count = len(class_names)
-        self._file = LineFile(path, overwrite=overwrite, source_paths=source_paths)
+        self._file = LineFile(path, overwrite=overwrite, source_paths=source_paths, keep=keep)
         self.path = self._file.path
         try:
             self._file.write(csv_line((*FRAME_COLUMNS, *class_names, NO_LABEL_COLUMN)))
@@ -68,7 +74,7 @@ class ClassShareCsvSink:
         shares = class_shares(segmentation.label_map, self._class_count)
         about = (frame.index, frame.pts, round(frame.seconds, 6), frame.name or "", segmentation.frame_index)
         # 9 digits tell single pixels of any picture apart; most classes are absent and take one
-        self._file.write(csv_line((*about, *(f"{share:.9g}" for share in shares))))
+        self._file.write(csv_line((*about, *(f"{share:.9g}" for share in shares))), frame.seconds)
 
     def close(self) -> None:
         """Give the file its name. Raises WriteError."""

@@ -50,6 +50,7 @@ class DetectionsSink:
         masks: str = "png",
         threshold: float = 0.5,
         source_paths: Iterable[str | Path] = (),
+        keep: bool = False,
     ) -> None:
         """Claim `path`.
 
@@ -57,6 +58,7 @@ class DetectionsSink:
             masks: one of `MASK_FORMATS`.
             threshold: 0..1; detections are those whose confidence is above it.
             source_paths: files of the input, which are never replaced.
+            keep: as `LineFile`.
         Raises:
             SinkError: as `PartFile`.
         """
@@ -64,7 +66,7 @@ class DetectionsSink:
         self._masks = masks
         self._threshold = threshold
         self._newest: tuple[Segmentation, list[dict[str, Any]]] | None = None
-        self._file = LineFile(path, overwrite=overwrite, source_paths=source_paths)
+        self._file = LineFile(path, overwrite=overwrite, source_paths=source_paths, keep=keep)
         self.path = self._file.path
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
@@ -73,7 +75,7 @@ class DetectionsSink:
             found = segmentation.detections(self._threshold)
             self._newest = segmentation, [detection_record(detection, self._masks) for detection in found]
         record = {**frame_record(frame), "segmented_frame": segmentation.frame_index, "detections": self._newest[1]}
-        self._file.write(json.dumps(record, separators=(",", ":")))
+        self._file.write(json.dumps(record, separators=(",", ":")), frame.seconds)
 
     def close(self) -> None:
         """Give the file its name. Raises WriteError."""

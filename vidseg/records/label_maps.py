@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import cv2
 
 from vidseg.atomic import (
-    PartFile,
     UniqueStems,
     check_folder,
     refuse_source_folder,
@@ -23,6 +21,8 @@ from vidseg.atomic import (
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
+from vidseg.records.class_shares import csv_line
+from vidseg.records.line_file import LineFile
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark
 from vidseg.saved_state import State
 
@@ -54,6 +54,7 @@ class LabelMapSink:
         overwrite: bool,
         times: bool = False,
         source_paths: Iterable[str | Path] = (),
+        keep: bool = False,
     ) -> None:
         """Make the folder if it is not there.
 
@@ -61,6 +62,7 @@ class LabelMapSink:
             overwrite: PNGs of the same names may be replaced, and `frames.csv`.
             times: write `frames.csv` too: for videos.
             source_paths: files of the input; the maps cannot go where one of them lies.
+            keep: when the disk fills, `frames.csv` gets its name with the rows that it has.
         Raises:
             SinkError: no folder can be made there, it is not writable, or holds PNGs and `overwrite` is False.
         """
@@ -82,11 +84,13 @@ class LabelMapSink:
             raise SinkError(f"{self.path}: is not writable; choose another folder")
         if maps and not overwrite:
             raise SinkError(f"{self.path}: holds {maps} PNG files; overwrite with -y or choose another folder")
-        self._table: PartFile | None = None
+        self._table: LineFile | None = None
         if times:
             try:
-                self._table = PartFile(self.path / FRAMES_FILE, overwrite=overwrite, sources=source_paths)
-                self._add_row((*MARK_COLUMNS, FILE_COLUMN))
+                self._table = LineFile(
+                    self.path / FRAMES_FILE, overwrite=overwrite, source_paths=source_paths, keep=keep
+                )
+                self._table.write(csv_line((*MARK_COLUMNS, FILE_COLUMN)))
             except BaseException:
                 self.abort()
                 raise
@@ -109,16 +113,21 @@ class LabelMapSink:
         done, data = cv2.imencode(".png", segmentation.label_map, list(_PNG_PARAMETERS))
         if not done:
             raise WriteError(f"{target}: cannot be encoded as PNG")
-        write_whole_file(target, data.tobytes())
+        try:
+            write_whole_file(target, data.tobytes())
+        except WriteError as error:
+            if self._table is None:
+                raise
+            raise self._table.ended_by(error) from error
         if self._table is not None:
-            self._add_row((*FrameMark.of(frame).row(), target.name))
+            self._table.write(csv_line((*FrameMark.of(frame).row(), target.name)), frame.seconds)
         self._counters["frames"] += 1
         return target
 
     def reckon(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
         """Add the frame of a video to the table; its map is written by another process."""
         if self._table is not None:
-            self._add_row((*FrameMark.of(frame).row(), f"{frame.index:06d}.png"))
+            self._table.write(csv_line((*FrameMark.of(frame).row(), f"{frame.index:06d}.png")), frame.seconds)
         self._counters["frames"] += 1
 
     def account(self, state: State) -> None:
@@ -147,15 +156,6 @@ class LabelMapSink:
         if self._table is not None:
             self._table.commit()
             self._table = None
-
-    def _add_row(self, columns: tuple[str, ...]) -> None:
-        """Append to the table and let go of it: a row is on its way to the disk as soon as its PNG is."""
-        assert self._table is not None
-        try:
-            with self._table.part.open("a", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow(columns)
-        except OSError as error:
-            raise WriteError(write_failure(self._table.path, error)) from error
 
     def abort(self) -> None:
         """Drop the table, and the folder if it was made here and is empty; each PNG was whole when it appeared."""

@@ -19,6 +19,7 @@ from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
 from vidseg.video.live_sound import LiveSound
+from vidseg.video.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
@@ -36,6 +37,9 @@ class AvSink(EncodedPictures):
     Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv and webm to
     1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only. A first time below zero, in a live source, or
     later than 10 s becomes 0; the sound moves along. Frames must be in the clock of the file at `info.audio_path`.
+
+    What comes from a live source cannot be made again: such a file can be played while it grows, and gets its name with
+    what is whole of it when the disk fills or fails.
     """
 
     needs_picture = True
@@ -53,6 +57,7 @@ class AvSink(EncodedPictures):
         threads: int = 0,
         rebase: bool | None = None,
         alpha: bool = False,
+        keep: bool | None = None,
         source_paths: Sequence[str | Path] = (),
     ) -> None:
         """Check all settings and claim the output.
@@ -68,6 +73,7 @@ class AvSink(EncodedPictures):
             threads: of the encoder; 0 lets it choose.
             rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
             alpha: pictures are RGBA, and their transparency is kept.
+            keep: treat it as a recording that cannot be made again; None does so for live sources.
             source_paths: files that must not be overwritten; title and date are taken from the first. The file at
                 `info.audio_path` is one of them in any case.
         Raises:
@@ -88,6 +94,7 @@ class AvSink(EncodedPictures):
             plan = plan_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
         super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=threads, rebase=rebase)
         sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
+        self._keep = info.live if keep is None else keep
         self._sources = [*map(str, source_paths), *sound]
         has_sound = info.audio_path is not None or info.sound is not None
         self._wants_audio = audio == "copy" and has_sound and muxer != "gif"
@@ -116,9 +123,21 @@ class AvSink(EncodedPictures):
         return self._counters
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
-        """Encode `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA, at the time of `frame`. Raises WriteError."""
+        """Encode `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA, at the time of `frame`.
+
+        Raises:
+            WriteError: it cannot be written. What cannot be made again is closed then.
+        """
         assert picture is not None, "AvSink needs a picture"
         assert self._state == "open", "write after close"
+        try:
+            self._encode(frame, picture)
+        except WriteError as error:
+            if self._keep:
+                raise self._kept(error) from error
+            raise
+
+    def _encode(self, frame: Frame, picture: UInt8Array) -> None:
         with self._failures_named():
             if self._input is None:
                 self._settle(frame, (picture.shape[0], picture.shape[1]))
@@ -137,7 +156,8 @@ class AvSink(EncodedPictures):
         """Flush the encoder, add the rest of the sound, rename the file. Does nothing a second time.
 
         Raises:
-            WriteError: no frame was written, or the disk is full. The output does not appear then.
+            WriteError: no frame was written, or the disk is full. The output does not appear then, unless it cannot be
+                made again.
         """
         if self._state == "closed":
             return
@@ -154,7 +174,9 @@ class AvSink(EncodedPictures):
                 self._output.close()
             self._about_to_be_named(self._part.part)
             self._commit()
-        except BaseException:
+        except BaseException as error:
+            if self._keep and isinstance(error, WriteError):
+                raise self._kept(error) from error
             self.abort()
             raise
         self._end()
@@ -174,6 +196,14 @@ class AvSink(EncodedPictures):
                 self._output.close()
         self._end()
 
+    def _kept(self, error: WriteError) -> WriteError:
+        """Close the file after a failure, and name what is whole of it. The error, saying where the file ends."""
+        with contextlib.suppress(Exception):
+            if self._output is not None:
+                self._output.close()  # does its work if it was the encoder that failed
+        self._end()
+        return keep_whole_part(self._part, self._muxer, self._last_seconds, error)
+
     def _end(self) -> None:
         self._state = "closed"
         if self._sound is not None:
@@ -183,8 +213,15 @@ class AvSink(EncodedPictures):
     def _open_container(self) -> Any:
         """An output container with the muxer's options; the file is touched by the first packet only."""
         options: dict[str, str] = {}
+        if self._keep:
+            options["flush_packets"] = "1"
+            if self._muxer in ("matroska", "webm"):
+                options |= CLUSTERS
         if self._muxer in ("mp4", "mov"):
-            options["movflags"] = "+faststart"
+            if self._keep:
+                options |= FRAGMENTS
+            else:
+                options["movflags"] = "+faststart"
             # the default of 1/1000 would round the start of both tracks to a millisecond
             options["movie_timescale"] = str(self._movie_timescale())
             options["video_track_timescale"] = str(self._tick.denominator)
@@ -207,7 +244,7 @@ class AvSink(EncodedPictures):
 
     def _commit(self) -> None:
         """Give the finished output its name."""
-        self._part.commit()
+        self._part.commit(keep=self._keep)
 
     def _about_to_be_named(self, part: Path) -> None:
         """For subclasses: the file is finished and still has the name `part`."""

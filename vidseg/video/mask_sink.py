@@ -24,6 +24,7 @@ from vidseg.errors import WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.saved_masks import MARK_COLUMNS, FrameMark
 from vidseg.video.encoders import short_reason
+from vidseg.video.whole_part import CLUSTERS, keep_whole_part
 
 VERSION_TAG = "VIDSEG_MASKS"
 COLUMNS_TAG = "VIDSEG_COLUMNS"
@@ -52,7 +53,8 @@ class MaskVideoSink:
     """Writes `segmentation.label_map` into one video, exactly. Satisfies `vidseg.interfaces.Sink`.
 
     The file grows under its name plus ".part" and gets its name in `close`. Times are those of the frames, rounded to
-    1 ms in the container and exact in the text track; times below zero start at 0 in the container.
+    1 ms in the container and exact in the text track; times below zero start at 0 in the container. Masks of a live
+    source cannot be made again: when the disk fills, the file gets its name with what is whole of it.
     """
 
     needs_picture = False
@@ -79,6 +81,7 @@ class MaskVideoSink:
         self._last_pts = -1
         self._counters = {"frames": 0}
         self._closed = False
+        self._keep = info.live
         self._part = PartFile(self.path, overwrite=overwrite, sources=source_paths)
 
     @property
@@ -88,7 +91,15 @@ class MaskVideoSink:
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write one map. Raises WriteError, also for a map of another size than the first."""
-        label_map = segmentation.label_map
+        try:
+            self._encode(frame, segmentation.label_map)
+        except WriteError as error:
+            if self._keep:
+                raise self._kept(error) from error
+            raise
+        self._counters["frames"] += 1
+
+    def _encode(self, frame: Frame, label_map: UInt8Array) -> None:
         with self._failures_named():
             if self._output is None:
                 self._start(frame, label_map)
@@ -110,7 +121,6 @@ class MaskVideoSink:
             row.duration = duration
             self._output.mux(self._stream.encode(image))
             self._output.mux(row)
-        self._counters["frames"] += 1
 
     def close(self) -> None:
         """Finish the file and give it its name. Does nothing a second time.
@@ -127,8 +137,10 @@ class MaskVideoSink:
             with self._failures_named():
                 self._output.mux(self._stream.encode(None))
                 self._output.close()
-            self._part.commit()
-        except BaseException:
+            self._part.commit(keep=self._keep)
+        except BaseException as error:
+            if self._keep and isinstance(error, WriteError):
+                raise self._kept(error) from error
             self.abort()
             raise
         self._closed = True
@@ -145,15 +157,25 @@ class MaskVideoSink:
                 self._output.close()
         self._output = self._stream = self._rows = None
 
+    def _kept(self, error: WriteError) -> WriteError:
+        """Close the file after a failure, and name what is whole of it. The error, saying where the file ends."""
+        self._closed = True
+        if self._output is not None:
+            with contextlib.suppress(Exception):
+                self._output.close()
+        self._output = self._stream = self._rows = None
+        return keep_whole_part(self._part, "matroska", max(self._last_pts, 0) * TICK, error)
+
     def _start(self, frame: Frame, label_map: UInt8Array) -> None:
         """Settle size and zero, write the header."""
         self._size_hw = (label_map.shape[0], label_map.shape[1])
         self._origin = min(Fraction(0), frame.pts * frame.time_base)
-        self._output = av.open(f"file:{self._part.part}", "w", format="matroska")
+        options = CLUSTERS if self._keep else {}
+        self._output = av.open(f"file:{self._part.part}", "w", format="matroska", options=options)
         self._output.metadata.update({VERSION_TAG: VERSION, COLUMNS_TAG: ",".join(COLUMNS)})
         slices = _SLICES if min(self._size_hw) >= _SLICED_FROM else 1
-        options = _FFV1_OPTIONS | {"slices": str(slices)}
-        self._stream = self._output.add_stream("ffv1", min(max(self._rate, Fraction(1)), Fraction(240)), options)
+        coder = _FFV1_OPTIONS | {"slices": str(slices)}
+        self._stream = self._output.add_stream("ffv1", min(max(self._rate, Fraction(1)), Fraction(240)), coder)
         self._stream.height, self._stream.width = self._size_hw
         self._stream.pix_fmt = "gray"
         context = self._stream.codec_context
