@@ -37,7 +37,12 @@ def redact_url(text: str) -> str:
 
 def shown_name(spec: str) -> str:
     """`spec` for use in a message: credentials hidden, line breaks and other unprintable characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in redact_url(spec))
+    return printable(redact_url(spec))
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with escape sequences and whatever else a terminal would act upon as visible text."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def expand_user(path: str) -> str:

@@ -5,12 +5,14 @@ Heavy libraries are imported inside the commands, so that `vidseg --help` is qui
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from types import FrameType
 
 from vidseg.app.freed_memory import keep_freed_memory
+from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
 from vidseg.errors import VidsegError, first_sentence
 
 __all__ = ["main"]
@@ -26,34 +28,42 @@ def main() -> None:
     before = signal.signal(signal.SIGINT, _leave)
     keep_freed_memory()
     try:
+        with unbreakable_streams() as out:
+            try:
+                _run()
+            except SystemExit as end:
+                sys.exit(1 if tell_lost_output(out) and not end.code else end.code)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run() -> None:
+    try:
         from vidseg.cli.commands import app
 
         app()
     except VidsegError as error:
         if os.environ.get("VIDSEG_DEBUG"):
             raise
-        print(f"vidseg: error: {error}", file=sys.stderr)
+        say(f"vidseg: error: {error}")
         sys.exit(error.exit_code)
     except ImportError as error:
         if "cannot open shared object file" not in str(error):
             raise
-        print(
+        say(
             f"vidseg: error: {error}; a system library is missing: "
-            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` brings what OpenCV needs",
-            file=sys.stderr,
+            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` brings what OpenCV needs"
         )
         sys.exit(1)
     except RuntimeError as error:
         # torch's error, by its name: torch itself may not be loaded
         if type(error).__name__ != "OutOfMemoryError" or os.environ.get("VIDSEG_DEBUG"):
             raise
-        advice = "give a smaller --imgsz or --batch, or -d cpu"
-        print(f"vidseg: error: {first_sentence(error)}; {advice}", file=sys.stderr)
+        say(f"vidseg: error: {first_sentence(error)}; give a smaller --imgsz or --batch, or -d cpu")
         sys.exit(1)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"vidseg: interrupted\n")
+    with contextlib.suppress(OSError):  # nobody reads it
+        os.write(2, b"vidseg: interrupted\n")
     os._exit(128 + number)

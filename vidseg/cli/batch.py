@@ -11,6 +11,7 @@ import typer
 from vidseg.cli.run_options import flags_of, with_run_options
 from vidseg.config import SINGLE_RUN_OPTIONS
 from vidseg.errors import ConfigError
+from vidseg.names import printable
 
 _FILES, _AGAIN = "Files", "What is done, and again"
 
@@ -174,7 +175,7 @@ def batch(
         outcome = run_batch(config, options, console, stdin=lambda: sys.stdin.buffer.read())
     if outcome.report is None:
         for line in plan_lines(outcome.plan):
-            print(line)
+            print(printable(line))
     else:
         console.batch_summary(outcome.report, outcome.written)
     if outcome.exit_code:

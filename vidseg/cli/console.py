@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from vidseg.cli.say import say
 from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ class RunConsole:
 
     def note(self, text: str) -> None:
         if not self._quiet:
-            self._console.print(f"vidseg: {text}", markup=False)
+            say(f"vidseg: {text}", self._console)
 
     def address(self, text: str) -> None:
-        self._console.print(f"vidseg: {text}", markup=False)
+        say(f"vidseg: {text}", self._console)
 
     def problem(self, text: str) -> None:
-        self._console.print(f"vidseg: error: {text}", markup=False)
+        say(f"vidseg: error: {text}", self._console)
 
     def detail(self, text: str) -> None:
         if self._verbose:

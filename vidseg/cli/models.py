@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidseg.names import printable
+
 if TYPE_CHECKING:
     from vidseg.zoo import ModelEntry
 
@@ -41,6 +43,8 @@ def info(
     trust_model: Annotated[bool, typer.Option("--trust-model", help="As in `vidseg run`.")] = False,
 ) -> None:
     """What is known about a model, and the card of its weights; or about a network file."""
+    from rich.text import Text
+
     from vidseg import zoo
     from vidseg.cli.console import output
 
@@ -48,10 +52,10 @@ def info(
         from vidseg.app.model_info import model_file_facts
 
         facts = model_file_facts(name, trusted=trust_model)
-        output().print(f"[bold]{name}[/]")
+        output().print(Text(printable(name), style="bold"))
         for key, value in facts.items():
             if value:
-                output().print(f"{key:>14}  {value}", markup=False, soft_wrap=True)
+                output().print(Text(f"{key:>14}  {printable(str(value))}"), soft_wrap=True)
         return
     entry = zoo.entry(name)
     out = output()
@@ -106,7 +110,7 @@ def classes(
         labels = label_set(merge(("command line", {"model": model, "weights": weights})))
     for class_id, name in enumerate(labels.full_names):
         if word is None or word.casefold() in name.casefold():
-            print(f"{class_id:3}  {name}")
+            print(f"{class_id:3}  {printable(name)}")
 
 
 def _state(entry: ModelEntry) -> str:

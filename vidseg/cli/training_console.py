@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from vidseg.cli.console import PLAIN_LINE_SECONDS, output
+from vidseg.cli.say import say
+from vidseg.names import printable
 from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ class TrainingConsole:
 
     def note(self, text: str) -> None:
         if not self._quiet:
-            self._console.print(f"vidseg: {text}", markup=False)
+            say(f"vidseg: {text}", self._console)
 
     def detail(self, text: str) -> None:
         """Nothing: what would only be shown with --verbose."""
@@ -103,10 +106,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for number in order:
         if not math.isnan(found.iou[number]):
             values = (found.iou[number], found.accuracy[number], found.truth_share[number])
-            table.add_row(evaluation.names[number], *(f"{value:.4f}" for value in values))
+            table.add_row(Text(printable(evaluation.names[number])), *(f"{value:.4f}" for value in values))
     out = output()
     out.print(table)
-    out.print(f"\n{evaluation.description}, {evaluation.pictures} pictures", markup=False)
+    out.print(f"\n{printable(evaluation.description)}, {evaluation.pictures} pictures", markup=False)
     for name, value in (
         ("mIoU", found.mean_iou),
         ("mAcc", found.mean_accuracy),
