@@ -160,3 +160,15 @@ class Segmentation:
         if self._detections is None:
             raise ValueError("queries were not kept; segment with keep_queries=True")
         return self._detections(threshold, mode)
+
+
+def nothing_in(size_hw: tuple[int, int], frame_index: int) -> Segmentation:
+    """A segmentation of (height, width) that says nothing anywhere, and has no queries and no detections."""
+    return Segmentation(
+        np.full(size_hw, NO_LABEL, np.uint8),
+        frame_index,
+        _query_masks=lambda: QueryMasks(
+            np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, *size_hw), np.float32)
+        ),
+        _detections=lambda threshold, mode: [],
+    )

@@ -385,7 +385,8 @@ def test_without_arguments_the_help_is_shown(cli):
 
 def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli):
     camera = "lavfi:testsrc=size=64x48:rate=25:duration=0.5"
-    result = cli("run", camera, "-o", "out.mkv", "--limit", 20, "--stats", "stats.json", *SMALL)
+    wanted = ("-o", "out.mkv", "--save-json", "seen.jsonl", "--limit", 20, "--stats", "stats.json")
+    result = cli("run", camera, *wanted, *SMALL)
     assert result.code == 0, result.err
     assert "unplugged?; trying again" in result.err and "the source is back after" in result.err
     assert "offline cards" in result.err and "reconnects" in result.err
@@ -393,6 +394,10 @@ def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli):
     times = video_pts("out.mkv")
     assert len(times) == stats["delivered"] and times == sorted(set(times))
     assert stats["placeholders"] >= 1 and stats["inferred"] == stats["delivered"] - stats["placeholders"]
+    records = [json.loads(line) for line in Path("seen.jsonl").read_text().splitlines()]
+    cards = [record for record in records if record.get("placeholder")]
+    assert len(records) == stats["delivered"] and len(cards) == stats["placeholders"]
+    assert all(card["detections"] == [] for card in cards)
 
 
 def test_a_camera_that_goes_away_ends_the_run_if_it_is_not_to_come_back(cli):

@@ -20,6 +20,8 @@ from vidseg.frames import Detection, Frame, Segmentation
 from vidseg.labels import ade20k
 from vidseg.models import create_model
 from vidseg.motion.propagate import Carry
+from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.pipeline import nothing_found
 from vidseg.records.detections_jsonl import MASK_FORMATS, DetectionsSink
 from vidseg.segmentation.postprocess import QueryOutput
 from vidseg.timing import StageTimers
@@ -179,3 +181,26 @@ def reference_output(name: str, size_hw: tuple[int, int]) -> QueryOutput:
             logits = model.forward_queries(fixture_tensor(*size_hw))
         _outputs[name] = QueryOutput.from_logits(logits.class_logits[0], logits.mask_logits[0], size_hw)
     return _outputs[name]
+
+
+def test_a_card_has_a_line_that_says_what_it_is(tmp_path: Path) -> None:
+    sink = DetectionsSink(tmp_path / "a.jsonl", overwrite=False)
+    card = frame(1)
+    card.placeholder = True
+    sink.write(frame(0), segmentation_of([car()]), None)
+    sink.write(card, nothing_found(card), None)
+    sink.close()
+    picture, away = lines(tmp_path / "a.jsonl")
+    assert "placeholder" not in picture and len(picture["detections"]) == 1
+    assert away["placeholder"] is True and away["detections"] == [] and away["segmented_frame"] == 1
+
+
+@pytest.mark.parametrize("size_hw", [(6, 8), (3, 5)])
+def test_a_frame_whose_masks_must_not_be_seen_has_no_detections(tmp_path: Path, size_hw: tuple[int, int]) -> None:
+    other = segmentation_of([car()], index=0)
+    hidden = own_masks(frame(1, size_hw), other)
+    assert hidden.detections() == [] and hidden.query_masks().masks.shape == (0, *size_hw)
+    sink = DetectionsSink(tmp_path / "a.jsonl", overwrite=False)
+    sink.write(frame(1, size_hw), hidden, None)
+    sink.close()
+    assert lines(tmp_path / "a.jsonl")[0]["detections"] == []

@@ -23,10 +23,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
 from vidseg.errors import SourceError
-from vidseg.frames import NO_LABEL, Frame, Segmentation
+from vidseg.frames import Frame, Segmentation, nothing_in
 from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, SteppedSegmenter, VideoSource
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
@@ -117,7 +115,7 @@ def inference_stride(options: PipelineOptions, *, still: bool) -> InferenceStrid
 
 def nothing_found(frame: Frame) -> Segmentation:
     """A segmentation that says nothing, for a frame in which there is nothing to be found."""
-    return Segmentation(np.full(frame.size_hw, NO_LABEL, np.uint8), frame.index)
+    return nothing_in(frame.size_hw, frame.index)
 
 
 def _same(segmentation: Segmentation) -> Segmentation:

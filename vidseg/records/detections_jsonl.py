@@ -71,15 +71,12 @@ class DetectionsSink:
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write one line. Raises WriteError."""
-        if frame.placeholder:
-            record = {**frame_record(frame), "placeholder": True, "segmented_frame": frame.index, "detections": []}
-            self._file.write(json.dumps(record, separators=(",", ":")), frame.seconds)
-            return
         if self._newest is None or self._newest[0] is not segmentation:
             found = segmentation.detections(self._threshold)
             self._newest = segmentation, [detection_record(detection, self._masks) for detection in found]
-        record = {**frame_record(frame), "segmented_frame": segmentation.frame_index, "detections": self._newest[1]}
-        self._file.write(json.dumps(record, separators=(",", ":")), frame.seconds)
+        card = {"placeholder": True} if frame.placeholder else {}
+        seen = {"segmented_frame": segmentation.frame_index, "detections": self._newest[1]}
+        self._file.write(json.dumps(frame_record(frame) | card | seen, separators=(",", ":")), frame.seconds)
 
     def close(self) -> None:
         """Give the file its name. Raises WriteError."""
