@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vidseg.atomic import PartFile, UniqueStems, write_failure, write_whole_file
-from vidseg.errors import SinkError, WriteError
+from vidseg import zoo
+from vidseg.app.folder_lock import locked
+from vidseg.atomic import PartFile, UniqueStems, open_lock, write_failure, write_whole_file
+from vidseg.errors import ConfigError, SinkError, WriteError
+from vidseg.zoo.download import _only_one
 
 
 def test_commit_names_the_file(tmp_path: Path) -> None:
@@ -151,3 +154,28 @@ def test_stems_are_unique_in_any_case_and_stay_inside_the_folder() -> None:
     assert taken == ["a", "a_1", "a_1_1", "A_2", "b", "a_3", ".._x", "frame", "frame_1"]
     assert len({stem.casefold() for stem in taken}) == len(taken)
     assert not any("/" in stem or stem in ("", ".", "..") for stem in taken)
+
+
+def test_a_lock_is_no_way_to_another_file(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"content")
+    (tmp_path / "lock").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_lock(tmp_path / "lock")
+    os.close(open_lock(precious))
+    assert precious.read_bytes() == b"content", "a lock that is there is left as it is"
+    with pytest.raises(ConfigError, match="cannot be written"), locked(tmp_path):
+        pass
+    (tmp_path / "file.lock").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"), _only_one(tmp_path / "file", zoo.entries()[0], print):
+        pass
+    assert precious.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("whole", [None, 3])
+def test_what_is_kept_after_a_failure_has_its_name(tmp_path: Path, whole: int | None) -> None:
+    file = PartFile(tmp_path / "a", overwrite=False)
+    file.part.write_bytes(b"abcdef")
+    file.keep(whole)
+    file.discard()
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"abcdef"[:whole]

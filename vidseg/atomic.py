@@ -137,6 +137,15 @@ class PartFile:
             self._descriptor = None
 
 
+def open_lock(path: Path) -> int:
+    """A descriptor of the lock file `path`, which is made where it is missing, and left as it is otherwise.
+
+    Raises:
+        OSError: it cannot be made, or is a symbolic link: whoever may write the folder could point it anywhere.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
 def write_all(file: RawIOBase, data: bytes) -> None:
     """Write all of `data` to an unbuffered file. Raises OSError."""
     view = memoryview(data)

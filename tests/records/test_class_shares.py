@@ -141,3 +141,25 @@ def test_the_endings_of_the_other_table_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"use --save-csv .*t\.csv"):
         ClassShareParquetSink(tmp_path / "t.csv", NAMES, TIME_BASE, overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_no_spreadsheet_takes_a_name_for_a_formula(tmp_path: Path, start: str) -> None:
+    sink = ClassShareCsvSink(tmp_path / "a.csv", ["road", f'{start}HYPERLINK("x")', "a=b"], overwrite=False)
+    early = Frame(np.zeros((2, 2, 3), np.uint8), 0, -40, Fraction(1, 1000), name=f"{start}cmd|'/c calc'!A0")
+    sink.write(early, Segmentation(np.zeros((2, 2), np.uint8), 0), None)
+    sink.close()
+    with (tmp_path / "a.csv").open(newline="") as file:
+        header, row = csv.reader(file)
+    assert header == [
+        "frame",
+        "pts",
+        "seconds",
+        "name",
+        "segmented_frame",
+        "road",
+        f'\'{start}HYPERLINK("x")',
+        "a=b",
+        "no_label",
+    ]
+    assert row == ["0", "-40", "-0.04", f"'{start}cmd|'/c calc'!A0", "0", "1", "0", "0", "0"]

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
+from tests.limits import file_size_limit
 from tests.video.clips import make_clip
 from tests.video.sink_helpers import (
     file_frames,
@@ -219,20 +221,38 @@ def test_names_that_players_would_read_otherwise_are_refused(tmp_path, name):
 
 @pytest.mark.parametrize("rolling", [False, True])
 @pytest.mark.parametrize("seconds", [1, 30])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, rolling, seconds):
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, capfd, rolling, seconds):
     one = sink(tmp_path / "a.m3u8", rolling=rolling)
-    real = one._open_file
-
-    def full(url: str, flags: int, options: dict[str, str]) -> Any:
-        file = real(url, flags, options)
-        file.close()
-        return open("/dev/full", "wb", buffering=0)
-
-    monkeypatch.setattr(one, "_open_file", full)
-    with pytest.raises(WriteError, match="disk full"):
+    with file_size_limit(600), pytest.raises(WriteError, match=r"a\.m3u8: grew past the largest file") as caught:
         write_all(one, frames(seconds))
     one.abort()
-    assert files(tmp_path) == []
+    assert files(tmp_path) == [] and "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", ""), "no traceback either"
+
+
+def test_a_folder_that_goes_is_told_in_one_line(tmp_path, capfd):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    one = sink(folder / "a.m3u8", rolling=True)
+    one._open_output = lambda real=one._open_output: (os.rename(folder, tmp_path / "gone"), real())
+    with pytest.raises(WriteError, match=r"a\.m3u8: cannot be written \(No such file or directory\)"):
+        write_all(one, frames(3))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_disk_ends_a_live_playlist_behind_its_last_whole_segment(tmp_path, capfd):
+    one = HlsSink(tmp_path / "a.m3u8", video_info(live=True), overwrite=False, rolling=True)
+    pictures = frames(30)
+    for frame in islice(pictures, 55):
+        one.write(frame, nothing_seen(frame), frame.image)
+    with file_size_limit(600), pytest.raises(WriteError, match=r"grew past .*, ends at 0:04; "):
+        write_all(one, pictures)
+    one.abort()
+    segments = listed(tmp_path / "a.m3u8")
+    assert (tmp_path / "a.m3u8").read_text().endswith("\n#EXT-X-ENDLIST\n") and len(segments) >= 2
+    assert files(tmp_path) == ["a.m3u8", *segments], "and no unfinished one"
+    assert len(frame_times(tmp_path / "a.m3u8")) >= 2 * 2 * 10
+    assert capfd.readouterr() == ("", "")
 
 
 def test_codecs_that_do_not_fit_are_refused(tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vidseg.atomic import open_lock
 from vidseg.errors import ConfigError
 
 LOCK = "lock"
@@ -25,7 +26,7 @@ def locked(folder: Path, *, advice: str = "choose another --out") -> Iterator[No
     """
     path = folder / LOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = open_lock(path)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); {advice}") from None
     try:

@@ -23,6 +23,9 @@ FRAME_COLUMNS = ("frame", "pts", "seconds", "name", "segmented_frame")
 NO_LABEL_COLUMN = "no_label"
 """Stands after the classes: the share of pixels without a class."""
 
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the start of a formula."""
+
 
 def class_shares(label_map: UInt8Array, class_count: int) -> npt.NDArray[np.float64]:
     """(class_count + 1,) shares of the pixels of `label_map` (H, W), 0..1, the last one those without a class.
@@ -86,7 +89,11 @@ class ClassShareCsvSink:
 
 
 def csv_line(fields: Iterable[object]) -> str:
-    """One record of CSV, quoted where it has to be, without the end of the line."""
+    """One record of CSV, quoted where it has to be, without the end of the line.
+
+    Text that a spreadsheet would take for a formula gets a `'` before it, as OWASP advises; numbers stay numbers.
+    """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(fields)  # these two are what it quotes in a name
+    cells = [f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in fields]
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # these two are what it quotes in a name
     return text.getvalue().removesuffix("\r\n")

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from vidseg.atomic import open_lock
 from vidseg.zoo.cache import read_json
 
 _PASSED_OVER = ("locks", "dynamo")
@@ -40,7 +41,7 @@ class KernelCache:
         """
         if self.folder in _held:
             return None
-        lock = _held[self.folder] = os.open(self.folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        lock = _held[self.folder] = open_lock(self.folder.with_suffix(".lock"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found = self._remove_damage()

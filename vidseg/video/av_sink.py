@@ -149,6 +149,7 @@ class AvSink(EncodedPictures):
             if self._sound is not None:
                 self._sound.pump(self._output, pts * self._tick)
             self._output.mux(self._stream.encode(encoder_frame))
+            self._check_written()
         self._counters["frames"] += 1
         self._counters["rescaled"] = self._input.rescaled
 
@@ -172,6 +173,7 @@ class AvSink(EncodedPictures):
                     # A later picture of the source begins where the last one ends; times are rounded.
                     self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
+                self._check_written()
             self._about_to_be_named(self._part.part)
             self._commit()
         except BaseException as error:
@@ -238,6 +240,9 @@ class AvSink(EncodedPictures):
     def _find_muxer(self, path: str) -> str:
         """FFmpeg's name of the container. Raises SinkError if the ending is unknown."""
         return muxer_of(path, self.path.suffix[1:])
+
+    def _check_written(self) -> None:
+        """For subclasses: raise OSError if something could not be written that the muxer was not told of."""
 
     def _before_encoding(self, frame: av.VideoFrame) -> None:
         """For subclasses: `frame` is about to be encoded."""

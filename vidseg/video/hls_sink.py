@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 
-from vidseg.atomic import PART_SUFFIX, refuse_source
-from vidseg.errors import SinkError
+from vidseg.atomic import PART_SUFFIX, refuse_source, write_all, write_whole_file
+from vidseg.errors import SinkError, WriteError
 from vidseg.frames import VideoInfo
+from vidseg.timing import clock_time
 from vidseg.video.av_sink import AvSink
 from vidseg.video.encoded_pictures import KEY_FRAME_SECONDS
 from vidseg.video.encoders import without_delay
@@ -40,7 +42,8 @@ class HlsSink(AvSink):
 
     A whole video (`rolling` False): all segments, and a playlist that appears in `close`, when it is complete. Rolling:
     the playlist is there from the first segment on, is replaced in one step with each, and lists the last ones; older
-    segments are removed. `close` ends both with ENDLIST; a run that is killed leaves no playlist with an end.
+    segments are removed. `close` ends both with ENDLIST, and so does a full disk if the source is live; a run that is
+    killed leaves no playlist with an end.
 
     With `overwrite`, the old playlist and its segments go when the first picture comes. Numbers of rolling segments
     begin with the time of day, so that players which were there before a restart take them for later ones.
@@ -60,6 +63,9 @@ class HlsSink(AvSink):
         # what a run writes, and no more: with overwrite, such files are removed
         self._pattern = re.compile(re.escape(self._target.stem) + r"_(\d{5}|\d{10})\.ts")
         self._written = False
+        self._first_number = int(time.time())
+        self._failure: OSError | None = None
+        """Why a file could not be written."""
         self._made: deque[Path] = deque()
         if not set("%:?#").isdisjoint(self._target.stem):  # players read what is listed as URLs
             raise SinkError(f"{path}: the name of a playlist cannot hold % : ? or #; choose another one")
@@ -96,7 +102,7 @@ class HlsSink(AvSink):
         options = {"hls_segment_filename": f"{_PLACE}{self._target.stem}_%05d.ts", "hls_flags": "independent_segments"}
         if self._rolling:
             options |= {"hls_time": str(KEY_FRAME_SECONDS), "hls_list_size": str(_WINDOW_SEGMENTS)}
-            options |= {"start_number": str(int(time.time())), "max_interleave_delta": str(LONGEST_HOLD_MICROSECONDS)}
+            options |= {"start_number": str(self._first_number), "max_interleave_delta": str(LONGEST_HOLD_MICROSECONDS)}
         else:
             options |= {"hls_time": str(_WHOLE_SECONDS), "hls_list_size": "0", "hls_playlist_type": "vod"}
         return av.open(f"{_PLACE}{self._target.name}", "w", format="hls", options=options, io_open=self._open_file)
@@ -104,14 +110,43 @@ class HlsSink(AvSink):
     def _open_file(self, url: str, flags: int, options: dict[str, str]) -> Any:
         """A file that FFmpeg wants to write."""
         path = self._target.parent / url.removeprefix(_PLACE)
+        if self._failure is not None:
+            return _Nowhere()
         if path == self._target and not self._rolling:
-            return open(self._part.part, "wb", buffering=0)
+            return _MuxedFile(self._part.part, None, self._note_failure)
         if path != self._target:
             self._made.append(path)
             if self._rolling:
                 while len(self._made) > _KEPT_SEGMENTS:
-                    self._made.popleft().unlink(missing_ok=True)
-        return _FileInOneStep(path)
+                    with contextlib.suppress(OSError):
+                        self._made.popleft().unlink()
+        return _MuxedFile(f"{path}{_UNFINISHED}", path, self._note_failure)
+
+    def _note_failure(self, error: OSError) -> None:
+        self._failure = self._failure or error
+
+    def _check_written(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _kept(self, error: WriteError) -> WriteError:
+        """End the playlist behind the last segment that is whole. The error, saying where that is."""
+        self._failure = self._failure or OSError()  # no more is wanted of the muxer
+        with contextlib.suppress(Exception):
+            if self._output is not None:
+                self._output.close()
+        self._part.discard()
+        self._end()
+        try:
+            listed = self._target.read_text(encoding="utf-8")
+        except OSError:
+            self._remove(self._made)
+            return error
+        with contextlib.suppress(WriteError):  # then players wait for more
+            write_whole_file(self._target, listed.encode() + b"#EXT-X-ENDLIST\n")
+        numbers = [int(found[1]) for line in listed.splitlines() if (found := self._pattern.fullmatch(line))]
+        end = KEY_FRAME_SECONDS * (max(numbers, default=self._first_number) + 1 - self._first_number)
+        return error.ending_at(clock_time(min(end, math.floor(self._last_seconds))))
 
     def _open_output(self) -> None:
         self._remove(self._old)
@@ -142,22 +177,57 @@ class HlsSink(AvSink):
                     os.unlink(name)
 
 
-class _FileInOneStep:
-    """A file for FFmpeg that has its name when it is closed; before that it is called NAME.tmp."""
+class _MuxedFile:
+    """A file for FFmpeg. Never raises: PyAV prints the traceback of what it cannot hand on. `failed` is told instead.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = open(f"{path}{_UNFINISHED}", "wb", buffering=0)  # noqa: SIM115
+    Args:
+        path: where it is written.
+        final: the name that it gets when it is closed; None where it has its name already.
+        failed: told of the first error; nothing is written after it.
+    """
+
+    def __init__(self, path: str | Path, final: Path | None, failed: Callable[[OSError], None]) -> None:
+        self._path, self._final, self._failed = path, final, failed
+        self._file: Any = None
+        with self._telling():
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115
 
     def write(self, data: bytes) -> int:
-        """As of any file; all of it."""
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        """All of it, as far as FFmpeg knows."""
+        if self._file is not None:
+            with self._telling():
+                write_all(self._file, data)
         return len(data)
 
     def close(self) -> None:
         """Give the file its name."""
-        if not self._file.closed:
-            self._file.close()
-            os.replace(f"{self._path}{_UNFINISHED}", self._path)
+        if self._file is not None:
+            with self._telling():
+                self._file.close()
+                if self._final is not None:
+                    os.replace(self._path, self._final)
+            self._file = None
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._failed(error)
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.close()
+                if self._final is not None:
+                    os.unlink(self._path)
+
+
+class _Nowhere:
+    """A file for FFmpeg whose content is not wanted any more."""
+
+    def write(self, data: bytes) -> int:
+        """Nothing."""
+        return len(data)
+
+    def close(self) -> None:
+        """Nothing."""

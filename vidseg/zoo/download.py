@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vidseg.atomic import open_lock
 from vidseg.errors import CheckpointError, DownloadError
 from vidseg.zoo.cache import FileRecord, cache_folder, cached_path, read_record, weights_path, write_record
 from vidseg.zoo.registry import ModelEntry
@@ -192,7 +193,7 @@ def _is_intact(entry: ModelEntry, path: Path) -> bool:
 def _only_one(path: Path, entry: ModelEntry, say: Announce) -> Iterator[None]:
     """Hold the download of one file for this process. The kernel releases it when the process ends, however it ends."""
     # the lock file stays: removing it would let a third process lock a new file while a second still waits for the old
-    with path.with_name(path.name + ".lock").open("wb") as lock:
+    with os.fdopen(open_lock(path.with_name(path.name + ".lock")), "wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
