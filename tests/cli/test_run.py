@@ -11,6 +11,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -22,6 +23,7 @@ from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
 from vidseg.config import option_names
 from vidseg.runtimes.registry import installed_engines
+from vidseg.video.camera_source import _ask
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 
@@ -46,6 +48,28 @@ def assert_one_line_error(result, *texts):
 def test_every_option_of_a_run_has_a_flag_of_its_name():
     # the first argument takes all sources
     assert set(inspect.signature(run).parameters) == set(option_names()) - {"more_sources"} | {"config"}
+
+
+def test_the_defaults_in_the_help_are_those_of_the_code():
+    from vidseg.app.engine import CUDA_BATCH, OPENVINO_BATCH
+    from vidseg.app.split.plan import overlap_seconds
+    from vidseg.config import RunConfig
+    from vidseg.video.encoders import ENCODERS
+
+    def told(name):
+        return inspect.signature(run, eval_str=True).parameters[name].annotation.__metadata__[0].help
+
+    h264 = ENCODERS["h264"]
+    assert f"default 25 times --smooth-seconds ({overlap_seconds(RunConfig()):g})" in told("overlap")
+    assert f"default 1; for files {CUDA_BATCH} on CUDA, {OPENVINO_BATCH} for a small model on" in told("batch")
+    assert f"default {h264.quality_default} for h264" in told("crf")
+    assert f"for h264 ultrafast ... veryslow, default {h264.preset_default}" in told("encoder_preset")
+    asked = []
+    for size in (None, (640, 480)):
+        capture = SimpleNamespace(set=lambda key, value: asked.append((key, value)))
+        _ask(capture, size, None, None)
+    assert [value for key, value in asked if key == cv2.CAP_PROP_FOURCC] == [cv2.VideoWriter.fourcc(*"MJPG")]
+    assert "default the camera's own, or mjpeg with --camera-size" in told("camera_format")
 
 
 def test_a_clip_becomes_an_annotated_clip_with_its_times_and_its_sound(cli, clip, tmp_path):

@@ -129,8 +129,8 @@ def run(
             "--overlap",
             panel=_OUTPUT,
             metavar="S|scene",
-            help_text="With --workers: seconds by which each warms up its smoothing before its part; default 5, or 25 "
-            "times --smooth-seconds; scene: parts begin at scene cuts, for labels of one pass to the last bit",
+            help_text="With --workers: seconds by which each warms up its smoothing before its part; default 25 "
+            "times --smooth-seconds (3.75); scene: parts begin at scene cuts, for labels of one pass to the last bit",
         ),
     ] = None,
     overwrite: Annotated[
@@ -150,11 +150,20 @@ def run(
     ] = None,
     crf: Annotated[
         int | None,
-        _option("--crf", panel=_OUTPUT, metavar="N", help_text="Quality: lower is better and larger; default 23"),
+        _option(
+            "--crf",
+            panel=_OUTPUT,
+            metavar="N",
+            help_text="Quality: lower is better and larger; default 23 for h264, the codec's own for others",
+        ),
     ] = None,
     encoder_preset: Annotated[
         str | None,
-        _option("--encoder-preset", panel=_OUTPUT, help_text="Encoder speed: ultrafast ... veryslow; default veryfast"),
+        _option(
+            "--encoder-preset",
+            panel=_OUTPUT,
+            help_text="Encoder speed: for h264 ultrafast ... veryslow, default veryfast; others have words of their own",
+        ),
     ] = None,
     audio: Annotated[
         str | None,
@@ -211,7 +220,13 @@ def run(
         ),
     ] = None,
     batch: Annotated[
-        int | None, _option("--batch", panel=_MODEL, metavar="N", help_text="Frames at once; default 1; 8 on CUDA")
+        int | None,
+        _option(
+            "--batch",
+            panel=_MODEL,
+            metavar="N",
+            help_text="Frames at once; default 1; for files 8 on CUDA, 2 for a small model on OpenVINO",
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -307,7 +322,12 @@ def run(
     ] = None,
     camera_format: Annotated[
         str | None,
-        _option("--camera-format", panel=_LIVE, metavar="F", help_text="mjpeg, yuyv, nv12, h264; default mjpeg"),
+        _option(
+            "--camera-format",
+            panel=_LIVE,
+            metavar="F",
+            help_text="mjpeg, yuyv, nv12, h264; default the camera's own, or mjpeg with --camera-size",
+        ),
     ] = None,
     view: Annotated[
         str | None, _option("--view", "--visualize", panel=_PICTURE, help_text="overlay, mask, side; default overlay")
