@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.clips import AUDIO_RATE, make_audio, make_clip
+from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
 from tests.video.sink_helpers import (
     file_frames,
     file_info,
@@ -368,3 +369,33 @@ def test_disk_failure_in_the_sound_is_not_taken_for_damage(tmp_path: Path, monke
         write_all(sink, file_frames(source))
     sink.abort()
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "avi", "webm"])
+def test_a_dvd_loses_no_sound_where_a_packet_lies_in_two_blocks(tmp_path: Path, ending: str) -> None:
+    """FFmpeg gives such a packet the time of the next one."""
+    path = tmp_path / "a.vob"
+    with av.open(str(path), "w", format="dvd") as output:
+        video = output.add_stream("mpeg2video", 25, {"b": "800k"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = output.add_stream("ac3", 48_000, layout="mono")
+        wave = (np.sin(np.arange(20 * 48_000) / 20) / 4).astype(np.float32)
+        for index in range(20 * 25):
+            frame = av.VideoFrame.from_ndarray(counter_picture(index, 64, 48), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            output.mux(video.encode(frame))
+            piece = av.AudioFrame.from_ndarray(wave[None, 1920 * index : 1920 * (index + 1)].copy(), "fltp", "mono")
+            piece.sample_rate, piece.pts, piece.time_base = 48_000, 1920 * index, Fraction(1, 48_000)
+            output.mux(sound.encode(piece))
+        output.mux([*video.encode(None), *sound.encode(None)])
+    given = [at for at, _ in sound_packets(path)]
+    assert len(given) == 625 and len(set(given)) < 625, "else FFmpeg has been mended"
+    out = tmp_path / f"b.{ending}"
+    sink = write_all(AvSink(out, file_info(path), overwrite=False), file_frames(path))
+    if ending == "webm":  # Opus
+        with av.open(str(out)) as container:
+            assert abs(sum(frame.samples for frame in container.decode(audio=0)) - 20 * 48_000) < 4000
+        return
+    times = [at for at, _ in sound_packets(out)]
+    assert len(times) == 625 and not any("out of order" in note for note in sink.notes)
+    assert all(abs(after - before - Fraction(32, 1000)) <= Fraction(1, 1000) for before, after in pairwise(times))

@@ -162,7 +162,7 @@ def run(
         _option(
             "--encoder-preset",
             panel=_OUTPUT,
-            help_text="Encoder speed: for h264 ultrafast ... veryslow, default veryfast; others have words of their own",
+            help_text="Encoder speed: for h264 ultrafast ... veryslow, default veryfast; others have their own words",
         ),
     ] = None,
     audio: Annotated[

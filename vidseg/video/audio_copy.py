@@ -55,6 +55,10 @@ class _Track:
     """None: packets are copied."""
     timeline: Timeline | None = None
     """Follows the counter of a stream that starts anew, as the source does for the pictures."""
+    held: Any = None
+    """The newest packet: the one after it may say that its time is wrong."""
+    end: int | None = None
+    """Where the packet before that one ends."""
     last_dts: int | None = None
     damaged: bool = False
 
@@ -209,12 +213,16 @@ class AudioCopy:
                         track.timeline = Timeline(usual_step=packet.duration or 1, time_base=packet.time_base)
                     step = track.timeline.place(packet.dts, packet.duration) - packet.dts
                     packet.pts, packet.dts = packet.pts + step, packet.dts + step
-                    yield track, packet
+                    if (ready := _held_back(track, packet)) is not None:
+                        yield track, ready
                 elif packet.pts is not None and not packet.is_discard:
                     at = packet.pts * packet.time_base
                     self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
         except (av.FFmpegError, OSError, ValueError) as error:
             self.notes.append(f"the sound ends early: it cannot be read further ({short_reason(error)})")
+        for track in self.tracks:
+            if track.held is not None:
+                yield track, track.held
 
     def _take(self) -> tuple[_Track, Any] | None:
         entry, self._pending = self._pending, None
@@ -306,6 +314,23 @@ class AudioCopy:
         self.tracks.clear()
         with contextlib.suppress(Exception):
             self.close()
+
+
+def _held_back(track: _Track, packet: Any) -> Any:
+    """The packet before this one, with the time that it must have; None for the first.
+
+    FFmpeg gives a packet of a DVD that begins in one block and ends in the next the time of the next block: there is a
+    hole before it, and the packet after it has the same time.
+    """
+    held, track.held = track.held, packet
+    if held is None:
+        return None
+    if packet.dts <= held.dts and track.end is not None:
+        back = held.dts - max(track.end, packet.dts - (held.duration or 0))
+        if back > 0:
+            held.pts, held.dts = held.pts - back, held.dts - back
+    track.end = held.dts + (held.duration or 0)
+    return held
 
 
 def read_tags(path: str) -> dict[str, str]:
