@@ -19,6 +19,7 @@ from tests.video.sink_helpers import (
     file_info,
     frame_times,
     make_frame,
+    pictures,
     sound_packets,
     video_info,
     write_all,
@@ -399,3 +400,71 @@ def test_a_dvd_loses_no_sound_where_a_packet_lies_in_two_blocks(tmp_path: Path, 
     times = [at for at, _ in sound_packets(out)]
     assert len(times) == 625 and not any("out of order" in note for note in sink.notes)
     assert all(abs(after - before - Fraction(32, 1000)) <= Fraction(1, 1000) for before, after in pairwise(times))
+
+
+def flash_and_click(path: Path, codec: str, *, start: float, sound_start: float) -> Path:
+    """4 s at 25 fps from `start` on, black but for a flash 1 s later, and sound with a click at the flash."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("mpeg2video" if path.suffix == ".ts" else "mpeg4", 25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = output.add_stream(codec, AUDIO_RATE, layout="mono")
+        shift = round(start * 25)
+        wave = np.zeros(4 * AUDIO_RATE)
+        wave[AUDIO_RATE : AUDIO_RATE + 1440] = np.sin(np.arange(1440) / 4) * 0.8
+        for index in range(100):
+            picture = np.full((48, 64, 3), 255 if index == 25 else 0, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index + shift, Fraction(1, 25)
+            output.mux(video.encode(frame))
+        resampler = av.AudioResampler(
+            sound.format, "mono", AUDIO_RATE, frame_size=sound.codec_context.frame_size or 1024
+        )
+        piece = av.AudioFrame.from_ndarray(
+            (wave[None, round(sound_start * AUDIO_RATE) :] * 30_000).astype(np.int16), "s16", "mono"
+        )
+        piece.sample_rate, piece.time_base = AUDIO_RATE, Fraction(1, AUDIO_RATE)
+        piece.pts = round((start + sound_start) * AUDIO_RATE)
+        for part in (*resampler.resample(piece), *resampler.resample(None)):
+            output.mux(sound.encode(part))
+        output.mux([*video.encode(None), *sound.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize("sound_start", [0.0, 0.6])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "mp2"), ("a.ts", "ac3"), *(("a.mkv", codec) for codec in ("libmp3lame", "pcm_s16le", "pcm_u8", "aac"))],
+)
+@pytest.mark.parametrize("start", [0.0, 1.48])
+def test_sound_is_in_step_where_the_container_only_counts(
+    tmp_path: Path, name: str, codec: str, start: float, sound_start: float
+) -> None:
+    source = flash_and_click(tmp_path / name, codec, start=start, sound_start=sound_start)
+    out = tmp_path / "out.avi"
+    sink = write_all(AvSink(out, file_info(source), overwrite=False), file_frames(source))
+    bright = [image.mean() > 128 for image in pictures(out)]
+    assert len(bright) == 100 and bright.index(True) == 25, "frames are counted from 0"
+    with av.open(str(out)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        signal = np.concatenate([frame.reshape(-1) for frame in frames]).astype(float)
+        rate = container.streams.audio[0].codec_context.sample_rate
+    signal = np.abs(signal - 128 if codec == "pcm_u8" else signal)
+    assert abs(int(np.argmax(signal > signal.max() / 2)) / rate - 1) < 0.03
+    assert len(signal) / rate == pytest.approx(4, abs=0.08)
+    assert any("start at 0" in note for note in sink.notes) == (start > 0 or name == "a.ts")
+
+
+def test_a_hole_in_copied_sound_becomes_silence_where_the_container_only_counts(tmp_path: Path) -> None:
+    source = flash_and_click(tmp_path / "in.mkv", "libmp3lame", start=0, sound_start=0)
+    sound = sound_packets(source)
+    with av.open(str(source)) as container, av.open(str(tmp_path / "hole.mkv"), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
+        for packet in container.demux():
+            at = packet.pts * packet.time_base if packet.pts is not None else None
+            if at is None or (packet.stream.type == "audio" and 1 <= at < 2):
+                continue
+            packet.stream = streams[packet.stream_index]
+            output.mux(packet)
+    hole = tmp_path / "hole.mkv"
+    write_all(AvSink(tmp_path / "out.avi", file_info(hole), overwrite=False), file_frames(hole))
+    assert abs(len(sound_packets(tmp_path / "out.avi")) - len(sound)) <= 2

@@ -18,6 +18,7 @@ from typing import Any
 import av
 
 from vidseg.video.encoders import short_reason
+from vidseg.video.silence import GAP_SECONDS, packet_seconds, silent_packets
 from vidseg.video.timeline import Timeline
 
 # Codecs that players expect in a container; FFmpeg would put more into mp4 and avi than most players can read.
@@ -59,6 +60,8 @@ class _Track:
     """The newest packet: the one after it may say that its time is wrong."""
     end: int | None = None
     """Where the packet before that one ends."""
+    filled: Fraction = Fraction(0)
+    """How far it goes, in seconds, in a container that only counts."""
     last_dts: int | None = None
     damaged: bool = False
 
@@ -190,7 +193,8 @@ class AudioCopy:
         stream.codec_context.time_base = Fraction(1, rate)
         track.target = stream
         # async: gaps become silence, so that sound stays with the picture where the encoder only counts samples
-        track.resampler = av.AudioResampler(stream.format, layout, rate, options={"async": "1"})
+        options = {"async": "1"} | ({"first_pts": "0"} if self._only_counts else {})
+        track.resampler = av.AudioResampler(stream.format, layout, rate, options=options)
         old = context.name.removesuffix("float")
         self.notes.append(f"sound track {track.source.index}: {old} does not go into {self.muxer}, encoded as {shown}")
 
@@ -277,7 +281,8 @@ class AudioCopy:
                 item.dts -= ticks
 
     def _mux(self, output: Any, track: _Track, packet: Any) -> None:
-        if packet.pts + (packet.duration or 0) <= 0 and not self._keeps_priming(track):
+        ended = packet.pts + (packet.duration or 0) // (2 if self._only_counts else 1) <= 0
+        if ended and not self._keeps_priming(track):
             return
         if packet.pts < 0 and not self._keeps_negative_times(track):
             packet.pts, packet.dts = 0, 0  # else the muxer would move the pictures to make room
@@ -285,14 +290,36 @@ class AudioCopy:
             self._note_once(f"sound track {track.source.index}: packets out of order are left out")
             return
         track.last_dts = packet.dts
-        packet.stream = track.target
         try:
+            if self._only_counts and track.resampler is None:
+                self._fill(output, track, packet)
+            packet.stream = track.target
             output.mux(packet)
         except (av.FFmpegError, ValueError) as error:
             if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
             track.damaged = True
             self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")
+
+    @property
+    def _only_counts(self) -> bool:
+        """True where the container has no times for sound: what is missing has to be filled with silence."""
+        return self.muxer == "avi"
+
+    def _fill(self, output: Any, track: _Track, packet: Any) -> None:
+        """Write silence up to where a copied packet begins. Raises what muxing raises."""
+        start = Fraction(packet.pts * packet.time_base)
+        missing = start - track.filled
+        # at the start to the nearest packet; later, clocks that differ a little must not be heard
+        if missing > (GAP_SECONDS if track.filled else 0):
+            for data, seconds in silent_packets(track.source.codec_context, missing):
+                silence = av.Packet(data)
+                silence.time_base, silence.stream = packet.time_base, track.target
+                silence.pts = silence.dts = round(track.filled / packet.time_base)
+                silence.duration = round(seconds / packet.time_base)
+                track.filled += seconds
+                output.mux(silence)
+        track.filled += packet_seconds(track.source.codec_context, packet)
 
     def _keeps_priming(self, track: _Track) -> bool:
         """True if packets before zero are what the encoder needs first, and not sound before the first picture."""

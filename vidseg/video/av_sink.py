@@ -35,8 +35,8 @@ class AvSink(EncodedPictures):
     picture is checked when constructed; the encoder opens on the first picture and keeps its size.
 
     Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv and webm to
-    1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only. A first time below zero, in a live source, or
-    later than 10 s becomes 0; the sound moves along. Frames must be in the clock of the file at `info.audio_path`.
+    1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only, from 0 on. A first time below zero, in a live
+    source, or later than 10 s becomes 0; the sound moves along. Frames must be in the clock of `info.audio_path`.
 
     What comes from a live source cannot be made again: such a file can be played while it grows, and gets its name with
     what is whole of it when the disk fills or fails.

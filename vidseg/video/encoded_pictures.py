@@ -135,8 +135,10 @@ class EncodedPictures:
         first = frame.pts * frame.time_base
         if self._rebase or (self._rebase is None and self._info.live) or self._muxer == "gif":
             return first
-        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS):
-            self._notes.append(f"times start at 0; the source starts at {float(first):.3f} s")
+        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS) or self._muxer == "avi":
+            # AVI counts frames from 0 and cannot say that there are none yet
+            if not 0 <= first < self._tick:
+                self._notes.append(f"times start at 0; the source starts at {float(first):.3f} s")
             return first
         return Fraction(0)
 
