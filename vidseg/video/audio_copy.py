@@ -111,7 +111,7 @@ class AudioCopy:
                 self.tracks.remove(track)
                 self.notes.append(f"sound track {track.source.index} ({codec}) is left out ({short_reason(error)})")
                 continue
-            track.target.metadata.update(_language_and_title(track.source.metadata))
+            track.target.metadata.update(language_and_title(track.source.metadata))
             track.target.disposition = track.source.disposition
         self._by_index = {track.source.index: track for track in self.tracks}
         if self.tracks:
@@ -372,5 +372,6 @@ def read_tags(path: str) -> dict[str, str]:
         return {}
 
 
-def _language_and_title(metadata: dict[str, str]) -> dict[str, str]:
+def language_and_title(metadata: dict[str, str]) -> dict[str, str]:
+    """What of a track's metadata a copy keeps."""
     return {key: metadata[key] for key in ("language", "title") if key in metadata}

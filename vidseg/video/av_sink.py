@@ -19,6 +19,7 @@ from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
 from vidseg.video.live_sound import LiveSound
+from vidseg.video.subtitles import SubtitleCopy
 from vidseg.video.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 
 _MILLISECOND = Fraction(1, 1000)
@@ -104,6 +105,7 @@ class AvSink(EncodedPictures):
         self._output: Any = None
         self._stream: Any = None
         self._sound: AudioCopy | LiveSound | None = None
+        self._subtitles: SubtitleCopy | None = None
         self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
         try:
             self._check_container()
@@ -114,8 +116,7 @@ class AvSink(EncodedPictures):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the result, one sentence each; complete after `close`."""
-        sound = self._sound.notes if self._sound is not None else []
-        return (*self._notes, *sound)
+        return (*self._notes, *(note for part in (self._sound, self._subtitles) if part for note in part.notes))
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -146,12 +147,17 @@ class AvSink(EncodedPictures):
             pts, duration = self._timing(frame)
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
             self._before_encoding(encoder_frame)
-            if self._sound is not None:
-                self._sound.pump(self._output, pts * self._tick)
+            self._pump(pts * self._tick)
             self._output.mux(self._stream.encode(encoder_frame))
             self._check_written()
         self._counters["frames"] += 1
         self._counters["rescaled"] = self._input.rescaled
+
+    def _pump(self, until: Fraction) -> None:
+        """Write what belongs before the picture of this time."""
+        for part in (self._sound, self._subtitles):
+            if part is not None:
+                part.pump(self._output, until)
 
     def close(self) -> None:
         """Flush the encoder, add the rest of the sound, rename the file. Does nothing a second time.
@@ -168,8 +174,10 @@ class AvSink(EncodedPictures):
         try:
             with self._failures_named():
                 self._output.mux(self._stream.encode(None))
+                end = (self._last_pts + self._last_duration) * self._tick
+                if self._subtitles is not None:
+                    self._subtitles.pump(self._output, end)
                 if self._sound is not None:
-                    end = (self._last_pts + self._last_duration) * self._tick
                     # A later picture of the source begins where the last one ends; times are rounded.
                     self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
@@ -208,8 +216,9 @@ class AvSink(EncodedPictures):
 
     def _end(self) -> None:
         self._state = "closed"
-        if self._sound is not None:
-            self._sound.close()
+        for part in (self._sound, self._subtitles):
+            if part is not None:
+                part.close()
         self._output = self._stream = None
 
     def _open_container(self) -> Any:
@@ -255,18 +264,40 @@ class AvSink(EncodedPictures):
         """For subclasses: the file is finished and still has the name `part`."""
 
     def _open_output(self) -> None:
-        """Write the header, without sound if it cannot be had with it."""
+        """Write the header, without subtitles or sound if it cannot be had with them."""
         if self._wants_audio:
             self._sound = self._open_sound()
-        try:
-            self._write_header()
-        except (av.FFmpegError, ValueError):
-            if self._sound is None or not self._sound.tracks:
-                raise
+        if (path := self._subtitle_path()) is not None:
+            self._subtitles = SubtitleCopy(path, self._muxer)
+        while True:
+            try:
+                self._write_header()
+                return
+            except (av.FFmpegError, ValueError):
+                if not self._do_without():
+                    raise
+
+    def _do_without(self) -> bool:
+        """Give up the subtitles, or else the sound; False when there is neither."""
+        if self._subtitles is not None and self._subtitles.tracks:
+            self._subtitles.close()
+            self._subtitles = None
+            self._notes.append("the subtitles are left out: they do not go into this container")
+            if self._sound is not None:
+                self._sound.close()
+                self._sound = self._open_sound()
+            return True
+        if self._sound is not None and self._sound.tracks:
             self._sound.close()
             self._sound = None
-            self._write_header()
             self._notes.append("the sound is left out: it does not go into this container")
+            return True
+        return False
+
+    def _subtitle_path(self) -> str | None:
+        """The one file that the pictures come from; None where there is none, or no such file can have subtitles."""
+        found = self._info.audio_path or (self._info.source_paths[0] if len(self._info.source_paths) == 1 else None)
+        return None if found is None or self._info.live or self._info.still or "://" in found else found
 
     def _open_sound(self) -> AudioCopy | LiveSound:
         if self._info.audio_path is not None:
@@ -281,6 +312,8 @@ class AvSink(EncodedPictures):
             self._output.metadata.update(read_tags(source))
         if self._sound is not None:
             self._sound.add_streams(self._output, self._origin)
+        if self._subtitles is not None:
+            self._subtitles.add_streams(self._output, self._origin)
         self._output.start_encoding()
 
     def _movie_timescale(self) -> int:

@@ -155,8 +155,7 @@ class PiecedAvSink(AvSink):
 
     def _mux_stored(self, packet: StoredPacket, time_base: Fraction, last_dts: int | None) -> int:
         """Write one packet, after the sound before it; its decoding time."""
-        if self._sound is not None:
-            self._sound.pump(self._output, packet.pts * time_base)
+        self._pump(packet.pts * time_base)
         # an encoder that reorders starts a little before its first picture, so two pieces may touch
         dts = packet.dts if last_dts is None else max(packet.dts, last_dts + 1)
         if dts > packet.pts:
