@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import frame
+from tests.limits import file_size_limit
 from vidseg.app.recorder import Recorder
 from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Segmentation, VideoInfo
@@ -105,6 +106,23 @@ def test_a_recording_that_fails_is_given_up_and_said(recorder, tmp_path, said, m
     recorder.offer(result(2))
     recorder.finish()
     assert len(recorder.files) == 1
+
+
+def test_a_full_disk_ends_a_recording_which_keeps_its_name(recorder, tmp_path, said):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    recorder.start(RenderOptions(opacity=0))
+    with file_size_limit(300_000):
+        for index in range(200):
+            item = frame(index, size_hw=noise.shape[:2])
+            item.image[:] = np.roll(noise, 7 * index, 1)
+            recorder.offer(Result(item, Segmentation(np.zeros(item.size_hw, np.uint8), index)))
+            if said:
+                break
+    assert recorder.files == [str(tmp_path / "rec" / "vidseg-now.mp4")] and recorder.failures == said
+    assert "recording failed: " in said[0] and ", ends at 0:0" in said[0] and recorder.status()["state"] == "off"
+    width, height, count = size_and_frames(recorder.files[0])
+    assert (width, height) == (160, 120) and count >= 30
+    recorder.finish()
 
 
 def test_without_a_folder_nothing_is_recorded():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from typer.models import OptionInfo
 
+from tests.limits import file_size_limit
 from tests.video.clips import make_clip
 from vidseg.app.batch.board import Board, Row
 from vidseg.app.batch.job import Job
@@ -112,20 +112,31 @@ def test_cut_outs_get_a_container_that_holds_them(cli, tmp_path):
     assert cli(*words, "--no-video", "--save-csv", "{stem}.csv").code == 0
 
 
-def test_a_file_too_large_for_the_disk_fails_alone_and_leaves_nothing(cli, tmp_path):
+def test_a_full_disk_costs_one_output_of_one_file_and_the_next_run_heals_it(cli, tmp_path):
     noise = np.random.default_rng(0)
     make_clip(tmp_path / "big.mp4", frames=20, painter=lambda i, w, h: noise.integers(0, 256, (h, w, 3), np.uint8))
     make_clip(tmp_path / "small.mp4", frames=2)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
-    try:
-        result = cli("batch", "big.mp4", "small.mp4", "-o", "out", "--no-report", "--crf", 0, "--jobs", 1, *SMALL)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    words = (
+        "batch",
+        "big.mp4",
+        "small.mp4",
+        "-o",
+        "out",
+        "--save-csv",
+        "{stem}.csv",
+        "--no-report",
+        "--crf",
+        0,
+        *SMALL,
+    )
+    with file_size_limit(40_000):
+        result = cli(*words, "--jobs", 1)
     assert result.code == 1 and "grew past the largest file allowed" in result.err and "1 done, 1 failed" in result.err
-    assert sorted(os.listdir("out")) == [".vidseg-batch", "small_annotated.mp4"]
-    result = cli("batch", "big.mp4", "small.mp4", "-o", "out", "--no-report", "--crf", 0, *SMALL)
-    assert result.code == 0 and "1 done, 1 skipped" in result.err
+    assert sorted(os.listdir("out")) == [".vidseg-batch", "big.csv", "small.csv", "small_annotated.mp4"]
+    assert len(Path("out/big.csv").read_text().splitlines()) == 21, "what has its name is whole"
+    result = cli(*words)
+    assert result.code == 0 and "1 done, 1 skipped" in result.err, result.err
+    assert "big_annotated.mp4" in os.listdir("out")
 
 
 def test_two_signals_to_the_process_abort_it_and_the_next_run_goes_on(tmp_path):

@@ -168,6 +168,11 @@ class LiveOutputs:
         self._recorder.finish()
         return self._recorder.files
 
+    @property
+    def failures(self) -> list[str]:
+        """Why recordings failed, one sentence each."""
+        return [] if self._recorder is None else self._recorder.failures
+
 
 def page_title(source: str) -> str:
     """The source's name for viewers: without passwords, and without the folders it lies in."""

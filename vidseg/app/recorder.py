@@ -62,7 +62,9 @@ class Recorder:
         self._sink: AvSink | None = None
         self._first_seconds = 0.0
         self.files: list[str] = []
-        """Finished recordings."""
+        """Finished recordings, and those that a full disk ended."""
+        self.failures: list[str] = []
+        """Why recordings failed, one sentence each."""
 
     # the viewers' side
 
@@ -164,6 +166,9 @@ class Recorder:
         if self._sink is not None:
             with suppress(Exception):
                 self._sink.abort()
+            if self._sink.path.exists():  # never over a file that was there: what is whole of this one
+                self.files.append(str(self._sink.path))
+        self.failures.append(f"recording failed: {error}")
         self._sink = self._drawn_as = None
         with self._lock:
             self._wish, self._message = None, f"recording failed: {error}"

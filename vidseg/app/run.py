@@ -410,7 +410,10 @@ def run_pipeline(
     broken = [stream.broken for stream in streams if stream.broken is not None]
     for reason in broken:
         reporter.problem(f"{reason}; the other streams went on")
-    exit_code = interrupts.exit_code if interrupts.count else int(stats.broken_source is not None or bool(broken))
+    for reason in live.failures:
+        reporter.problem(reason)
+    failed = stats.broken_source is not None or bool(broken) or bool(live.failures)
+    exit_code = interrupts.exit_code if interrupts.count else int(failed)
     if pipeline.left_behind is not None:
         left = {str(getattr(sink, "path", "")) for sink in pipeline.left_sinks}
         outputs = tuple(path for path in outputs if path not in left)
