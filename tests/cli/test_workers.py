@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -255,3 +258,28 @@ def test_a_piece_of_another_length_than_planned_gives_no_output(clip, tmp_path, 
     with pytest.raises(ResumeError, match=r"gave 7 frames from 0\.20 s on where 8 were before"):
         run(config, SilentReporter())
     assert os.listdir(tmp_path) == []
+
+
+def test_pixels_are_square_in_every_output_of_every_way_to_run(cli, here, tmp_path):
+    clip = make_clip(tmp_path / "dvd.mp4", size=(72, 58), sample_aspect_ratio=Fraction(16, 15), painter=textured)
+    note = "72x58 pixels that are not square became 76x58 square ones"
+    plain = cli("run", clip, "-o", "plain.mp4", "--save-masks", "masks.mkv", "--save-json", "found.jsonl", *SMALL)
+    assert plain.code == 0 and plain.err.count(note) == 1, plain.err
+    for words in (
+        ("render", clip, "masks.mkv"),
+        ("run", clip, "--resume", *SMALL),
+        ("run", clip, "--workers", 2, *SMALL),
+    ):
+        again = cli(*words, "-o", "again.mp4", "-y")
+        assert again.code == 0 and again.err.count(note) == 1, again.err
+        assert shape_of("again.mp4") == (76, 58, 1)
+    assert shape_of("plain.mp4") == shape_of("masks.mkv") == (76, 58, 1)
+    found = json.loads((tmp_path / "found.jsonl").read_text().splitlines()[0])
+    assert (found["width"], found["height"]) == (76, 58)
+
+
+def shape_of(path: str) -> tuple[int, int, Fraction]:
+    """Width, height, and the pixels' aspect."""
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        return stream.width, stream.height, Fraction(stream.sample_aspect_ratio or 1)

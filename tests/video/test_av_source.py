@@ -15,7 +15,15 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.clips import CORNERS, corner_picture, counter_picture, make_audio, make_clip, read_counter
+from tests.video.clips import (
+    CORNERS,
+    corner_picture,
+    counter_picture,
+    make_audio,
+    make_clip,
+    plain_picture,
+    read_counter,
+)
 from vidseg.errors import SourceError
 from vidseg.video import av_open, srt_tool
 from vidseg.video.av_open import stream_options
@@ -243,10 +251,56 @@ def test_a_mirrored_clip_comes_out_unmirrored(tmp_path: Path) -> None:
     np.testing.assert_allclose(corner(image, "bottom_right"), CORNERS["bottom_left"], atol=12)
 
 
-def test_pixels_that_are_not_square_are_left_and_noted(tmp_path: Path) -> None:
-    with AvSource(make_clip(tmp_path / "clip.mp4", sample_aspect_ratio=Fraction(4, 3))) as source:
+@pytest.mark.parametrize(
+    ("stored", "aspect", "square"),
+    [
+        ((72, 58), Fraction(16, 15), (76, 58)),
+        ((72, 48), Fraction(8, 9), (64, 48)),
+        ((64, 48), Fraction(4, 3), (86, 48)),
+    ],
+)
+def test_pixels_that_are_not_square_become_square_and_one_note_says_so(
+    tmp_path: Path, stored: tuple[int, int], aspect: Fraction, square: tuple[int, int]
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", size=stored, sample_aspect_ratio=aspect, frames=3)
+    with AvSource(clip) as source:
+        assert (source.info.width, source.info.height) == square
+        assert source.info.notes == (
+            "{}x{} pixels that are not square became {}x{} square ones".format(*stored, *square),
+        )
+        frames = list(source)
+        assert source.counters == {}
+    assert {frame.size_hw for frame in frames} == {square[::-1]}
+    assert [read_counter(frame.image) for frame in frames] == [0, 1, 2]
+
+
+def test_pixels_of_a_turned_clip_are_square_as_it_is_shown(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mov", sample_aspect_ratio=Fraction(4, 3), painter=corner_picture, rotation=90)
+    with AvSource(clip) as source:
+        assert (source.info.width, source.info.height) == (48, 86)
+        assert source.info.notes[-1] == "48x64 pixels that are not square became 48x86 square ones"
+        assert next(iter(source)).size_hw == (86, 48)
+
+
+def test_pixels_of_an_impossible_shape_are_taken_for_square(tmp_path: Path) -> None:
+    with AvSource(make_clip(tmp_path / "clip.mp4", sample_aspect_ratio=Fraction(9))) as source:
         assert (source.info.width, source.info.height) == (64, 48)
-        assert source.info.notes == ("pixels are not square (4:3): left as stored",)
+        assert source.info.notes == ("the header says that pixels are 9:1: taken for square",)
+
+
+def test_a_broadcast_that_changes_its_shape_in_one_size_keeps_its_proportions(tmp_path: Path) -> None:
+    painter = plain_picture((200, 200, 200))
+    narrow, wide = (
+        make_clip(tmp_path / f"{name}.ts", frames=20, painter=painter, sample_aspect_ratio=aspect).read_bytes()
+        for name, aspect in (("a", Fraction(1)), ("b", Fraction(4, 3)))
+    )
+    (tmp_path / "both.ts").write_bytes(narrow + wide)
+    with AvSource(tmp_path / "both.ts") as source:
+        frames = list(source)
+    assert {frame.size_hw for frame in frames} == {(48, 64)}
+    bars = [int((frame.image[:, 32].mean(axis=1) < 60).sum()) for frame in frames]
+    assert bars[:20] == [0] * 20
+    assert bars[20:] == [12] * 20  # 86x48 in 64x48
 
 
 def test_a_change_of_size_is_scaled_to_the_first_size(tmp_path: Path) -> None:

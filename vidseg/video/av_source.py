@@ -17,7 +17,7 @@ import av
 from av.stream import Discard, Disposition
 
 from vidseg.errors import ResumeError, SourceError
-from vidseg.frames import Frame, VideoInfo
+from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.saved_state import State
 from vidseg.sound import SoundMover, SoundQueue
@@ -97,7 +97,8 @@ class AvSource(SourceBase):
         try:
             first = self._start_decoder()
             self._first: av.VideoFrame | None = first
-            self._converter = RgbConverter(first)
+            self._first_aspect = self._stored_aspect()
+            self._converter = RgbConverter(first, _ratio(self._stream.sample_aspect_ratio))
             self._time_base: Fraction = first.time_base or self._stream.time_base or Fraction(1, 90_000)
             self._info = self._describe(text)
         except BaseException:
@@ -231,9 +232,6 @@ class AvSource(SourceBase):
             notes.append(f"decoded by {self._stream.codec_context.pix_fmt}, not in software")
         elif self._hwaccel_note:
             notes.append(self._hwaccel_note)
-        aspect = stream.sample_aspect_ratio
-        if aspect and aspect != 1:
-            notes.append(f"pixels are not square ({aspect.numerator}:{aspect.denominator}): left as stored")
         duration = self._announced_duration()
         if duration is None and container.duration is not None:
             duration = Fraction(container.duration, av.time_base)
@@ -278,13 +276,24 @@ class AvSource(SourceBase):
             frame = self._found_again(self._wanted, frame)
         while frame is not None:
             pts = self._passed(frame)
-            image = self._converter.convert(frame)
+            image = self._picture(frame)
             self._tail.add(frame.pts, image)
             self._hand_on_sound(pts)
             yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
         if self._start_pts is not None:
             self._judge_end((self._end_pts - self._start_pts) * self._time_base, self._index)
+
+    def _picture(self, frame: av.VideoFrame) -> UInt8Array:
+        """(H, W, 3) uint8 RGB, upright, pixels square."""
+        aspect = self._stored_aspect()  # a broadcast goes from 4:3 to 16:9 and back in one size
+        if aspect is None or aspect == self._first_aspect:
+            aspect = _ratio(self._stream.sample_aspect_ratio)
+        return self._converter.convert(frame, aspect)
+
+    def _stored_aspect(self) -> Fraction | None:
+        """Of the pixels of the last decoded frame, as its codec tells it."""
+        return _ratio(self._stream.codec_context.sample_aspect_ratio)
 
     def _passed(self, frame: av.VideoFrame) -> int:
         """Count the next frame and what is odd about it; its time."""
@@ -341,7 +350,7 @@ class AvSource(SourceBase):
             assert expected[0] is not None
             if frame.pts < expected[0] and expected is tail[0]:
                 continue
-            if [frame.pts, digest(self._converter.convert(frame))] != expected:
+            if [frame.pts, digest(self._picture(frame))] != expected:
                 return False
             if (following := next(left, None)) is None:
                 return True
@@ -354,7 +363,7 @@ class AvSource(SourceBase):
         while frame is not None and self._index < wanted["index"]:
             self._passed(frame)
             if self._index > wanted["index"] - len(wanted["tail"]):
-                self._tail.add(frame.pts, self._converter.convert(frame))
+                self._tail.add(frame.pts, self._picture(frame))
             frame = next(self._decoder, None)
         if not self._stop.is_set() and (self._index, self._tail.state()) != (wanted["index"], wanted["tail"]):
             raise ResumeError(f"{self._name}: its frames are not those that were read before; start the run anew")
@@ -482,6 +491,11 @@ class AvSource(SourceBase):
     def _release(self) -> None:
         self._container.close()
         self._close_reader()
+
+
+def _ratio(value: Any) -> Fraction | None:
+    """A ratio out of PyAV, which has types of its own for it; None where it is unknown or 0."""
+    return Fraction(value.numerator, value.denominator) if value else None
 
 
 def _what_else(container: av.container.InputContainer) -> str:

@@ -8,6 +8,7 @@ transfer and primaries takes 60 ms and cuts off everything above reference white
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import av
@@ -36,6 +37,11 @@ BT2020_TO_BT709 = np.array(
 )
 """Primaries, for linear light (ITU-R BT.2087). Used on coded values here, which is cheap and half-way right: the mean
 error over random colours falls from 19 to 11 levels, and greys stay grey."""
+
+
+SQUARE = Fraction(1)
+MOST_ASPECT = 8
+"""Pixels that are more than this times as wide as high, or as high as wide, are an error in the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +92,28 @@ class Orientation:
 
 
 class RgbConverter:
-    """Turns decoded frames into RGB pictures. Remembers the first frame's stored size and orientation.
+    """Turns decoded frames into RGB pictures of square pixels. Remembers the first frame's size and orientation.
 
-    Frames of another size are fitted into the first one's, their proportions kept, so that all pictures are alike.
+    Frames of another shape are fitted into the first one's, their proportions kept, so that all pictures are alike.
     """
 
-    def __init__(self, first: av.VideoFrame) -> None:
+    def __init__(self, first: av.VideoFrame, aspect: Fraction | None = None) -> None:
+        """Args:
+        aspect: width of a stored pixel over its height; None where unknown.
+        """
         self._reformatter = VideoReformatter()
-        self._width, self._height = first.width, first.height
+        self._stored = (first.width, first.height)
+        self._width, self._height = _square_size(first, aspect)
         self._orientation = Orientation.of(first)
-        self.notes = _notes(first, self._orientation)
+        self.notes = (*_notes(first, self._orientation), *self._aspect_notes(aspect))
+
+    def _aspect_notes(self, aspect: Fraction | None) -> tuple[str, ...]:
+        if self._stored != (self._width, self._height):
+            before = "{}x{}".format(*(self._stored[::-1] if self._orientation.transpose else self._stored))
+            return (f"{before} pixels that are not square became {'{}x{}'.format(*self.size)} square ones",)
+        if aspect is not None and not _is_plausible(aspect):
+            return (f"the header says that pixels are {aspect.numerator}:{aspect.denominator}: taken for square",)
+        return ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,15 +122,22 @@ class RgbConverter:
 
     def fits(self, frame: av.VideoFrame) -> bool:
         """False when the frame will be scaled because its size differs from the first one's."""
-        return (frame.width, frame.height) == (self._width, self._height)
+        return (frame.width, frame.height) == self._stored
 
-    def convert(self, frame: av.VideoFrame) -> UInt8Array:
-        """(H, W, 3) uint8 RGB, contiguous, not shared with the decoder."""
+    def convert(self, frame: av.VideoFrame, aspect: Fraction | None = None) -> UInt8Array:
+        """(H, W, 3) uint8 RGB, contiguous, not shared with the decoder.
+
+        Args:
+            aspect: of the frame's pixels, as in the constructor.
+        """
         # A frame that is rgb24 already would come back untouched, still owned by the decoder.
         target = "bgr24" if frame.format.name == "rgb24" else "rgb24"
-        same_shape = frame.width * self._height == frame.height * self._width
-        size = {"width": self._width, "height": self._height} if same_shape else {}
-        converted = self._reformatter.reformat(frame, **size, format=target, src_colorspace=_assumed_matrix(frame))
+        width, height = _square_size(frame, aspect)
+        same_shape = (width, height) == (self._width, self._height) or width * self._height == height * self._width
+        if same_shape:
+            width, height = self._width, self._height
+        matrix = _assumed_matrix(frame)
+        converted = self._reformatter.reformat(frame, width, height, format=target, src_colorspace=matrix)
         image = _packed_array(converted)
         if not same_shape:
             image = fit_into(image, (self._height, self._width))
@@ -146,6 +171,17 @@ def hdr_to_sdr_table(transfer: int) -> UInt8Array:
     room = 1 - SHOULDER
     light = np.where(light <= SHOULDER, light, SHOULDER + room * -np.expm1(-(light - SHOULDER) / room))
     return np.rint(255 * light ** (1 / DISPLAY_GAMMA)).astype(np.uint8)
+
+
+def _is_plausible(aspect: Fraction) -> bool:
+    return Fraction(1, MOST_ASPECT) <= aspect <= MOST_ASPECT
+
+
+def _square_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
+    """(width, height) of the frame with square pixels: the lines stay, the width follows, even, as encoders like it."""
+    if aspect is None or aspect == SQUARE or not _is_plausible(aspect):
+        return frame.width, frame.height
+    return max(2, 2 * round(frame.width * aspect / 2)), frame.height
 
 
 def _packed_array(frame: av.VideoFrame) -> UInt8Array:
