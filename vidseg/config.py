@@ -178,6 +178,7 @@ class RunConfig:
     limit: int | None = _option(None, _integer(1, 10**9), "stop after so many frames")
     rtsp_transport: str = _option("tcp", _choice("tcp", "udp"), "how RTSP streams are carried")
     hwaccel: str = _option("none", _choice(*HWACCELS), "decode files and streams on a device, if there is one")
+    strict: bool = _option(False, _flag, "exit 1 where a file is damaged; its outputs are kept")
     timeout: float = _option(10.0, _number(0, 3600, above=True), "seconds a stream may take to open or to send")
     # live sources
     live: str = _option("auto", _choice("auto", "every-frame", "newest"), "whether frames may be dropped")

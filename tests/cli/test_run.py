@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.fakes import FakeSource
 from tests.limits import file_size_limit
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
@@ -449,3 +450,41 @@ def test_a_faster_engine_that_fails_and_a_conversion_are_told_and_the_summary_na
     assert re.search(r"1 segmented; onnxruntime .*, cpu, float32$", result.err, re.MULTILINE), result.err
     result = cli(*words, "--runtime", "torch")
     assert re.search(r"1 segmented; torch.*, cpu, float32$", result.err, re.MULTILINE), result.err
+
+
+@pytest.fixture
+def damaged(tmp_path) -> Path:
+    """48 frames, of which the last eight are gone."""
+    path = make_clip(tmp_path / "damaged.mp4", frames=48, container_options={"movflags": "faststart"})
+    with av.open(str(path)) as container:
+        start = [packet.pos for packet in container.demux(video=0) if packet.size][40]
+    path.write_bytes(path.read_bytes()[:start])
+    return path
+
+
+DAMAGE = "vidseg: the source is damaged: it ends before its announced length; all that could be read was used"
+
+
+@pytest.mark.parametrize("words", [(), ("--resume",), ("--stats", "stats.json"), ("--limit", 48)])
+def test_damage_is_told_even_when_quiet_and_strict_fails_for_it(cli, damaged, words):
+    quiet = cli("run", damaged, "-o", "out.mp4", "-q", *words, *SMALL)
+    assert (quiet.code, quiet.err.splitlines()) == (0, [DAMAGE])
+    strict = cli("run", damaged, "-o", "out.mp4", "-y", "--strict", *words, *SMALL)
+    assert strict.code == 1 and strict.err.count(DAMAGE) == 1
+    assert len(video_pts("out.mp4")) == 40
+
+
+def test_a_batch_tells_damage_and_strict_fails_for_it(cli, damaged):
+    lenient = cli("batch", damaged, "-o", "a", *SMALL)
+    assert lenient.code == 0 and "damaged" in (Path("a") / "batch-report.json").read_text()
+    strict = cli("batch", damaged, "-o", "b", "--strict", *SMALL)
+    assert strict.code == 1 and "damaged.mp4: failed: the source is damaged" in strict.err
+    assert len(video_pts("b/damaged_annotated.mp4")) == 40
+
+
+def test_strict_passes_what_is_whole_and_is_refused_for_what_is_live(cli, clip, monkeypatch):
+    assert cli("run", clip, "-o", "out.mp4", "--strict", *SMALL).code == 0
+    monkeypatch.setattr("vidseg.app.run.open_run_source", lambda *_: FakeSource([], live=True))
+    refused = cli("run", "udp://127.0.0.1:1", "-o", "live.mp4", "--strict", *SMALL)
+    assert refused.code == 2
+    assert_one_line_error(refused, "is live", "--strict is for files")

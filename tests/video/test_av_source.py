@@ -29,6 +29,8 @@ from vidseg.video import av_open, srt_tool
 from vidseg.video.av_open import stream_options
 from vidseg.video.av_source import AvSource
 
+FILES = Path(__file__).parent / "files"
+
 
 def numbers(source: AvSource) -> list[int]:
     """The counters drawn in all frames."""
@@ -77,6 +79,52 @@ def test_b_frames_come_in_the_order_of_presentation(tmp_path: Path) -> None:
         frames = list(source)
     assert [read_counter(frame.image) for frame in frames] == list(range(30))
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(i, 25) for i in range(30)]
+
+
+def test_b_frames_in_avi_have_even_steps_though_it_holds_no_times(tmp_path: Path) -> None:
+    with AvSource(make_clip(tmp_path / "clip.avi", frames=30, bframes=3)) as source:
+        frames = list(source)
+        assert source.counters == {}
+    assert [read_counter(frame.image) for frame in frames] == list(range(30))
+    assert {(after.pts - before.pts) * after.time_base for before, after in pairwise(frames)} == {Fraction(1, 25)}
+
+
+def test_b_frames_in_a_real_avi_have_even_steps() -> None:
+    with AvSource(FILES / "h264_bframes_real.avi") as source:
+        frames = list(source)
+        assert source.counters == {}
+    assert len(frames) == 58
+    # as FFmpeg's own program: the decoder holds two frames back, and the sound counts from zero
+    assert frames[0].pts * frames[0].time_base == Fraction(3, 30)
+    assert {(after.pts - before.pts) * after.time_base for before, after in pairwise(frames)} == {Fraction(1, 30)}
+
+
+def test_an_avi_with_b_frames_is_gone_on_with_in_the_middle(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", frames=30, bframes=3, gop=6)
+    with AvSource(clip) as source:
+        frames = iter(source)
+        before = [next(frames).pts for _ in range(17)]
+        state = source.state()
+        behind = [frame.pts for frame in frames]
+    with AvSource(clip) as source:
+        source.restore(state)
+        assert [frame.pts for frame in source] == behind
+    assert len(before + behind) == 30
+
+
+def test_times_of_an_mp4_that_counts_its_packets_become_even(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "whole.mp4", frames=30, bframes=2)
+    with av.open(str(clip)) as whole, av.open(str(tmp_path / "clip.mp4"), "w") as output:
+        stream = output.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.dts += round(Fraction(2, 25) / packet.time_base)
+                packet.pts, packet.stream = packet.dts, stream
+                output.mux(packet)
+    with AvSource(tmp_path / "clip.mp4") as source:
+        frames = list(source)
+    steps = [(after.pts - before.pts) * after.time_base for before, after in pairwise(frames)]
+    assert len(frames) == 30 and steps[5:] == [Fraction(1, 25)] * 24
 
 
 def test_frames_without_times_are_spaced_by_the_frame_rate(tmp_path: Path) -> None:
@@ -133,6 +181,22 @@ def test_of_two_video_streams_the_larger_is_read(tmp_path: Path) -> None:
     with AvSource(tmp_path / "two.mkv") as source:
         assert (source.info.width, source.info.height) == (96, 64)
         assert numbers(source) == [0, 1, 2]
+
+
+def test_a_large_cover_picture_that_calls_itself_a_film_is_not_read(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "cover.mkv"), "w") as output:
+        cover = output.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 300, 450, "yuvj420p"
+        film = output.add_stream("libx264", rate=25)
+        film.width, film.height = 64, 48
+        output.mux(cover.encode(av.VideoFrame.from_ndarray(counter_picture(1, 300, 450), format="rgb24")))
+        output.mux(cover.encode(None))
+        for index in range(12):
+            output.mux(film.encode(av.VideoFrame.from_ndarray(counter_picture(index, 64, 48), format="rgb24")))
+        output.mux(film.encode(None))
+    with AvSource(tmp_path / "cover.mkv") as source:
+        assert (source.info.width, source.info.height) == (64, 48)
+        assert numbers(source) == list(range(12))
 
 
 @pytest.mark.parametrize("name", ["Ünïcødé 動画.mp4", "two\nlines.mp4", "10:30.mp4", "-.mp4", "a%20b?c#d.mp4"])

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from vidseg import zoo
+from vidseg.app.damage import with_damage
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
@@ -89,7 +90,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
         for sink in sinks:
             for text in getattr(sink, "notes", ()):
                 reporter.note(text)
-        return outcome
+        return with_damage(outcome, config, info)
 
 
 def _labels(config: RunConfig) -> LabelSet:

@@ -34,7 +34,7 @@ from vidseg.timing import StageTimers
 from vidseg.video.factory import SourceKind, classify
 
 _WITHOUT_EFFECT = frozenset(
-    {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose"}
+    {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose", "strict"}
     | {"rtsp_transport", "timeout", "weights", "pace", "trust_model"}
 )
 """Options that do not change the result, or that are compared by what they stand for."""

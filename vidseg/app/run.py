@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from vidseg.app.damage import refuse_strict_live, with_damage
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
 from vidseg.app.frame_policy import failing_outputs, pipeline_options
 from vidseg.app.grid import check_grid_options, infer_streams, open_streams
@@ -90,6 +91,8 @@ class Outcome:
     """Of several sources, each its own counts."""
     runtime: str | None = None
     """What the network ran on."""
+    damage: str | None = None
+    """What of a file could not be read, one sentence."""
 
 
 def run(
@@ -148,6 +151,7 @@ def run(
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
         info = source.info
+        refuse_strict_live(config, info)
         files.add(info.source_paths)
         pieced_source = resumable_source(config, source) if config.resume else None
         shared_source = split_source(config, source) if split else None
@@ -192,7 +196,7 @@ def run(
             if not done:
                 return Outcome(shared, exit_code=interrupts.exit_code, aborted=True)
             outcome = Outcome(shared, shown_outputs(config))
-            return _finished(outcome, config, engine, sinks, stats_file, reporter)
+            return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
 
         if folder is not None and pieced_source is not None:
             if own:
@@ -205,7 +209,7 @@ def run(
                 total=total,
             )
             outcome = _pieced_outcome(config, stats, kept, reporter, interrupts)
-            return _finished(outcome, config, engine, sinks, stats_file, reporter)
+            return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
 
         if grid is None and is_paced(config, info):  # a grid has a clock of its own
             source = PacedSource(source)
@@ -254,7 +258,7 @@ def run(
             if not pipeline.aborted:  # an output that fails costs no other one
                 failed = Outcome(pipeline.stats, streams=_streams(grid))
                 try:
-                    _finished(failed, config, engine, sinks, stats_file, reporter)
+                    _finished(failed, config, info, engine, sinks, stats_file, reporter)
                 except VidsegError as other:
                     reporter.problem(str(other))
             told = [str(failure) for failure in pipeline.outputs.failures[1:]]
@@ -263,18 +267,19 @@ def run(
             error.finished = tuple(str(getattr(sink, "path", "")) for sink in pipeline.outputs.finished)
             raise
         outcome = tell_change(outcome, files, reporter)
-        return _finished(outcome, config, engine, sinks, stats_file, reporter)
+        return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
 
 
 def _finished(
     outcome: Outcome,
     config: RunConfig,
+    info: VideoInfo,
     engine: Engine,
     sinks: list[Sink],
     stats_file: StatsFile | None,
     reporter: Reporter,
 ) -> Outcome:
-    """The outcome with the runtime, once the notes of the sinks are told and the counts are written."""
+    """The outcome with runtime and damage, once the notes of the sinks are told and the counts are written."""
     for sink in sinks:
         for text in getattr(sink, "notes", ()):
             reporter.note(text)
@@ -282,7 +287,7 @@ def _finished(
         stats_file.write(
             outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz, streams=outcome.streams
         )
-    return replace(outcome, runtime=engine.runtime.name)
+    return replace(with_damage(outcome, config, info), runtime=engine.runtime.name)
 
 
 def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outcome:

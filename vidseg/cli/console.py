@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from vidseg.app.damage import DAMAGE
 from vidseg.cli.say import say
 from vidseg.timing import clock_time
 
@@ -99,7 +100,9 @@ class RunConsole:
             self.note(line)
 
     def summary(self, outcome: Outcome) -> None:
-        """Print how the run ended."""
+        """Print how the run ended; of damage even what is quiet tells."""
+        if outcome.damage is not None:
+            self._console.print(f"vidseg: {outcome.damage}", markup=False)
         if self._quiet:
             return
         for line in summary_lines(outcome):
@@ -145,11 +148,9 @@ def summary_lines(outcome: Outcome) -> list[str]:
     )
     counts += [f"{count} {name}" for name, count in named if count]
     counters = dict(stats.source_counters)
-    cut_off = counters.pop("truncated", 0)
-    counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count]
+    told = (*DAMAGE, "truncated") if outcome.damage is not None else ()
+    counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count and name not in told]
     lines = ["; ".join([", ".join(counts), *([outcome.runtime] if outcome.runtime else [])])]
-    if cut_off:
-        lines.append("the source is cut off: it ended before its announced length; all that could be read was used")
     lines += [stream_line(stream) for stream in outcome.streams]
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:

@@ -12,7 +12,7 @@ from vidseg.cli.run_options import flags_of, with_run_options
 
 _OPTIONS = (
     *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
-    *("pace", "reconnect", "timeout", "model", "weights"),
+    *("pace", "reconnect", "timeout", "strict", "model", "weights"),
     *("view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
     *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "preset", "quiet"),
 )

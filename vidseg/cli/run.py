@@ -287,6 +287,10 @@ def run(
             help_text="Decode on a device, what it can: auto, cuda, videotoolbox, d3d11va, vaapi; default none",
         ),
     ] = None,
+    strict: Annotated[
+        bool | None,
+        _option("--strict/--no-strict", panel=_FRAMES, help_text="Exit 1 where a file is damaged; default no"),
+    ] = None,
     timeout: Annotated[
         float | None,
         _option("--timeout", panel=_FRAMES, metavar="S", help_text="Seconds a stream may stay silent; default 10"),

@@ -18,8 +18,10 @@ from typing import Any
 import av
 
 from vidseg.video.encoders import short_reason
+from vidseg.video.joints import Joints, place_at_joint
 from vidseg.video.silence import GAP_SECONDS, packet_seconds, silent_packets
-from vidseg.video.timeline import Timeline
+from vidseg.video.timeline import Timeline, has_discontinuous_clock
+from vidseg.video.video_track import main_video
 
 # Codecs that players expect in a container; FFmpeg would put more into mp4 and avi than most players can read.
 _COPYABLE: dict[str, frozenset[str]] = {
@@ -62,6 +64,8 @@ class _Track:
     """Where the packet before that one ends."""
     filled: Fraction = Fraction(0)
     """How far it goes, in seconds, in a container that only counts."""
+    skip_to: int | None = None
+    """Packets that would begin before this are left out: two recordings overlap."""
     last_dts: int | None = None
     damaged: bool = False
 
@@ -169,7 +173,7 @@ class AudioCopy:
             self._input = None
 
     def _choose_streams(self) -> None:
-        self._picture_stream = self._input.streams.best("video")
+        self._picture_stream = main_video(self._input, lambda: open_sound(self.path))
         for stream in self._input.streams:
             if stream.type == "audio" and stream.codec_context is not None:
                 self.tracks.append(_Track(stream))
@@ -201,32 +205,55 @@ class AudioCopy:
     def _demux(self) -> Iterator[tuple[_Track, Any]]:
         """Audio packets of the chosen tracks in file order; notes the times of the pictures between them."""
         streams = [track.source for track in self.tracks]
+        joints = Joints(has_discontinuous_clock(self._input))
+        waiting: list[tuple[_Track, Any]] = []
         if self._picture_stream is not None:
             streams.append(self._picture_stream)
         try:
             for packet in self._input.demux(streams):
-                if packet.size == 0:
+                if packet.size == 0 or (packet.dts is None and packet.pts is None):
                     continue
+                packet.pts = packet.dts if packet.pts is None else packet.pts
+                packet.dts = packet.pts if packet.dts is None else packet.dts
                 track = self._by_index.get(packet.stream_index)
-                if track is not None:
-                    if packet.dts is None and packet.pts is None:
-                        continue
-                    packet.pts = packet.dts if packet.pts is None else packet.pts
-                    packet.dts = packet.pts if packet.dts is None else packet.dts
-                    if track.timeline is None:
-                        track.timeline = Timeline(usual_step=packet.duration or 1, time_base=packet.time_base)
-                    step = track.timeline.place(packet.dts, packet.duration) - packet.dts
-                    packet.pts, packet.dts = packet.pts + step, packet.dts + step
-                    if (ready := _held_back(track, packet)) is not None:
-                        yield track, ready
-                elif packet.pts is not None and not packet.is_discard:
-                    at = packet.pts * packet.time_base
-                    self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
+                if track is None:
+                    at = joints.pass_picture(packet)
+                    if not packet.is_discard:
+                        self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
+                else:
+                    waiting.append((track, packet))
+                # where a recording ends, its sound waits for the first picture of the next one
+                while waiting and not (self._picture_stream is not None and self._must_wait(joints, waiting)):
+                    yield from self._placed(joints, *waiting.pop(0))
         except (av.FFmpegError, OSError, ValueError) as error:
             self.notes.append(f"the sound ends early: it cannot be read further ({short_reason(error)})")
+        for entry in waiting:
+            yield from self._placed(joints, *entry)
         for track in self.tracks:
             if track.held is not None:
                 yield track, track.held
+
+    def _must_wait(self, joints: Joints, waiting: list[tuple[_Track, Any]]) -> bool:
+        track, packet = waiting[0]
+        if track.timeline is None or len(waiting) > _TAIL_PACKETS or not track.timeline.jumps(packet.dts):
+            return False
+        return joints.shift_at(packet.dts * packet.time_base) is None
+
+    def _placed(self, joints: Joints, track: _Track, packet: Any) -> Iterator[tuple[_Track, Any]]:
+        """The packet, moved as the pictures around it are; nothing where it lies in sound that is there already."""
+        if track.timeline is None:
+            track.timeline = Timeline(
+                usual_step=packet.duration or 1, time_base=packet.time_base, discontinuous=joints.discontinuous
+            )
+        placed, end = place_at_joint(track.timeline, joints, packet)
+        track.skip_to = end if end is not None else track.skip_to
+        if track.skip_to is not None and placed + (packet.duration or 0) // 2 < track.skip_to:
+            return
+        track.skip_to = None
+        step = placed - packet.dts
+        packet.pts, packet.dts = packet.pts + step, packet.dts + step
+        if (ready := _held_back(track, packet)) is not None:
+            yield track, ready
 
     def _take(self) -> tuple[_Track, Any] | None:
         entry, self._pending = self._pending, None

@@ -7,40 +7,42 @@ decided here: it is a `SourceError`, and a new source can be opened.
 from __future__ import annotations
 
 import os
-import re
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, Literal
 
 import av
-from av.stream import Discard, Disposition
+from av.stream import Discard
 
 from vidseg.errors import ResumeError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.saved_state import State
 from vidseg.sound import SoundMover, SoundQueue
+from vidseg.video.announced import announced_seconds, ends_early
 from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of, stream_options
 from vidseg.video.hwaccel import decodes_on_device, open_device
+from vidseg.video.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM, LostFrames
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.sound_reader import SoundDecoder
 from vidseg.video.source_base import SourceBase
 from vidseg.video.srt_reader import SrtReader
 from vidseg.video.srt_tool import by_tool
-from vidseg.video.timeline import Timeline
+from vidseg.video.timeline import FrameTimes, Timeline, has_discontinuous_clock
+from vidseg.video.video_track import leave_out_others, main_video, what_else
 
 BAD_PACKETS_BEFORE_GIVING_UP = 100
 """In a row, before the first frame; of a stream ten times as many, for it may be joined long before a key frame."""
+MARKED_BEFORE_JOINT = 3
+"""Packets before the joint of two MPEG-TS recordings, of which FFmpeg marks one for the counter that does not go on."""
 FAILED_READS_BEFORE_GIVING_UP = 100
 BAD_PACKETS_BEFORE_SOFTWARE = 30
 """In a row, after the first frame, or at the end of a file: then a device is taken for lost. Of a stream ten times as
 many, for a bad line damages as much."""
-TRUNCATED_FROM_SECONDS = Fraction(1, 2)
-"""A file that ends this much before its announced end is called truncated; less may be rounding or an odd header."""
-
-_CLOCK_TIME = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 class AvSource(SourceBase):
@@ -99,13 +101,16 @@ class AvSource(SourceBase):
             self._first: av.VideoFrame | None = first
             self._first_aspect = self._stored_aspect()
             self._converter = RgbConverter(first, _ratio(self._stream.sample_aspect_ratio))
-            self._time_base: Fraction = first.time_base or self._stream.time_base or Fraction(1, 90_000)
+            self._time_base: Fraction = first.time_base or self._stream_time_base()
             self._info = self._describe(text)
         except BaseException:
             self._release()
             raise
-        step = round(1 / ((self._info.frame_rate or 25) * self._time_base))
-        self._timeline = Timeline(usual_step=max(1, step), time_base=self._time_base)
+        self._timeline = Timeline(
+            usual_step=self._usual_step(),
+            time_base=self._time_base,
+            discontinuous=not self._live and has_discontinuous_clock(self._container),
+        )
         self._index = 0
         self._start_pts: int | None = None
         self._end_pts = 0
@@ -121,6 +126,8 @@ class AvSource(SourceBase):
             "packets_read": self._packets_read,
             "timeline": self._timeline.state(),
             "counters": dict(self._counters),
+            "lost": self._lost.state(),
+            "times": self._times.state(),
             "tail": self._tail.state(),
         }
 
@@ -171,6 +178,10 @@ class AvSource(SourceBase):
         self._heard = SoundQueue()  # since the last frame
         self._sound_mover = SoundMover()
         self._packets_read = 0
+        self._last_dts: int | None = None
+        step, unit = self._usual_step(), self._stream_time_base()
+        self._lost = LostFrames(usual_step=step, time_base=unit)
+        self._times = FrameTimes(ordered=self._container.format.name != "avi", usual_step=step, time_base=unit)
         self._decoder = self._decoded()
         first = next(self._decoder, None)
         if self._device is not None and not (first is not None and decodes_on_device(self._stream.codec_context)):
@@ -195,19 +206,13 @@ class AvSource(SourceBase):
             self._hwaccel_note = f"--hwaccel {self._hwaccel}: {reason}; decoding in software"
 
     def _pick_stream(self) -> av.VideoStream:
-        """The main stream with moving pictures, else the largest; all others are told to send nothing."""
-        streams = self._container.streams
-        pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-        videos = [s for s in streams.video if not s.disposition & pictures]
-        if not videos:
-            raise SourceError(f"{self._name}: no video stream ({_what_else(self._container)})")
-        # Of several as large, the first: max() keeps it.
-        chosen = max(videos, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
+        """The main stream with moving pictures; all others are told to send nothing."""
+        chosen = main_video(self._container, self._open if self._scheme is None else None)
+        if chosen is None:
+            raise SourceError(f"{self._name}: no video stream ({what_else(self._container)})")
         if chosen.codec_context is None:
             raise SourceError(f"{self._name}: FFmpeg has no decoder for this video's codec")
-        for other in streams:
-            if other is not chosen:
-                other.discard = Discard.all
+        leave_out_others(self._container, chosen)
         return chosen
 
     def _pick_sound(self) -> av.AudioStream | None:
@@ -226,13 +231,12 @@ class AvSource(SourceBase):
 
     def _describe(self, text: str) -> VideoInfo:
         stream, container = self._stream, self._container
-        rate = stream.average_rate or stream.guessed_rate or None
         notes = list(self._converter.notes)
         if self._device is not None:
             notes.append(f"decoded by {self._stream.codec_context.pix_fmt}, not in software")
         elif self._hwaccel_note:
             notes.append(self._hwaccel_note)
-        duration = self._announced_duration()
+        duration = announced_seconds(container, stream)
         if duration is None and container.duration is not None:
             duration = Fraction(container.duration, av.time_base)
         has_sound = bool(container.streams.audio)
@@ -244,8 +248,7 @@ class AvSource(SourceBase):
             width=width,
             height=height,
             time_base=self._time_base,
-            # Some containers put their clock here; no camera makes 1000 pictures a second.
-            frame_rate=Fraction(rate) if rate and rate < 1000 else None,
+            frame_rate=self._frame_rate(),
             frame_count=stream.frames or None,
             duration_seconds=None if self._live or duration is None else float(duration),
             live=self._live,
@@ -256,18 +259,17 @@ class AvSource(SourceBase):
             notes=tuple(notes),
         )
 
-    def _announced_duration(self) -> Fraction | None:
-        """Seconds of picture that the header announces; None where it does not, or speaks of sound as well."""
-        stream, container = self._stream, self._container
-        if stream.duration is not None and stream.time_base is not None:
-            return stream.duration * stream.time_base
-        # Matroska keeps it as text, "00:01:02.500000000".
-        tagged = _CLOCK_TIME.fullmatch(stream.metadata.get("DURATION", ""))
-        if tagged:
-            return int(tagged[1]) * 3600 + int(tagged[2]) * 60 + Fraction(tagged[3])
-        if container.duration is not None and len(container.streams) == 1:
-            return Fraction(container.duration, av.time_base)
-        return None
+    def _frame_rate(self) -> Fraction | None:
+        rate = self._stream.average_rate or self._stream.guessed_rate or None
+        # some containers put their clock here; no camera makes 1000 pictures a second
+        return Fraction(rate) if rate and rate < 1000 else None
+
+    def _stream_time_base(self) -> Fraction:
+        return self._stream.time_base or Fraction(1, 90_000)
+
+    def _usual_step(self) -> int:
+        """Distance of two frames, in units of the stream's time base."""
+        return max(1, round(1 / ((self._frame_rate() or 25) * self._stream_time_base())))
 
     def _frames(self) -> Iterator[Frame]:
         frame = self._first
@@ -275,14 +277,14 @@ class AvSource(SourceBase):
         if self._wanted is not None and self._wanted["index"]:
             frame = self._found_again(self._wanted, frame)
         while frame is not None:
-            pts = self._passed(frame)
+            own = self._times.of(frame)
+            pts = self._passed(frame, own)
             image = self._picture(frame)
-            self._tail.add(frame.pts, image)
+            self._tail.add(own, image)
             self._hand_on_sound(pts)
             yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
-        if self._start_pts is not None:
-            self._judge_end((self._end_pts - self._start_pts) * self._time_base, self._index)
+        self._judge_end()
 
     def _picture(self, frame: av.VideoFrame) -> UInt8Array:
         """(H, W, 3) uint8 RGB, upright, pixels square."""
@@ -295,10 +297,10 @@ class AvSource(SourceBase):
         """Of the pixels of the last decoded frame, as its codec tells it."""
         return _ratio(self._stream.codec_context.sample_aspect_ratio)
 
-    def _passed(self, frame: av.VideoFrame) -> int:
-        """Count the next frame and what is odd about it; its time."""
+    def _passed(self, frame: av.VideoFrame, own: int | None) -> int:
+        """Count the next frame, of this time, and what is odd about it; the time that it is given."""
         timeline = self._timeline
-        pts = timeline.place(frame.pts, frame.duration or None)
+        pts = timeline.place(own, frame.duration or None)
         for event in timeline.events:
             self._count(event)
         if frame.is_corrupt:
@@ -326,6 +328,8 @@ class AvSource(SourceBase):
                     self._index, self._start_pts = wanted["index"], wanted["start_pts"]
                     self._end_pts, self._packets_read = wanted["end_pts"], wanted["packets_read"]
                     self._counters = dict(wanted["counters"])
+                    self._lost.restore(wanted["lost"])
+                    self._times.restore(wanted["times"])
                     self._timeline.restore(wanted["timeline"])
                     self._tail.restore(wanted["tail"])
                     return next(self._decoder, None)
@@ -344,13 +348,15 @@ class AvSource(SourceBase):
         self._decoder = self._decoded()
         left = iter(tail)
         expected = next(left)
+        self._times.forget()
         for frame in self._decoder:
-            if frame.pts is None:
+            pts = self._times.of(frame)
+            if pts is None:
                 return False
             assert expected[0] is not None
-            if frame.pts < expected[0] and expected is tail[0]:
+            if pts < expected[0] and expected is tail[0]:
                 continue
-            if [frame.pts, digest(self._picture(frame))] != expected:
+            if [pts, digest(self._picture(frame))] != expected:
                 return False
             if (following := next(left, None)) is None:
                 return True
@@ -361,23 +367,36 @@ class AvSource(SourceBase):
         """Read from the start to the place `wanted`."""
         frame = first
         while frame is not None and self._index < wanted["index"]:
-            self._passed(frame)
+            own = self._times.of(frame)
+            self._passed(frame, own)
             if self._index > wanted["index"] - len(wanted["tail"]):
-                self._tail.add(frame.pts, self._picture(frame))
+                self._tail.add(own, self._picture(frame))
             frame = next(self._decoder, None)
         if not self._stop.is_set() and (self._index, self._tail.state()) != (wanted["index"], wanted["tail"]):
             raise ResumeError(f"{self._name}: its frames are not those that were read before; start the run anew")
         return frame
 
-    def _judge_end(self, seconds: Fraction, frames: int) -> None:
-        """Count `truncated` when a file stopped well before the end that its header announces."""
-        if self._live or self._stop.is_set():
+    def _judge_end(self) -> None:
+        """Count what is missing of a file: pictures that did not come, and the end."""
+        if self._live or self._stop.is_set() or self._start_pts is None:
             return
-        announced = self._announced_duration()
-        missing_time = announced is not None and announced - seconds > TRUNCATED_FROM_SECONDS
-        # Without times to compare, the number of packets; frames may be fewer than packets in a sound file.
-        missing_packets = announced is None and self._packets_read < self._stream.frames
-        if missing_time or missing_packets:
+        self._lost.ended()
+        if self._stream.codec_context.name not in ONE_PICTURE_EACH or self._container.format.name == "avi":
+            self._lost.count = 0
+        told = any(self._counters.get(name) for name in ("corrupt_packets", "damaged_frames"))
+        if self._lost.count and (told or self._lost.count >= UNTOLD_FROM):
+            self._counters["lost_frames"] = self._lost.count
+        # where the clock jumped, durations mean nothing
+        if not self._timeline.offset and ends_early(
+            self._container,
+            self._stream,
+            path=self._info.source_paths[0] if self._info.source_paths else None,
+            # some headers tell how long it is, some when it ends
+            seconds=(self._end_pts - min(self._start_pts, 0)) * self._time_base,
+            step=self._timeline.usual_step * self._time_base,
+            last_dts=self._last_dts,
+            packets=self._packets_read,
+        ):
             self._count("truncated")
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
@@ -386,15 +405,21 @@ class AvSource(SourceBase):
         limit, lost = BAD_PACKETS_BEFORE_GIVING_UP * patience, BAD_PACKETS_BEFORE_SOFTWARE * patience
         bad, any_frame = 0, False
         given = 0
+        recent: deque[bool] = deque(maxlen=MARKED_BEFORE_JOINT)  # marked, and nothing else against them
         for packet in self._packets():
-            if packet.is_corrupt:
+            goes_on = self._lost.packet(packet)
+            if not goes_on and any(recent):  # two recordings are joined: what looks like lost data is none
+                self._counters["corrupt_packets"] -= sum(recent)
+            marked = goes_on and packet.is_corrupt
+            if marked:
                 self._count("corrupt_packets")
+            recent.append(marked)
             try:
                 frames = self._stream.decode(packet)
             except av.FFmpegError:
-                if not packet.is_corrupt:
+                if not marked:
                     self._count("corrupt_packets")
-                bad += 1
+                bad, recent[-1] = bad + 1, False
                 if bad >= limit and not any_frame:
                     return
                 if bad >= lost and any_frame and self._device is not None:
@@ -404,6 +429,7 @@ class AvSource(SourceBase):
             for frame in frames:
                 bad, any_frame = 0, True
                 given += 1
+                self._lost.frame(frame.pts)
                 yield frame
         if bad and any_frame and self._device is not None and not self._live:
             yield from self._after_lost_device(given)  # or damage at the end: software will tell
@@ -435,13 +461,42 @@ class AvSource(SourceBase):
             try:
                 frames = self._stream.decode(None)
             except av.EOFError:
-                return
+                break
             except av.FFmpegError:
                 self._count("corrupt_packets")
                 continue
             if not frames:
-                return
-            yield from frames
+                break
+            for frame in frames:
+                self._lost.frame(frame.pts)
+                yield frame
+        if not self._live and self._lost.newest is not None and not self._stop.is_set():
+            yield from self._end_again(self._lost.newest)
+
+    def _end_again(self, newest: int) -> Iterator[av.VideoFrame]:
+        """The frames behind `newest`, if some are missing, from one thread: where the last packet is damaged, several
+        threads give up those before it as well."""
+        missing = self._lost.behind(newest)
+        if not missing or self._scheme is not None:
+            return
+        with suppress(SourceError, av.FFmpegError), self._open() as container:
+            stream = container.streams.video[self._container.streams.video.index(self._stream)]
+            leave_out_others(container, stream)
+            stream.thread_type = "SLICE"
+            container.seek(newest, stream=stream)
+            for packet in container.demux(stream):
+                try:
+                    frames = stream.decode(packet if packet.size else None)
+                except av.EOFError:
+                    return
+                except av.FFmpegError:
+                    if packet.pts in missing:
+                        self._count("corrupt_packets")
+                    continue
+                for frame in frames:
+                    if frame.pts is not None and frame.pts > newest:
+                        self._lost.frame(frame.pts)
+                        yield frame
 
     def _packets(self) -> Iterator[Any]:
         """The stream's packets up to its end.
@@ -469,6 +524,8 @@ class AvSource(SourceBase):
                             self._heard.put(piece)
                         continue
                     self._packets_read += 1
+                    if packet.dts is not None:
+                        self._last_dts = packet.dts
                     yield packet
                     asked = time.monotonic()
                 return
@@ -496,12 +553,3 @@ class AvSource(SourceBase):
 def _ratio(value: Any) -> Fraction | None:
     """A ratio out of PyAV, which has types of its own for it; None where it is unknown or 0."""
     return Fraction(value.numerator, value.denominator) if value else None
-
-
-def _what_else(container: av.container.InputContainer) -> str:
-    """What a file without video holds: "1 audio stream found", "1 cover picture found", "it is empty"."""
-    streams = container.streams
-    words = {"audio stream": len(streams.audio), "cover picture": len(streams.video)}
-    words["subtitle stream"] = len(streams.subtitles)
-    found = [f"{count} {word}{'s' if count > 1 else ''}" for word, count in words.items() if count]
-    return f"{', '.join(found)} found" if found else "nothing else either"

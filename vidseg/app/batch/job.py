@@ -184,10 +184,12 @@ def _ended(result: JobResult, outcome: Outcome, log: JobLog) -> JobResult:
         return replace(counted, state="stopped", reason="stopped by the user", frames=0)
     if stats.broken_source is not None:
         return replace(counted, reason="; ".join(log.problems) or stats.broken_source, input_fault=True)
+    if outcome.damage is not None and outcome.exit_code:  # --strict
+        return replace(counted, reason=outcome.damage, input_fault=True)
     if outcome.exit_code:
         return replace(counted, reason="; ".join(log.problems) or "failed")
-    if stats.source_counters.get("truncated"):
-        log.note("the source is cut off: it ended before its announced length; all that could be read was used")
+    if outcome.damage is not None:
+        log.note(outcome.damage)
     return replace(counted, state="done")
 
 

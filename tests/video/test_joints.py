@@ -1,0 +1,60 @@
+"""Recordings that were joined into one file: the clock jumps, and pictures and sound go on as if it had not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.video.clips import make_clip
+from tests.video.sink_helpers import frame_times, sound_packets, write_all
+from vidseg.video.av_sink import AvSink
+from vidseg.video.av_source import AvSource
+
+FRAMES, TONE_SECONDS = 30, 1.5
+"""Of a recording; its sound goes on for 0.3 s behind its pictures."""
+
+
+def recording(folder: Path, start: int) -> Path:
+    """A transport stream whose clock begins at so many seconds."""
+    plain = make_clip(folder / f"{start}.mp4", frames=FRAMES, bframes=2, audio_seconds=TONE_SECONDS)
+    with av.open(str(plain)) as source, av.open(str(folder / f"{start}.ts"), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        for packet in sorted((p for p in source.demux() if p.size), key=lambda p: p.dts * p.time_base):
+            packet.pts += round(start / packet.time_base)
+            packet.dts += round(start / packet.time_base)
+            packet.stream = streams[packet.stream_index]
+            output.mux(packet)
+    return folder / f"{start}.ts"
+
+
+def lag(path: Path) -> Fraction:
+    """From the first picture to the last packet of sound."""
+    return sound_packets(path)[-1][0] - frame_times(path)[0]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("starts", [(20_000, 5_000), (20_000, 20_100), (20_000, 5_000, 60_000)])
+def test_pictures_keep_their_step_and_sound_its_picture(tmp_path: Path, starts: tuple[int, ...], ending: str) -> None:
+    parts = [recording(tmp_path, start) for start in starts]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with AvSource(joined) as source:
+        sink = AvSink(tmp_path / f"out.{ending}", source.info, overwrite=False)
+        write_all(sink, source)
+        assert source.counters.get("truncated") is None and not source.counters.get("corrupt_packets")
+    times = frame_times(tmp_path / f"out.{ending}")
+    assert len(times) == FRAMES * len(starts)
+    assert {round(float(after - before), 3) for before, after in pairwise(times)} == {0.04}
+    before_last = Fraction(FRAMES * (len(starts) - 1), 25)
+    assert abs(lag(tmp_path / f"out.{ending}") - lag(parts[-1]) - before_last) < Fraction(1, 40)
+    sound = [time for time, _ in sound_packets(tmp_path / f"out.{ending}")]
+    assert all(Fraction(1, 100) < after - before < Fraction(1, 20) for before, after in pairwise(sound))
+
+
+def test_a_clock_that_jumps_ahead_in_a_container_that_has_one_clock_is_believed(tmp_path: Path) -> None:
+    with AvSource(make_clip(tmp_path / "lapse.mkv", pts=[0, 40, 60_000, 60_040])) as source:
+        assert [frame.seconds for frame in source] == [0, 0.04, 60, 60.04]
