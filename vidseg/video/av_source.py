@@ -23,9 +23,10 @@ from vidseg.names import expand_user, shown_name, url_scheme, without_file_schem
 from vidseg.saved_state import State
 from vidseg.sound import SoundMover, SoundQueue
 from vidseg.video.announced import announced_seconds, ends_early
-from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_url, reason_of, stream_options
+from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_pipe, open_url, reason_of, stream_options
 from vidseg.video.hwaccel import decodes_on_device, open_device
 from vidseg.video.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM, LostFrames
+from vidseg.video.pipe_reader import PipeReader, is_pipe
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.sound_reader import SoundDecoder
@@ -33,7 +34,7 @@ from vidseg.video.source_base import SourceBase
 from vidseg.video.srt_reader import SrtReader
 from vidseg.video.srt_tool import by_tool
 from vidseg.video.timeline import FrameTimes, Timeline, has_discontinuous_clock
-from vidseg.video.video_track import leave_out_others, main_video, what_else
+from vidseg.video.video_track import is_encrypted, leave_out_others, main_video, what_else
 
 BAD_PACKETS_BEFORE_GIVING_UP = 100
 """In a row, before the first frame; of a stream ten times as many, for it may be joined long before a key frame."""
@@ -60,12 +61,12 @@ class AvSource(SourceBase):
     that went back, see `Timeline`), rescaled_frames (frames of another size than the first), decoding_device_lost.
 
     Args:
-        spec: path or URL. Files must exist; `file://` is understood.
+        spec: path or URL. Files must exist; `file://` is understood. A named pipe is read once, as a file is.
         rtsp_transport: how RTSP carries the picture; "tcp" loses nothing.
         open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
         hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
         options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
-        sound: read the main sound track of a stream, for `info.sound`. That of a file is left to the sinks.
+        sound: read the main sound track of a stream or pipe, for `info.sound`. That of a file is left to the sinks.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
     """
@@ -91,8 +92,11 @@ class AvSource(SourceBase):
         if self._scheme in {"rtsp", "rtsps"}:
             self._options.setdefault("rtsp_transport", rtsp_transport)
         self._hwaccel, self._hwaccel_note = hwaccel, ""
-        self._reader: SrtReader | None = None
+        self._once = self._scheme is None and is_pipe(text)
+        self._reader: SrtReader | PipeReader | None = None
         self._device, reason = (None, "") if hwaccel == "none" else open_device(hwaccel)
+        if self._device is not None and self._once:
+            reason = "what comes through a pipe cannot be read again if the device fails"
         if reason:
             self._leave_device(reason)
         self._container = self._open()
@@ -141,6 +145,8 @@ class AvSource(SourceBase):
 
     def _open(self) -> av.container.InputContainer:
         """The container, opened anew."""
+        if self._once:
+            return self._open_pipe()
         if self._scheme is None:
             return open_file(self._text, self._name, self._options, self._device)
         timeouts = (self._open_timeout, self._read_timeout)
@@ -154,6 +160,17 @@ class AvSource(SourceBase):
         if reader is not None:
             reader.timeout = self._read_timeout
         return container
+
+    def _open_pipe(self) -> av.container.InputContainer:
+        try:
+            reader = self._reader = PipeReader(self._text)
+        except OSError as error:
+            raise SourceError(f"{self._name}: {error.strerror}") from None
+        try:
+            return open_pipe(self._name, self._options, reader)
+        except BaseException:
+            self._close_reader()
+            raise
 
     def interrupt(self) -> None:
         """End the iteration soon; from any thread."""
@@ -173,7 +190,7 @@ class AvSource(SourceBase):
         # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture. On a device
         # they gain nothing, and NVDEC fails for want of surfaces where there are many.
         self._stream.thread_type = "SLICE" if self._live or accelerated else "AUTO"
-        self._sound_stream = self._pick_sound() if self._wants_sound and self._live else None
+        self._sound_stream = self._pick_sound() if self._wants_sound and (self._live or self._once) else None
         self._sound_decoder = SoundDecoder(self._sound_stream)
         self._heard = SoundQueue()  # since the last frame
         self._sound_mover = SoundMover()
@@ -207,7 +224,7 @@ class AvSource(SourceBase):
 
     def _pick_stream(self) -> av.VideoStream:
         """The main stream with moving pictures; all others are told to send nothing."""
-        chosen = main_video(self._container, self._open if self._scheme is None else None)
+        chosen = main_video(self._container, self._open if self._is_file else None)
         if chosen is None:
             raise SourceError(f"{self._name}: no video stream ({what_else(self._container)})")
         if chosen.codec_context is None:
@@ -222,6 +239,11 @@ class AvSource(SourceBase):
             return None
         found.discard = Discard.default
         return found
+
+    @property
+    def _is_file(self) -> bool:
+        """True for what can be opened again as often as need be."""
+        return self._scheme is None and not self._once
 
     def _is_live(self) -> bool:
         if self._scheme in HTTP_SCHEMES:
@@ -240,7 +262,7 @@ class AvSource(SourceBase):
         if duration is None and container.duration is not None:
             duration = Fraction(container.duration, av.time_base)
         has_sound = bool(container.streams.audio)
-        path = expand_user(text) if self._scheme is None else None
+        path = expand_user(text) if self._is_file else None
         # a second connection can fetch the sound of a file on a server; a stream is there once
         sound = path or (text if self._scheme in HTTP_SCHEMES and not self._live else None)
         width, height = self._converter.size
@@ -284,6 +306,8 @@ class AvSource(SourceBase):
             self._hand_on_sound(pts)
             yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
+        if self._once and self._index:
+            self._hand_on_sound(self._end_pts)
         self._judge_end()
 
     def _picture(self, frame: av.VideoFrame) -> UInt8Array:
@@ -477,7 +501,7 @@ class AvSource(SourceBase):
         """The frames behind `newest`, if some are missing, from one thread: where the last packet is damaged, several
         threads give up those before it as well."""
         missing = self._lost.behind(newest)
-        if not missing or self._scheme is not None:
+        if not missing or not self._is_file:
             return
         with suppress(SourceError, av.FFmpegError), self._open() as container:
             stream = container.streams.video[self._container.streams.video.index(self._stream)]
@@ -523,6 +547,8 @@ class AvSource(SourceBase):
                         for piece in self._sound_decoder.decode(packet):
                             self._heard.put(piece)
                         continue
+                    if is_encrypted(self._stream, packet):
+                        raise SourceError(f"{self._name}: the video is encrypted (DRM); give one that is not")
                     self._packets_read += 1
                     if packet.dts is not None:
                         self._last_dts = packet.dts

@@ -40,6 +40,11 @@ def leave_out_others(container: av.container.InputContainer, *wanted: Any) -> No
             stream.discard = Discard.all
 
 
+def is_encrypted(stream: av.VideoStream, packet: Any) -> bool:
+    """True where the container says that the packet can only be read with a key."""
+    return packet.has_sidedata("encryption_info") or "enc_key_id" in stream.metadata
+
+
 def what_else(container: av.container.InputContainer) -> str:
     """What a file without video holds: "1 audio stream found", "1 cover picture found", "nothing else either"."""
     streams = container.streams
