@@ -488,3 +488,44 @@ def test_strict_passes_what_is_whole_and_is_refused_for_what_is_live(cli, clip, 
     refused = cli("run", "udp://127.0.0.1:1", "-o", "live.mp4", "--strict", *SMALL)
     assert refused.code == 2
     assert_one_line_error(refused, "is live", "--strict is for files")
+
+
+@pytest.fixture
+def photos(tmp_path) -> list[Path]:
+    """Three pictures of different kinds and sizes."""
+    paths = [tmp_path / "photos" / name for name in ("b.jpg", "a.png", "c.bmp")]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        cv2.imwrite(str(path), np.full((40 + 8 * number, 64, 3), 60 * number, np.uint8))
+    return paths
+
+
+def test_several_pictures_are_one_source_in_the_order_given(cli, photos):
+    result = cli("run", *photos, "-o", "out/", "--save-masks", "masks/", *SMALL)
+    assert result.code == 0, result.err
+    assert "3 frames" in result.err
+    assert sorted(os.listdir("out")) == ["a.png", "b.png", "c.png"]
+    assert [cv2.imread(f"out/{name}.png").shape[0] for name in "bac"] == [40, 48, 56]
+    assert "2 frames" in cli("run", *photos, "-o", "two/", "--limit", 2, *SMALL).err
+    assert sorted(os.listdir("two")) == ["a.png", "b.png"]
+
+
+def test_pictures_beside_a_video_are_refused(cli, photos, clip):
+    result = cli("run", photos[0], clip, "-o", "out.mp4", *SMALL)
+    assert result.code == 2
+    assert_one_line_error(result, "b.jpg: pictures are not shown beside other sources")
+
+
+def test_one_picture_of_a_video_needs_no_pattern(cli, clip):
+    assert cli("run", clip, "-o", "one.png", "--limit", 1, *SMALL).code == 0
+    assert cv2.imread("one.png").shape == (48, 64, 3)
+    more = cli("run", clip, "-o", "two.png", "--limit", 2, *SMALL)
+    assert more.code == 2 and "the source has 2; use a pattern" in more.err
+
+
+def test_a_batch_makes_pictures_of_pictures_beside_videos(cli, photos, clip):
+    result = cli("batch", *photos, clip, "-o", "out", "--codec", "h264", "--crf", 30, *SMALL)
+    assert result.code == 0, result.err
+    made = sorted(name for name in os.listdir("out") if "annotated" in name)
+    assert made == ["a_annotated.png", "b_annotated.jpg", "c_annotated.bmp", "clip_annotated.mp4"]
+    assert cv2.imread("out/b_annotated.jpg").shape == (40, 64, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -67,10 +67,8 @@ def fed(tmp_path: Path, data: bytes) -> Iterator[Path]:
     os.mkfifo(pipe)
 
     def feed() -> None:
-        try:
+        with suppress(BrokenPipeError):
             pipe.write_bytes(data)
-        except BrokenPipeError:
-            pass
 
     writer = threading.Thread(target=feed, daemon=True)
     writer.start()

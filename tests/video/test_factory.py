@@ -145,6 +145,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "hwaccel": "auto",
         "av_options": {"a": "b"},
         "sound": True,
+        "more_images": ["b.png"],
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
         open_source(spec, **options)
@@ -158,7 +159,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "sound": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
-        "ImageSource": {"frame_rate": 3},
+        "ImageSource": {"more": ["b.png"], "frame_rate": 3},
         "PatternSource": {"realtime": True},
     }
 

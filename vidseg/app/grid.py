@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 MOST_STREAMS = 36
 
 
+def is_grid(config: RunConfig) -> bool:
+    """True for several sources that are seen beside each other; several pictures are one source."""
+    return bool(config.more_sources) and any(classify(each) is not SourceKind.IMAGES for each in sources_of(config))
+
+
 def check_grid_options(config: RunConfig) -> None:
     """Refuse what has no meaning for several sources at once.
 
@@ -69,7 +74,7 @@ def check_grid_options(config: RunConfig) -> None:
         if kind is SourceKind.IMAGES:
             raise ConfigError(
                 f"{shown_name(source)}: pictures are not shown beside other sources; accepted: video files, streams, "
-                "cameras, test patterns; for many pictures give one folder, or use `vidseg batch`"
+                "cameras, test patterns; give pictures by themselves"
             )
     check_camera_options(config, *kinds)
 

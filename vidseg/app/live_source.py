@@ -98,6 +98,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
         sound=bool(config.output) and config.audio == "copy",
+        more_images=config.more_sources,
     )
 
 

@@ -109,7 +109,7 @@ def open_sinks(
             sinks.append(
                 open_video_sink(
                     config.output,
-                    info,
+                    _limited(info, config.limit),
                     overwrite=config.overwrite,
                     codec=config.codec,
                     crf=config.crf,
@@ -132,6 +132,13 @@ def open_sinks(
             sinks.append(_stream_sink(config, info, announce))
         stack.pop_all()
         return sinks
+
+
+def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
+    """What a sink is to know of a source of which at most so many frames are taken."""
+    if limit is None or info.frame_count is None:
+        return info
+    return replace(info, frame_count=min(info.frame_count, limit))
 
 
 def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], None]) -> StreamSink:

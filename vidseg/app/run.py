@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from vidseg.app.damage import refuse_strict_live, with_damage
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
 from vidseg.app.frame_policy import failing_outputs, pipeline_options
-from vidseg.app.grid import check_grid_options, infer_streams, open_streams
+from vidseg.app.grid import check_grid_options, infer_streams, is_grid, open_streams
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, page_title, relay
@@ -124,7 +124,7 @@ def run(
     if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
         raise ConfigError("nothing to do; give -o FILE, --show, --serve PORT, --save-masks DIR or --stats FILE")
     check_sent(config)
-    if config.more_sources:
+    if is_grid(config):
         check_grid_options(config)
     labels = label_set(config) if engine is None else engine.labels
     options = render_options(config, labels)
@@ -146,7 +146,7 @@ def run(
         unfinished.enter_context(files.blamed())
         with killable():  # a stream may take long to answer
             announcements = Announcements()
-            grid = open_streams(config, announcements, reporter.note) if config.more_sources else None
+            grid = open_streams(config, announcements, reporter.note) if is_grid(config) else None
             source: VideoSource = grid or open_run_source(config, announcements, reporter.note)
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
@@ -440,6 +440,6 @@ def _streams(grid: StreamsSource | None) -> tuple[StreamStats, ...]:
 
 def shown_sources(config: RunConfig) -> str:
     """What is watched, for a title."""
-    if config.more_sources:
+    if is_grid(config):
         return ", ".join(page_title(source) for source in (config.source or "", *config.more_sources))
     return shown_name(config.source or "")

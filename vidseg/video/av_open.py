@@ -13,7 +13,7 @@ from av.codec.hwaccel import HWAccel
 from vidseg.errors import SourceError
 from vidseg.names import expand_user, url_scheme
 from vidseg.video.file_checks import explain_unreadable
-from vidseg.video.pipe_reader import PipeReader
+from vidseg.video.pipe_reader import PIPES, PipeReader
 from vidseg.video.srt_reader import SrtReader
 from vidseg.video.srt_tool import HOW_TO_GET_TOOL
 
@@ -64,10 +64,7 @@ def open_pipe(name: str, options: dict[str, str], reader: PipeReader) -> av.cont
         return av.open(reader, "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         reason = reason_of(error) if isinstance(error, av.FFmpegError) else str(error.strerror)
-        raise SourceError(
-            f"{name}: what comes through this pipe cannot be read: {reason}; accepted: what can be read from its start "
-            "to its end, such as MPEG-TS, Matroska, or MP4 with its index in front"
-        ) from None
+        raise SourceError(f"{name}: {reason}; {PIPES}") from None
 
 
 def stream_options(scheme: str) -> dict[str, str]:

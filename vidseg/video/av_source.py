@@ -26,7 +26,7 @@ from vidseg.video.announced import announced_seconds, ends_early
 from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_pipe, open_url, reason_of, stream_options
 from vidseg.video.hwaccel import decodes_on_device, open_device
 from vidseg.video.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM, LostFrames
-from vidseg.video.pipe_reader import PipeReader, is_pipe
+from vidseg.video.pipe_reader import PIPES, PipeReader, is_pipe
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.sound_reader import SoundDecoder
@@ -212,7 +212,7 @@ class AvSource(SourceBase):
             codec = self._stream.codec_context.name
             raise SourceError(
                 f"{self._name}: no frame could be decoded ({self._packets_read} {codec} packets read); "
-                "the file may be damaged or cut off"
+                + (PIPES if self._once else "the file may be damaged or cut off")
             )
         return first
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Literal
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.video.animation_source import AnimationSource, is_webp
 from vidseg.video.av_source import AvSource
 from vidseg.video.camera_source import CameraSource, is_camera
 from vidseg.video.file_checks import near_names
-from vidseg.video.image_source import GLOB_CHARACTERS, IMAGE_SUFFIXES, ImageSource
+from vidseg.video.image_source import GLOB_CHARACTERS, ImageSource, is_picture
 from vidseg.video.pattern_source import PatternSource, parse_pattern
 
 ACCEPTED = (
@@ -67,8 +68,7 @@ def classify(
         return SourceKind.URL
     if is_dir(spec):
         return SourceKind.IMAGES
-    suffix = os.path.splitext(spec)[1].lower()
-    by_ending = SourceKind.IMAGES if suffix in IMAGE_SUFFIXES else SourceKind.FILE
+    by_ending = SourceKind.IMAGES if is_picture(spec) else SourceKind.FILE
     if is_file(spec):
         return by_ending
     if spec == "test" or spec.startswith("test:"):
@@ -93,6 +93,7 @@ def open_source(
     hwaccel: str = "none",
     av_options: Mapping[str, str] | None = None,
     sound: bool = False,
+    more_images: Sequence[str] = (),
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
 
@@ -101,6 +102,7 @@ def open_source(
         image_rate: pictures per second, for the times of single images.
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime: a test pattern sends its frames at their times.
+        more_images: pictures, folders and globs whose images follow those of `spec`.
         rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, sound: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
@@ -115,7 +117,9 @@ def open_source(
     if kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
         _check_exists(spec)
     if kind is SourceKind.IMAGES:
-        return ImageSource(spec, frame_rate=image_rate)
+        return ImageSource(spec, more=[without_file_scheme(each) for each in more_images], frame_rate=image_rate)
+    if kind is SourceKind.FILE and is_webp(spec):
+        return AnimationSource(spec)
     return AvSource(
         spec,
         rtsp_transport=rtsp_transport,

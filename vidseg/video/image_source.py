@@ -50,18 +50,23 @@ class ImageSource(SourceBase):
 
     Args:
         spec: an image file, a folder (its images, not those in folders below) or a glob such as "photos/*.jpg".
+        more: further ones, whose pictures follow.
         frame_rate: pictures per second, for the times.
     Raises:
         SourceError: nothing there, no image among it, or not one can be decoded.
     """
 
-    def __init__(self, spec: str | os.PathLike[str], *, frame_rate: Fraction | int = 25) -> None:
+    def __init__(
+        self, spec: str | os.PathLike[str], *, more: Sequence[str] = (), frame_rate: Fraction | int = 25
+    ) -> None:
         super().__init__()
         if frame_rate <= 0:
             raise ConfigError(f"frame rate of images is {frame_rate}; it must be above 0")
         text = os.fspath(spec)
         name = shown_name(text)
-        paths, left_out = find_images(text)
+        found = [find_images(each) for each in (text, *more)]
+        paths = [path for each, _ in found for path in each]
+        left_out = [note for _, notes in found for note in notes]
         self._reader = PictureReader()
         self._paths = iter(paths)
         self._time_base = 1 / Fraction(frame_rate)
@@ -78,7 +83,7 @@ class ImageSource(SourceBase):
             frame_count=len(paths),
             still=True,
             source_paths=tuple(map(str, paths)),
-            notes=(*self._reader.notes, *left_out),
+            notes=(*self._reader.notes, *left_out, *_notes(paths)),
         )
 
     def _frames(self) -> Iterator[Frame]:
@@ -100,6 +105,42 @@ class ImageSource(SourceBase):
                 return path, image
             self._count("unreadable_images")
         return None
+
+
+def _notes(paths: Sequence[Path]) -> tuple[str, ...]:
+    animated = [path for path in paths if is_animated(path)]
+    if not animated:
+        return ()
+    more = f" and {len(animated) - 1} more" if len(animated) > 1 else ""
+    only = "are animated: only their first pictures are" if more else "is animated: only its first picture is"
+    return (f"{shown_name(str(animated[0]))}{more} {only} used; give it by itself for all",)
+
+
+def is_picture(path: str) -> bool:
+    """True for the name of one still picture; False for a file whose pictures move."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES and not is_animated(path)
+
+
+def is_animated(path: str | os.PathLike[str]) -> bool:
+    """True for a WebP, PNG or AVIF file of more than one picture, from its header; False where it cannot be read."""
+    try:
+        with open(expand_user(os.fspath(path)), "rb") as file:
+            head = file.read(32)
+            if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+                return bool(head[20] & 2)
+            if head[4:12] == b"ftypavis":
+                return True
+            if head[:8] != b"\x89PNG\r\n\x1a\n":
+                return False
+            file.seek(8)
+            while len(start := file.read(8)) == 8 and start[4:] != b"IDAT":
+                length = int.from_bytes(start[:4], "big")
+                if start[4:] == b"acTL":
+                    return int.from_bytes(file.read(4), "big") > 1
+                file.seek(length + 4, os.SEEK_CUR)
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
 
 
 def read_image(path: Path) -> UInt8Array | None:

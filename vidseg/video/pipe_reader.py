@@ -10,6 +10,11 @@ from pathlib import Path
 
 from vidseg.names import expand_user
 
+PIPES = (
+    "accepted through a pipe: what can be read from its start to its end, such as MPEG-TS, Matroska, or MP4 with its "
+    "index in front"
+)
+
 
 def is_pipe(path: str) -> bool:
     """True for a named pipe, and for what `<(command)` stands for in a shell."""

@@ -22,6 +22,8 @@ from vidseg.errors import ConfigError
 from vidseg.names import shown_name
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
+from vidseg.video.image_sink import ALPHA_ENDINGS, IMAGE_ENDINGS
+from vidseg.video.image_source import is_picture
 
 DEFAULT_NAME = "{stem}_annotated{ext}"
 DEFAULT_CONTAINER = "mp4"
@@ -89,7 +91,7 @@ def make_jobs(
         config: settings of all; the values of its data outputs (`save_masks`, `stats`, ...) are templates too.
         out_dir: absolute, or a URL.
         name: template of the video; None writes none.
-        container: the {ext} of templates without the dot, e.g. "mp4".
+        container: the {ext} of templates without the dot, e.g. "mp4"; that of a picture is a picture's.
     Raises:
         ConfigError: a template is wrong, or two names collide: of two outputs, or of an output and an input.
     """
@@ -107,16 +109,26 @@ def make_jobs(
         fields: dict[str, str | int] = {
             "stem": os.path.splitext(base)[0],
             "name": base,
-            "ext": f".{container}",
+            "ext": _ending(item.path, container, alpha=bool(config.matte)),
             "parent": os.path.basename(os.path.dirname(plain)) or "root",
             "index": index,
             "date": time.strftime("%Y-%m-%d", time.localtime(modified)),
         }
         made = {key: os.path.join(out_dir, item.folder, each.fill(**fields)) for key, each in templates.items()}
         settings = replace(config, source=item.path, **made)  # type: ignore[arg-type]
+        if is_picture(plain):
+            settings = replace(settings, codec=None, crf=None, encoder_preset=None)  # those of the videos beside it
         jobs.append(Job(index, item.name, settings, item.identity))
     _refuse_collisions(jobs)
     return jobs
+
+
+def _ending(path: str, container: str, *, alpha: bool) -> str:
+    """What the output of an input ends with: pictures stay pictures, as they are where that can be written."""
+    if not is_picture(path):
+        return f".{container}"
+    ending = os.path.splitext(plain_path(path))[1].casefold()
+    return ending if ending in (ALPHA_ENDINGS if alpha else IMAGE_ENDINGS) else ".png"
 
 
 def drop_own_outputs(inputs: Sequence[Input], archive: Archive, out_dir: str) -> tuple[list[Input], list[str]]:
