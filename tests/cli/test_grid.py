@@ -193,3 +193,14 @@ def test_ctrl_c_finishes_the_recording_of_a_grid(tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "finishing" in err and "Traceback" not in err, err
     assert os.listdir(tmp_path) == ["out.mkv"] and len(pictures(tmp_path / "out.mkv")) > 0
+
+
+def test_files_that_nobody_watches_keep_every_frame_at_its_time(cli, tmp_path):
+    first = make_clip(tmp_path / "first.mp4", size=SIZE_HW[::-1], frames=50)
+    second = make_clip(tmp_path / "second.mp4", size=SIZE_HW[::-1], frames=50, pts=range(3600, 3600 + 2000, 40))
+    result = cli("run", first, second, "-o", "grid.mp4", "--stats", "s.json", *SMALL)
+    assert result.code == 0, result.err
+    assert times("grid.mp4") == [number / 25 for number in range(50)]
+    for stream in json.loads(Path("s.json").read_text())["streams"]:
+        assert (stream["decoded"], stream["shown"], stream["inferred"]) == (50, 50, 50)
+        assert stream["dropped"] == stream["passed_over"] == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from vidseg.app.live_source import (
     Announcements,
     check_camera_options,
     comes_back,
+    open_as_asked,
     open_once,
     reconnect_options,
     takes_parts_away,
@@ -23,8 +26,10 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.names import shown_name
 from vidseg.pipeline.background_inference import BackgroundInference
+from vidseg.pipeline.file_grid import TIME_BASE, FileGrid, FileLane
 from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
 from vidseg.pipeline.inference_worker import InferenceWorker, Lane
+from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.render.grid import TiledPainter
 from vidseg.timing import StageTimers
 from vidseg.video.factory import SourceKind, classify
@@ -74,7 +79,7 @@ def check_grid_options(config: RunConfig) -> None:
         if kind is SourceKind.IMAGES:
             raise ConfigError(
                 f"{shown_name(source)}: pictures are not shown beside other sources; accepted: video files, streams, "
-                "cameras, test patterns; give pictures by themselves"
+                "cameras, test patterns; give pictures by themselves, to `vidseg run` or `vidseg batch`"
             )
     check_camera_options(config, *kinds)
 
@@ -82,6 +87,55 @@ def check_grid_options(config: RunConfig) -> None:
 def sources_of(config: RunConfig) -> list[str]:
     """All of them, in the order given."""
     return [*([] if config.source is None else [config.source]), *config.more_sources]
+
+
+Grid = StreamsSource | FileGrid
+
+
+def open_grid(config: RunConfig, announcements: Announcements, note: Callable[[str], None], hidden: bool) -> Grid:
+    """All sources of the configuration beside each other. Files that nobody watches keep every frame.
+
+    Args:
+        hidden: some classes must not be seen.
+        announcements, note: as in `open_streams`.
+    Raises:
+        SourceError: as `open_streams`.
+    """
+    files = all(classify(each) in (SourceKind.FILE, SourceKind.PATTERN) for each in sources_of(config))
+    watched = config.show or config.serve or config.sent or config.pace
+    if watched or not files:
+        return open_streams(config, announcements, note)
+    return _open_files(config, announcements, note, hidden)
+
+
+def _open_files(config: RunConfig, announcements: Announcements, note: Callable[[str], None], hidden: bool) -> FileGrid:
+    names = [page_title(source) for source in sources_of(config)]
+    with ExitStack() as opened:
+        lanes = []
+        for source, name in zip(sources_of(config), names, strict=True):
+            own = open_as_asked(replace(config, source=source, more_sources=(), audio="none"))
+            opened.callback(own.close)
+            for text in own.info.notes:
+                note(f"{name}: {text}")
+            stride = InferenceStride(
+                config.stride if isinstance(config.stride, int) else 1, RateLimit(config.infer_fps)
+            )
+            lanes.append(FileLane(name, own, stride, RateLimit(config.max_fps), fail_closed=hidden))
+        infos = [lane.source.info for lane in lanes]
+        painter = TiledPainter(names, [(info.height, info.width) for info in infos], plain=takes_parts_away(config))
+        rates = [info.frame_rate or Fraction(25) for info in infos]
+        rate = max(rates) if config.max_fps is None else min(max(rates), Fraction(config.max_fps))
+        height, width = painter.size_hw
+        info = VideoInfo(
+            width,
+            height,
+            TIME_BASE,
+            rate.limit_denominator(1001),
+            has_audio=any(info.has_audio for info in infos),
+            source_paths=tuple(path for info in infos for path in info.source_paths),
+        )
+        opened.pop_all()
+        return FileGrid(lanes, info, painter, announce=announcements)
 
 
 def open_streams(config: RunConfig, announcements: Announcements, note: Callable[[str], None]) -> StreamsSource:
@@ -148,7 +202,7 @@ def _open(config: RunConfig, name: str, announce: Callable[[str], None]) -> Vide
 
 
 def infer_streams(
-    streams: StreamsSource, config: RunConfig, engine: Engine, hidden: tuple[int, ...], timers: StageTimers
+    streams: Grid, config: RunConfig, engine: Engine, hidden: tuple[int, ...], timers: StageTimers
 ) -> None:
     """Let one network serve all streams, in turn, each with a memory of its own.
 
@@ -161,6 +215,11 @@ def infer_streams(
     count = len(streams.streams)
     group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])
     batch = config.batch or (min(count, CUDA_BATCH) if engine.device.type == "cuda" else 1)
+    if isinstance(streams, FileGrid):
+        for lane in streams.streams:
+            lane.propagator = None if lane.stride.every_frame else propagator_for(config, hidden, timers)
+        streams.infer_with(group.segment, batch)
+        return
 
     def inference(lane: Lane) -> BackgroundInference:
         first, second = propagator_for(config, hidden, timers), propagator_for(config, hidden, StageTimers())

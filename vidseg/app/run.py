@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from vidseg.app.damage import refuse_strict_live, with_damage
 from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
 from vidseg.app.frame_policy import failing_outputs, pipeline_options
-from vidseg.app.grid import check_grid_options, infer_streams, is_grid, open_streams
+from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid, open_grid
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs, page_title, relay
@@ -35,7 +35,6 @@ from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.grid import StreamsSource
 from vidseg.pipeline.grid_stream import StreamStats
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
 from vidseg.pipeline.stats import RunStats
@@ -146,7 +145,7 @@ def run(
         unfinished.enter_context(files.blamed())
         with killable():  # a stream may take long to answer
             announcements = Announcements()
-            grid = open_streams(config, announcements, reporter.note) if is_grid(config) else None
+            grid = _opened_grid(config, options, announcements, reporter)
             source: VideoSource = grid or open_run_source(config, announcements, reporter.note)
         opened = unfinished.enter_context(ExitStack())
         opened.callback(source.close)
@@ -270,6 +269,15 @@ def run(
         return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
 
 
+def _opened_grid(
+    config: RunConfig, options: RenderOptions, announcements: Announcements, reporter: Reporter
+) -> Grid | None:
+    """Several sources as one; None where there is one."""
+    if not is_grid(config):
+        return None
+    return open_grid(config, announcements, reporter.note, bool(options.blur_classes))
+
+
 def _finished(
     outcome: Outcome,
     config: RunConfig,
@@ -353,7 +361,7 @@ def run_pipeline(
     announcements: Announcements,
     *,
     sinks: Sequence[Sink] = (),
-    grid: StreamsSource | None = None,
+    grid: Grid | None = None,
 ) -> Outcome:
     """Run to the end, look after signals, progress and the window meanwhile, and say how it went.
 
@@ -433,7 +441,7 @@ def run_pipeline(
     )
 
 
-def _streams(grid: StreamsSource | None) -> tuple[StreamStats, ...]:
+def _streams(grid: Grid | None) -> tuple[StreamStats, ...]:
     """The counts of each stream; none where there is one source."""
     return () if grid is None else tuple(stream.stats for stream in grid.streams)
 
