@@ -103,6 +103,18 @@ def test_a_clip_that_announces_48_frames_and_gives_9_says_so(tmp_path: Path) -> 
     assert counters["truncated"] == 1
 
 
+def test_what_an_outage_took_from_a_transport_stream_is_told(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=150, gop=5, size=(160, 120))
+    data = clip.read_bytes()
+    start, end = (packets(clip)[number][0] // 188 * 188 for number in (40, 100))
+    clip.write_bytes(data[: start + 188] + data[end + 188 :])
+    with AvSource(clip) as source:
+        frames = list(source)
+        counters = source.counters
+    assert 75 < len(frames) < 95 and frames[-1].pts - frames[0].pts == 149 * 3600  # the hole is a hole
+    assert counters.get("corrupt_packets", 0) >= 1
+
+
 # --- healthy ---
 
 

@@ -58,3 +58,10 @@ def test_pictures_keep_their_step_and_sound_its_picture(tmp_path: Path, starts: 
 def test_a_clock_that_jumps_ahead_in_a_container_that_has_one_clock_is_believed(tmp_path: Path) -> None:
     with AvSource(make_clip(tmp_path / "lapse.mkv", pts=[0, 40, 60_000, 60_040])) as source:
         assert [frame.seconds for frame in source] == [0, 0.04, 60, 60.04]
+
+
+def test_sound_behind_the_last_picture_of_an_avi_with_b_frames_is_kept(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", frames=25, bframes=3, audio_seconds=1.5)
+    with AvSource(clip) as source:
+        write_all(AvSink(tmp_path / "out.mp4", source.info, overwrite=False), source)
+    assert sound_packets(tmp_path / "out.mp4")[-1][0] > Fraction(14, 10)

@@ -217,6 +217,8 @@ class AudioCopy:
                 packet.dts = packet.pts if packet.dts is None else packet.dts
                 track = self._by_index.get(packet.stream_index)
                 if track is None:
+                    if self._input.format.name == "avi":  # where packets are counted, whatever the order of pictures
+                        packet.pts = packet.dts
                     at = joints.pass_picture(packet)
                     if not packet.is_discard:
                         self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)

@@ -199,6 +199,7 @@ class AvSource(SourceBase):
         step, unit = self._usual_step(), self._stream_time_base()
         self._lost = LostFrames(usual_step=step, time_base=unit)
         self._times = FrameTimes(ordered=self._container.format.name != "avi", usual_step=step, time_base=unit)
+        self._begun: list[tuple[int | None, bool]] | None = []
         self._decoder = self._decoded()
         first = next(self._decoder, None)
         if self._device is not None and not (first is not None and decodes_on_device(self._stream.codec_context)):
@@ -214,6 +215,9 @@ class AvSource(SourceBase):
                 f"{self._name}: no frame could be decoded ({self._packets_read} {codec} packets read); "
                 + (PIPES if self._once else "the file may be damaged or cut off")
             )
+        if self._container.format.name == "avi" and self._begun:
+            self._times.begin(self._begun, first)
+        self._begun = None
         return first
 
     def _leave_device(self, reason: str) -> None:
@@ -550,6 +554,8 @@ class AvSource(SourceBase):
                     if is_encrypted(self._stream, packet):
                         raise SourceError(f"{self._name}: the video is encrypted (DRM); give one that is not")
                     self._packets_read += 1
+                    if self._begun is not None:
+                        self._begun.append((packet.dts, packet.is_keyframe))
                     if packet.dts is not None:
                         self._last_dts = packet.dts
                     yield packet

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from vidseg.saved_state import State
+from vidseg.video.timeline import AHEAD_SECONDS, JUMP_SECONDS
 
 ONE_PICTURE_EACH = frozenset(
     {"h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg1video", "mpeg2video", "mjpeg", "prores", "ffv1"}
@@ -23,7 +24,6 @@ _ANSWERED_WITHIN = Fraction(3, 5)
 """Of a usual step: the second field of a frame is half a step behind the first."""
 _LONGEST_WAIT_PACKETS = 100
 """Decoders hold back a picture for each thread, and up to 16 for the order."""
-_NEW_CLOCK_SECONDS = 1
 
 
 class LostFrames:
@@ -39,7 +39,7 @@ class LostFrames:
         self.newest: int | None = None
         """Time of the last frame."""
         self._within = usual_step * _ANSWERED_WITHIN
-        self._new_clock = _NEW_CLOCK_SECONDS / time_base
+        self._back, self._ahead = JUMP_SECONDS / time_base, AHEAD_SECONDS / time_base
         self._waiting: deque[tuple[int, int]] = deque()
         self._packets = 0
         self._key: int | None = None
@@ -49,7 +49,7 @@ class LostFrames:
         """Expect a frame, before the decoder is given the packet; False where another recording begins with it."""
         self._packets += 1
         dts = packet.pts if packet.dts is None else packet.dts
-        goes_on = None in (dts, self._last_dts) or abs(dts - self._last_dts) <= self._new_clock
+        goes_on = None in (dts, self._last_dts) or -self._back <= dts - self._last_dts <= self._ahead
         if not goes_on:
             self._key = None  # it may begin with pictures that lean on what is not there
         self._last_dts = self._last_dts if dts is None else dts
@@ -70,7 +70,7 @@ class LostFrames:
         self.newest = pts
         still = deque[tuple[int, int]]()
         for number, at in self._waiting:
-            if self._within < pts - at < self._new_clock:  # passed by
+            if self._within < pts - at < self._back:  # passed by
                 self.count += 1
             elif abs(at - pts) > self._within:
                 still.append((number, at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -27,7 +28,8 @@ class FrameTimes:
     """Times of frames as decoded: that of the packet, or where those are in the wrong order the time of decoding.
 
     AVI and some MP4 files count the packets, whatever the order of their pictures. The rule is that of FFmpeg's
-    programs (`guess_correct_pts`), but times that jump far back are no fault of it.
+    programs (`guess_correct_pts`), but times that jump far back are no fault of it, and in AVI the time for which the
+    decoder holds frames back is taken off, for the sound counts from zero.
 
     Args:
         ordered: False where the packets' times are known to be a count.
@@ -40,6 +42,19 @@ class FrameTimes:
         self._faults = {"pts": 0 if ordered else 1, "dts": 0}
         self._last: dict[str, int] = {}
         self._given: int | None = None
+        self._delay = 0
+
+    def begin(self, packets: Sequence[tuple[int | None, bool]], first: Any) -> None:
+        """Learn how long the decoder holds frames back for their order: what was first decoded is shown as much later.
+
+        Args:
+            packets: time of decoding, and whether it is a key frame, of those up to the first frame and a few more.
+            first: the first frame.
+        """
+        number = next((number for number, (dts, _) in enumerate(packets) if dts == first.dts), None)
+        if number is not None:
+            keys = [place for place, (_, key) in enumerate(packets[: number + 1]) if key]
+            self._delay = (number - keys[-1]) * self._step if keys else 0
 
     def of(self, frame: Any) -> int | None:
         """The time of the next frame; None where nothing is known of it."""
@@ -54,7 +69,7 @@ class FrameTimes:
         elif frame.dts is None and self._given is not None:  # one that the decoder held at the end
             chosen = self._given + (frame.duration or self._step)
         else:
-            chosen = frame.pts if frame.dts is None else frame.dts
+            chosen = frame.pts if frame.dts is None else frame.dts - self._delay
         self._given = chosen
         return chosen
 
@@ -65,11 +80,12 @@ class FrameTimes:
 
     def state(self) -> State:
         """Which times were wrong so far, and the last ones."""
-        return {"faults": dict(self._faults), "last": dict(self._last), "given": self._given}
+        return {"faults": dict(self._faults), "last": dict(self._last), "given": self._given, "delay": self._delay}
 
     def restore(self, state: State) -> None:
         """Go on after the frame of `state`."""
         self._faults, self._last, self._given = dict(state["faults"]), dict(state["last"]), state["given"]
+        self._delay = state["delay"]
 
 
 class Timeline:
