@@ -35,8 +35,6 @@ class WriteError(SinkError):
     """An output failed while it was written: disk full, encoder failure, folder gone."""
 
     exit_code = 1
-    finished: tuple[str, ...] = ()
-    """Other outputs of the same run, which were finished."""
 
     def ending_at(self, place: str) -> WriteError:
         """The error of an output that is kept up to `place`."""

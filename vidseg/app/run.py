@@ -253,7 +253,7 @@ def run(
                 sinks=sinks,
                 grid=grid,
             )
-        except WriteError as error:
+        except WriteError:
             if not pipeline.aborted:  # an output that fails costs no other one
                 failed = Outcome(pipeline.stats, streams=_streams(grid))
                 try:
@@ -263,7 +263,6 @@ def run(
             told = [str(failure) for failure in pipeline.outputs.failures[1:]]
             for text in filter(None, (pipeline.stats.broken_source, *told)):
                 reporter.problem(text)
-            error.finished = tuple(str(getattr(sink, "path", "")) for sink in pipeline.outputs.finished)
             raise
         outcome = tell_change(outcome, files, reporter)
         return _finished(outcome, config, info, engine, sinks, stats_file, reporter)

@@ -20,9 +20,9 @@ the run ends as if the source had, and they are finished."""
 class Outputs:
     """Hands results to all sinks, in order, and finishes or aborts them, from the one thread that has taken them.
 
-    Any other error than a sink's WriteError is raised as it is. Remembers which sink is at work: `leave` takes the sinks
-    away from their thread, so that what it asks of one later raises `Closed`, and another thread may take them and close
-    those that are left.
+    Any other error than a sink's WriteError is raised as it is. Remembers which sink is at work: `leave` takes the
+    sinks away from their thread, so that what it asks of one later raises `Closed`, and another thread may take them
+    and close those that are left.
 
     Args:
         watchers: sinks that are finished first, and whose errors keep all others from appearing.

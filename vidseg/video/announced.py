@@ -8,6 +8,8 @@ from fractions import Fraction
 
 import av
 
+from vidseg.video.pyav import exact
+
 _MOST_MISSING_SECONDS = Fraction(1, 2)
 _MOST_MISSING_SHARE = Fraction(1, 10)
 _MOST_MISSING_FRAMES = Fraction(5, 2)
@@ -21,8 +23,8 @@ _HEAD_BYTES = 4096
 
 def announced_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
     """Seconds of picture that the header announces; None where it does not, or speaks of sound as well."""
-    if stream.duration is not None and stream.time_base is not None:
-        return Fraction(stream.duration * stream.time_base)
+    if stream.duration is not None and stream.time_base:
+        return stream.duration * exact(stream.time_base)
     # Matroska keeps it as text, "00:01:02.500000000".
     tagged = _CLOCK_TIME.fullmatch(stream.metadata.get("DURATION", ""))
     if tagged:

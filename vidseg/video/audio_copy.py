@@ -19,6 +19,7 @@ import av
 
 from vidseg.video.encoders import short_reason
 from vidseg.video.joints import Joints, place_at_joint
+from vidseg.video.pyav import exact, open_input, tags
 from vidseg.video.silence import GAP_SECONDS, packet_seconds, silent_packets
 from vidseg.video.timeline import Timeline, has_discontinuous_clock
 from vidseg.video.video_track import main_video
@@ -45,7 +46,7 @@ def open_sound(path: str) -> av.container.InputContainer:
     """The file or URL, opened once more, for its sound. Raises av.FFmpegError, OSError or ValueError."""
     timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
     name = path if timeout else f"file:{os.path.expanduser(path)}"
-    return av.open(name, timeout=timeout, metadata_errors="replace")
+    return open_input(name, timeout=timeout)
 
 
 @dataclass
@@ -115,7 +116,7 @@ class AudioCopy:
                 self.tracks.remove(track)
                 self.notes.append(f"sound track {track.source.index} ({codec}) is left out ({short_reason(error)})")
                 continue
-            track.target.metadata.update(language_and_title(track.source.metadata))
+            track.target.metadata.update(language_and_title(tags(track.source)))
             track.target.disposition = track.source.disposition
         self._by_index = {track.source.index: track for track in self.tracks}
         if self.tracks:
@@ -239,13 +240,13 @@ class AudioCopy:
         track, packet = waiting[0]
         if track.timeline is None or len(waiting) > _TAIL_PACKETS or not track.timeline.jumps(packet.dts):
             return False
-        return joints.shift_at(packet.dts * packet.time_base) is None
+        return joints.shift_at(packet.dts * exact(packet.time_base)) is None
 
     def _placed(self, joints: Joints, track: _Track, packet: Any) -> Iterator[tuple[_Track, Any]]:
         """The packet, moved as the pictures around it are; nothing where it lies in sound that is there already."""
         if track.timeline is None:
             track.timeline = Timeline(
-                usual_step=packet.duration or 1, time_base=packet.time_base, discontinuous=joints.discontinuous
+                usual_step=packet.duration or 1, time_base=exact(packet.time_base), discontinuous=joints.discontinuous
             )
         placed, end = place_at_joint(track.timeline, joints, packet)
         track.skip_to = end if end is not None else track.skip_to
@@ -266,7 +267,7 @@ class AudioCopy:
         return self._newest_picture is not None and self._newest_picture - self._origin > last_picture
 
     def _seconds(self, packet: Any) -> Fraction:
-        return Fraction(packet.pts * packet.time_base) - self._origin
+        return int(packet.pts) * exact(packet.time_base) - self._origin
 
     def _write(self, output: Any, track: _Track, packet: Any) -> None:
         if track.damaged:
@@ -304,7 +305,7 @@ class AudioCopy:
     def _shift(self, item: Any) -> None:
         """Move the times of a packet or frame from the source's zero to the output's."""
         if self._origin:
-            ticks = round(self._origin / item.time_base)
+            ticks = round(self._origin / exact(item.time_base))
             item.pts -= ticks
             if item.dts is not None and isinstance(item, av.Packet):
                 item.dts -= ticks
@@ -337,15 +338,15 @@ class AudioCopy:
 
     def _fill(self, output: Any, track: _Track, packet: Any) -> None:
         """Write silence up to where a copied packet begins. Raises what muxing raises."""
-        start = Fraction(packet.pts * packet.time_base)
+        start = packet.pts * exact(packet.time_base)
         missing = start - track.filled
         # at the start to the nearest packet; later, clocks that differ a little must not be heard
         if missing > (GAP_SECONDS if track.filled else 0):
             for data, seconds in silent_packets(track.source.codec_context, missing):
                 silence = av.Packet(data)
                 silence.time_base, silence.stream = packet.time_base, track.target
-                silence.pts = silence.dts = round(track.filled / packet.time_base)
-                silence.duration = round(seconds / packet.time_base)
+                silence.pts = silence.dts = round(track.filled / exact(packet.time_base))
+                silence.duration = round(seconds / exact(packet.time_base))
                 track.filled += seconds
                 output.mux(silence)
         track.filled += packet_seconds(track.source.codec_context, packet)
@@ -395,8 +396,8 @@ def read_tags(path: str) -> dict[str, str]:
     if "://" in path:
         return {}
     try:
-        with av.open(f"file:{os.path.expanduser(path)}", metadata_errors="replace") as container:
-            return {key: value for key, value in container.metadata.items() if key.casefold() in wanted}
+        with open_input(f"file:{os.path.expanduser(path)}") as container:
+            return {key: value for key, value in tags(container).items() if key.casefold() in wanted}
     except (av.FFmpegError, OSError, ValueError):
         return {}
 

@@ -14,6 +14,7 @@ from vidseg.errors import SourceError
 from vidseg.names import expand_user, url_scheme
 from vidseg.video.file_checks import explain_unreadable
 from vidseg.video.pipe_reader import PIPES, PipeReader
+from vidseg.video.pyav import open_input
 from vidseg.video.srt_reader import SrtReader
 from vidseg.video.srt_tool import HOW_TO_GET_TOOL
 
@@ -52,7 +53,7 @@ def open_file(
         raise SourceError(f"{name}: the file is empty")
     try:
         # Absolute, because FFmpeg takes "10:30.mp4" for a URL of the scheme "10".
-        return av.open(os.path.abspath(path), "r", options=options, metadata_errors="replace", hwaccel=device)
+        return open_input(os.path.abspath(path), options=options, hwaccel=device)
     except (av.FFmpegError, UnicodeError) as error:
         reason = reason_of(error) if isinstance(error, av.FFmpegError) else "its name is not valid UTF-8"
         raise SourceError(f"{name}: {explain_unreadable(path) or reason}") from None
@@ -61,7 +62,7 @@ def open_file(
 def open_pipe(name: str, options: dict[str, str], reader: PipeReader) -> av.container.InputContainer:
     """An open container of what comes through a pipe. Raises SourceError."""
     try:
-        return av.open(reader, "r", options=options, metadata_errors="replace")
+        return open_input(reader, options=options)
     except (av.FFmpegError, OSError) as error:
         reason = reason_of(error) if isinstance(error, av.FFmpegError) else str(error.strerror)
         raise SourceError(f"{name}: {reason}; {PIPES}") from None
@@ -93,13 +94,12 @@ def open_url(
         SourceError: without the credentials in the URL, which FFmpeg's own message would hold.
     """
     file: Any = text if reader is None else reader
-    more: Any = {"metadata_errors": "replace", "timeout": timeout, "hwaccel": device}
-    more["format"] = None if reader is None else "mpegts"
+    more: Any = {"timeout": timeout, "hwaccel": device, "format": None if reader is None else "mpegts"}
     try:
-        container: av.container.InputContainer = av.open(file, "r", options=options, **more)
+        container = open_input(file, options=options, **more)
         if "analyzeduration" in options and container.streams.audio and not container.streams.video:
             container.close()
-            container = av.open(file, "r", options=options | _PATIENT_START, **more)
+            container = open_input(file, options=options | _PATIENT_START, **more)
         return container
     except (av.error.ExitError, av.error.TimeoutError):
         raise SourceError(f"{name}: no answer within {timeout[0]:g} seconds") from None

@@ -27,6 +27,7 @@ from vidseg.video.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_pip
 from vidseg.video.hwaccel import decodes_on_device, open_device
 from vidseg.video.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM, LostFrames
 from vidseg.video.pipe_reader import PIPES, PipeReader, is_pipe
+from vidseg.video.pyav import exact, size_bytes
 from vidseg.video.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.video.rgb import RgbConverter
 from vidseg.video.sound_reader import SoundDecoder
@@ -104,8 +105,8 @@ class AvSource(SourceBase):
             first = self._start_decoder()
             self._first: av.VideoFrame | None = first
             self._first_aspect = self._stored_aspect()
-            self._converter = RgbConverter(first, _ratio(self._stream.sample_aspect_ratio))
-            self._time_base: Fraction = first.time_base or self._stream_time_base()
+            self._converter = RgbConverter(first, exact(self._stream.sample_aspect_ratio) or None)
+            self._time_base = exact(first.time_base) or self._stream_time_base()
             self._info = self._describe(text)
         except BaseException:
             self._release()
@@ -252,7 +253,7 @@ class AvSource(SourceBase):
     def _is_live(self) -> bool:
         if self._scheme in HTTP_SCHEMES:
             # A server that tells the size sends a file, even one without a header that could tell its length.
-            return self._container.duration is None and self._container.size <= 0
+            return self._container.duration is None and size_bytes(self._container) is None
         return self._scheme in LIVE_SCHEMES
 
     def _describe(self, text: str) -> VideoInfo:
@@ -286,12 +287,12 @@ class AvSource(SourceBase):
         )
 
     def _frame_rate(self) -> Fraction | None:
-        rate = self._stream.average_rate or self._stream.guessed_rate or None
+        rate = exact(self._stream.average_rate) or exact(self._stream.guessed_rate)
         # some containers put their clock here; no camera makes 1000 pictures a second
-        return Fraction(rate) if rate and rate < 1000 else None
+        return rate if 0 < rate < 1000 else None
 
     def _stream_time_base(self) -> Fraction:
-        return self._stream.time_base or Fraction(1, 90_000)
+        return exact(self._stream.time_base) or Fraction(1, 90_000)
 
     def _usual_step(self) -> int:
         """Distance of two frames, in units of the stream's time base."""
@@ -318,12 +319,12 @@ class AvSource(SourceBase):
         """(H, W, 3) uint8 RGB, upright, pixels square."""
         aspect = self._stored_aspect()  # a broadcast goes from 4:3 to 16:9 and back in one size
         if aspect is None or aspect == self._first_aspect:
-            aspect = _ratio(self._stream.sample_aspect_ratio)
+            aspect = exact(self._stream.sample_aspect_ratio) or None
         return self._converter.convert(frame, aspect)
 
     def _stored_aspect(self) -> Fraction | None:
         """Of the pixels of the last decoded frame, as its codec tells it."""
-        return _ratio(self._stream.codec_context.sample_aspect_ratio)
+        return exact(self._stream.codec_context.sample_aspect_ratio) or None
 
     def _passed(self, frame: av.VideoFrame, own: int | None) -> int:
         """Count the next frame, of this time, and what is odd about it; the time that it is given."""
@@ -350,7 +351,6 @@ class AvSource(SourceBase):
     def _found_again(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
         """The frame at the place `wanted`; None at the end. Raises ResumeError if the file decodes differently now."""
         if is_searchable(wanted):
-            assert self._stream.time_base is not None
             for start in starts_before(wanted["tail"], self._time_base):
                 if self._seek(start, wanted["tail"]):
                     self._index, self._start_pts = wanted["index"], wanted["start_pts"]
@@ -580,8 +580,3 @@ class AvSource(SourceBase):
     def _release(self) -> None:
         self._container.close()
         self._close_reader()
-
-
-def _ratio(value: Any) -> Fraction | None:
-    """A ratio out of PyAV, which has types of its own for it; None where it is unknown or 0."""
-    return Fraction(value.numerator, value.denominator) if value else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline
 
 _TOLERANCE_SECONDS = Fraction(1, 40)
@@ -29,14 +30,15 @@ class Joints:
         """Look at the time of the next picture, in file order: in seconds, moved."""
         if self._pictures is None:
             self._pictures = Timeline(
-                usual_step=packet.duration or 1, time_base=packet.time_base, discontinuous=self.discontinuous
+                usual_step=packet.duration or 1, time_base=exact(packet.time_base), discontinuous=self.discontinuous
             )
         jumps = self._pictures.jumps(packet.dts)
         self._pictures.place(packet.dts, packet.duration)
         if jumps:
-            at = packet.dts * packet.time_base
-            self._found.append((Fraction(at), Fraction(self._pictures.offset * packet.time_base)))
-        return Fraction((packet.pts + self._pictures.offset) * packet.time_base)
+            at = packet.dts * exact(packet.time_base)
+            self._found.append((at, self._pictures.offset * exact(packet.time_base)))
+        seconds: Fraction = (packet.pts + self._pictures.offset) * exact(packet.time_base)
+        return seconds
 
     def shift_at(self, seconds: Fraction) -> Fraction | None:
         """What is added to the times of the pictures that begin about there; None where no recording begins."""
@@ -53,12 +55,12 @@ def place_at_joint(timeline: Timeline, joints: Joints, packet: Any) -> tuple[int
     jumps = timeline.jumps(packet.dts)
     end = timeline.following
     placed = timeline.place(packet.dts, packet.duration)
-    shift = joints.shift_at(packet.dts * packet.time_base) if jumps else None
+    shift = joints.shift_at(packet.dts * exact(packet.time_base)) if jumps else None
     if shift is None:
         return placed, None
-    apart = shift - timeline.offset * packet.time_base
+    apart = shift - timeline.offset * exact(packet.time_base)
     if abs(apart) <= _TOLERANCE_SECONDS:
         return placed, None
-    by = round(apart / packet.time_base)
+    by = round(apart / exact(packet.time_base))
     timeline.move(by)
     return placed + by, end

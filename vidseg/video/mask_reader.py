@@ -20,6 +20,7 @@ from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark
 from vidseg.video.av_open import open_file, reason_of
 from vidseg.video.label_png import decode_label_map
 from vidseg.video.mask_sink import COLUMNS, VERSION, VERSION_TAG, crc_of
+from vidseg.video.pyav import exact
 
 _CUT_OFF_SECONDS = Fraction(1, 100)
 """A last picture that ends this much before the announced end is not the last; less is rounding."""
@@ -71,7 +72,7 @@ def read_mask_video(path: str) -> Generator[SavedMask, None, None]:
             raise SourceError(f"{name}: mask {number} does not say which frame it belongs to; save the masks again")
         # the header was completed when the file was, so it tells of an end that is missing
         announced = Fraction(container.duration or 0, av.time_base)
-        if rows is not None and announced - end * Fraction(video.time_base or 0) > _CUT_OFF_SECONDS:
+        if rows is not None and announced - end * exact(video.time_base) > _CUT_OFF_SECONDS:
             raise SourceError(f"{name}: is cut off after {number} masks; save them again")
 
 
@@ -129,9 +130,9 @@ def _video_mask(where: str, frame: av.VideoFrame, row: _Row | None) -> SavedMask
         if crc_of(np.ascontiguousarray(label_map)) != row.crc:
             raise SourceError(f"{where}: is damaged; save the masks again")
         return SavedMask(where, row.mark.index, row.mark.seconds, lambda: label_map)
-    if frame.pts is None or frame.time_base is None:
+    if frame.pts is None or not frame.time_base:
         raise SourceError(f"{where}: has no time; save the masks again")
-    return SavedMask(where, None, Fraction(frame.pts * frame.time_base), lambda: label_map)
+    return SavedMask(where, None, frame.pts * exact(frame.time_base), lambda: label_map)
 
 
 def _parse_row(name: str, text: str) -> _Row:

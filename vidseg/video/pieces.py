@@ -24,6 +24,7 @@ from vidseg.interfaces import Sink
 from vidseg.saved_state import State
 from vidseg.video.av_sink import AvSink
 from vidseg.video.packet_file import PacketFileWriter, StoredPacket, check_packets, read_packets
+from vidseg.video.pyav import exact
 
 _MOST_X264_THREADS = 16
 
@@ -217,6 +218,6 @@ class _Piece:
 
     def _keep(self, packet: Any) -> None:
         if self._file is None:
-            self._file = PacketFileWriter(self._path, packet.time_base)
+            self._file = PacketFileWriter(self._path, exact(packet.time_base))
         dts = packet.pts if packet.dts is None else packet.dts
         self._file.write(StoredPacket(packet.pts, dts, packet.duration or 0, packet.is_keyframe, bytes(packet)))

@@ -9,6 +9,8 @@ from typing import Any
 import av
 import numpy as np
 
+from vidseg.video.pyav import exact
+
 GAP_SECONDS = Fraction(1, 20)
 """Shorter holes in the middle stay: nobody notices them, but everybody hears a correction."""
 _ENCODERS = {"mp3": "libmp3lame", "mp3float": "libmp3lame"}
@@ -27,7 +29,7 @@ def packet_seconds(context: Any, packet: Any) -> Fraction:
         return Fraction(packet.size, context.format.bytes * context.channels * context.sample_rate)
     if context.frame_size:
         return Fraction(context.frame_size, context.sample_rate)
-    return Fraction((packet.duration or 0) * packet.time_base)
+    return (packet.duration or 0) * exact(packet.time_base)
 
 
 def silent_packets(context: Any, seconds: Fraction) -> Iterator[tuple[bytes, Fraction]]:

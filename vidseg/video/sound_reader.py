@@ -13,6 +13,7 @@ from av.stream import Discard
 
 from vidseg.sound import CHANNELS, SOUND_RATE, Sound
 from vidseg.video.audio_copy import SEEK_FROM_SECONDS, open_sound
+from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline
 
 
@@ -35,7 +36,7 @@ class SoundDecoder:
             return []
 
     def _convert(self, frame: av.AudioFrame) -> Iterator[Sound]:
-        if frame.pts is None or frame.time_base is None:
+        if frame.pts is None or not frame.time_base:
             frame.pts, frame.time_base = round(self._end * SOUND_RATE), Fraction(1, SOUND_RATE)
         try:
             converted = self._resample(frame)
@@ -43,8 +44,8 @@ class SoundDecoder:
             self._resampler = None
             converted = self._resample(frame)
         for piece in converted:
-            assert piece.pts is not None and piece.time_base is not None
-            seconds = piece.pts * piece.time_base
+            assert piece.pts is not None
+            seconds = piece.pts * exact(piece.time_base)
             interleaved: Any = piece.to_ndarray()
             samples = np.repeat(interleaved.reshape(piece.samples, -1), CHANNELS // piece.layout.nb_channels, axis=1)
             self._end = seconds + Fraction(len(samples), SOUND_RATE)
@@ -107,6 +108,6 @@ class FileSound:
                 if packet.size == 0 or packet.pts is None:
                     continue
                 if timeline is None:
-                    timeline = Timeline(usual_step=packet.duration or 1, time_base=packet.time_base)
+                    timeline = Timeline(usual_step=packet.duration or 1, time_base=exact(packet.time_base))
                 packet.pts = timeline.place(packet.pts, packet.duration)
                 yield from decoder.decode(packet)

@@ -20,6 +20,7 @@ from vidseg.sound import SOUND_RATE, SoundSupply
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import plan_encoder, short_reason, without_delay
 from vidseg.video.protocols import has_protocol
+from vidseg.video.pyav import exact
 from vidseg.video.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.video.sound_reader import FileSound
 from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS, SoundTrack, set_up_encoder, sound_encoder
@@ -298,8 +299,8 @@ class StreamSink(EncodedPictures):
     def _pass_on_sound(self, packets: list[av.Packet[Any]]) -> None:
         """Send sound, unless a picture has to come first."""
         for packet in packets if self._sender is not None and not self._needs_key else ():
-            assert packet.pts is not None and packet.duration is not None and packet.time_base is not None
-            unit = packet.time_base / self._tick
+            assert packet.pts is not None and packet.duration is not None
+            unit = exact(packet.time_base) / self._tick
             packet.pts = packet.dts = round(packet.pts * unit)
             packet.duration, packet.time_base = round(packet.duration * unit), self._tick
             assert self._sender is not None

@@ -16,6 +16,7 @@ import av
 
 from vidseg.video.audio_copy import DISK_ERRORS, language_and_title, open_sound
 from vidseg.video.encoders import short_reason
+from vidseg.video.pyav import exact, tags
 
 _TEXT = frozenset({"srt", "subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 _COPYABLE: Mapping[str, frozenset[str]] = {
@@ -90,7 +91,7 @@ class SubtitleCopy:
         """Write what begins before `until` (seconds in the output). Raises OSError when the disk fails."""
         while (packet := self._pending or next(self._packets, None)) is not None:
             self._pending = None
-            if packet.pts * packet.time_base - self._origin >= until:
+            if packet.pts * exact(packet.time_base) - self._origin >= until:
                 self._pending = packet
                 return
             track = next((track for track in self.tracks if track.source.index == packet.stream_index), None)
@@ -121,7 +122,7 @@ class SubtitleCopy:
                 return False
         except (av.FFmpegError, ValueError, OSError):
             return False
-        target.metadata.update(language_and_title(stream.metadata))
+        target.metadata.update(language_and_title(tags(stream)))
         target.disposition = stream.disposition
         self.tracks.append(_Track(stream, target, not copied))
         return True
@@ -139,7 +140,7 @@ class SubtitleCopy:
             self.notes.append(f"the subtitles end early: they cannot be read further ({short_reason(error)})")
 
     def _write(self, output: Any, track: _Track, packet: Any) -> None:
-        unit = packet.time_base
+        unit = exact(packet.time_base)
         start, length = packet.pts - round(self._origin / unit), packet.duration or 0
         if start < 0:
             start, length = 0, length + start
@@ -169,6 +170,6 @@ def _codec(stream: Any) -> str:
 
 def _shifted(chapter: Any, origin: Fraction) -> Any:
     """The chapter where `origin` is zero; None for one that was over then."""
-    ticks = round(origin / chapter["time_base"])
+    ticks = round(origin / exact(chapter["time_base"]))
     start, end = max(0, chapter["start"] - ticks), chapter["end"] - ticks
     return {**chapter, "start": start, "end": end} if end > start else None

@@ -19,6 +19,7 @@ import av
 from vidseg.atomic import PartFile
 from vidseg.errors import WriteError
 from vidseg.timing import clock_time
+from vidseg.video.pyav import exact, open_input
 
 _TS_PACKET = 188
 _TS_TAIL = 10_000 * _TS_PACKET
@@ -104,10 +105,10 @@ def end_seconds(path: Path, muxer: str, part: WholePart) -> Fraction | None:
         data += file.read(part.size - part.tail)
     end: Fraction | None = None
     try:
-        with av.open(io.BytesIO(data), "r", format=None if muxer in ("mp4", "mov") else muxer) as container:
+        with open_input(io.BytesIO(data), format=None if muxer in ("mp4", "mov") else muxer) as container:
             for packet in container.demux(container.streams.video[0]):
-                if packet.pts is not None and packet.time_base is not None:
-                    here = (packet.pts + (packet.duration or 0)) * packet.time_base
+                if packet.pts is not None and packet.time_base:
+                    here = (packet.pts + (packet.duration or 0)) * exact(packet.time_base)
                     end = here if end is None else max(end, here)
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return None

@@ -18,7 +18,7 @@ from vidseg.app.interrupts import Interrupts
 from vidseg.app.run import Outcome, run
 from vidseg.atomic import write_failure
 from vidseg.config import RunConfig, option_names
-from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError, WriteError
+from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.video.image_sink import is_numbered, numbered_pictures
@@ -137,13 +137,10 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
     ended = JobResult(job.number, "failed", identity=identity)
     # what is there already and may not be replaced is not made by this job
     of_others = set() if job.config.overwrite else set(written_outputs(job))
-    finished: set[str] = set()
     try:
         outcome = _run(job, engine, log, interrupts, identity, sampler)
         ended = _ended(ended, outcome, log)
     except VidsegError as error:
-        if isinstance(error, WriteError):
-            finished = {os.path.normpath(path) for path in error.finished}
         fault = isinstance(error, SourceError) and not isinstance(error, InputChangedError)
         ended = replace(ended, reason=_without_name(str(error), job), input_fault=fault)
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
