@@ -24,7 +24,7 @@ from vidseg.app.bench_stages import (
     output_stages,
     segment_stages,
 )
-from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, usable_cores
+from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.outputs import with_usable_encoder
@@ -32,9 +32,11 @@ from vidseg.app.run import render_options, run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
+from vidseg.cores import usable_cores
 from vidseg.errors import ConfigError, VidsegError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
+from vidseg.opencv import installed_packages
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
@@ -233,7 +235,7 @@ def machine() -> dict[str, str]:
     found["torch_threads"] = str(torch.get_num_threads())
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
-    for package in ("torch", "openvino", "onnxruntime", "av", "opencv-python", "numpy"):
+    for package in ("torch", "openvino", "onnxruntime", "av", *installed_packages(), "numpy"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

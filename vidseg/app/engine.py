@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.config import RunConfig
+from vidseg.cores import limited_cores, usable_cores
 from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet, ade20k
@@ -196,9 +196,14 @@ def beside_other_stages(config: RunConfig) -> RunConfig:
     return replace(config, threads=threads_beside(usable_cores()))
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def set_threads(asked: int | None) -> int | None:
+    """Let torch use so many threads, and no more than the cores it may use; the number that other engines get."""
+    cores = limited_cores()
+    if asked is not None:
+        torch.set_num_threads(asked)
+    elif cores is not None:
+        torch.set_num_threads(min(torch.get_num_threads(), cores))
+    return cores if asked is None else asked
 
 
 def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
@@ -211,8 +216,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         return _load_file_engine(config, reporter)
     device, precision = check_engine(config)
     entry = zoo.entry(config.model)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    threads = set_threads(config.threads)
     weights = Path(config.weights) if config.weights else None
     labels = label_set(config)
     network = load_model(
@@ -235,7 +239,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         network,
         entry.name,
         device=device,
-        threads=config.threads,
+        threads=threads,
         announce=reporter.note,
     )
     try:
@@ -279,14 +283,13 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
 def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
     file = read_model_file(config.model)
     device, precision = _check_file_engine(config, file)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    threads = set_threads(config.threads)
     runtime = open_model_file(
         file,
         config.runtime,
         trusted=config.trust_model,
         precision=precision,
-        threads=config.threads,
+        threads=threads,
         announce=reporter.note,
     )
     fixed = runtime.input.fixed_hw

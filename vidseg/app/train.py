@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,11 @@ import numpy.typing as npt
 import torch
 
 from vidseg import zoo
+from vidseg.app.engine import set_threads
 from vidseg.app.folder_lock import locked
 from vidseg.app.interrupts import Interrupts
 from vidseg.config import checked
+from vidseg.cores import usable_cores
 from vidseg.data.folder import Content, FolderDataset, every_nth
 from vidseg.data.label_sets import merged_sets
 from vidseg.data.label_values import parse_values, shares_text
@@ -108,8 +109,7 @@ def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{request.out}: cannot be made a folder ({error.strerror}); choose another --out") from None
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
+    set_threads(request.threads)
     with locked(request.out):
         resuming = request.resume and (request.out / STATE).exists()
         model = initial_model(
@@ -260,7 +260,7 @@ def _with_labels(validation: Validation | None, request: TrainRequest, reporter:
 def _workers(request: TrainRequest, device: torch.device) -> int:
     if request.workers is not None:
         return request.workers
-    return min(CUDA_WORKERS, (os.cpu_count() or 1) - 1) if device.type == "cuda" else 0
+    return min(CUDA_WORKERS, usable_cores() - 1) if device.type == "cuda" else 0
 
 
 def _all_but_every(nth: int) -> Callable[[int, str], bool]:

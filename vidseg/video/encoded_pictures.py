@@ -13,6 +13,7 @@ from av.codec.context import Flags
 from av.video.frame import PictureType
 
 from vidseg.atomic import write_failure
+from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.video.encoder_input import EncoderInput
@@ -29,12 +30,26 @@ _FIXED_TICKS: Mapping[str, Fraction] = {
 """What a container counts time in, where it has no choice."""
 _FINEST_TICK = Fraction(1, 16_000_000)
 """mp4 and mov keep the source's unit down to this one; a finer one would overflow their 32-bit durations."""
+_MOST_X264_THREADS = 16
 _MICROSECOND = Fraction(1, 1_000_000)
 _LONGEST_LEAD_SECONDS = 10
 """A later first frame starts at 0 instead: an hour of nothing before it helps nobody."""
 _FALLBACK_RATE = Fraction(25)
 KEY_FRAME_SECONDS = 2
 """Distance of the key frames in what is sent on."""
+
+
+def x264_threads(cores: int) -> int:
+    """About as many as x264 takes by itself for so many cores."""
+    return min(_MOST_X264_THREADS, cores * 3 // 2)
+
+
+def encoder_threads(encoder: str) -> int:
+    """Threads for the encoder of this name; 0 where it may choose, which it does by all cores of the machine."""
+    cores = limited_cores()
+    if cores is None:
+        return 0
+    return x264_threads(cores) if encoder == "libx264" else cores
 
 
 class EncodedPictures:
@@ -101,7 +116,7 @@ class EncodedPictures:
         context.width, context.height, context.pix_fmt = self._input.width, self._input.height, self._input.pix_fmt
         context.time_base = self._tick
         context.flags |= Flags.frame_duration
-        context.thread_count = self._threads
+        context.thread_count = self._threads or encoder_threads(self._plan.encoder.name)
         context.thread_type = "AUTO"  # PyAV's default, SLICE, costs x264 speed and compression on many cores
         self._input.tag(context)
 

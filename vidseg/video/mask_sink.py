@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from vidseg.atomic import PartFile, write_failure
+from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.saved_masks import MARK_COLUMNS, FrameMark
@@ -183,7 +184,7 @@ class MaskVideoSink:
         context.flags |= av.codec.context.Flags.frame_duration
         # no tool may take ids for levels from 16 to 235 and stretch them
         context.color_range = _FULL_RANGE
-        context.thread_type, context.thread_count = "SLICE", 0
+        context.thread_type, context.thread_count = "SLICE", limited_cores() or 0
         self._rows = self._output.add_mux_stream("subrip")
         self._rows.time_base = TICK
         self._output.start_encoding()

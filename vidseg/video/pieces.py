@@ -9,7 +9,6 @@ pictures narrower than 256 pixels x264's AVX-512 code now and then makes other p
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -18,15 +17,15 @@ from typing import Any
 
 import av
 
+from vidseg.cores import usable_cores
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
 from vidseg.saved_state import State
 from vidseg.video.av_sink import AvSink
+from vidseg.video.encoded_pictures import x264_threads
 from vidseg.video.packet_file import PacketFileWriter, StoredPacket, check_packets, read_packets
 from vidseg.video.pyav import exact
-
-_MOST_X264_THREADS = 16
 
 
 class PiecedAvSink(AvSink):
@@ -49,7 +48,7 @@ class PiecedAvSink(AvSink):
             )
         if self._threads == 0 and self._plan.encoder.name == "libx264":
             # its packets depend on the number; what it would choose itself, written down
-            self._threads = min(_MOST_X264_THREADS, (os.cpu_count() or 1) * 3 // 2)
+            self._threads = x264_threads(usable_cores())
         self._extradata: bytes | None = None
         self._whole: Callable[[Path], None] | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -28,11 +27,6 @@ def automatic_jobs(cores: int, memory: int | None, networks: int) -> int:
     if memory is not None:
         most = min(most, memory // BYTES_PER_JOB)
     return max(1, most)
-
-
-def free_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_memory() -> int | None:

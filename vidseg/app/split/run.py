@@ -23,6 +23,7 @@ from vidseg.app.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, p
 from vidseg.app.split.workers import Workers
 from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.config import RunConfig
+from vidseg.cores import usable_cores
 from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Frame
 from vidseg.interfaces import Renderer, ResumableSource, Sink, VideoSource
@@ -132,7 +133,7 @@ def run_split(
     )
     if not scan.places:
         raise WriteError(f"{config.output or config.save_masks}: no frame was written, so there is no video")
-    each = replace(config, batch=batch, threads=config.threads or max(1, (os.cpu_count() or 1) // config.workers))
+    each = replace(config, batch=batch, threads=config.threads or max(1, usable_cores() // config.workers))
     # from here on there is something to be ended in good order
     interrupts.started()
     with _work_folder(config) as folder:
