@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow drills check format bench weights weights-small clean
+.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights weights-small clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -15,6 +15,16 @@ test-slow: .venv/installed  ## the tests that take minutes and are left out else
 
 drills: .venv/installed  ## damaged files, kills, full disks, closed terminals: some 15 minutes, one table
 	$(BIN)/python benchmarks/drills.py
+
+test-window: .venv/installed  ## the tests of windows, with the OpenCV that opens them in place of the other
+	$(BIN)/pip uninstall -q -y opencv-python-headless && $(BIN)/pip install -q -c constraints.txt opencv-python
+	$(BIN)/python -m pytest -m window
+
+test-newest:  ## the tests with the newest packages and Pythons; takes an hour, and GBs of disk for a while
+	.ci/newest
+
+test-slim:  ## the Dockerfile's commands and the first of the README in a bare Debian; needs root and debootstrap
+	.ci/slim
 
 check: .venv/installed  ## what a change has to pass: style, types, tests
 	$(BIN)/ruff check .

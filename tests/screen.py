@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from vidseg.frames import UInt8Array
+from vidseg.opencv import HOW_TO_GET_WINDOWS, WINDOWED, installed_packages
 
 needs_screen = [
     pytest.mark.window,
     pytest.mark.skipif(not shutil.which("Xvfb") or not shutil.which("xdotool"), reason="needs Xvfb and xdotool"),
+    pytest.mark.skipif(WINDOWED not in installed_packages(), reason=f"needs {HOW_TO_GET_WINDOWS}"),
 ]
 
 

@@ -87,7 +87,7 @@ PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
 """Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto"."""
 
 
-HWACCELS = ("none", "auto", "cuda", "videotoolbox", "d3d11va", "vaapi")
+HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
 """What decodes video: software, any device, or the kind of device."""
 
 

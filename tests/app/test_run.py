@@ -206,9 +206,22 @@ def test_stats_file_whose_folder_goes_away_says_so(tmp_path):
 
 def test_doctor_reports_a_broken_part_and_goes_on(monkeypatch):
     def broken():
-        raise ImportError("libGL.so.1: cannot open shared object file")
+        raise ImportError("libGL.so.1: cannot open shared object file", name="cv2")
 
-    monkeypatch.setattr(doctor, "_video", broken)
+    monkeypatch.setattr(doctor, "_opencv", broken)
     findings = doctor.examine()
-    assert any(f.topic == "video" and f.good is False and "libGL" in f.text for f in findings)
+    assert any(f.topic == "opencv" and f.good is False and "libGL.so.1" in f.text for f in findings)
     assert findings[-1].topic == "presets"
+
+
+@pytest.mark.parametrize(
+    ("packages", "good", "text"),
+    [
+        ({"opencv-python-headless": "5.0"}, True, "(opencv-python-headless, opens "),
+        ({"opencv-python-headless": "5.0", "opencv-python": "4.9"}, False, "overwrite each other: `pip uninstall -y "),
+    ],
+)
+def test_doctor_names_the_package_that_brings_opencv(monkeypatch, packages, good, text):
+    monkeypatch.setattr(doctor, "installed_packages", lambda: packages)
+    (finding,) = (each for each in doctor.examine() if each.topic == "opencv")
+    assert finding.good is good and text in finding.text

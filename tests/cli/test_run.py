@@ -324,7 +324,7 @@ def make_bad_inputs(folder) -> None:
         (["CLIP", "-o", "o.mp4", "--config", "bad.yaml"], ["bad.yaml", "did you mean stride?"]),
         (["CLIP", "-o", "o.mp4", "--device", "cuda:99"], ["--device cuda:99"]),
         (["CLIP", "-o", "o.mp4", "--device", "toaster"], ["--device toaster", "auto, cpu, cuda"]),
-        (["CLIP", "--show"], ["--show", "DISPLAY"]),
+        (["CLIP", "--show"], ["--show needs "]),
         (["CLIP"], ["nothing to do", "-o FILE"]),
         (["-o", "o.mp4"], ["no source"]),
         (["cam77", "--show", "-o", "o.mp4"], ["--show"]),

@@ -177,3 +177,8 @@ def test_pictures_of_a_device_look_as_those_of_software(clip: Path) -> None:
     packed = planar.reformat(format="nv12")
     difference = RgbConverter(planar).convert(planar).astype(int) - RgbConverter(packed).convert(packed)
     assert np.abs(difference).max() <= 2
+
+
+def test_nothing_is_offered_that_only_windows_has() -> None:
+    """vidseg does not run there."""
+    assert not {"d3d11va", "d3d12va", "dxva2"} & set(HWACCELS)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import vidseg
+from vidseg.cores import all_cores, usable_cores
+from vidseg.opencv import import_problem, installed_packages, too_many
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ def examine() -> list[Finding]:
         ("vidseg", _versions),
         ("torch", _torch),
         ("runtimes", _runtimes),
+        ("opencv", _opencv),
         ("video", _video),
         ("encoders", _encoders),
         ("hardware", _hardware),
@@ -43,15 +45,17 @@ def examine() -> list[Finding]:
         try:
             findings += look()
         except Exception as error:
-            findings.append(Finding(topic, f"{type(error).__name__}: {error}".splitlines()[0], good=False))
+            known = import_problem(error) if isinstance(error, ImportError) else None
+            findings.append(Finding(topic, known or f"{type(error).__name__}: {error}".splitlines()[0], good=False))
     return findings
 
 
 def _versions() -> list[Finding]:
+    cores = " of ".join(map(str, dict.fromkeys([usable_cores(), all_cores()])))
     return [
         Finding("vidseg", vidseg.__version__, good=True),
         Finding("python", f"{platform.python_version()} ({sys.executable})", good=sys.version_info >= (3, 11)),
-        Finding("machine", f"{platform.platform()}, {os.cpu_count()} cores"),
+        Finding("machine", f"{platform.platform()}, {cores} cores"),
     ]
 
 
@@ -90,14 +94,21 @@ def _runtimes() -> list[Finding]:
 
 def _video() -> list[Finding]:
     import av
-    import cv2
 
     ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
-    return [
-        Finding("av", f"{av.__version__} (libavcodec {ffmpeg})", good=True),
-        Finding("opencv", cv2.__version__, good=True),
-        _srt(),
-    ]
+    return [Finding("av", f"{av.__version__} (libavcodec {ffmpeg})", good=True), _srt()]
+
+
+def _opencv() -> list[Finding]:
+    import cv2
+
+    from vidseg.render.display import opens_windows
+
+    packages = installed_packages()
+    several = too_many(packages)
+    windows = "opens windows" if opens_windows() else "opens no windows"
+    told = f"{cv2.__version__} ({' and '.join(packages) or 'of no package'}, {windows})"
+    return [Finding("opencv", told if several is None else f"{told}; {several}", good=several is None)]
 
 
 def _srt() -> Finding:

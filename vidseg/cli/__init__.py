@@ -14,6 +14,7 @@ from types import FrameType
 from vidseg.app.freed_memory import keep_freed_memory
 from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
 from vidseg.errors import VidsegError, first_sentence
+from vidseg.opencv import import_problem
 
 __all__ = ["main"]
 
@@ -48,12 +49,10 @@ def _run() -> None:
         say(f"vidseg: error: {error}")
         sys.exit(error.exit_code)
     except ImportError as error:
-        if "cannot open shared object file" not in str(error):
+        line = import_problem(error)
+        if line is None or os.environ.get("VIDSEG_DEBUG"):
             raise
-        say(
-            f"vidseg: error: {error}; a system library is missing: "
-            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` brings what OpenCV needs"
-        )
+        say(f"vidseg: error: {line}")
         sys.exit(1)
     except RuntimeError as error:
         # torch's error, by its name: torch itself may not be loaded

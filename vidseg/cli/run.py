@@ -284,7 +284,7 @@ def run(
             "--hwaccel",
             panel=_FRAMES,
             metavar="KIND",
-            help_text="Decode on a device, what it can: auto, cuda, videotoolbox, d3d11va, vaapi; default none",
+            help_text="Decode on a device, what it can: auto, cuda, videotoolbox, vaapi; default none",
         ),
     ] = None,
     strict: Annotated[

@@ -1,17 +1,21 @@
 """Finds out whether a window can be shown, before OpenCV is asked for one.
 
-opencv-python ends the whole process with SIGABRT where its Qt finds no display, so another process has to try. It
-takes some 0.15 s and is done once.
+opencv-python-headless opens none. opencv-python ends the whole process with SIGABRT where its Qt finds no display, so
+another process has to try. It takes some 0.15 s and is done once.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
 
+import cv2
+
 from vidseg.errors import DisplayError
+from vidseg.opencv import HOW_TO_GET_WINDOWS
 
 _TIMEOUT_SECONDS = 20.0
 _HINT = "leave --show out, or write a file with -o"
@@ -40,12 +44,19 @@ def find_display() -> tuple[int, int] | None:
     Raises:
         DisplayError: no window can be shown; says why.
     """
+    if not opens_windows():
+        raise DisplayError(f"--show needs OpenCV with windows: {HOW_TO_GET_WINDOWS} brings them; or {_HINT}")
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         # the wheels of OpenCV speak X only; under Wayland XWayland sets DISPLAY
         if os.environ.get("WAYLAND_DISPLAY"):
             raise DisplayError(f"--show needs an X display: only WAYLAND_DISPLAY is set; start XWayland, or {_HINT}")
         raise DisplayError(f"--show needs a display: DISPLAY is not set; {_HINT}")
     return _probe(os.environ.get("DISPLAY"), os.environ.get("QT_QPA_PLATFORM"))
+
+
+def opens_windows() -> bool:
+    """Whether the installed OpenCV was built to open windows, with a display or without."""
+    return re.search(r"^\s*GUI:\s*NONE", cv2.getBuildInformation(), re.M) is None
 
 
 @cache
@@ -71,8 +82,6 @@ def _probe(display: str | None, platform: str | None) -> tuple[int, int] | None:
 
 def _reason(stderr: str, display: str | None, platform: str | None) -> str:
     """One line about why the other process could not open a window."""
-    if "not implemented" in stderr:
-        return f"--show needs OpenCV with windows: install opencv-python, not opencv-python-headless, or {_HINT}"
     if platform:
         return f"--show needs a display: QT_QPA_PLATFORM={platform} shows none; unset it, or {_HINT}"
     if "could not connect to display" in stderr:

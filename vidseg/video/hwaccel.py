@@ -1,7 +1,7 @@
 """Decoding on a device, through FFmpeg's hwaccels: which kinds there are, and whether one works here.
 
 Frames come back to system memory, as NV12 or P010. Intel's QSV is not among the kinds: it has decoders of its own,
-which PyAV does not choose; an Intel GPU decodes through VAAPI or D3D11VA.
+which PyAV does not choose; an Intel GPU decodes through VAAPI.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-KINDS = ("cuda", "videotoolbox", "d3d11va", "vaapi")
+KINDS = ("cuda", "videotoolbox", "vaapi")
 """In the order in which "auto" tries them; one that is there is seldom beside another."""
 _COMMON_CODEC = "h264"
 """To try a device out with: its decoder knows all of them."""
