@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.rounding import TIMES, assert_rounds_alike, in_float64
 from vidseg.models.layers import Attention, Backbone, sine_positions
 from vidseg.models.resnet import ResNet
 from vidseg.models.stdc import Stdc
 from vidseg.models.transformer_decoder import PredictionHeads, QueryDecoder
+
+DTYPES = (torch.float32, torch.float64)
 
 
 def test_attention_equals_torch_multihead_attention() -> None:
@@ -24,16 +27,18 @@ def test_attention_equals_torch_multihead_attention() -> None:
     query, key, value = torch.randn(2, 5, 32), torch.randn(2, 9, 32), torch.randn(2, 9, 32)
     attend = torch.rand(2, 5, 9) > 0.4
     attend[..., 0] = True
-    expected, _ = oracle(query, key, value, attn_mask=~attend.repeat_interleave(4, dim=0), need_weights=False)
-    torch.testing.assert_close(attention(query, key, value, attend), expected, rtol=0, atol=1e-5)
-    expected, _ = oracle(query, key, value, need_weights=False)
-    torch.testing.assert_close(attention(query, key, value), expected, rtol=0, atol=1e-5)
+    given, exact = (query, key, value), (query.double(), key.double(), value.double())
+    masked = {"attn_mask": ~attend.repeat_interleave(4, dim=0), "need_weights": False}
+    plain, truth = oracle(*given, **masked)[0], in_float64(oracle)(*exact, **masked)[0]
+    assert_rounds_alike(attention(*given, attend), plain, truth)
+    plain, truth = oracle(*given, need_weights=False)[0], in_float64(oracle)(*exact, need_weights=False)[0]
+    assert_rounds_alike(attention(*given), plain, truth)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5)])
 def test_positions_equal_a_slow_loop(height: int, width: int) -> None:
     channels = 8
-    expected = torch.empty(height, width, channels)
+    expected = torch.empty(height, width, channels, dtype=torch.float64)
     for y in range(height):
         for x in range(width):
             for offset, index, length in ((0, y, height), (channels // 2, x, width)):
@@ -41,8 +46,10 @@ def test_positions_equal_a_slow_loop(height: int, width: int) -> None:
                     period = 10000 ** (2 * (c // 2) / (channels // 2))
                     angle = (index + 1) / (length + 1e-6) * 2 * math.pi / period
                     expected[y, x, offset + c] = math.sin(angle) if c % 2 == 0 else math.cos(angle)
-    found = sine_positions(height, width, channels, like=torch.zeros(()))
-    torch.testing.assert_close(found, expected.flatten(0, 1)[None], rtol=0, atol=1e-5)
+    found, exact = (sine_positions(height, width, channels, like=torch.zeros((), dtype=dtype)) for dtype in DTYPES)
+    torch.testing.assert_close(exact, expected.flatten(0, 1)[None], rtol=0, atol=1e-6)
+    # an angle of up to 2 pi is given in steps of eps times that
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=TIMES * 2 * math.pi * torch.finfo(found.dtype).eps)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,8 @@ def test_shrinking_features_first_gives_the_masks_of_shrinking_masks_afterwards(
     shrink = {"size": (3, 4), "mode": "bilinear", "align_corners": False}
     afterwards = F.interpolate(heads(queries, features).mask_logits, **shrink)
     first = heads.masks(queries, F.interpolate(features, **shrink))
-    torch.testing.assert_close(first, afterwards, rtol=0, atol=1e-5)
+    exact = F.interpolate(in_float64(heads)(queries.double(), features.double()).mask_logits, **shrink)
+    assert_rounds_alike(first, afterwards, exact)
 
 
 def make_decoder() -> QueryDecoder:

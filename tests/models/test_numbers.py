@@ -13,6 +13,7 @@ import torch
 from tests.models.fixture_rule import fill_model, fixture_tensor, key_listing
 from tests.models.make_golden import PATH as GOLDEN_PATH
 from tests.models.make_golden import SIZES, semantic_labels, summary, winner_labels
+from tests.rounding import assert_rounds_alike, in_float64
 from vidseg.models import Mask2Former, create_model, model_names
 
 REFERENCE = json.loads(Path(__file__).with_name("reference.json").read_text(encoding="utf-8"))["models"]
@@ -64,13 +65,15 @@ def test_probabilities_and_labels_are_those_of_the_reference(filled: tuple[str, 
         pytest.skip("this project's own network")
     expected: dict[str, Any] = REFERENCE[name]
     with torch.inference_mode():
-        output = model(fixture_tensor(128, 192))
-    class_probs, mask_probs = output.class_probs[0], output.mask_probs[0]
-    for query, class_id, value in expected["class_probs"]:
-        assert class_probs[query].argmax().item() == class_id
-        assert class_probs[query, class_id].item() == pytest.approx(value, abs=1e-4)
-    for query, y, x, value in expected["mask_probs"]:
-        assert mask_probs[query, y, x].item() == pytest.approx(value, abs=1e-4)
+        output, exact = model(fixture_tensor(128, 192)), in_float64(model)(fixture_tensor(128, 192).double())
+    for query, class_id, _ in expected["class_probs"]:
+        assert output.class_probs[0, query].argmax().item() == class_id
+    for kind in ("class_probs", "mask_probs"):
+        *places, stored = zip(*expected[kind], strict=True)
+        found, truth = (getattr(each, kind)[0][tuple(places)] for each in (output, exact))
+        # the reference was computed in float32, and written down with 6 digits
+        assert truth.tolist() == pytest.approx(stored, abs=1e-5)
+        assert_rounds_alike(found, torch.tensor(stored), truth)
     for kind, labels in (("semantic", semantic_labels(output)), ("winner_query", winner_labels(output))):
         points = expected[f"labels_{kind}"]
         wrong = [point for point in points if labels[0, point[0], point[1]].item() != point[2]]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.exc import InvalidCxxCompiler
 
-from tests.runtimes.test_runtimes import labels
+from tests.rounding import assert_rounds_alike, in_float64
+from tests.runtimes.test_runtimes import as_tuple, labels
 from vidseg.errors import DeviceError
 from vidseg.runtimes.compiled_runtime import CompiledRuntime
 from vidseg.runtimes.loading import load_model
@@ -77,9 +78,10 @@ def noise(batch: int, height: int = 32, width: int = 40) -> Tensor:
 def assert_as_torch(runtime: CompiledRuntime, model: nn.Module, images: Tensor) -> None:
     with torch.inference_mode():
         expected = model.forward_queries(images.float())
-    for given, wanted in zip(runtime.run(images), expected, strict=True):
-        assert given.dtype == torch.float32
-        torch.testing.assert_close(given, wanted, atol=1e-5, rtol=1e-4)
+        exact = in_float64(model).forward_queries(images.double())
+    given = runtime.run(images)
+    assert all(tensor.dtype == torch.float32 for tensor in given)
+    assert_rounds_alike(given, as_tuple(expected), as_tuple(exact))
 
 
 def test_a_smaller_batch_of_a_known_size_is_filled_up(batches: list[int], tmp_path: Path) -> None:
