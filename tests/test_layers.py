@@ -30,6 +30,7 @@ FLOORS = (
         "cores",
         "memory",
         "opencv",
+        "picture_size",
     ),
     ("config", "interfaces"),
     ("presets", "metrics", "models", "zoo", "video", "render", "records", "motion", "pipeline"),

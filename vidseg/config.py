@@ -15,6 +15,7 @@ from typing import Any
 from vidseg.address import parse_address
 from vidseg.errors import ConfigError
 from vidseg.names import url_scheme
+from vidseg.picture_size import MAX_PIXELS
 
 Check = Callable[[Any], Any]
 """Gives the value in its proper type, or raises ValueError with what is accepted."""
@@ -176,6 +177,7 @@ class RunConfig:
     smooth_seconds: float = _option(0.15, _number(0, 10, above=True), "memory of --smooth: then a frame counts 1/e")
     max_fps: float | None = _option(None, _number(0, 1000, above=True), "take at most so many frames per second")
     limit: int | None = _option(None, _integer(1, 10**9), "stop after so many frames")
+    max_pixels: int = _option(MAX_PIXELS, _integer(1, 2**40), "a picture file of more pixels than this is refused")
     rtsp_transport: str = _option("tcp", _choice("tcp", "udp"), "how RTSP streams are carried")
     hwaccel: str = _option("none", _choice(*HWACCELS), "decode files and streams on a device, if there is one")
     strict: bool = _option(False, _flag, "exit 1 where a file is damaged; its outputs are kept")

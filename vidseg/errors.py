@@ -92,6 +92,12 @@ class ExportError(VidsegError):
     exit_code = 1
 
 
+class MemoryShortError(VidsegError):
+    """What was asked for needs more memory than there is."""
+
+    exit_code = 1
+
+
 class DeviceError(VidsegError):
     """The asked-for device or runtime is not available here."""
 

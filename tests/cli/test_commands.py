@@ -90,7 +90,7 @@ def test_a_gpu_without_memory_is_told_in_one_line_and_other_errors_are_not_hidde
     monkeypatch.setattr("vidseg.cli.commands.app", fails(torch.OutOfMemoryError(text)))
     result = cli("doctor")
     advice = "give a smaller --imgsz or --batch, or -d cpu"
-    assert result.code == 1 and result.err == f"vidseg: error: CUDA out of memory; {advice}\n"
+    assert result.code == 1 and result.err == f"vidseg: error: out of memory: CUDA out of memory; {advice}\n"
     monkeypatch.setattr("vidseg.cli.commands.app", fails(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         cli("doctor")

@@ -452,6 +452,13 @@ def test_a_faster_engine_that_fails_and_a_conversion_are_told_and_the_summary_na
     assert re.search(r"1 segmented; torch.*, cpu, float32$", result.err, re.MULTILINE), result.err
 
 
+def test_max_pixels_moves_the_size_from_which_pictures_are_refused(cli):
+    cv2.imwrite("small.png", np.zeros((64, 64, 3), np.uint8))
+    result = cli("run", "small.png", "-o", "out.png", "--max-pixels", "4095")
+    assert_one_line_error(result, "small.png: 64x64 pixels", "--max-pixels")
+    assert cli("run", "small.png", "-o", "out.png", "--max-pixels", "4096", "--imgsz", "64").code == 0
+
+
 @pytest.fixture
 def damaged(tmp_path) -> Path:
     """48 frames, of which the last eight are gone."""

@@ -16,6 +16,7 @@ from vidseg.cores import limited_cores, usable_cores
 from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet, ade20k
+from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.file_runtime import FileRuntime, ScoreFileRuntime, open_model_file
@@ -41,6 +42,12 @@ with a small network. Four at once gain a little more in long videos and lose it
 takes longer. A large network takes more memory instead."""
 SMALL_NETWORK = 10_000_000
 """Parameters at most."""
+_LEAST_BYTES = 100_000_000
+"""That a run takes beside its network, however small: engine, frames under way, encoder."""
+_BYTES_PER_PARAMETER = 8
+"""While a network is loaded there are the numbers of the file and the network's own."""
+_FILE_COPIES = 2
+"""The same of a network file: its content, and what the engine makes of it."""
 
 
 class Reporter(Protocol):
@@ -216,6 +223,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         return _load_file_engine(config, reporter)
     device, precision = check_engine(config)
     entry = zoo.entry(config.model)
+    require(_LEAST_BYTES + _BYTES_PER_PARAMETER * entry.parameters, f"{entry.name} on {device.type}")
     threads = set_threads(config.threads)
     weights = Path(config.weights) if config.weights else None
     labels = label_set(config)
@@ -283,6 +291,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
 def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
     file = read_model_file(config.model)
     device, precision = _check_file_engine(config, file)
+    require(_LEAST_BYTES + _FILE_COPIES * file.path.stat().st_size, file.path.name)
     threads = set_threads(config.threads)
     runtime = open_model_file(
         file,

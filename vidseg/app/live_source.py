@@ -97,6 +97,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         open_timeout=config.timeout if open_timeout is None else open_timeout,
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
+        max_pixels=config.max_pixels,
         sound=bool(config.output) and config.audio == "copy",
         more_images=config.more_sources,
     )

@@ -13,7 +13,8 @@ from types import FrameType
 
 from vidseg.app.freed_memory import keep_freed_memory
 from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
-from vidseg.errors import VidsegError, first_sentence
+from vidseg.errors import VidsegError
+from vidseg.memory import memory_problem
 from vidseg.opencv import import_problem
 
 __all__ = ["main"]
@@ -54,11 +55,11 @@ def _run() -> None:
             raise
         say(f"vidseg: error: {line}")
         sys.exit(1)
-    except RuntimeError as error:
-        # torch's error, by its name: torch itself may not be loaded
-        if type(error).__name__ != "OutOfMemoryError" or os.environ.get("VIDSEG_DEBUG"):
+    except Exception as error:
+        line = memory_problem(error)
+        if line is None or os.environ.get("VIDSEG_DEBUG"):
             raise
-        say(f"vidseg: error: {first_sentence(error)}; give a smaller --imgsz or --batch, or -d cpu")
+        say(f"vidseg: error: {line}")
         sys.exit(1)
 
 

@@ -278,6 +278,15 @@ def run(
     rtsp_transport: Annotated[
         str | None, _option("--rtsp-transport", panel=_FRAMES, metavar="tcp|udp", help_text="For RTSP; default tcp")
     ] = None,
+    max_pixels: Annotated[
+        int | None,
+        _option(
+            "--max-pixels",
+            panel=_FRAMES,
+            metavar="N",
+            help_text="Refuse picture files of more pixels, before they are decoded; default 200000000.",
+        ),
+    ] = None,
     hwaccel: Annotated[
         str | None,
         _option(

@@ -22,6 +22,7 @@ from vidseg.data.label_sets import read_sets
 from vidseg.data.label_values import read_label_file
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.picture_size import HEADER_BYTES, too_large
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SOFT_STRIDE = 4
@@ -130,6 +131,7 @@ class FolderDataset:
         """
         path = self._images[number]
         # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
+        _refuse_too_large(path)
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if bgr is None:
             raise ConfigError(f"{path}: not a readable image; mend or remove it")
@@ -199,6 +201,17 @@ def use_one_thread(_worker: int = 0) -> None:
 def _is_image(path: Path) -> bool:
     """By its name; hidden files, such as the `._a.jpg` that macOS writes beside a.jpg, are none."""
     return path.suffix.casefold() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _refuse_too_large(path: Path) -> None:
+    """Raises ConfigError if the picture's header says that it is huge."""
+    try:
+        with path.open("rb") as file:
+            said = too_large(file.read(HEADER_BYTES))
+    except OSError:
+        return  # whoever reads it says so
+    if said is not None:
+        raise ConfigError(f"{path}: {said}; make it smaller")
 
 
 def _bytes_in(path: Path) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import UInt8Array
 from vidseg.names import expand_user
 
@@ -56,7 +56,10 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a file's name"
         raise ConfigError(f"--background {text}: cannot be read ({reason}); accepted: {ACCEPTED}") from None
-    picture = read(path)
+    try:
+        picture = read(path)
+    except SourceError as error:  # too large
+        raise ConfigError(f"--background {error}") from None
     if picture is None:
         raise ConfigError(f"--background {text}: is no picture that can be read; accepted: {ACCEPTED}")
     return Background(text, picture=picture)

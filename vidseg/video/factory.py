@@ -12,6 +12,7 @@ from typing import Literal
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.picture_size import MAX_PIXELS
 from vidseg.video.animation_source import AnimationSource, is_webp
 from vidseg.video.av_source import AvSource
 from vidseg.video.camera_source import CameraSource, is_camera
@@ -83,6 +84,7 @@ def open_source(
     spec: str,
     *,
     image_rate: Fraction | int = 25,
+    max_pixels: int = MAX_PIXELS,
     camera_size: tuple[int, int] | None = None,
     camera_rate: float | None = None,
     camera_format: str | None = None,
@@ -100,6 +102,7 @@ def open_source(
     Args:
         spec: see `classify`.
         image_rate: pictures per second, for the times of single images.
+        max_pixels: larger images are refused.
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime: a test pattern sends its frames at their times.
         more_images: pictures, folders and globs whose images follow those of `spec`.
@@ -117,7 +120,8 @@ def open_source(
     if kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
         _check_exists(spec)
     if kind is SourceKind.IMAGES:
-        return ImageSource(spec, more=[without_file_scheme(each) for each in more_images], frame_rate=image_rate)
+        more = [without_file_scheme(each) for each in more_images]
+        return ImageSource(spec, more=more, frame_rate=image_rate, max_pixels=max_pixels)
     if kind is SourceKind.FILE and is_webp(spec):
         return AnimationSource(spec)
     return AvSource(

@@ -11,6 +11,7 @@ from pathlib import Path
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user, shown_name
+from vidseg.picture_size import MAX_PIXELS
 from vidseg.video.source_base import SourceBase
 from vidseg.video.still_picture import PictureReader
 from vidseg.wildcards import matching_paths
@@ -52,12 +53,18 @@ class ImageSource(SourceBase):
         spec: an image file, a folder (its images, not those in folders below) or a glob such as "photos/*.jpg".
         more: further ones, whose pictures follow.
         frame_rate: pictures per second, for the times.
+        max_pixels: one of more pixels ends the source, before it is decoded.
     Raises:
-        SourceError: nothing there, no image among it, or not one can be decoded.
+        SourceError: nothing there, no image among it, not one can be decoded, or one is too large.
     """
 
     def __init__(
-        self, spec: str | os.PathLike[str], *, more: Sequence[str] = (), frame_rate: Fraction | int = 25
+        self,
+        spec: str | os.PathLike[str],
+        *,
+        more: Sequence[str] = (),
+        frame_rate: Fraction | int = 25,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__()
         if frame_rate <= 0:
@@ -67,7 +74,7 @@ class ImageSource(SourceBase):
         found = [find_images(each) for each in (text, *more)]
         paths = [path for each, _ in found for path in each]
         left_out = [note for _, notes in found for note in notes]
-        self._reader = PictureReader()
+        self._reader = PictureReader(max_pixels)
         self._paths = iter(paths)
         self._time_base = 1 / Fraction(frame_rate)
         self._first = self._next_readable()

@@ -10,7 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.errors import SourceError
 from vidseg.frames import UInt8Array
+from vidseg.names import shown_name
+from vidseg.picture_size import HEADER_BYTES, MAX_PIXELS, too_large
 from vidseg.video.heif import is_heif, read_heif
 from vidseg.video.quiet import quiet_opencv
 
@@ -24,19 +27,29 @@ class PictureReader:
     """Reads pictures one after the other. Remembers the range of samples of more than 8 bits, so that all look alike.
 
     `notes` are one sentence each on what was done to the samples of the last picture.
+
+    Args:
+        max_pixels: pictures with more are refused, before they are decoded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         self.notes: tuple[str, ...] = ()
         self._bits = 0
         self._range: tuple[float, float] | None = None
 
     def read(self, path: Path) -> UInt8Array | None:
-        """(H, W, 3) uint8 RGB, upright; None where the file cannot be read or decoded."""
+        """(H, W, 3) uint8 RGB, upright; None where the file cannot be read or decoded.
+
+        Raises:
+            SourceError: its header says that it has more than `max_pixels`.
+        """
         self.notes = ()
         try:
             # From memory rather than by name: OpenCV cannot open every name that the system can.
             data = np.fromfile(path, np.uint8)
+            if (said := too_large(data[:HEADER_BYTES].tobytes(), self._max_pixels)) is not None:
+                raise SourceError(f"{shown_name(str(path))}: {said}; make it smaller, or give --max-pixels")
             if is_heif(data[:64].tobytes()):
                 image, self.notes = read_heif(data.tobytes())
                 return image

@@ -19,6 +19,7 @@ from vidseg.app.run import Outcome, run
 from vidseg.atomic import write_failure
 from vidseg.config import RunConfig, option_names
 from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
+from vidseg.memory import memory_problem
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.video.image_sink import is_numbered, numbered_pictures
@@ -145,8 +146,11 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
         ended = replace(ended, reason=_without_name(str(error), job), input_fault=fault)
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
         first = (str(error).strip().splitlines() or [""])[0]
-        reason = f"unexpected {type(error).__name__}: {shown_name(first)}"
-        ended = replace(ended, reason=reason, trace=traceback.format_exc())
+        if (reason := memory_problem(error)) is not None:
+            ended = replace(ended, reason=reason)
+        else:
+            reason = f"unexpected {type(error).__name__}: {shown_name(first)}"
+            ended = replace(ended, reason=reason, trace=traceback.format_exc())
     written = {path: known for path, known in written_outputs(job).items() if path not in of_others}
     return replace(
         ended,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from vidseg.config import RunConfig
@@ -27,23 +25,6 @@ def automatic_jobs(cores: int, memory: int | None, networks: int) -> int:
     if memory is not None:
         most = min(most, memory // BYTES_PER_JOB)
     return max(1, most)
-
-
-def free_memory() -> int | None:
-    """Bytes that can be had now, heeding the limit of a container; None where the system does not say."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text(encoding="ascii").strip()
-        if limit != "max":
-            used = int((group / "memory.current").read_text(encoding="ascii"))
-            kinds = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-            found.append(int(limit) - used + int(kinds["inactive_file"]))  # cached files give way
-    except (OSError, ValueError, IndexError, KeyError):
-        pass
-    return max(0, min(found)) if found else None
 
 
 def devices_for(config: RunConfig) -> list[str]:

@@ -23,7 +23,7 @@ from vidseg.app.batch.prepare import HIDDEN_FOLDER, BatchOptions, Plan, state_fo
 from vidseg.app.batch.ray_cluster import connected, run_ray, staging_folder
 from vidseg.app.batch.remote_files import upload
 from vidseg.app.batch.report import BatchReport, FileReport, write_report
-from vidseg.app.batch.resources import automatic_jobs, devices_for, free_memory
+from vidseg.app.batch.resources import automatic_jobs, devices_for
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.engine import default_imgsz
 from vidseg.app.interrupts import Interrupts
@@ -31,6 +31,7 @@ from vidseg.atomic import write_whole_file
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
 from vidseg.errors import WriteError
+from vidseg.memory import free_memory
 from vidseg.runtimes.model_format import is_model_file
 
 
@@ -125,7 +126,8 @@ class Batch:
             self._do_on_ray(jobs, self._options.ray)
             return
         devices = devices_for(self._config)
-        workers = self._options.jobs or automatic_jobs(usable_cores(), free_memory(), len(devices))
+        memory, _ = free_memory() or (None, "")
+        workers = self._options.jobs or automatic_jobs(usable_cores(), memory, len(devices))
         workers = min(workers, len(jobs))
         engines = load_engines(self._config, devices[:workers], self._reporter)
         engine = engines[0]
