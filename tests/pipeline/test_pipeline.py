@@ -616,16 +616,11 @@ def test_a_failed_run_interrupts_a_source_that_waits():
 
 
 def test_an_error_of_the_model_with_the_last_frame_fails_a_run_that_does_not_wait_for_it():
-    ended = threading.Event()
-
-    class Ending(FakeSource):
-        def close(self):
-            super().close()
-            ended.set()
-
-    segmenter, sink = FakeSegmenter(error_at=1, before=lambda index: index == 1 and ended.wait(10)), FakeSink()
+    passed = threading.Event()  # without waiting for its own masks
+    segmenter = FakeSegmenter(error_at=1, before=lambda index: index == 1 and passed.wait(10))
+    sink = FakeSink(before=lambda index: index == 1 and passed.set())
     with pytest.raises(RuntimeError, match="model broke"):
-        make(Ending(frames(2)), segmenter, [sink], stride="auto").run()
+        make(FakeSource(frames(2)), segmenter, [sink], stride="auto").run()
     assert sink.state == "aborted"
 
 
