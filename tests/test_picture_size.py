@@ -12,7 +12,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.errors import ConfigError, SourceError
 from vidseg.picture_size import MAX_PIXELS, picture_size, too_large
 from vidseg.render.background import parse_background
-from vidseg.video.image_source import ImageSource
+from vidseg.video.image_source import ImageSource, read_image
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp", "tif", "ppm", "avif", "gif"])
@@ -62,7 +62,7 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     with pytest.raises(ConfigError, match=said):
         FolderDataset(tmp_path)[0]
     with pytest.raises(ConfigError, match=said):
-        parse_background(str(path))
+        parse_background(str(path), read_image)
 
 
 def test_the_limit_can_be_lifted():

@@ -128,7 +128,7 @@ def test_class_names_do_nothing_to_the_terminal(cli, monkeypatch: pytest.MonkeyP
     import vidseg.app.engine
 
     monkeypatch.setattr(vidseg.app.engine, "label_set", lambda config: SimpleNamespace(full_names=[EVIL]))
-    monkeypatch.setattr("vidseg.app.model_info.model_file_facts", lambda name: {"classes": EVIL})
+    monkeypatch.setattr("vidseg.app.model_info.model_file_facts", lambda name, **_: {"classes": EVIL})
     for words in (["classes", "-m", "net.onnx"], ["models", "info", "net.onnx"]):
         result = cli(*words)
         assert result.code == 0 and SHOWN in result.out and result.out.isascii() and "\x1b" not in result.out

@@ -129,6 +129,7 @@ def test_held_out_pictures_are_those_that_eval_picks_and_are_measured_on(cli, da
 
 def test_held_out_pictures_without_labels_are_not_measured_on(cli, tmp_path):
     folder = make_dataset(tmp_path / "set", 4, (64, 96), soft=True)
+    (folder / "sets.csv").write_text("value,ids\n255,soft\n")
     for path in (folder / "labels").iterdir():
         cv2.imwrite(str(path), np.full((64, 96), 255, np.uint8))
     result = cli("train", folder, "-o", "run", "--holdout", 2, *TINY)
@@ -263,6 +264,8 @@ def test_pictures_without_any_label_are_neither_trained_nor_measured_on(cli, dat
         folder = make_dataset(tmp_path / name, 2, (64, 96), soft=soft)
         for path in (folder / "labels").iterdir():
             cv2.imwrite(str(path), np.full((64, 96), value, np.uint8))
+        if soft:  # they stand in for the missing labels
+            (folder / "sets.csv").write_text("value,ids\n255,soft\n")
         return folder
 
     none, sea = labelled("none", 255), labelled("sea", 26)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.video.clips import make_clip
 from vidseg.errors import ConfigError, SourceError
+from vidseg.picture_size import MAX_PIXELS
 from vidseg.video import factory
 from vidseg.video.av_source import AvSource
 from vidseg.video.factory import SourceKind, classify, open_source
@@ -159,7 +160,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "sound": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
-        "ImageSource": {"more": ["b.png"], "frame_rate": 3},
+        "ImageSource": {"more": ["b.png"], "frame_rate": 3, "max_pixels": MAX_PIXELS},
         "PatternSource": {"realtime": True},
     }
 
