@@ -13,12 +13,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vidseg.version import __version__
+
 if TYPE_CHECKING:
     from vidseg.api import SegmentedFrame, Segmenter, segment
     from vidseg.errors import VidsegError
     from vidseg.frames import Detection, Frame, Segmentation
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Detection",

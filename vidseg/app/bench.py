@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-import vidseg
 from vidseg.app.bench_stages import (
     THREADS,
     BatchTime,
@@ -43,6 +42,7 @@ from vidseg.runtimes.model_format import is_model_file
 from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_engines
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
+from vidseg.version import __version__
 
 
 class Reporter(EngineReporter, Protocol):
@@ -230,7 +230,7 @@ def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool, stride:
 
 def machine() -> dict[str, str]:
     """Versions of what matters for speed, and the processor."""
-    found = {"vidseg": vidseg.__version__, "python": platform.python_version(), "system": platform.platform()}
+    found = {"vidseg": __version__, "python": platform.python_version(), "system": platform.platform()}
     found["processor"] = _processor()
     found["torch_threads"] = str(torch.get_num_threads())
     if torch.cuda.is_available():

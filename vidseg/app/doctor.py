@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import vidseg
 from vidseg.cores import all_cores, usable_cores
 from vidseg.opencv import import_problem, installed_packages, too_many
+from vidseg.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
 def _versions() -> list[Finding]:
     cores = " of ".join(map(str, dict.fromkeys([usable_cores(), all_cores()])))
     return [
-        Finding("vidseg", vidseg.__version__, good=True),
+        Finding("vidseg", __version__, good=True),
         Finding("python", f"{platform.python_version()} ({sys.executable})", good=sys.version_info >= (3, 11)),
         Finding("machine", f"{platform.platform()}, {cores} cores"),
     ]

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import vidseg
 from vidseg import zoo
 from vidseg.app.engine import Reporter
 from vidseg.app.sample import PATTERN, frames_of, sample_source
@@ -28,6 +27,7 @@ from vidseg.runtimes.registry import import_problem, installed_engines, reinstal
 from vidseg.runtimes.sessions import OnnxSession, OpenVinoSession, Session, TorchScriptSession
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.preprocess import network_size, to_network
+from vidseg.version import __version__
 
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Of the main file of each format."""
@@ -97,7 +97,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
         output_names=OUTPUT_NAMES[request.outputs],
         imgsz=imgsz,
         fixed_hw=request.fixed_hw,
-        version=vidseg.__version__,
+        version=__version__,
     )
     with ExitStack() as claims:
         files = []
@@ -108,7 +108,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
             entry.name, weights, num_classes=len(known), announce=reporter.note, progress=reporter.download
         )
         facts = {
-            "vidseg": vidseg.__version__,
+            "vidseg": __version__,
             "model": entry.name,
             "labels": json.dumps(labels),
             "description": described.decode(),

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-import vidseg
 from vidseg import zoo
 from vidseg.app.engine import Engine
 from vidseg.app.frame_policy import pipeline_options, skips_frames
@@ -31,6 +30,7 @@ from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.saved_state import State
 from vidseg.timing import StageTimers
+from vidseg.version import __version__
 from vidseg.video.factory import SourceKind, classify
 
 _WITHOUT_EFFECT = frozenset(
@@ -171,7 +171,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
     else:
         weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
     facts = {
-        "vidseg": vidseg.__version__,
+        "vidseg": __version__,
         "weights": [file_hash(path) for path in weights],
         "settings": settings,
         "input": [_input_facts(Path(path)) for path in info.source_paths] or [{"pattern": config.source}],

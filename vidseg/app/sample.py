@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-import vidseg
 from vidseg.frames import Frame
 from vidseg.video.factory import open_source
 
@@ -14,7 +13,7 @@ PATTERN = "test:640x360@30"
 
 def sample_source() -> str:
     """The street of a checkout; an installed package has none, then the test pattern."""
-    street = Path(vidseg.__file__).resolve().parent.parent / "samples" / "street.mp4"
+    street = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
     return str(street) if street.is_file() else PATTERN
 
 

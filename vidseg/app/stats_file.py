@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import vidseg
 from vidseg.atomic import PartFile, write_failure
 from vidseg.config import SECRETS, RunConfig
 from vidseg.errors import WriteError
 from vidseg.names import shown_name
 from vidseg.pipeline.grid_stream import StreamStats
 from vidseg.pipeline.stats import RunStats
+from vidseg.version import __version__
 
 
 class StatsFile:
@@ -41,7 +41,7 @@ class StatsFile:
             streams: of several sources seen together, each its own counts.
         """
         content = {
-            "vidseg": vidseg.__version__,
+            "vidseg": __version__,
             "model": model,
             "runtime": runtime,
             "imgsz": imgsz,

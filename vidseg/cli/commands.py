@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-import vidseg
 from vidseg.cli import batch, bench, doctor, evaluate, export, models, presets, quantize, render, run, train
+from vidseg.version import __version__
 
 app = typer.Typer(
     name="vidseg",
@@ -32,7 +32,7 @@ app.command("doctor")(doctor.doctor)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"vidseg {vidseg.__version__}")
+        print(f"vidseg {__version__}")
         raise typer.Exit
 
 

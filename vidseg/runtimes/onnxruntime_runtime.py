@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import vidseg
 from vidseg.runtimes.convert import OUTPUT_NAMES, to_onnx
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
 from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
+from vidseg.version import __version__
 
 NAME = "onnxruntime"
 
@@ -47,7 +47,7 @@ class OnnxRuntime:
             {
                 "onnxruntime": onnxruntime.__version__,
                 "torch": torch.__version__,
-                "vidseg": vidseg.__version__,
+                "vidseg": __version__,
                 "code": code_sha256(),
             },
         )

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import vidseg
 from vidseg.runtimes.convert import OUTPUT_NAMES, to_openvino
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
 from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
+from vidseg.version import __version__
 
 NAME = "openvino"
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "f32"}
@@ -63,7 +63,7 @@ class OpenVinoRuntime:
                 {
                     "openvino": openvino.__version__,
                     "torch": torch.__version__,
-                    "vidseg": vidseg.__version__,
+                    "vidseg": __version__,
                     "code": code_sha256(),
                 },
             )

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
-import vidseg
 from vidseg.pipeline.pipeline import Pipeline
+from vidseg.version import __version__
 
 _STARTED = time.time()
 
@@ -27,7 +27,7 @@ def figures_text(pipeline: Pipeline, **facts: str) -> str:
     rates = {"in": pipeline.input_rate.rate, "out": pipeline.output_rate.rate}
     receiver = "Times the receiver of a sent stream was lost and found again."
     lines = [
-        *_family("vidseg_info", "gauge", "What runs.", [({"version": vidseg.__version__, **facts}, 1)]),
+        *_family("vidseg_info", "gauge", "What runs.", [({"version": __version__, **facts}, 1)]),
         *_counter("vidseg_frames_total", "Frames that got so far.", "stage", stages),
         *_counter("vidseg_frames_dropped_total", "Frames that were left out.", "cause", dropped),
         *_gauge("vidseg_frame_rate", "Frames per second over the last 64 frames.", "direction", rates),

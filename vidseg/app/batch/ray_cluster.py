@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import vidseg
 from vidseg.app.batch.board import Board
 from vidseg.app.batch.identity import is_remote
 from vidseg.app.batch.job import Job, JobResult
@@ -34,6 +33,7 @@ from vidseg.errors import ConfigError, DeviceError, SinkError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import TICK_SECONDS
 from vidseg.signals import SIGNALS
+from vidseg.version import __version__
 
 REACH_SECONDS = 10.0
 """How long the head of a cluster may take to answer."""
@@ -187,7 +187,7 @@ def run_ray(
                 break
             hooks.started(job)
             task = Task(job, network, out_dir, staging)
-            running[work.remote(vidseg.__version__, pickle.dumps(task), progress.actor)] = job
+            running[work.remote(__version__, pickle.dumps(task), progress.actor)] = job
         if not running:
             return
         ready, _ = ray.wait(list(running), num_returns=1, timeout=TICK_SECONDS)

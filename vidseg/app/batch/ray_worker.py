@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import vidseg
 from vidseg.app.batch.attempt import attempt
 from vidseg.app.batch.identity import is_remote
 from vidseg.app.batch.job import Job, JobLog, JobResult, do_job
@@ -22,6 +21,7 @@ from vidseg.config import RunConfig
 from vidseg.errors import VidsegError
 from vidseg.names import shown_name
 from vidseg.pipeline.pipeline import Pipeline
+from vidseg.version import __version__
 
 TELL_SECONDS = 1.0
 
@@ -56,9 +56,9 @@ class TellingLog(JobLog):
 
 def check_version(version: str) -> None:
     """Raises RuntimeError (which every version can read) if this node has another vidseg than the batch."""
-    if version != vidseg.__version__:
+    if version != __version__:
         raise RuntimeError(
-            f"node {socket.gethostname()} has vidseg {vidseg.__version__}, the batch {version}; "
+            f"node {socket.gethostname()} has vidseg {__version__}, the batch {version}; "
             "install the same version on all nodes"
         )
 

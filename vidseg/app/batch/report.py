@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import vidseg
 from vidseg.app.batch.report_page import FileSection, page
 from vidseg.app.engine import label_set
 from vidseg.atomic import write_whole_file
 from vidseg.config import RunConfig
 from vidseg.labels import LabelSet
+from vidseg.version import __version__
 
 JSON_NAME = "batch-report.json"
 HTML_NAME = "batch-report.html"
@@ -65,7 +65,7 @@ class BatchReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "vidseg": vidseg.__version__,
+            "vidseg": __version__,
             "started": self.started,
             "seconds": round(self.seconds, 1),
             "totals": self.totals(),
