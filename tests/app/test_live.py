@@ -14,8 +14,8 @@ from tests.video.clips import make_clip
 from vidseg.address import Address, bound_address, listen
 from vidseg.app import live
 from vidseg.app.live import LiveOutputs, page_title, page_url, relay
+from vidseg.app.paced_source import Pacer
 from vidseg.app.run import run
-from vidseg.app.watch import Pacer
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
 

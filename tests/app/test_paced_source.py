@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 
 from tests.fakes import FakeSource, frame
-from vidseg.app.paced_source import PacedSource
-from vidseg.app.watch import Pacer
+from vidseg.app.paced_source import PacedSource, Pacer
 from vidseg.interfaces import VideoSource
 
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fakes import filled
-from vidseg.app.watch import Pacer, watch
+from vidseg.app.paced_source import Pacer
+from vidseg.app.watch import watch
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.window_state import Action
 

@@ -16,8 +16,9 @@ from typing import Protocol, Self
 
 from vidseg.address import Address, bound_address, listen, parse_address, reachable
 from vidseg.app.live_view import LiveView
+from vidseg.app.paced_source import Pacer
 from vidseg.app.recorder import Recorder, check_folder
-from vidseg.app.watch import POLL_MS, Pacer
+from vidseg.app.watch import POLL_MS
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
 from vidseg.frames import VideoInfo

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
-from vidseg.app.watch import Pacer
 from vidseg.app.wrapped_source import WrappedSource
 from vidseg.frames import Frame
 from vidseg.interfaces import VideoSource
+
+
+class Pacer:
+    """Says how long a frame has to wait, so that a file plays at its own speed and never faster.
+
+    Remembers when the first frame was due; `reset` after a pause. A frame that comes late moves the whole schedule,
+    so that playing slows down instead of rushing afterwards.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def wait_seconds(self, frame_seconds: float) -> float:
+        """Seconds until the frame with this presentation time is due; 0 when it is due or late."""
+        now = self._clock()
+        if self._offset is None or now - frame_seconds > self._offset:
+            self._offset = now - frame_seconds
+        # a jump in time stamps must not freeze the window
+        return min(frame_seconds + self._offset - now, 10.0)
+
+    def reset(self) -> None:
+        """Start the schedule at the next frame."""
+        self._offset = None
 
 
 class PacedSource(WrappedSource[VideoSource]):

@@ -25,9 +25,9 @@ from vidseg.app.outputs import (
     shown_outputs,
     with_usable_encoder,
 )
-from vidseg.app.paced_source import PacedSource
+from vidseg.app.paced_source import PacedSource, Pacer
 from vidseg.app.stats_file import StatsFile
-from vidseg.app.watch import Pacer, watch
+from vidseg.app.watch import watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from vidseg.app.paced_source import Pacer
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.pipeline import Pipeline, Result
 from vidseg.render.window import Window
 from vidseg.render.window_state import Action, WindowStatus
 
 POLL_MS = 20
-
-
-class Pacer:
-    """Says how long a frame has to wait, so that a file plays at its own speed and never faster.
-
-    Remembers when the first frame was due; `reset` after a pause. A frame that comes late moves the whole schedule,
-    so that playing slows down instead of rushing afterwards.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._offset: float | None = None
-
-    def wait_seconds(self, frame_seconds: float) -> float:
-        """Seconds until the frame with this presentation time is due; 0 when it is due or late."""
-        now = self._clock()
-        if self._offset is None or now - frame_seconds > self._offset:
-            self._offset = now - frame_seconds
-        # a jump in time stamps must not freeze the window
-        return min(frame_seconds + self._offset - now, 10.0)
-
-    def reset(self) -> None:
-        """Start the schedule at the next frame."""
-        self._offset = None
 
 
 def watch(
