@@ -2,8 +2,7 @@
 
 import pytest
 
-from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
-from vidseg.app.run import render_options
+from vidseg.app.effects import effect_options, overlay_opacity, propagator_for, render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.labels import ade20k

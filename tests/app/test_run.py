@@ -12,8 +12,9 @@ from tests.fakes import TIME_BASE
 from tests.video.clips import make_clip
 from vidseg.app import doctor
 from vidseg.app import outputs as outputs_module
+from vidseg.app.effects import render_options
 from vidseg.app.outputs import open_sinks, with_usable_encoder
-from vidseg.app.run import expected_frames, render_options, run
+from vidseg.app.run import expected_frames, run
 from vidseg.app.stats_file import StatsFile
 from vidseg.config import RunConfig
 from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError

@@ -23,11 +23,12 @@ from vidseg.app.bench_stages import (
     output_stages,
     segment_stages,
 )
+from vidseg.app.effects import render_options
 from vidseg.app.engine import Engine, beside_other_stages, check_engine, label_set, load_engine
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.outputs import with_usable_encoder
-from vidseg.app.run import render_options, run
+from vidseg.app.run import run
 from vidseg.app.sample import sample_source
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidseg.app.effects import render_options
 from vidseg.app.engine import Engine, label_set
-from vidseg.app.run import render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo

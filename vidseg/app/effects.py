@@ -12,6 +12,7 @@ from vidseg.labels import LabelSet
 from vidseg.motion.cautious import CautiousPropagator
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.render.background import ACCEPTED, Background, parse_background
+from vidseg.render.options import RenderOptions
 from vidseg.timing import StageTimers
 from vidseg.video.image_source import read_image
 
@@ -57,6 +58,24 @@ def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
         blur_margin=config.blur_margin,
         foreground=tuple(labels.find_all(config.highlight or config.foreground)),
         background=None if background is None else parse_background(background, read_image),
+    )
+
+
+def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
+    """How to draw, with classes looked up by name or id in `labels`.
+
+    Raises:
+        ConfigError: an unknown class or effect.
+    """
+    return RenderOptions(
+        opacity=overlay_opacity(config),
+        view=config.view,
+        contours=config.contours,
+        legend=config.legend,
+        labels=config.labels,
+        classes=tuple(labels.find_all(config.classes)),
+        ignore_classes=tuple(labels.find_all(config.ignore_classes)),
+        **effect_options(config, labels),
     )
 
 

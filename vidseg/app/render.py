@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from vidseg import zoo
 from vidseg.app.damage import with_damage
+from vidseg.app.effects import render_options
 from vidseg.app.input_files import InputFiles
 from vidseg.app.interrupts import Interrupts, killable
 from vidseg.app.live import LiveOutputs
@@ -15,7 +16,7 @@ from vidseg.app.live_source import Announcements, open_as_asked
 from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.app.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
 from vidseg.app.paced_source import PacedSource
-from vidseg.app.run import Outcome, Reporter, is_paced, render_options, run_pipeline, tell_change
+from vidseg.app.run import Outcome, Reporter, is_paced, run_pipeline, tell_change
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo

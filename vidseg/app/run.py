@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vidseg.app.damage import refuse_strict_live, with_damage
-from vidseg.app.effects import effect_options, overlay_opacity, propagator_for
+from vidseg.app.effects import propagator_for, render_options
 from vidseg.app.frame_policy import failing_outputs, pipeline_options
 from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid, open_grid
 from vidseg.app.input_files import InputFiles
@@ -314,24 +314,6 @@ def _pieced_outcome(
     if stats.broken_source is not None:
         reporter.problem(stats.broken_source)
     return Outcome(stats, exit_code=interrupts.exit_code if interrupts.count else 1, aborted=True, kept=kept)
-
-
-def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
-    """How to draw, with classes looked up by name or id in `labels`.
-
-    Raises:
-        ConfigError: an unknown class or effect.
-    """
-    return RenderOptions(
-        opacity=overlay_opacity(config),
-        view=config.view,
-        contours=config.contours,
-        legend=config.legend,
-        labels=config.labels,
-        classes=tuple(labels.find_all(config.classes)),
-        ignore_classes=tuple(labels.find_all(config.ignore_classes)),
-        **effect_options(config, labels),
-    )
 
 
 def is_paced(config: RunConfig, info: VideoInfo) -> bool:

@@ -25,8 +25,8 @@ from vidseg.app.batch.plan import (
     settings_digest,
 )
 from vidseg.app.batch.remote_files import RemoteFolder
+from vidseg.app.effects import render_options
 from vidseg.app.engine import check_engine, default_imgsz, label_set
-from vidseg.app.run import render_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name, url_scheme

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from vidseg.app.effects import render_options
 from vidseg.app.engine import load_engine
 from vidseg.app.frame_policy import pipeline_options
 from vidseg.app.live_source import Announcements, open_run_source
 from vidseg.app.outputs import make_renderer
 from vidseg.app.pieces import PieceSource
-from vidseg.app.run import render_options
 from vidseg.app.split.plan import PieceJob, SplitSink
 from vidseg.errors import ResumeError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
