@@ -19,7 +19,7 @@ from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark, SavedMask
 from vidseg.video.av_open import open_file, reason_of
 from vidseg.video.label_png import decode_label_map
-from vidseg.video.mask_sink import COLUMNS, VERSION, VERSION_TAG, crc_of
+from vidseg.video.mask_layout import COLUMNS, VERSION, VERSION_TAG, crc_of
 from vidseg.video.pyav import exact
 
 _CUT_OFF_SECONDS = Fraction(1, 100)

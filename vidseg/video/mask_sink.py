@@ -10,7 +10,6 @@ container's tag VIDSEG_MASKS holds the version of this layout.
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -23,14 +22,10 @@ from vidseg.atomic import PartFile, write_failure
 from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
-from vidseg.saved_masks import MARK_COLUMNS, FrameMark
+from vidseg.saved_masks import FrameMark
 from vidseg.video.encoders import short_reason
+from vidseg.video.mask_layout import COLUMNS, COLUMNS_TAG, VERSION, VERSION_TAG, crc_of
 from vidseg.video.whole_part import CLUSTERS, keep_whole_part
-
-VERSION_TAG = "VIDSEG_MASKS"
-COLUMNS_TAG = "VIDSEG_COLUMNS"
-VERSION = "1"
-COLUMNS = (*MARK_COLUMNS, "crc32")
 
 TICK = Fraction(1, 1000)
 """What FFmpeg's Matroska counts time in."""
@@ -199,11 +194,6 @@ class MaskVideoSink:
         except (av.FFmpegError, ValueError) as error:
             size = _shown(self._size_hw)
             raise WriteError(f"{self.path}: masks of {size} cannot be written ({short_reason(error)})") from error
-
-
-def crc_of(label_map: UInt8Array) -> str:
-    """CRC-32 of a C-contiguous map's bytes, in eight hexadecimal digits."""
-    return f"{zlib.crc32(label_map.data):08x}"
 
 
 def _shown(size_hw: tuple[int, ...]) -> str:

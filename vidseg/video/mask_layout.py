@@ -1,0 +1,18 @@
+"""What `MaskVideoSink` puts beside the pictures of a mask video, and the reader looks for."""
+
+from __future__ import annotations
+
+import zlib
+
+from vidseg.frames import UInt8Array
+from vidseg.saved_masks import MARK_COLUMNS
+
+VERSION_TAG = "VIDSEG_MASKS"
+COLUMNS_TAG = "VIDSEG_COLUMNS"
+VERSION = "1"
+COLUMNS = (*MARK_COLUMNS, "crc32")
+
+
+def crc_of(label_map: UInt8Array) -> str:
+    """CRC-32 of a C-contiguous map's bytes, in eight hexadecimal digits."""
+    return f"{zlib.crc32(label_map.data):08x}"
