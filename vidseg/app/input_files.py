@@ -5,10 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from vidseg.app.batch.identity import Identity, identity_of
 from vidseg.errors import InputChangedError, ResumeError, SourceError
 from vidseg.names import expand_user, shown_name, without_file_scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By which a file is known again without reading it."""
+
+    size: int
+    """Bytes; 0 where a server does not tell."""
+    mtime_ns: int
+    tag: str = ""
+    """What a store says of the content, e.g. an ETag; empty for files of this machine."""
+
+
+def identity_of(path: str | Path) -> Identity | None:
+    """Size and time of a file of this machine now, None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return Identity(status.st_size, status.st_mtime_ns)
 
 
 class InputFiles:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from vidseg.app.batch.identity import Identity
+from vidseg.app.input_files import Identity
 from vidseg.atomic import write_failure
 from vidseg.errors import ConfigError, SinkError, WriteError
 

@@ -1,11 +1,9 @@
-"""How the files of a batch are known again: by name, and by what can be told without reading them."""
+"""How the files of a batch are known again: by name."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from pathlib import Path
 
 from vidseg.names import shown_name, url_scheme
 
@@ -17,26 +15,6 @@ REMOTE_SCHEMES = WEB_SCHEMES | {
 """URLs that fsspec copies from and to. What is not here is a stream, or nothing."""
 
 _SIGNATURE = re.compile(r"(?i)[?&](x-amz-signature|x-goog-signature|signature|sig)=")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """By which a file is known again without reading it."""
-
-    size: int
-    """Bytes; 0 where a server does not tell."""
-    mtime_ns: int
-    tag: str = ""
-    """What a store says of the content, e.g. an ETag; empty for files of this machine."""
-
-
-def identity_of(path: str | Path) -> Identity | None:
-    """Size and time of a file of this machine now, None where there is none."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return Identity(status.st_size, status.st_mtime_ns)
 
 
 def is_remote(path: str) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from vidseg.app.batch.identity import Identity, identity_of, is_remote, known_as
+from vidseg.app.batch.identity import is_remote, known_as
 from vidseg.app.batch.remote_files import find_files
+from vidseg.app.input_files import Identity, identity_of
 from vidseg.errors import ConfigError, SourceError
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.wildcards import matching_paths

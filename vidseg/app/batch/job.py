@@ -11,9 +11,9 @@ import traceback
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from vidseg.app.batch.identity import Identity, identity_of
 from vidseg.app.batch.sampler import InputGuard, Sampler
 from vidseg.app.engine import Engine
+from vidseg.app.input_files import Identity, identity_of
 from vidseg.app.interrupts import Interrupts
 from vidseg.app.run import Outcome, run
 from vidseg.atomic import write_failure

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from vidseg.app.batch.archive import Archive, Record
-from vidseg.app.batch.identity import Identity, identity_of, is_remote, known_as, plain_path
+from vidseg.app.batch.identity import is_remote, known_as, plain_path
 from vidseg.app.batch.inputs import Input
 from vidseg.app.batch.job import Job, is_there, outputs_of
+from vidseg.app.input_files import Identity, identity_of
 from vidseg.app.resume import file_hash
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError

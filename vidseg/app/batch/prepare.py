@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidseg import zoo
 from vidseg.app.batch.archive import Archive
-from vidseg.app.batch.identity import identity_of, is_remote, known_as
+from vidseg.app.batch.identity import is_remote, known_as
 from vidseg.app.batch.inputs import Found
 from vidseg.app.batch.job import is_there, outputs_of
 from vidseg.app.batch.plan import (
@@ -27,6 +27,7 @@ from vidseg.app.batch.plan import (
 from vidseg.app.batch.remote_files import RemoteFolder
 from vidseg.app.effects import render_options
 from vidseg.app.engine import check_engine, default_imgsz, label_set
+from vidseg.app.input_files import identity_of
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name, url_scheme

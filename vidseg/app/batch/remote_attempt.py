@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vidseg.app.batch.identity import Identity, identity_of, is_remote, plain_path
+from vidseg.app.batch.identity import is_remote, plain_path
 from vidseg.app.batch.job import Job, JobResult
 from vidseg.app.batch.remote_files import download, upload
+from vidseg.app.input_files import Identity, identity_of
 from vidseg.atomic import PART_SUFFIX, write_failure, write_whole_file
 from vidseg.errors import VidsegError
 from vidseg.names import shown_name

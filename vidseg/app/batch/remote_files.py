@@ -11,7 +11,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from vidseg.app.batch.identity import WEB_SCHEMES, Identity
+from vidseg.app.batch.identity import WEB_SCHEMES
+from vidseg.app.input_files import Identity
 from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.errors import ConfigError, SinkError, SourceError, VidsegError, WriteError
 from vidseg.names import shown_name, url_scheme

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidseg.app.batch.identity import Identity, identity_of
+from vidseg.app.input_files import Identity, identity_of
 from vidseg.errors import InputChangedError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.names import shown_name

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from vidseg.app.batch.archive import Archive, Record
 from vidseg.app.batch.board import Board, Row
-from vidseg.app.batch.identity import identity_of, is_remote, known_as
+from vidseg.app.batch.identity import is_remote, known_as
 from vidseg.app.batch.inputs import Found
 from vidseg.app.batch.job import Job, JobResult
 from vidseg.app.batch.local import load_engines, run_local
@@ -26,6 +26,7 @@ from vidseg.app.batch.report import BatchReport, FileReport, write_report
 from vidseg.app.batch.resources import automatic_jobs, devices_for
 from vidseg.app.engine import Reporter as EngineReporter
 from vidseg.app.engine import default_imgsz
+from vidseg.app.input_files import identity_of
 from vidseg.app.interrupts import Interrupts
 from vidseg.atomic import write_whole_file
 from vidseg.config import RunConfig
