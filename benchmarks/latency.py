@@ -128,8 +128,6 @@ class SlowRuntime:
 
 def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, options: dict[str, object]) -> Ages:
     """Look at the stream as the window of `vidseg run` does."""
-    from vidseg.app.engine import load_engine
-    from vidseg.app.live_source import Announcements, open_run_source
     from vidseg.app.run import pipeline_options
     from vidseg.cli.console import RunConsole
     from vidseg.config import RunConfig
@@ -139,6 +137,8 @@ def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, option
     from vidseg.render.options import RenderOptions
     from vidseg.render.overlay import OverlayRenderer
     from vidseg.timing import StageTimers
+    from vidseg.wiring.engine import load_engine
+    from vidseg.wiring.live_source import Announcements, open_run_source
 
     config = RunConfig(source=url, show=True, model=arguments.model, imgsz=arguments.imgsz, **options)
     engine = load_engine(config, RunConsole())

@@ -37,7 +37,7 @@ def measure(variant: str, model_name: str, sizes: list[tuple[int, int]], threads
     from vidseg.runtimes.registry import create_runtime
     from vidseg.segmentation.postprocess import QueryOutput
     from vidseg.segmentation.preprocess import to_network
-    from vidseg.video.factory import open_source
+    from vidseg.sources.factory import open_source
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

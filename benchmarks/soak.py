@@ -38,10 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.servers.processes import RtspServer  # noqa: E402
 from tests.servers.proxy import Relay  # noqa: E402
-from vidseg.app.engine import load_engine  # noqa: E402
-from vidseg.app.live_source import Announcements, open_run_source  # noqa: E402
 from vidseg.app.run import pipeline_options  # noqa: E402
-from vidseg.app.wrapped_source import WrappedSource  # noqa: E402
 from vidseg.cli.console import RunConsole  # noqa: E402
 from vidseg.config import RunConfig  # noqa: E402
 from vidseg.frames import Frame, Segmentation  # noqa: E402
@@ -50,6 +47,9 @@ from vidseg.motion.propagate import FlowPropagator  # noqa: E402
 from vidseg.pipeline.buffer import Buffer, Closed  # noqa: E402
 from vidseg.pipeline.pipeline import Pipeline, Result, nothing_found  # noqa: E402
 from vidseg.timing import StageTimers  # noqa: E402
+from vidseg.wiring.engine import load_engine  # noqa: E402
+from vidseg.wiring.live_source import Announcements, open_run_source  # noqa: E402
+from vidseg.wiring.wrapped_source import WrappedSource  # noqa: E402
 
 TROUBLES = ("kill", "freeze", "cut", "garbage", "size")
 DRILL = "kill*20,freeze,cut*5,size*4,garbage*5"

@@ -20,11 +20,11 @@ from tests.pipeline.test_pipeline import no_vidseg_threads
 from tests.segmentation.test_segmenter import HalvesRuntime
 from tests.video.clips import make_clip
 from vidseg import api
-from vidseg.app import live_source
-from vidseg.app.engine import Engine
 from vidseg.errors import ConfigError, DeviceError, ModelError, SourceError, VidsegError
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
+from vidseg.wiring import live_source
+from vidseg.wiring.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"imgsz": 64, "threads": 1, "runtime": "torch"}
@@ -145,7 +145,7 @@ def test_weights_that_do_not_fit_close_the_source(clip, tmp_path, monkeypatch):
         source.close = lambda: (closed.append(True), close())
         return source
 
-    monkeypatch.setattr("vidseg.app.live_source.open_source", watched)
+    monkeypatch.setattr("vidseg.wiring.live_source.open_source", watched)
     torch.save({"other": torch.ones(2)}, tmp_path / "bad.pth")
     with pytest.raises(VidsegError, match=r"bad\.pth: does not fit"):
         next(vidseg.segment(clip, weights=tmp_path / "bad.pth", **SMALL))
@@ -156,7 +156,7 @@ def test_a_stream_that_breaks_off_gives_its_frames_and_then_the_error(halves, cl
     from tests.fakes import FakeSource, frame
 
     broken = FakeSource([frame(i, size_hw=(40, 60)) for i in range(3)], error=SourceError("rtsp://x: gone"))
-    monkeypatch.setattr("vidseg.app.live_source.open_source", lambda *args, **options: broken)
+    monkeypatch.setattr("vidseg.wiring.live_source.open_source", lambda *args, **options: broken)
     results = vidseg.segment("rtsp://x")
     assert [next(results).index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(SourceError, match="gone"):

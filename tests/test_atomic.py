@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vidseg import zoo
-from vidseg.app.folder_lock import locked
 from vidseg.atomic import PartFile, UniqueStems, open_lock, write_failure, write_whole_file
 from vidseg.errors import ConfigError, SinkError, WriteError
+from vidseg.folder_lock import locked
 from vidseg.zoo.download import _only_one
 
 

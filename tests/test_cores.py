@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from vidseg import cores
-from vidseg.app.engine import set_threads
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.frames import Frame, Segmentation, VideoInfo
-from vidseg.video.av_sink import AvSink
+from vidseg.sinks.av_sink import AvSink
+from vidseg.wiring.engine import set_threads
 
 ROOT = Path(__file__).parent.parent
 

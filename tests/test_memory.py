@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from vidseg import memory
-from vidseg.app.engine import load_engine
 from vidseg.config import RunConfig
 from vidseg.errors import MemoryShortError
 from vidseg.memory import free_memory, memory_problem, require
+from vidseg.wiring.engine import load_engine
 
 ROOT = Path(__file__).parent.parent
 MB = 10**6
@@ -75,7 +75,7 @@ def test_what_surely_does_not_fit_is_refused_in_one_line(monkeypatch):
 
 def test_a_network_is_not_loaded_where_it_does_not_fit(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: (100 * MB, "of this machine"))
-    monkeypatch.setattr("vidseg.app.engine.load_model", lambda *_, **__: pytest.fail("was loaded"))
+    monkeypatch.setattr("vidseg.wiring.engine.load_model", lambda *_, **__: pytest.fail("was loaded"))
     with pytest.raises(MemoryShortError, match="fai-m2f-n-ade on cpu needs 117 MB or more, 100 MB are free"):
         load_engine(RunConfig(source="test", device="cpu"), None)
 
@@ -115,7 +115,7 @@ def test_a_process_with_little_memory_ends_with_one_line_and_no_half_file(tmp_pa
     code = f"""
 import resource, sys
 import torch
-import vidseg.app.run, vidseg.runtimes.loading, vidseg.video.factory
+import vidseg.app.run, vidseg.runtimes.loading, vidseg.sources.factory
 from vidseg.cli import main
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + {spare}, used + {spare}))

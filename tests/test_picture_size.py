@@ -12,7 +12,7 @@ from vidseg.data.folder import FolderDataset
 from vidseg.errors import ConfigError, SourceError
 from vidseg.picture_size import MAX_PIXELS, picture_size, too_large
 from vidseg.render.background import parse_background
-from vidseg.video.image_source import ImageSource, read_image
+from vidseg.sources.image_source import ImageSource, read_image
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp", "tif", "ppm", "avif", "gif"])

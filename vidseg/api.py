@@ -43,7 +43,6 @@ from typing import Any, Self, TypedDict, overload
 import numpy as np
 import numpy.typing as npt
 
-from vidseg.app.engine import Engine, check_engine, label_set
 from vidseg.app.library import OnDownload, load_shared, results_of, segment_pictures
 from vidseg.config import RunConfig, merge, option_names
 from vidseg.errors import ConfigError
@@ -53,6 +52,7 @@ from vidseg.pipeline.pipeline import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.timing import StageTimers
+from vidseg.wiring.engine import Engine, check_engine, label_set
 
 Picture = UInt8Array | str | PathLike[str]
 """(H, W, 3) uint8 RGB, or the name of a picture file."""

@@ -10,12 +10,8 @@ import pytest
 
 from tests.fakes import TIME_BASE
 from tests.video.clips import make_clip
-from vidseg.app import doctor
-from vidseg.app import outputs as outputs_module
-from vidseg.app.effects import render_options
-from vidseg.app.outputs import open_sinks, with_usable_encoder
 from vidseg.app.run import expected_frames, run
-from vidseg.app.stats_file import StatsFile
+from vidseg.commands import doctor
 from vidseg.config import RunConfig
 from vidseg.errors import CheckpointError, ConfigError, SinkError, WriteError
 from vidseg.frames import VideoInfo
@@ -23,7 +19,11 @@ from vidseg.labels import ade20k
 from vidseg.pipeline import pipeline as pipeline_module
 from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stats import RunStats
-from vidseg.video.av_sink import AvSink
+from vidseg.sinks.av_sink import AvSink
+from vidseg.wiring import outputs as outputs_module
+from vidseg.wiring.effects import render_options
+from vidseg.wiring.outputs import open_sinks, with_usable_encoder
+from vidseg.wiring.stats_file import StatsFile
 
 
 class SilentReporter:
@@ -73,7 +73,7 @@ def test_the_preset_reaches_the_encoder(tmp_path, monkeypatch, options):
     """x264 writes its settings into the stream: subme=0 is that of ultrafast alone."""
     from tests.cli.test_workers import HereInstead
 
-    monkeypatch.setattr("vidseg.app.split.run.Workers", HereInstead)
+    monkeypatch.setattr("vidseg.chunks.split.run.Workers", HereInstead)
     clip = make_clip(tmp_path / "clip.mp4", frames=4)
     made = {}
     for preset in (None, "ultrafast"):

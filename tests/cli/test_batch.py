@@ -18,8 +18,8 @@ from typer.models import OptionInfo
 
 from tests.limits import file_size_limit
 from tests.video.clips import make_clip
-from vidseg.app.batch.board import Board, Row
-from vidseg.app.batch.job import Job
+from vidseg.batch.board import Board, Row
+from vidseg.batch.job import Job
 from vidseg.cli.batch import batch
 from vidseg.cli.batch_console import board_table, totals_line, visible_rows
 from vidseg.cli.run import run

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from vidseg.app import export as export_app
+from vidseg.commands import export as export_app
 from vidseg.runtimes.registry import installed_engines
 
 MODEL = "fai-m2f-n-ade"

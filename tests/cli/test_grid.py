@@ -16,7 +16,7 @@ import pytest
 from tests.cli.test_signals import start, wait_for
 from tests.video.clips import counter_picture, make_clip
 from vidseg.render.grid import TiledPainter
-from vidseg.video.pattern_source import read_strip
+from vidseg.sources.pattern_source import read_strip
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 SIZE_HW = (96, 128)

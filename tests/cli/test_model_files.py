@@ -16,13 +16,13 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from tests.runtimes.tiny_networks import stripe_labels, stripes, write_network
-from vidseg.app.engine import load_engine
 from vidseg.cli.console import RunConsole
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.runtimes.registry import installed_engines
 from vidseg.timing import StageTimers
+from vidseg.wiring.engine import load_engine
 
 SIZE = {"input": {"size": [32, 48]}}
 

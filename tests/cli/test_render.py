@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures
+from tests.sinks.sink_helpers import frame_times, sound_packets
 from tests.video.clips import make_clip
-from tests.video.sink_helpers import frame_times, sound_packets
 from vidseg.labels import LabelSet
 from vidseg.zoo.checkpoint import CLASSIFIER_WEIGHT
 from vidseg.zoo.file_labels import labels_metadata
@@ -39,7 +39,7 @@ def photo(index: int, width: int, height: int) -> np.ndarray:
 def moving(request, tmp_path) -> Path:
     """A clip with sound of 10 frames, at a constant or a variable rate."""
     times = {} if request.param == "constant" else {"pts": VARIABLE_PTS, "time_base": Fraction(1, 15360)}
-    # wide enough for x264 to give the same packets each time, see `vidseg.video.pieces`
+    # wide enough for x264 to give the same packets each time, see `vidseg.sinks.pieces`
     return make_clip(tmp_path / "clip.mp4", size=(272, 64), frames=10, painter=photo, audio_seconds=0.4, **times)
 
 
@@ -203,7 +203,7 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(cli, clip, masks
     ],
 )
 def test_bad_ways_to_save_are_told_before_the_model_is_loaded(cli, clip, tmp_path, monkeypatch, words, texts):
-    monkeypatch.setattr("vidseg.app.engine.load_engine", None)
+    monkeypatch.setattr("vidseg.wiring.engine.load_engine", None)
     result = cli("run", clip, *words)
     assert result.code == 2
     assert_one_line_error(result, *texts)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from tests.cli.test_run import SMALL, assert_one_line_error, noisy, video_pts
+from tests.sinks.sink_helpers import sound_packets
 from tests.video.clips import make_clip
-from tests.video.sink_helpers import sound_packets
 
 ROOT = Path(__file__).parents[2]
 SEGMENTS = ("--resume", "--segment-seconds", "0.4")
@@ -47,7 +47,7 @@ def masks(folder: Path) -> dict[str, bytes]:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
     """Raise SIGINT in this process when the label maps of these frames are written, once each."""
-    from vidseg.records.label_maps import LabelMapSink
+    from vidseg.sinks.records.label_maps import LabelMapSink
 
     plain, left = LabelMapSink.write_map, set(numbers)
 
@@ -172,7 +172,7 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
 
 def test_a_run_in_software_is_not_gone_on_with_by_hardware_that_has_come(cli, scene, tmp_path, monkeypatch):
     words = ("run", scene, "-o", "out.mp4", "--save-masks", "masks", "--codec", "h264_nvenc", *SEGMENTS, *SMALL)
-    trial = "vidseg.video.hardware_encoders.trial_problem"
+    trial = "vidseg.sinks.hardware_encoders.trial_problem"
     monkeypatch.setattr(trial, lambda plan, size: "not permitted")
     with monkeypatch.context() as patch:
         interrupt_at(patch, 25)

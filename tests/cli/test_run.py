@@ -24,7 +24,7 @@ from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
 from vidseg.config import option_names
 from vidseg.runtimes.registry import installed_engines
-from vidseg.video.camera_source import _ask
+from vidseg.sources.camera_source import _ask
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 
@@ -52,10 +52,10 @@ def test_every_option_of_a_run_has_a_flag_of_its_name():
 
 
 def test_the_defaults_in_the_help_are_those_of_the_code():
-    from vidseg.app.engine import CUDA_BATCH, OPENVINO_BATCH
-    from vidseg.app.split.plan import overlap_seconds
+    from vidseg.chunks.split.plan import overlap_seconds
     from vidseg.config import RunConfig
     from vidseg.video.encoders import ENCODERS
+    from vidseg.wiring.engine import CUDA_BATCH, OPENVINO_BATCH
 
     def told(name):
         return inspect.signature(run, eval_str=True).parameters[name].annotation.__metadata__[0].help
@@ -152,8 +152,8 @@ def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, cli
 
 
 def test_a_device_and_an_encoder_that_are_not_there_are_told_once_and_software_does_it(cli, clip, monkeypatch):
-    monkeypatch.setattr("vidseg.video.av_source.open_device", lambda kind: (None, "no such device here"))
-    monkeypatch.setattr("vidseg.video.hardware_encoders.trial_problem", lambda plan, size: "not permitted")
+    monkeypatch.setattr("vidseg.sources.av_source.open_device", lambda kind: (None, "no such device here"))
+    monkeypatch.setattr("vidseg.sinks.hardware_encoders.trial_problem", lambda plan, size: "not permitted")
     words = ("--hwaccel", "cuda", "--codec", "hevc_nvenc", "--encoder-preset", "p4")
     result = cli("run", clip, "-o", "out.mp4", *words, *SMALL)
     assert result.code == 0, result.err

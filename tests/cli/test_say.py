@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from tests.sinks.sink_helpers import frame_times
 from tests.video.clips import make_clip
-from tests.video.sink_helpers import frame_times
 from vidseg.cli.console import RunConsole
 from vidseg.cli.say import UnbreakableStream, say, tell_lost_output, unbreakable_streams
 from vidseg.cli.training_console import TrainingConsole
@@ -125,10 +125,10 @@ def test_nothing_printed_moves_the_cursor(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_class_names_do_nothing_to_the_terminal(cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    import vidseg.app.engine
+    import vidseg.wiring.engine
 
-    monkeypatch.setattr(vidseg.app.engine, "label_set", lambda config: SimpleNamespace(full_names=[EVIL]))
-    monkeypatch.setattr("vidseg.app.model_info.model_file_facts", lambda name, **_: {"classes": EVIL})
+    monkeypatch.setattr(vidseg.wiring.engine, "label_set", lambda config: SimpleNamespace(full_names=[EVIL]))
+    monkeypatch.setattr("vidseg.commands.model_info.model_file_facts", lambda name, **_: {"classes": EVIL})
     for words in (["classes", "-m", "net.onnx"], ["models", "info", "net.onnx"]):
         result = cli(*words)
         assert result.code == 0 and SHOWN in result.out and result.out.isascii() and "\x1b" not in result.out

@@ -93,7 +93,7 @@ def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
 
 def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is_killed(cli, data):
     Path("run").mkdir()
-    code = "import sys; from pathlib import Path; from vidseg.app.folder_lock import locked\n"
+    code = "import sys; from pathlib import Path; from vidseg.folder_lock import locked\n"
     code += "with locked(Path('run')):\n  print('held', flush=True); sys.stdin.read()"
     command, path = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=path) as other:

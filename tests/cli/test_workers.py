@@ -21,11 +21,11 @@ import pytest
 from tests.app.test_run import SilentReporter
 from tests.cli.test_resume import textured
 from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
+from tests.sinks.sink_helpers import sound_packets
 from tests.video.clips import make_clip
-from tests.video.sink_helpers import sound_packets
 from vidseg.app.run import run
-from vidseg.app.split.piece import PieceDone, do_piece
-from vidseg.app.split.plan import PieceJob
+from vidseg.chunks.split.piece import PieceDone, do_piece
+from vidseg.chunks.split.plan import PieceJob
 from vidseg.config import RunConfig
 from vidseg.errors import ResumeError
 
@@ -46,7 +46,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class HereInstead:
-    """Does the jobs one after the other in this process, as `vidseg.app.split.workers.Workers` would."""
+    """Does the jobs one after the other in this process, as `vidseg.chunks.split.workers.Workers` would."""
 
     def __init__(self, jobs: Sequence[PieceJob]) -> None:
         self._jobs = jobs
@@ -65,7 +65,7 @@ class HereInstead:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidseg.app.split.run.Workers", HereInstead)
+    monkeypatch.setattr("vidseg.chunks.split.run.Workers", HereInstead)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -236,7 +236,7 @@ def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip
     assert result.code == 2
     assert_one_line_error(result, "out.mp4.pieces: holds holiday.txt, which no run left; choose another output")
     (folder / "holiday.txt").rename(folder / "00000")
-    holder = "import sys, pathlib; from vidseg.app.folder_lock import locked\n"
+    holder = "import sys, pathlib; from vidseg.folder_lock import locked\n"
     holder += "with locked(pathlib.Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(folder)]
     pipe = subprocess.PIPE
@@ -253,7 +253,7 @@ def test_a_piece_of_another_length_than_planned_gives_no_output(clip, tmp_path, 
         def __init__(self, jobs: Sequence[PieceJob]) -> None:
             super().__init__([replace(job, frames=job.frames + (job.number == 1)) for job in jobs])
 
-    monkeypatch.setattr("vidseg.app.split.run.Workers", Longer)
+    monkeypatch.setattr("vidseg.chunks.split.run.Workers", Longer)
     config = RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), imgsz=64, threads=1, workers=2)
     with pytest.raises(ResumeError, match=r"gave 7 frames from 0\.20 s on where 8 were before"):
         run(config, SilentReporter())

@@ -15,7 +15,7 @@ from vidseg.render.effects import SourceEffects
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.window_state import WindowState
-from vidseg.video.image_source import read_image
+from vidseg.sources.image_source import read_image
 
 
 def with_a_car(height: int, width: int) -> UInt8Array:
@@ -125,7 +125,7 @@ def test_what_is_no_background_is_told_in_one_line(
 
 
 def test_a_photo_as_background_is_upright() -> None:
-    path = Path(__file__).parents[1] / "video" / "pictures" / "rot1mir0.avif"  # stored as a portrait
+    path = Path(__file__).parents[1] / "sources" / "pictures" / "rot1mir0.avif"  # stored as a portrait
     picture = parse_background(str(path), read_image).picture
     assert picture is not None and picture.shape == (427, 640, 3)
 

@@ -22,7 +22,7 @@ from vidseg.runtimes.compiled_runtime import CompiledRuntime
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.registry import create_runtime
 from vidseg.segmentation.preprocess import to_network
-from vidseg.video.factory import open_source
+from vidseg.sources.factory import open_source
 
 ROOT = Path(__file__).parent.parent.parent
 CPU = torch.device("cpu")

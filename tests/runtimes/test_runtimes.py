@@ -18,7 +18,7 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.registry import ENGINES, create_runtime, installed_engines
 from vidseg.segmentation.postprocess import QueryOutput
 from vidseg.segmentation.preprocess import to_network
-from vidseg.video.factory import open_source
+from vidseg.sources.factory import open_source
 
 ROOT = Path(__file__).parent.parent.parent
 MODEL = "fai-m2f-n-ade"

@@ -43,11 +43,11 @@ def test_frames_of_one_shape_go_together_and_each_stream_finishes_its_own():
 
 @pytest.mark.parametrize("smooth", [False, True])
 def test_a_group_finds_what_each_segmenter_finds_alone(smooth):
-    from vidseg.app.engine import load_engine
     from vidseg.config import RunConfig
     from vidseg.frames import VideoInfo
+    from vidseg.sources.pattern_source import PatternSource
     from vidseg.timing import StageTimers
-    from vidseg.video.pattern_source import PatternSource
+    from vidseg.wiring.engine import load_engine
 
     class Silent:
         def note(self, text): ...

@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from vidseg.video.pattern_source import PatternSource
+from vidseg.sources.pattern_source import PatternSource
 
 url, container, *rest = sys.argv[1:]
 size, rate, distance, sound = (*rest, *("96x64", "25", "10", "")[len(rest) :])[:4]

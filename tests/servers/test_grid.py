@@ -18,11 +18,11 @@ from tests.cli.test_signals import start, wait_for
 from tests.fakes import FakeSegmenter
 from tests.servers.processes import RtspServer, needs_rtsp
 from vidseg.app.grid import open_streams
-from vidseg.app.live_source import Announcements
 from vidseg.config import RunConfig
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.grid_stream import GridStream
 from vidseg.pipeline.inference_worker import InferenceWorker
+from vidseg.wiring.live_source import Announcements
 
 pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.processes import Publisher, RtmpServer, free_port, needs_rtmp
 from tests.servers.viewer import Viewer
 from vidseg.errors import SourceError
-from vidseg.video.av_source import AvSource
+from vidseg.sources.av_source import AvSource
 
 pytestmark = pytest.mark.timeout(60)
 

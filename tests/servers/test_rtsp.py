@@ -14,11 +14,11 @@ from tests.fakes import FakeSegmenter
 from tests.servers.processes import RtspServer, needs_rtsp
 from tests.servers.proxy import Relay
 from tests.servers.viewer import Viewer
-from vidseg.app.live_source import Announcements, open_run_source
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.video.av_sink import AvSink
+from vidseg.sinks.av_sink import AvSink
+from vidseg.wiring.live_source import Announcements, open_run_source
 
 pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
 

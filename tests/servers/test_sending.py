@@ -22,13 +22,13 @@ import numpy as np
 import pytest
 
 from tests.servers.processes import RtmpServer, RtspRecorder, free_port, needs_rtmp, needs_rtsp
-from tests.video.sink_helpers import nothing_seen, video_info
+from tests.sinks.sink_helpers import nothing_seen, video_info
 from vidseg.errors import WriteError
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
+from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
+from vidseg.sending.stream_sink import StreamSink, Tries
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
-from vidseg.video.pattern_source import PatternSource
-from vidseg.video.sender_process import Destination, SenderProcess, StreamFormat
-from vidseg.video.stream_sink import StreamSink, Tries
+from vidseg.sources.pattern_source import PatternSource
 
 pytestmark = pytest.mark.timeout(90)
 

@@ -19,14 +19,14 @@ from tests.servers.processes import Publisher, SrtRelay, free_port, needs_srt
 from tests.servers.test_rtsp import Picture
 from tests.servers.test_sending import HERE, SIZE, Sending, wait_until
 from tests.servers.viewer import Viewer
-from vidseg.app.live_source import Announcements, open_run_source
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError, WriteError
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.video.av_sink import AvSink
-from vidseg.video.av_source import AvSource
+from vidseg.sending.stream_sink import Tries
+from vidseg.sinks.av_sink import AvSink
+from vidseg.sources.av_source import AvSource
 from vidseg.video.srt_tool import TOOL, SrtTool
-from vidseg.video.stream_sink import Tries
+from vidseg.wiring.live_source import Announcements, open_run_source
 
 pytestmark = [*needs_srt, pytest.mark.timeout(60)]
 

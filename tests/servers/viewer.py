@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Self
 
-from vidseg.app.live_source import Announcements, open_run_source
 from vidseg.config import RunConfig
 from vidseg.frames import Frame
+from vidseg.wiring.live_source import Announcements, open_run_source
 
 PATIENCE_SECONDS = 20.0
 

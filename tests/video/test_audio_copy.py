@@ -13,8 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
-from tests.video.sink_helpers import (
+from tests.sinks.sink_helpers import (
     file_frames,
     file_info,
     frame_times,
@@ -24,9 +23,10 @@ from tests.video.sink_helpers import (
     video_info,
     write_all,
 )
+from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
 from vidseg.errors import WriteError
+from vidseg.sinks.av_sink import AvSink
 from vidseg.video.audio_copy import AudioCopy
-from vidseg.video.av_sink import AvSink
 
 
 def sounds(path: Path) -> list[tuple[str, str | None]]:

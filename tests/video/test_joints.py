@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.sinks.sink_helpers import frame_times, sound_packets, write_all
 from tests.video.clips import make_clip
-from tests.video.sink_helpers import frame_times, sound_packets, write_all
-from vidseg.video.av_sink import AvSink
-from vidseg.video.av_source import AvSource
+from vidseg.sinks.av_sink import AvSink
+from vidseg.sources.av_source import AvSource
 
 FRAMES, TONE_SECONDS = 30, 1.5
 """Of a recording; its sound goes on for 0.3 s behind its pictures."""

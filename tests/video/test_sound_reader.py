@@ -18,7 +18,7 @@ from tests.video.clips import counter_picture, make_audio, make_clip
 from vidseg.errors import SourceError
 from vidseg.frames import Frame
 from vidseg.sound import SOUND_RATE, Sound
-from vidseg.video.av_source import AvSource
+from vidseg.sources.av_source import AvSource
 from vidseg.video.sound_reader import FileSound, SoundDecoder
 
 

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.sink_helpers import make_frame, nothing_seen, video_info, write_all
+from tests.sinks.sink_helpers import make_frame, nothing_seen, video_info, write_all
+from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.hls_sink import HlsSink
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
-from vidseg.video.av_sink import AvSink
-from vidseg.video.hls_sink import HlsSink
 from vidseg.video.sound_track import LATE_SECONDS, SoundTrack
 
 LOUD = 9000

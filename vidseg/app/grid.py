@@ -9,17 +9,6 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vidseg.app.effects import propagator_for
-from vidseg.app.live import page_title
-from vidseg.app.live_source import (
-    Announcements,
-    check_camera_options,
-    comes_back,
-    open_as_asked,
-    open_once,
-    reconnect_options,
-    takes_parts_away,
-)
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -31,11 +20,22 @@ from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
 from vidseg.pipeline.inference_worker import InferenceWorker, Lane
 from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.render.grid import TiledPainter
+from vidseg.sources.factory import SourceKind, classify
 from vidseg.timing import StageTimers
-from vidseg.video.factory import SourceKind, classify
+from vidseg.viewers.live import page_title
+from vidseg.wiring.effects import propagator_for
+from vidseg.wiring.live_source import (
+    Announcements,
+    check_camera_options,
+    comes_back,
+    open_as_asked,
+    open_once,
+    reconnect_options,
+    takes_parts_away,
+)
 
 if TYPE_CHECKING:
-    from vidseg.app.engine import Engine
+    from vidseg.wiring.engine import Engine
 
 MOST_STREAMS = 36
 
@@ -209,8 +209,8 @@ def infer_streams(
     Args:
         hidden: ids of the classes that must not be seen.
     """
-    from vidseg.app.engine import CUDA_BATCH
     from vidseg.segmentation.together import SegmenterGroup
+    from vidseg.wiring.engine import CUDA_BATCH
 
     count = len(streams.streams)
     group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])

@@ -12,10 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vidseg.app.effects import propagator_for
-from vidseg.app.engine import Engine, load_engine
-from vidseg.app.frame_policy import pipeline_options
-from vidseg.app.live_source import open_as_asked
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array
@@ -23,8 +19,12 @@ from vidseg.interfaces import Segmenter
 from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.pipeline import Pipeline, Result
 from vidseg.pipeline.stream import stream
+from vidseg.sources.image_source import read_image
 from vidseg.timing import StageTimers
-from vidseg.video.image_source import read_image
+from vidseg.wiring.effects import propagator_for
+from vidseg.wiring.engine import Engine, load_engine
+from vidseg.wiring.frame_policy import pipeline_options
+from vidseg.wiring.live_source import open_as_asked
 
 OnDownload = Callable[[int, int | None], None]
 """Told the bytes of weights so far, and in all if known."""

@@ -10,14 +10,14 @@ from typing import Protocol
 
 import numpy as np
 
-from vidseg.app.wrapped_source import WrappedSource
 from vidseg.atomic import UniqueStems
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import SavedMask
-from vidseg.video.mask_reader import read_label_map, read_mask_folder, read_mask_video
+from vidseg.sources.mask_reader import read_label_map, read_mask_folder, read_mask_video
+from vidseg.wiring.wrapped_source import WrappedSource
 
 SAME_MOMENT_SECONDS = Fraction(2, 1000)
 """Times that far apart are of one frame: containers round them, Matroska to a millisecond."""

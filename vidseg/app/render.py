@@ -7,15 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from vidseg import zoo
-from vidseg.app.damage import with_damage
-from vidseg.app.effects import render_options
-from vidseg.app.input_files import InputFiles
-from vidseg.app.interrupts import Interrupts, killable
-from vidseg.app.live import LiveOutputs
-from vidseg.app.live_source import Announcements, open_as_asked
 from vidseg.app.masks import MaskedSource, open_masks
-from vidseg.app.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
-from vidseg.app.paced_source import PacedSource
 from vidseg.app.run import Outcome, Reporter, is_paced, run_pipeline, tell_change
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
@@ -25,6 +17,14 @@ from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
 from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
+from vidseg.viewers.live import LiveOutputs
+from vidseg.wiring.damage import with_damage
+from vidseg.wiring.effects import render_options
+from vidseg.wiring.input_files import InputFiles
+from vidseg.wiring.interrupts import Interrupts, killable
+from vidseg.wiring.live_source import Announcements, open_as_asked
+from vidseg.wiring.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
+from vidseg.wiring.pacing import PacedSource
 
 
 def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
@@ -106,7 +106,7 @@ def _labels(config: RunConfig) -> LabelSet:
             return ade20k()
     elif config.weights is not None:
         raise ConfigError(f"--weights: {config.model} holds its own weights; leave --weights out")
-    from vidseg.app.engine import label_set
+    from vidseg.wiring.engine import label_set
 
     return label_set(config)
 

@@ -9,25 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vidseg.app.damage import refuse_strict_live, with_damage
-from vidseg.app.effects import propagator_for, render_options
-from vidseg.app.frame_policy import failing_outputs, pipeline_options
 from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid, open_grid
-from vidseg.app.input_files import InputFiles
-from vidseg.app.interrupts import Interrupts, killable
-from vidseg.app.live import LiveOutputs, page_title, relay
-from vidseg.app.live_source import Announcements, open_run_source
-from vidseg.app.outputs import (
-    check_sent,
-    make_renderer,
-    open_sinks,
-    output_names,
-    shown_outputs,
-    with_usable_encoder,
-)
-from vidseg.app.paced_source import PacedSource, Pacer
-from vidseg.app.stats_file import StatsFile
-from vidseg.app.watch import watch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo
@@ -42,13 +24,31 @@ from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
 from vidseg.render.window import Window
 from vidseg.timing import StageTimers
+from vidseg.viewers.live import LiveOutputs, page_title, relay
+from vidseg.viewers.watch import watch
+from vidseg.wiring.damage import refuse_strict_live, with_damage
+from vidseg.wiring.effects import propagator_for, render_options
+from vidseg.wiring.frame_policy import failing_outputs, pipeline_options
+from vidseg.wiring.input_files import InputFiles
+from vidseg.wiring.interrupts import Interrupts, killable
+from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.outputs import (
+    check_sent,
+    make_renderer,
+    open_sinks,
+    output_names,
+    shown_outputs,
+    with_usable_encoder,
+)
+from vidseg.wiring.pacing import PacedSource, Pacer
+from vidseg.wiring.stats_file import StatsFile
 
 if TYPE_CHECKING:
-    from vidseg.app.engine import Engine
+    from vidseg.wiring.engine import Engine
 
 
 class Reporter(Protocol):
-    """Told what happens; prints it, or does not. A `vidseg.app.engine.Reporter` too."""
+    """Told what happens; prints it, or does not. A `vidseg.wiring.engine.Reporter` too."""
 
     def note(self, text: str) -> None:
         """Something the user should know, one sentence."""
@@ -114,9 +114,9 @@ def run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
-    from vidseg.app.engine import beside_other_stages, check_engine, label_set, load_engine
-    from vidseg.app.resume import resumable_sinks, resumable_source, run_in_pieces, work_folder
-    from vidseg.app.split.run import is_split, run_split, split_sinks, split_source
+    from vidseg.chunks.resume import resumable_sinks, resumable_source, run_in_pieces, work_folder
+    from vidseg.chunks.split.run import is_split, run_split, split_sinks, split_source
+    from vidseg.wiring.engine import beside_other_stages, check_engine, label_set, load_engine
 
     if config.source is None:
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")

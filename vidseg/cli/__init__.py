@@ -11,9 +11,9 @@ import signal
 import sys
 from types import FrameType
 
-from vidseg.app.freed_memory import keep_freed_memory
 from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
 from vidseg.errors import VidsegError
+from vidseg.freed_memory import keep_freed_memory
 from vidseg.memory import memory_problem
 from vidseg.opencv import import_problem
 

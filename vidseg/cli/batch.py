@@ -148,9 +148,9 @@ def batch(
     config_file: Path | None = settings["config"]
     config = resolve(flags_of(settings), config_file=config_file)
 
-    from vidseg.app.batch.plan import DEFAULT_NAME
-    from vidseg.app.batch.prepare import BatchOptions
-    from vidseg.app.batch.run import run_batch
+    from vidseg.batch.plan import DEFAULT_NAME
+    from vidseg.batch.prepare import BatchOptions
+    from vidseg.batch.run import run_batch
     from vidseg.cli.batch_console import BatchConsole, plan_lines
 
     options = BatchOptions(

@@ -17,9 +17,9 @@ from vidseg.names import shown_name, url_scheme
 from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
-    from vidseg.app.batch.board import Board, Row, RowState
-    from vidseg.app.batch.prepare import Plan
-    from vidseg.app.batch.report import BatchReport
+    from vidseg.batch.board import Board, Row, RowState
+    from vidseg.batch.prepare import Plan
+    from vidseg.batch.report import BatchReport
 
 PLAIN_LINE_SECONDS = 30.0
 """How often the totals are printed where stderr is no terminal."""
@@ -32,7 +32,7 @@ _ACTIONS = {"do": "do  ", "skip": "skip", "fail": "fail"}
 
 
 class BatchConsole(RunConsole):
-    """Satisfies `vidseg.app.batch.work.Reporter`."""
+    """Satisfies `vidseg.batch.work.Reporter`."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(quiet=quiet, verbose=verbose)

@@ -10,8 +10,8 @@ import typer
 from vidseg.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vidseg.app.bench import BenchResult
-    from vidseg.app.bench_stages import BatchTime
+    from vidseg.commands.bench import BenchResult
+    from vidseg.commands.bench_stages import BatchTime
 
 
 def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
@@ -59,9 +59,9 @@ def bench(
 
     Leave the machine alone meanwhile. Example: `vidseg bench street.mp4 --compare --json bench.json`.
     """
-    from vidseg.app.bench import BenchRequest
-    from vidseg.app.bench import bench as run_bench
     from vidseg.cli.console import RunConsole
+    from vidseg.commands.bench import BenchRequest
+    from vidseg.commands.bench import bench as run_bench
     from vidseg.presets import resolve
 
     named = (

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from vidseg.app.damage import DAMAGE
 from vidseg.cli.say import say
 from vidseg.timing import clock_time
+from vidseg.wiring.damage import DAMAGE
 
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome

@@ -7,8 +7,8 @@ def doctor() -> None:
     """Show versions, devices, encoders, cameras, display and cached models."""
     from rich.table import Table
 
-    from vidseg.app.doctor import examine
     from vidseg.cli.console import output
+    from vidseg.commands.doctor import examine
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in examine():

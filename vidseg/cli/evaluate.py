@@ -56,9 +56,9 @@ def evaluate(
 
     Example: `vidseg eval camvid/val -m fai-m2f-n-ade --mapping camvid11`.
     """
-    from vidseg.app.evaluate import EvalRequest
-    from vidseg.app.evaluate import evaluate as run_evaluation
     from vidseg.cli.training_console import TrainingConsole, print_evaluation
+    from vidseg.commands.evaluate import EvalRequest
+    from vidseg.commands.evaluate import evaluate as run_evaluation
 
     request = EvalRequest(
         data=data,

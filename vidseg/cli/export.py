@@ -40,9 +40,9 @@ def export(
     The file takes uint8 RGB pictures (batch, 3, height, width), so nothing has to be normalised; `vidseg run -m FILE`
     reads it. Example: `vidseg export fai-m2f-n-ade --outputs semantic -o nano.onnx`.
     """
-    from vidseg.app.export import ExportRequest
-    from vidseg.app.export import export as run_export
     from vidseg.cli.console import RunConsole
+    from vidseg.commands.export import ExportRequest
+    from vidseg.commands.export import export as run_export
 
     request = ExportRequest(
         model=name,

@@ -49,7 +49,7 @@ def info(
     from vidseg.cli.console import output
 
     if name.casefold().endswith((".onnx", ".xml", ".torchscript", ".yaml", ".yml")):
-        from vidseg.app.model_info import model_file_facts
+        from vidseg.commands.model_info import model_file_facts
 
         facts = model_file_facts(name, trusted=trust_model)
         output().print(Text(printable(name), style="bold"))
@@ -104,8 +104,8 @@ def classes(
 
     labels = ade20k()
     if weights is not None or model != "fai-m2f-n-ade":
-        from vidseg.app.engine import label_set
         from vidseg.config import merge
+        from vidseg.wiring.engine import label_set
 
         labels = label_set(merge(("command line", {"model": model, "weights": weights})))
     for class_id, name in enumerate(labels.full_names):

@@ -43,8 +43,8 @@ def quantize(
     that you make of them is taken instead.
     Example: `vidseg quantize photos/ --weights mine.safetensors`.
     """
-    from vidseg.app.quantize import QuantizeRequest, make_quantized
     from vidseg.cli.console import RunConsole
+    from vidseg.commands.quantize import QuantizeRequest, make_quantized
 
     request = QuantizeRequest(
         source=source, model=model, weights=weights, imgsz=imgsz, pictures=pictures, out=output, overwrite=overwrite

@@ -144,9 +144,9 @@ def train(
         }.items()
         if value is not None
     }
-    from vidseg.app.train import TrainRequest
-    from vidseg.app.train import train as run_training
     from vidseg.cli.training_console import TrainingConsole
+    from vidseg.commands.train import TrainRequest
+    from vidseg.commands.train import train as run_training
     from vidseg.runtimes.label_file import read_labels
     from vidseg.train.settings import TrainSettings, parse_crop, parse_holdout, parse_mix
 

@@ -17,12 +17,12 @@ from vidseg.names import printable
 from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
-    from vidseg.app.evaluate import Evaluation
+    from vidseg.commands.evaluate import Evaluation
     from vidseg.metrics import Scores
 
 
 class TrainingConsole:
-    """Satisfies the reporters of `vidseg.app.train` and `vidseg.app.evaluate`."""
+    """Satisfies the reporters of `vidseg.commands.train` and `vidseg.commands.evaluate`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet

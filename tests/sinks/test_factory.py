@@ -1,0 +1,50 @@
+"""Which sink an output path gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.sinks.sink_helpers import video_info
+from vidseg.errors import SinkError
+from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.factory import open_video_sink
+from vidseg.sinks.image_sink import ImageSink
+
+
+@pytest.mark.parametrize(
+    ("path", "still", "kind"),
+    [
+        ("a.mp4", False, AvSink),
+        ("a.MKV", False, AvSink),
+        ("slides.mp4", True, AvSink),
+        ("a.gif", True, AvSink),
+        ("a.png", True, ImageSink),
+        ("f_%04d.jpg", False, ImageSink),
+        ("out/", True, ImageSink),
+        ("out", True, ImageSink),
+    ],
+)
+def test_path_chooses_the_sink(tmp_path: Path, path: str, still: bool, kind: type) -> None:
+    sink = open_video_sink(f"{tmp_path}/{path}", video_info(still=still), overwrite=False)
+    assert type(sink) is kind
+    sink.abort()
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("a.xyz", {}, r"'\.xyz' is no known format; video: \.mp4.*pictures: \.png.*folder/"),
+        ("out", {}, "has no file ending"),
+        ("out/", {}, "suits pictures"),
+        ("f_%d.png", {"codec": "h264"}, "pictures take no codec"),
+        ("f_%d.png", {"crf": 3}, "pictures take no crf"),
+        ("a.mp4", {"crf": 99}, "crf 99"),
+    ],
+)
+def test_refusals_leave_nothing(tmp_path: Path, path: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(SinkError, match=message):
+        open_video_sink(f"{tmp_path}/{path}", video_info(), overwrite=False, **options)  # type: ignore[arg-type]
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,45 @@
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from vidseg.config import RunConfig
+from vidseg.frames import VideoInfo
+from vidseg.wiring import engine
+from vidseg.wiring.engine import CUDA_BATCH, OPENVINO_BATCH, Engine, beside_other_stages, threads_beside
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (6, 3), (8, 5), (64, 61)])
+def test_the_network_leaves_cores_to_the_other_stages(cores, threads):
+    assert threads_beside(cores) == threads
+
+
+def test_threads_that_are_asked_for_stay(monkeypatch):
+    monkeypatch.setattr(engine, "usable_cores", lambda: 8)
+    assert beside_other_stages(RunConfig(device="cpu")).threads == 5
+    assert beside_other_stages(RunConfig(device="cpu", threads=8)).threads == 8
+
+
+def test_threads_are_the_engines_choice_where_the_network_is_elsewhere():
+    assert beside_other_stages(RunConfig(device="cuda:7")).threads is None
+
+
+@pytest.mark.parametrize(
+    ("runtime", "device", "words", "live", "batch"),
+    [
+        ("openvino 2026.4.1, cpu, int8", "cpu", {}, False, OPENVINO_BATCH),
+        ("openvino 2026.4.1, cpu, int8", "cpu", {}, True, 1),
+        ("openvino 2026.4.1, cpu, int8", "cpu", {"show": True}, False, 1),
+        ("openvino 2026.4.1, cpu, int8", "cpu", {"output": "rtsp://host/x"}, False, 1),
+        ("openvino 2026.4.1, cpu, int8", "cpu", {"batch": 2}, True, 2),
+        ("openvino 2026.4.1, cpu, int8", "cpu", {"model": "fai-m2f-l-ade"}, False, 1),
+        ("openvino 2026.4.1, cpu, float32", "cpu", {"model": "net.onnx"}, False, 1),
+        ("torch, cpu, float32", "cpu", {}, False, 1),
+        ("torch, cuda, float16", "cuda", {}, False, CUDA_BATCH),
+    ],
+)
+def test_frames_are_batched_where_that_gains_and_nobody_waits_for_them(runtime, device, words, live, batch):
+    config = RunConfig(source="x", **words)
+    engine = Engine(config.model, SimpleNamespace(name=runtime), 384, torch.device(device))
+    assert engine.batch(config, VideoInfo(64, 48, Fraction(1, 25), live=live)) == batch

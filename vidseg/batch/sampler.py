@@ -1,0 +1,158 @@
+"""What a report shows of a clip, gathered while it is done, in memory that does not grow with its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vidseg.errors import InputChangedError
+from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.names import shown_name
+from vidseg.wiring.input_files import Identity, identity_of
+
+TILES = 8
+TILE_HEIGHT = 72
+WIDEST_TILE = 192
+MOST_BINS = 48
+SHOWN_CLASSES = 6
+PIXEL_STEP = 4
+"""Shares are counted on every 4th row and column: a sixteenth of the work, and no difference to the eye."""
+
+_JPEG_QUALITY = 75
+_COUNTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShares:
+    """How much of the picture each class takes, over time."""
+
+    seconds: tuple[float, ...]
+    """When each stretch begins."""
+    shares: dict[int, tuple[float, ...]]
+    """Class id to its share (0..1) of each stretch; the largest classes only."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {"seconds": list(self.seconds), "shares": {str(key): list(row) for key, row in self.shares.items()}}
+
+
+class InputGuard:
+    """A sink that writes nothing, and at the end refuses an input that is not the file it was at the start.
+
+    Closed before the outputs, it keeps them from getting their names.
+    """
+
+    needs_picture = False
+
+    def __init__(self, path: str, identity: Identity) -> None:
+        self._path = path
+        self._identity = identity
+
+    def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Raises InputChangedError if the file was changed or is gone."""
+        now = identity_of(self._path)
+        if now != self._identity:
+            what = "was removed" if now is None else "changed"
+            raise InputChangedError(
+                f"{shown_name(self._path)}: {what} while it was read; do it again when it is no longer written to"
+            )
+
+    def abort(self) -> None:
+        """Nothing to do."""
+
+
+class Sampler:
+    """A sink that keeps a few small pictures and the class shares over time.
+
+    Keeps at most twice `TILES` pictures and `MOST_BINS` stretches of frames: when there would be more, every other
+    picture goes, neighbouring stretches become one, and new ones are twice as long.
+
+    Args:
+        sources_pictures: where nothing is drawn, take the source's own pictures.
+    """
+
+    needs_picture = False  # it takes what is drawn for others
+
+    def __init__(self, *, sources_pictures: bool) -> None:
+        self._sources_pictures = sources_pictures
+        self._written = 0
+        self._tile_every = 1
+        self._tiles: list[UInt8Array] = []
+        self._bin_frames = 1
+        self._in_last = 0
+        self._starts: list[float] = []
+        self._counts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+
+    def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        """Look at one frame."""
+        if picture is None and self._sources_pictures:
+            picture = frame.image
+        if picture is not None and self._written % self._tile_every == 0:
+            self._keep_tile(picture)
+        sample = segmentation.label_map[::PIXEL_STEP, ::PIXEL_STEP]
+        self._count(frame.seconds, np.bincount(sample.ravel(), minlength=_COUNTS))
+        self._written += 1
+
+    def close(self) -> None:
+        """Nothing to finish."""
+
+    def abort(self) -> None:
+        """Nothing to give up."""
+
+    def strip(self) -> bytes:
+        """Up to eight pictures of the clip beside each other as a JPEG; empty without any."""
+        if not self._tiles:
+            return b""
+        chosen = np.linspace(0, len(self._tiles) - 1, min(TILES, len(self._tiles))).round().astype(int)
+        gap = np.full((TILE_HEIGHT, 2, 3), 255, np.uint8)
+        parts = [part for index in chosen for part in (self._tiles[index], gap)][:-1]
+        picture = cv2.cvtColor(np.hstack(parts), cv2.COLOR_RGB2BGR)
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        return data.tobytes() if done else b""
+
+    def class_shares(self) -> ClassShares:
+        """The classes with the largest parts of the clip, largest first."""
+        if not self._counts:
+            return ClassShares((), {})
+        counts = np.stack(self._counts).astype(np.float64)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        ranked = np.argsort(-shares[:, :-1].mean(axis=0), kind="stable")  # the last is "nothing said"
+        largest = [int(index) for index in ranked[:SHOWN_CLASSES] if shares[:, index].any()]
+        return ClassShares(
+            tuple(round(seconds, 3) for seconds in self._starts),
+            {index: tuple(shares[:, index].round(4).tolist()) for index in largest},
+        )
+
+    def _keep_tile(self, picture: UInt8Array) -> None:
+        if picture.shape[2] == 4:
+            picture = _on_white(picture)
+        height, width = picture.shape[:2]
+        size = (min(WIDEST_TILE, max(1, round(width * TILE_HEIGHT / height))), TILE_HEIGHT)
+        self._tiles.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8))
+        if len(self._tiles) >= 2 * TILES:
+            del self._tiles[1::2]
+            self._tile_every *= 2
+
+    def _count(self, seconds: float, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+        if self._counts and self._in_last < self._bin_frames:
+            self._counts[-1] += counts
+            self._in_last += 1
+            return
+        if len(self._counts) >= MOST_BINS:
+            self._counts = [sum(self._counts[i : i + 2], start=np.zeros_like(counts)) for i in range(0, MOST_BINS, 2)]
+            self._starts = self._starts[::2]
+            self._bin_frames *= 2
+        self._starts.append(seconds)
+        self._counts.append(counts.copy())
+        self._in_last = 1
+
+
+def _on_white(picture: UInt8Array) -> UInt8Array:
+    """A cut-out, (H, W, 4) with straight alpha, as (H, W, 3) on a white page."""
+    alpha = picture[..., 3:].astype(np.uint16)
+    return ((picture[..., :3] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)

@@ -1,0 +1,222 @@
+"""`--resume`: a run whose finished pieces outlive it, and the checks that what is gone on with is the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from vidseg import zoo
+from vidseg.chunks.pieces import PiecedRun, Stages
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError, ResumeError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink, VideoSource
+from vidseg.motion.propagate import FlowPropagator
+from vidseg.names import shown_name
+from vidseg.pipeline.pipeline import Pipeline
+from vidseg.pipeline.stats import RunStats
+from vidseg.render.options import RenderOptions
+from vidseg.runtimes.model_file import read_model_file
+from vidseg.runtimes.model_format import is_model_file
+from vidseg.saved_state import State
+from vidseg.sources.factory import SourceKind, classify
+from vidseg.timing import StageTimers
+from vidseg.version import __version__
+from vidseg.wiring.engine import Engine
+from vidseg.wiring.frame_policy import pipeline_options, skips_frames
+from vidseg.wiring.input_files import InputFiles
+from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.work_folder import WorkFolder
+
+_WITHOUT_EFFECT = frozenset(
+    {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose", "strict"}
+    | {"rtsp_transport", "timeout", "weights", "pace", "trust_model"}
+)
+"""Options that do not change the result, or that are compared by what they stand for."""
+_ENDS_BYTES = 1 << 20
+"""Of each input file, the first and last so many are compared; the time of its last change stands for the rest."""
+
+
+class Reporter(Protocol):
+    """Told what happens."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+        """About ten times a second; `total` frames will be delivered, None where unknown."""
+        ...
+
+
+def work_folder(config: RunConfig) -> WorkFolder:
+    """Where the run keeps what is finished. Raises ConfigError for options that `--resume` does not go with."""
+    for name in ("show", "serve", "metrics", "matte"):
+        if getattr(config, name):
+            raise ConfigError(f"--resume does not go with --{name}; leave one of them out")
+    if config.hwaccel != "none":  # the same frames come out with other roundings, and a device may be gone next time
+        raise ConfigError(f"--resume does not go with --hwaccel {config.hwaccel}; leave one of them out")
+    if config.blur_classes and skips_frames(config):
+        raise ConfigError(
+            "--resume does not go with --blur-classes at a --stride above 1 or with --infer-fps; leave one of them out"
+        )
+    output = config.output or config.save_masks
+    if output is None:
+        raise ConfigError("--resume keeps pieces of an output; give -o FILE or --save-masks DIR")
+    folder = WorkFolder(output)
+    for other in (config.save_masks, config.stats):
+        if other and Path(os.path.realpath(other)) == folder.path:
+            raise ConfigError(f"{other}: is where --resume keeps its pieces; choose another name")
+    return folder
+
+
+def resumable_source(config: RunConfig, source: VideoSource) -> ResumableSource:
+    """The source, if a run over it can be gone on with. Raises ConfigError."""
+    local = source.info.source_paths or classify(config.source or "") is SourceKind.PATTERN
+    if source.info.live or not local or not isinstance(source, ResumableSource):
+        shown = shown_name(config.source or "")
+        raise ConfigError(f"{shown}: --resume needs a video file on this machine, or a test pattern; leave it out")
+    return source
+
+
+def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
+    """The sinks, if all can be gone on with. Raises ConfigError."""
+    found: list[ResumableSink] = []
+    for sink in sinks:
+        if not isinstance(sink, ResumableSink):
+            shown = getattr(sink, "path", type(sink).__name__)
+            raise ConfigError(
+                f"{shown}: this output cannot be gone on with; --resume goes with -o VIDEO and --save-masks FOLDER"
+            )
+        found.append(sink)
+    return found
+
+
+def run_in_pieces(
+    config: RunConfig,
+    folder: WorkFolder,
+    source: ResumableSource,
+    sinks: Sequence[ResumableSink],
+    engine: Engine,
+    renderer: Renderer,
+    options: RenderOptions,
+    timers: StageTimers,
+    files: InputFiles,
+    *,
+    reporter: Reporter,
+    interrupts: Interrupts,
+    total: int | None,
+) -> tuple[RunStats, str | None]:
+    """Do what is missing. The counts of all processes so far, and, if the run is not over, a sentence that says so.
+
+    Args:
+        files: of the source, as they were when the run began.
+    Raises:
+        ResumeError: what was kept is damaged, or of other settings or another input.
+        InputChangedError: the input changed or was removed meanwhile; what was finished before is kept.
+        VidsegError: as any run; what is finished is kept.
+    """
+    info = source.info
+    batch = engine.batch(config, info)
+    files.refuse_change()
+    facts = run_facts(config, engine, info, batch)
+    files.refuse_change()  # else the facts might be those of another file
+    state = folder.load()
+    if state is not None:
+        refuse_difference(folder.path, state["facts"], facts)
+    stages = Stages(
+        engine.segmenter(config, info, timers),
+        renderer,
+        FlowPropagator(timers) if config.propagate == "flow" else None,
+        sinks,
+    )
+    run = PiecedRun(
+        source,
+        stages,
+        folder,
+        options=pipeline_options(config, info, batch),
+        seconds=config.segment_seconds,
+        facts=facts,
+        timers=timers,
+        check=files.refuse_change,
+    )
+    folder.claim()
+    if state is not None:
+        run.restore(state)
+        reporter.note(f"going on after {run.kept_frames} frames")
+
+    def look(pipeline: Pipeline) -> None:
+        if interrupts.count:
+            pipeline.abort()
+        reporter.progress(pipeline, total)
+
+    if run.run(look):
+        return run.stats, None
+    return run.stats, f"{run.kept_frames} frames are kept in {folder.path}; the same command goes on"
+
+
+def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) -> State:
+    """What must be the same for a run to be gone on with: settings that change the result, and the input."""
+    settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
+    if config.save_masks:
+        settings["save_masks"] = os.path.realpath(config.save_masks)
+    settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
+    if is_model_file(config.model):
+        weights = read_model_file(config.model).files
+    else:
+        weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
+    facts = {
+        "vidseg": __version__,
+        "weights": [file_hash(path) for path in weights],
+        "settings": settings,
+        "input": [_input_facts(Path(path)) for path in info.source_paths] or [{"pattern": config.source}],
+    }
+    return dict(json.loads(json.dumps(facts)))  # tuples become lists, as they come back from the file
+
+
+def refuse_difference(folder: Path, before: State, now: State) -> None:
+    """Raises ResumeError that names the first thing in which a run differs from the one that is to be gone on with."""
+    advice = f"or remove {folder} to start anew"
+    if before["vidseg"] != now["vidseg"]:
+        raise ResumeError(
+            f"{folder}: was begun by vidseg {before['vidseg']}, this is {now['vidseg']}; use that, {advice}"
+        )
+    if before["weights"] != now["weights"]:
+        raise ResumeError(f"{folder}: was begun with other weights or another YAML beside them; give those, {advice}")
+    names = [*now["settings"], *(name for name in before["settings"] if name not in now["settings"])]
+    for name in names:
+        old, new = (facts["settings"].get(name) for facts in (before, now))
+        if old != new:
+            flag = "--" + name.replace("_", "-")
+            raise ResumeError(f"{folder}: was begun with {flag} {_shown(old)}, now {_shown(new)}; give that, {advice}")
+    for old, new in zip(before["input"], now["input"], strict=False):
+        if old != new:
+            raise ResumeError(f"{folder}: the input has changed since it was begun; give the same file, {advice}")
+    if len(before["input"]) != len(now["input"]):
+        raise ResumeError(f"{folder}: the input has changed since it was begun; give the same files, {advice}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _input_facts(path: Path) -> State:
+    status = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_ENDS_BYTES))
+        file.seek(max(0, status.st_size - _ENDS_BYTES))
+        digest.update(file.read(_ENDS_BYTES))
+    return {"size": status.st_size, "changed_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
+
+
+def file_hash(path: Path) -> str:
+    """Hex SHA-256 of the content. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

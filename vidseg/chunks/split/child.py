@@ -1,0 +1,31 @@
+"""Where a worker's process begins: it imports little, so that it is soon one that ends with the run it belongs to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import threading
+from multiprocessing.connection import Connection
+
+from vidseg.pipeline.background import BackgroundTask
+
+_LOOK_SECONDS = 0.2
+
+
+def begin(pickled: bytes, connection: Connection) -> None:
+    """Do a pickled `PieceJob`, and tell of it through the connection."""
+    over = threading.Event()
+
+    def end_with_parent() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None, "only a worker has one"
+        while not over.is_set():
+            parent.join(_LOOK_SECONDS)
+            if not parent.is_alive():
+                os._exit(1)  # also where it was killed
+
+    with BackgroundTask("parent", end_with_parent, over.set):
+        from vidseg.chunks.split.workers import work  # torch, OpenCV and FFmpeg come with it
+
+        work(pickle.loads(pickled), connection)

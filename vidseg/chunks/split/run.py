@@ -1,0 +1,297 @@
+"""`--workers`: one video over several processes, joined into the outputs of an undivided run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from vidseg.atomic import PART_SUFFIX, write_failure
+from vidseg.chunks.split.piece import PieceDone
+from vidseg.chunks.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
+from vidseg.chunks.split.workers import Workers
+from vidseg.config import RunConfig
+from vidseg.cores import usable_cores
+from vidseg.errors import ConfigError, WriteError
+from vidseg.folder_lock import LOCK, locked
+from vidseg.frames import Frame
+from vidseg.interfaces import Renderer, ResumableSource, Sink, VideoSource
+from vidseg.names import shown_name
+from vidseg.pipeline.pipeline import Pipeline, nothing_found
+from vidseg.pipeline.stats import RunStats
+from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.sinks.records.label_maps import LabelMapSink
+from vidseg.sources.factory import SourceKind, classify
+from vidseg.timing import Clock, StageTime, StageTimers
+from vidseg.wiring.frame_policy import pipeline_options, skips_frames
+from vidseg.wiring.input_files import InputFiles
+from vidseg.wiring.interrupts import Interrupts
+
+SUFFIX = ".pieces"
+_OURS = re.compile(rf"\d{{5,}}(\.[^.]+)?({re.escape(PART_SUFFIX)})?|{LOCK}")
+_NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet")
+
+
+class Reporter(Protocol):
+    """Told what happens."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def detail(self, text: str) -> None:
+        """Something for those who want to know more."""
+        ...
+
+    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+        """About ten times a second; `total` frames will be delivered, None where unknown."""
+        ...
+
+
+def is_split(config: RunConfig) -> bool:
+    """True where the video goes to several workers. Raises ConfigError for options that they cannot follow."""
+    if config.workers is None or config.workers == 1:
+        if config.overlap is not None:
+            raise ConfigError("--overlap is for --workers 2 or more; leave it out")
+        return False
+    for name in _NOT_WITH:
+        if getattr(config, name):
+            raise ConfigError(f"--workers does not go with --{name.replace('_', '-')}; leave one of them out")
+    if config.hwaccel != "none":  # a worker that gets no decoder on the device would see other roundings
+        raise ConfigError(f"--workers does not go with --hwaccel {config.hwaccel}; leave one of them out")
+    if config.blur_classes and skips_frames(config):
+        raise ConfigError("--workers does not go with --blur-classes at a --stride above 1; leave one of them out")
+    if not (config.output or config.save_masks):
+        raise ConfigError("--workers share the work on an output; give -o FILE or --save-masks DIR")
+    return True
+
+
+def split_source(config: RunConfig, source: VideoSource) -> ResumableSource:
+    """The source, if several processes can read it. Raises ConfigError."""
+    local = source.info.source_paths or classify(config.source or "") is SourceKind.PATTERN
+    if source.info.live or not local or not isinstance(source, ResumableSource):
+        raise ConfigError(
+            f"{shown_name(config.source or '')}: --workers need a video file on this machine, or a test pattern; "
+            "leave them out"
+        )
+    return source
+
+
+def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
+    """The sinks, if all can be written in pieces at the same time. Raises ConfigError."""
+    found: list[SplitSink] = []
+    for sink in sinks:
+        if not isinstance(sink, PiecedAvSink | LabelMapSink):
+            shown = getattr(sink, "path", type(sink).__name__)
+            raise ConfigError(
+                f"{shown}: workers cannot write this output together; --workers go with videos and --save-masks DIR"
+            )
+        found.append(sink)
+    return found
+
+
+def run_split(
+    config: RunConfig,
+    source: ResumableSource,
+    sinks: Sequence[SplitSink],
+    renderer: Renderer,
+    batch: int,
+    files: InputFiles,
+    *,
+    smooth: bool,
+    reporter: Reporter,
+    interrupts: Interrupts,
+) -> tuple[RunStats, bool]:
+    """Plan, do the pieces beside each other, join them. The counts, and False when the run was interrupted.
+
+    Args:
+        sinks: as the run opened them; they give the outputs their names.
+        files: of the source, as they were when the run began.
+        smooth: the labels are smoothed.
+    Raises:
+        VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
+    """
+    assert config.workers is not None
+    together = Together()
+    reporter.detail("reading the video once, to see where it can be cut")
+    scan = scan_video(
+        source,
+        sinks,
+        pipeline_options(config, source.info, batch),
+        smooth=smooth,
+        scenes=overlap_seconds(config) is None,
+        flow=config.propagate == "flow",
+        picture_hw=lambda frame: _picture_hw(config, renderer, frame),
+    )
+    if not scan.places:
+        raise WriteError(f"{config.output or config.save_masks}: no frame was written, so there is no video")
+    each = replace(config, batch=batch, threads=config.threads or max(1, usable_cores() // config.workers))
+    # from here on there is something to be ended in good order
+    interrupts.started()
+    with _work_folder(config) as folder:
+        jobs = plan_pieces(each, scan, folder, workers=config.workers)
+        _say_plan(jobs, config.workers, reporter)
+        with Workers(jobs) as workers:
+
+            def look() -> bool:
+                together.seen(sum(workers.written))
+                # what reporters look at is all there
+                reporter.progress(cast("Pipeline", together), scan.kept)
+                return not interrupts.count
+
+            found = workers.results(look)
+        if found is None:
+            return together.stats, False
+        files.refuse_change()
+        _say_seams(jobs, found, reporter)
+        join_pieces(sinks, jobs, found)
+    together.seen(scan.kept)
+    stats = together.stats
+    stats.decoded, stats.skipped = scan.decoded, scan.decoded - scan.kept
+    stats.inferred = sum(done.stats.inferred for done in found)
+    stats.held = sum(done.stats.held for done in found)
+    stats.last_pts_seconds = scan.end_seconds
+    stats.source_counters = dict(source.counters)
+    stats.stages = _summed(done.stats.stages for done in found)
+    return stats, True
+
+
+def join_pieces(sinks: Sequence[SplitSink], jobs: Sequence[PieceJob], found: Sequence[PieceDone]) -> None:
+    """Make the outputs out of what the workers left at `PieceJob.path`; no picture is encoded again.
+
+    Args:
+        sinks: those that took note of all frames in `scan_video`.
+        found: in the order of the jobs.
+    Raises:
+        WriteError, ResumeError: the pieces do not fit together, or cannot be read or written. No output appears then.
+    """
+    for sink, states in zip(sinks, zip(*(done.sinks for done in found), strict=True), strict=True):
+        for state in states:
+            sink.account(state)
+    paths = [job.path for job in jobs]
+    for sink in sinks:
+        sink.join(paths, lambda part: None)
+        sink.close()
+
+
+@dataclass(slots=True)
+class MeanRate:
+    """Frames per second since the first were seen; several workers bring theirs together, so their gaps say nothing."""
+
+    rate: float = 0.0
+
+
+class Together:
+    """What a reporter wants to know of a pipeline, of several ones."""
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.stats = RunStats()
+        self.timers = StageTimers()
+        self.output_rate = MeanRate()
+        self.dropped = 0
+        self._clock = clock
+        self._begun = clock()
+        self._first: tuple[int, float] | None = None
+
+    def seen(self, delivered: int) -> None:
+        """So many frames are written by now."""
+        now = self._clock()
+        if self._first is None and delivered:
+            self._first = delivered, now
+        elif self._first is not None and now > self._first[1]:
+            self.output_rate.rate = (delivered - self._first[0]) / (now - self._first[1])
+        self.stats.delivered = delivered
+        self.stats.elapsed_seconds = now - self._begun
+
+
+def _picture_hw(config: RunConfig, renderer: Renderer, frame: Frame) -> tuple[int, int] | None:
+    """Height and width of what is drawn of a frame."""
+    if not config.output:
+        return None
+    picture = renderer.render(frame.image, nothing_found(frame))
+    return picture.shape[0], picture.shape[1]
+
+
+@contextmanager
+def _work_folder(config: RunConfig) -> Iterator[Path]:
+    """An empty folder beside the output, where there is room for it; gone afterwards.
+
+    It always has the same name, and whoever works in it has locked it: what a killed run left there is removed by the
+    next one.
+
+    Raises:
+        ConfigError: another run works in it, or it holds what no run left.
+        WriteError: it cannot be made.
+    """
+    output = Path(os.path.realpath(config.output or config.save_masks or ""))
+    folder = output.with_name(output.name + SUFFIX)
+    try:
+        folder.mkdir(exist_ok=True)
+        names = os.listdir(folder)
+    except OSError as error:
+        raise WriteError(write_failure(output, error)) from error
+    stranger = next((name for name in sorted(names) if not _OURS.fullmatch(name)), None)
+    if stranger is not None:
+        raise ConfigError(f"{folder}: holds {stranger}, which no run left; choose another output")
+    try:
+        with locked(folder, advice="choose another output"):
+            _empty(folder)
+            try:
+                yield folder
+            finally:
+                with contextlib.suppress(OSError):
+                    _empty(folder)
+    finally:
+        with contextlib.suppress(OSError):  # another run is at work in it
+            folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink(missing_ok=True)
+
+
+def _say_plan(jobs: Sequence[PieceJob], workers: int, reporter: Reporter) -> None:
+    if len(jobs) < workers:
+        where = (
+            "there is no scene cut for more" if jobs[0].config.overlap == SCENE else "the video is too short for more"
+        )
+        reporter.note(f"{len(jobs)} of {workers} workers have something to do; {where}")
+    for job in jobs:
+        warm = job.start.number - job.begin.number
+        how = "exact" if job.exact else "smoothing is warmed up"
+        reporter.detail(
+            f"worker {job.number + 1}: {job.frames} frames from {job.start.seconds:.2f} s, {warm} before that ({how})"
+        )
+
+
+def _say_seams(jobs: Sequence[PieceJob], found: Sequence[PieceDone], reporter: Reporter) -> None:
+    """Tell where two pieces do not agree, to the last bit, on what follows the frame before their seam."""
+    for job, left, right in zip(jobs[1:], found, found[1:], strict=False):
+        if right.before is None or right.before.digest == left.last.digest:
+            continue
+        share = 100 * float(np.mean(left.last.labels != right.before.labels))
+        reporter.note(
+            f"from {job.start.seconds:.2f} s on the smoothing is not quite that of one pass: {share:.4f} % of pixels "
+            "differ there, later ones may; a longer --overlap helps"
+        )
+
+
+def _summed(parts: Iterable[Mapping[str, StageTime]]) -> dict[str, StageTime]:
+    total: dict[str, StageTime] = {}
+    for stages in parts:
+        for name, stage in stages.items():
+            so_far = total.get(name, StageTime(0, 0, 0.0))
+            total[name] = StageTime(
+                so_far.calls + stage.calls, so_far.frames + stage.frames, so_far.seconds + stage.seconds
+            )
+    return total

@@ -1,0 +1,186 @@
+"""Measures a model on labelled pictures with the segmenter that runs use."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+from vidseg.atomic import PartFile, write_whole_file
+from vidseg.config import RunConfig, merge
+from vidseg.data.folder import FolderDataset, every_nth
+from vidseg.data.label_sets import membership
+from vidseg.data.label_values import parse_values
+from vidseg.data.mapping import groups, read_mapping
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Segmenter
+from vidseg.labels import ade20k
+from vidseg.metrics import Scores, group_iou, scores
+from vidseg.runtimes.model_format import is_model_file
+from vidseg.runtimes.registry import ENGINES
+from vidseg.segmentation.postprocess import LABEL_RULES
+from vidseg.timing import StageTimers
+from vidseg.train.evaluate import confusion
+from vidseg.train.evaluate import evaluate as count_pixels
+from vidseg.wiring.engine import label_set, load_engine
+
+LEAST_GROUP_PIXELS = 2000
+"""A group with fewer true pixels is not told: its IoU would say little."""
+
+
+class Reporter(Protocol):
+    """Told what happens; prints it, or does not."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know, one sentence."""
+        ...
+
+    def download(self, done: int, total: int | None) -> None:
+        """Bytes of weights so far, and in all if known."""
+        ...
+
+    def checking(self, done: int, total: int) -> None:
+        """Pictures measured."""
+        ...
+
+    def detail(self, text: str) -> None:
+        """Something for those who want to know more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRequest:
+    """What to measure on what."""
+
+    data: Path
+    model: str = "fai-m2f-n-ade"
+    weights: str | None = None
+    trust_model: bool = False
+    runtime: str | None = None
+    """None: torch, or what reads the file of the model."""
+    imgsz: int | None = None
+    rule: str = "semantic"
+    mapping: str | None = None
+    groups: bool = False
+    """Also the IoU of groups of classes: person, animal, vehicle and so on."""
+    values: str | None = None
+    """What values in label files mean, e.g. "255=1"."""
+    only: tuple[str, ...] = ()
+    """Count the truth of these classes only; names or ids, of the mapping where there is one."""
+    every: int | None = None
+    """Measure every Nth picture only, the first included: what `vidseg train --holdout N` leaves out."""
+    json: Path | None = None
+    overwrite: bool = False
+    """The JSON file may replace one that exists."""
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured; `names` are those of the rows of `scores`."""
+
+    names: tuple[str, ...]
+    scores: Scores
+    pictures: int
+    description: str
+    """Model, engine and size, for people."""
+    groups: dict[str, float] = field(default_factory=dict)
+    """IoU of groups of classes, where asked for, of those with more than a few true pixels."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; classes without truth are left out."""
+        found = self.scores
+        return {
+            "description": self.description,
+            "pictures": self.pictures,
+            "pixels": found.pixels,
+            "miou": found.mean_iou,
+            "macc": found.mean_accuracy,
+            "pixel_accuracy": found.pixel_accuracy,
+            "fwiou": found.frequency_weighted_iou,
+            "classes": {
+                name: {"iou": float(iou), "accuracy": float(accuracy), "truth_share": float(share)}
+                for name, iou, accuracy, share in zip(
+                    self.names, found.iou, found.accuracy, found.truth_share, strict=True
+                )
+                if not math.isnan(iou)
+            },
+            **({"groups": self.groups} if self.groups else {}),
+        }
+
+
+def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
+    """Measure, and write the JSON file where one is asked for.
+
+    Raises:
+        ConfigError: the dataset, mapping, or an option is wrong, or no pixel has a truth.
+        SinkError: the JSON file exists, or its folder does not.
+        VidsegError: anything else the user can mend.
+    """
+    if request.rule not in LABEL_RULES:
+        raise ConfigError(f"--rule is {request.rule!r}; accepted: {', '.join(LABEL_RULES)}")
+    for name, value, low in (
+        ("imgsz", request.imgsz, 32),
+        ("every", request.every, 1),
+    ):
+        if value is not None and value < low:
+            raise ConfigError(f"--{name} is {value}; accepted: {low} or more")
+    if request.runtime not in (None, "auto", *ENGINES):
+        raise ConfigError(f"--runtime is {request.runtime!r}; accepted: auto, {', '.join(ENGINES)}")
+    if request.json is not None:  # a wrong name is told at the start
+        PartFile(request.json, overwrite=request.overwrite).discard()
+    mapping = None if request.mapping is None else read_mapping(request.mapping)
+    config = _config(request)
+    labels = label_set(config)
+    num_classes = len(labels)
+    if (mapping is not None or request.groups) and labels.names != ade20k().names:
+        option = "--groups" if mapping is None else f"--mapping {request.mapping}"
+        raise ConfigError(f"{option}: is made of ADE20K's classes, {request.weights or request.model} has others")
+    names = labels.names if mapping is None else mapping.names
+    chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
+    dataset = FolderDataset(
+        request.data,
+        num_classes=num_classes,
+        keep=None if request.every is None else every_nth(request.every),
+        values=None if request.values is None else parse_values(request.values, num_classes),
+    )
+    segmenter, description = _segmenter(config, reporter)
+    counts = count_pixels(segmenter, dataset, num_classes=num_classes, progress=reporter.checking)
+    found = scores(confusion(counts, dataset, mapping), chosen)
+    if found.pixels == 0:
+        raise ConfigError(f"{request.data}: no pixel has a label of the measured classes; nothing can be measured")
+    member = membership(num_classes, dataset.label_sets.sets)
+    by_group = {name: group_iou(counts, member, group) for name, group in groups().items()} if request.groups else {}
+    told = {name: iou for name, (iou, true) in by_group.items() if true > LEAST_GROUP_PIXELS}
+    result = Evaluation(names, found, len(dataset), description, told)
+    if request.json is not None:
+        write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
+    return result
+
+
+def _config(request: EvalRequest) -> RunConfig:
+    names = ("model", "weights", "trust_model", "imgsz", "rule", "device", "precision", "threads")
+    options: dict[str, Any] = {name: getattr(request, name) for name in names}
+    # torch is what others are compared with; the rest is measured when asked for
+    plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")
+    options |= {"smooth": False, "runtime": request.runtime or ("torch" if plain else "auto")}
+    return merge(("command line", options))
+
+
+def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[Segmenter, str]:
+    """What labels the pictures, and a description of it."""
+    engine = load_engine(config, reporter)
+    segmenter = engine.segmenter(config, VideoInfo(1, 1, Fraction(1), still=True), StageTimers())
+    return segmenter, f"{engine.model}, {engine.runtime.name}, long side {engine.imgsz}"
+
+
+def _find(word: str, names: tuple[str, ...]) -> int:
+    if word not in names:
+        raise ConfigError(f"--only: unknown class '{word}'; known: {', '.join(names)}")
+    return names.index(word)

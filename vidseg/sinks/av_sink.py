@@ -1,0 +1,322 @@
+"""Video files: the pictures with the times of the source's frames, and the source's sound beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+
+from vidseg.atomic import PartFile
+from vidseg.errors import SinkError, WriteError
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.sinks.live_sound import LiveSound
+from vidseg.sinks.subtitles import SubtitleCopy
+from vidseg.sinks.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
+from vidseg.video.audio_copy import AudioCopy, read_tags
+from vidseg.video.encoded_pictures import EncodedPictures
+from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
+
+_MILLISECOND = Fraction(1, 1000)
+_COUNTER_NOTES = {
+    "pts_fixed": "frame times moved to the next possible one, because they did not follow the one before: {}",
+    "rescaled": "pictures of another size, scaled to that of the first: {}",
+}
+
+
+class AvSink(EncodedPictures):
+    """Writes one video file. Satisfies `vidseg.interfaces.Sink`.
+
+    The file grows under its name plus ".part" and gets its name in `close`. Everything that can be checked without a
+    picture is checked when constructed; the encoder opens on the first picture and keeps its size.
+
+    Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv and webm to
+    1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only, from 0 on. A first time below zero, in a live
+    source, or later than 10 s becomes 0; the sound moves along. Frames must be in the clock of `info.audio_path`.
+
+    What comes from a live source cannot be made again: such a file can be played while it grows, and gets its name with
+    what is whole of it when the disk fills or fails.
+    """
+
+    needs_picture = True
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool,
+        codec: str | None = None,
+        crf: int | None = None,
+        encoder_preset: str | None = None,
+        audio: Literal["copy", "none"] = "copy",
+        threads: int = 0,
+        rebase: bool | None = None,
+        alpha: bool = False,
+        keep: bool | None = None,
+        source_paths: Sequence[str | Path] = (),
+    ) -> None:
+        """Check all settings and claim the output.
+
+        Args:
+            path: the ending chooses the container: mp4 m4v mov mkv webm avi ts gif.
+            overwrite: replace an existing file, when this one is finished.
+            codec: h264, hevc, av1, vp9, mjpeg, ffv1, prores, gif, or an encoder's FFmpeg name; None takes the
+                container's usual one.
+            crf: quality, lower is better; the range depends on the codec.
+            encoder_preset: the encoder's word for its speed.
+            audio: "copy" takes the sound of `info.audio_path` or `info.sound`; "none" leaves it out.
+            threads: of the encoder; 0 lets it choose.
+            rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
+            alpha: pictures are RGBA, and their transparency is kept.
+            keep: treat it as a recording that cannot be made again; None does so for live sources.
+            source_paths: files that must not be overwritten; title and date are taken from the first. The file at
+                `info.audio_path` is one of them in any case.
+        Raises:
+            SinkError: a setting is wrong or the output cannot be claimed. Nothing is left behind.
+        """
+        self.path = Path(path)
+        if os.path.isdir(self.path):
+            raise SinkError(f"{path}: is a folder; give the name of a file in it, such as {self.path / 'out.mp4'}")
+        if audio not in ("copy", "none"):
+            raise SinkError(f"audio '{audio}' is unknown; known: copy, none")
+        if threads < 0:
+            raise SinkError(f"threads {threads} is out of range; accepted: 0 (automatic) or more")
+        muxer = self._find_muxer(str(path))
+        size = (info.width, info.height)
+        if alpha:
+            plan = plan_alpha_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset)
+        else:
+            plan = plan_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
+        super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=threads, rebase=rebase)
+        sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
+        self._keep = info.live if keep is None else keep
+        self._sources = [*map(str, source_paths), *sound]
+        has_sound = info.audio_path is not None or info.sound is not None
+        self._wants_audio = audio == "copy" and has_sound and muxer != "gif"
+        if audio == "copy" and has_sound and muxer == "gif":
+            self._notes.append("gif holds no sound; it is left out")
+        self._state: Literal["open", "closed"] = "open"
+        self._output: Any = None
+        self._stream: Any = None
+        self._sound: AudioCopy | LiveSound | None = None
+        self._subtitles: SubtitleCopy | None = None
+        self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
+        try:
+            self._check_container()
+        except BaseException:
+            self._part.discard()
+            raise
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the result, one sentence each; complete after `close`."""
+        return (*self._notes, *(note for part in (self._sound, self._subtitles) if part for note in part.notes))
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """frames: written; pts_fixed: times moved to the next tick; rescaled: pictures of another size."""
+        return self._counters
+
+    def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
+        """Encode `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA, at the time of `frame`.
+
+        Raises:
+            WriteError: it cannot be written. What cannot be made again is closed then.
+        """
+        assert picture is not None, "AvSink needs a picture"
+        assert self._state == "open", "write after close"
+        try:
+            self._encode(frame, picture)
+        except WriteError as error:
+            if self._keep:
+                raise self._kept(error) from error
+            raise
+
+    def _encode(self, frame: Frame, picture: UInt8Array) -> None:
+        with self._failures_named():
+            if self._input is None:
+                self._settle(frame, (picture.shape[0], picture.shape[1]))
+                self._open_output()
+            assert self._input is not None
+            pts, duration = self._timing(frame)
+            encoder_frame = self._input.convert(picture, pts, self._tick, duration)
+            self._before_encoding(encoder_frame)
+            self._pump(pts * self._tick)
+            self._output.mux(self._stream.encode(encoder_frame))
+            self._check_written()
+        self._counters["frames"] += 1
+        self._counters["rescaled"] = self._input.rescaled
+
+    def _pump(self, until: Fraction) -> None:
+        """Write what belongs before the picture of this time."""
+        for part in (self._sound, self._subtitles):
+            if part is not None:
+                part.pump(self._output, until)
+
+    def close(self) -> None:
+        """Flush the encoder, add the rest of the sound, rename the file. Does nothing a second time.
+
+        Raises:
+            WriteError: no frame was written, or the disk is full. The output does not appear then, unless it cannot be
+                made again.
+        """
+        if self._state == "closed":
+            return
+        if self._input is None or self._last_pts is None:
+            self.abort()
+            raise WriteError(f"{self.path}: no frame was written, so there is no video")
+        try:
+            with self._failures_named():
+                self._output.mux(self._stream.encode(None))
+                end = (self._last_pts + self._last_duration) * self._tick
+                if self._subtitles is not None:
+                    self._subtitles.pump(self._output, end)
+                if self._sound is not None:
+                    # A later picture of the source begins where the last one ends; times are rounded.
+                    self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
+                self._output.close()
+                self._check_written()
+            self._about_to_be_named(self._part.part)
+            self._commit()
+        except BaseException as error:
+            if self._keep and isinstance(error, WriteError):
+                raise self._kept(error) from error
+            self.abort()
+            raise
+        self._end()
+        for key, sentence in _COUNTER_NOTES.items():
+            if self._counters[key]:
+                self._notes.append(sentence.format(self._counters[key]))
+        if self._counters["pts_fixed"] and self._muxer == "avi":
+            self._notes.append("avi holds a constant frame rate only; mp4, mov and mkv keep the times")
+
+    def abort(self) -> None:
+        """Drop everything; the output does not appear. Never raises."""
+        if self._state == "closed":
+            return
+        self._part.discard()  # first: the muxer's closing work on a file that is gone is short
+        if self._output is not None:
+            with contextlib.suppress(Exception):
+                self._output.close()
+        self._end()
+
+    def _kept(self, error: WriteError) -> WriteError:
+        """Close the file after a failure, and name what is whole of it. The error, saying where the file ends."""
+        with contextlib.suppress(Exception):
+            if self._output is not None:
+                self._output.close()  # does its work if it was the encoder that failed
+        self._end()
+        return keep_whole_part(self._part, self._muxer, self._last_seconds, error)
+
+    def _end(self) -> None:
+        self._state = "closed"
+        for part in (self._sound, self._subtitles):
+            if part is not None:
+                part.close()
+        self._output = self._stream = None
+
+    def _open_container(self) -> Any:
+        """An output container with the muxer's options; the file is touched by the first packet only."""
+        options: dict[str, str] = {}
+        if self._keep:
+            options["flush_packets"] = "1"
+            if self._muxer in ("matroska", "webm"):
+                options |= CLUSTERS
+        if self._muxer in ("mp4", "mov"):
+            if self._keep:
+                options |= FRAGMENTS
+            else:
+                options["movflags"] = "+faststart"
+            # the default of 1/1000 would round the start of both tracks to a millisecond
+            options["movie_timescale"] = str(self._movie_timescale())
+            options["video_track_timescale"] = str(self._tick.denominator)
+        return av.open(f"file:{self._part.part}", "w", format=self._muxer, options=options)
+
+    def _check_container(self) -> None:
+        """Raises SinkError if the encoder does not go into the container."""
+        with contextlib.closing(self._open_container()) as trial:
+            try:
+                trial.add_stream(self._plan.encoder.name)
+            except (ValueError, av.FFmpegError) as error:
+                raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
+
+    def _find_muxer(self, path: str) -> str:
+        """FFmpeg's name of the container. Raises SinkError if the ending is unknown."""
+        return muxer_of(path, self.path.suffix[1:])
+
+    def _check_written(self) -> None:
+        """For subclasses: raise OSError if something could not be written that the muxer was not told of."""
+
+    def _before_encoding(self, frame: av.VideoFrame) -> None:
+        """For subclasses: `frame` is about to be encoded."""
+
+    def _commit(self) -> None:
+        """Give the finished output its name."""
+        self._part.commit(keep=self._keep)
+
+    def _about_to_be_named(self, part: Path) -> None:
+        """For subclasses: the file is finished and still has the name `part`."""
+
+    def _open_output(self) -> None:
+        """Write the header, without subtitles or sound if it cannot be had with them."""
+        if self._wants_audio:
+            self._sound = self._open_sound()
+        if (path := self._subtitle_path()) is not None:
+            self._subtitles = SubtitleCopy(path, self._muxer)
+        while True:
+            try:
+                self._write_header()
+                return
+            except (av.FFmpegError, ValueError):
+                if not self._do_without():
+                    raise
+
+    def _do_without(self) -> bool:
+        """Give up the subtitles, or else the sound; False when there is neither."""
+        if self._subtitles is not None and self._subtitles.tracks:
+            self._subtitles.close()
+            self._subtitles = None
+            self._notes.append("the subtitles are left out: they do not go into this container")
+            if self._sound is not None:
+                self._sound.close()
+                self._sound = self._open_sound()
+            return True
+        if self._sound is not None and self._sound.tracks:
+            self._sound.close()
+            self._sound = None
+            self._notes.append("the sound is left out: it does not go into this container")
+            return True
+        return False
+
+    def _subtitle_path(self) -> str | None:
+        """The one file that the pictures come from; None where there is none, or no such file can have subtitles."""
+        found = self._info.audio_path or (self._info.source_paths[0] if len(self._info.source_paths) == 1 else None)
+        return None if found is None or self._info.live or self._info.still or "://" in found else found
+
+    def _open_sound(self) -> AudioCopy | LiveSound:
+        if self._info.audio_path is not None:
+            return AudioCopy(self._info.audio_path, self._muxer)
+        assert self._info.sound is not None
+        return LiveSound(self._info.sound, self._muxer)
+
+    def _write_header(self) -> None:
+        self._output = self._open_container()
+        self._stream = self._add_stream(self._output)
+        for source in self._sources[:1]:
+            self._output.metadata.update(read_tags(source))
+        if self._sound is not None:
+            self._sound.add_streams(self._output, self._origin)
+        if self._subtitles is not None:
+            self._subtitles.add_streams(self._output, self._origin)
+        self._output.start_encoding()
+
+    def _movie_timescale(self) -> int:
+        """A unit in which the starts of picture and sound are whole numbers."""
+        both = math.lcm(self._tick.denominator, 48_000, 44_100)
+        return both if both < 2**31 else self._tick.denominator

@@ -1,0 +1,72 @@
+"""The sink that suits an output path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from vidseg.errors import SinkError
+from vidseg.frames import VideoInfo
+from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.hls_sink import PLAYLIST_ENDING, HlsSink
+from vidseg.sinks.image_sink import IMAGE_ENDINGS, ImageSink
+from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.video.encoders import CONTAINERS
+
+
+def open_video_sink(
+    path: str | Path,
+    info: VideoInfo,
+    *,
+    overwrite: bool,
+    codec: str | None = None,
+    crf: int | None = None,
+    encoder_preset: str | None = None,
+    audio: Literal["copy", "none"] = "copy",
+    threads: int = 0,
+    rebase: bool | None = None,
+    alpha: bool = False,
+    in_pieces: bool = False,
+    rolling: bool = False,
+    source_paths: Sequence[str | Path] = (),
+) -> AvSink | ImageSink:
+    """A sink for `path`: pictures for a picture's ending, a pattern or a folder; a video for a video's ending, .m3u8
+    included.
+
+    Args:
+        rolling: a playlist lists the last segments only, and is there from the start; see `HlsSink`.
+        in_pieces: a video that a run may be killed over and gone on with; see `PiecedAvSink`.
+        source_paths: files and folders of the input, which are never overwritten. The other arguments are those of
+            `AvSink`; for pictures only `overwrite` and `alpha` count, and asking for a codec is an error.
+    Raises:
+        SinkError: the ending is unknown, or the sink refuses.
+    """
+    text, ending = str(path), Path(path).suffix.casefold()
+    folder = text.endswith(("/", os.sep)) or os.path.isdir(text) or (info.still and not ending)
+    if folder or ending in IMAGE_ENDINGS:
+        for name, value in (("codec", codec), ("crf", crf), ("encoder preset", encoder_preset)):
+            if value is not None:
+                raise SinkError(f"{path}: pictures take no {name}; leave it out or give a video file")
+        return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
+    playlist = ending == PLAYLIST_ENDING
+    if not playlist and ending[1:] not in CONTAINERS:
+        shown = f"'{ending}' is no known format" if ending else "has no file ending"
+        videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
+        raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
+    video = partial(HlsSink, rolling=rolling) if playlist else PiecedAvSink if in_pieces else AvSink
+    return video(
+        path,
+        info,
+        overwrite=overwrite,
+        codec=codec,
+        crf=crf,
+        encoder_preset=encoder_preset,
+        audio=audio,
+        threads=threads,
+        rebase=rebase,
+        alpha=alpha,
+        source_paths=source_paths,
+    )

@@ -1,0 +1,3 @@
+"""Sources of frames. See `vidseg.video` for why OpenCV comes first."""
+
+import cv2  # noqa: F401

@@ -1,0 +1,154 @@
+"""From what a person writes as a source to the class that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vidseg.errors import ConfigError, SourceError
+from vidseg.interfaces import VideoSource
+from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.picture_size import MAX_PIXELS
+from vidseg.sources.animation_source import AnimationSource, is_webp
+from vidseg.sources.av_source import AvSource
+from vidseg.sources.camera_source import CameraSource, is_camera
+from vidseg.sources.file_checks import near_names
+from vidseg.sources.image_source import GLOB_CHARACTERS, ImageSource, is_picture
+from vidseg.sources.pattern_source import PatternSource, parse_pattern
+
+ACCEPTED = (
+    "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0) or a test "
+    "pattern (test)"
+)
+
+
+class SourceKind(Enum):
+    """What a source text stands for."""
+
+    FILE = "file"
+    URL = "url"
+    CAMERA = "camera"
+    IMAGES = "images"
+    PATTERN = "pattern"
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(expand_user(path))
+
+
+def _is_dir(path: str) -> bool:
+    return os.path.isdir(expand_user(path))
+
+
+def classify(
+    spec: str, *, is_file: Callable[[str], bool] = _is_file, is_dir: Callable[[str], bool] = _is_dir
+) -> SourceKind:
+    """What `spec` stands for; whether it can be opened is found out by opening it.
+
+    In this order: camera (`cam0`, `0`, `/dev/video0`, `/dev/v4l/...`), URL (`scheme://`), a file or folder that exists,
+    test pattern (`test`, `test:...`), glob (`*`, `?`, `[`), image or video file by its ending. So a file called `0` or
+    `cam0` is written `./0`, and one called `test` wins over the pattern.
+
+    Args:
+        is_file, is_dir: look into the file system; `~` is theirs to expand.
+    Raises:
+        ConfigError: empty, `-` (standard input), or a test pattern that cannot be understood.
+    """
+    if not spec.strip():
+        raise ConfigError(f"source is empty; accepted: {ACCEPTED}")
+    if spec == "-":
+        raise ConfigError("-: reading from standard input is not supported; write the video to a file first")
+    if is_camera(spec):
+        return SourceKind.CAMERA
+    spec = without_file_scheme(spec)
+    if url_scheme(spec) is not None:
+        return SourceKind.URL
+    if is_dir(spec):
+        return SourceKind.IMAGES
+    by_ending = SourceKind.IMAGES if is_picture(spec) else SourceKind.FILE
+    if is_file(spec):
+        return by_ending
+    if spec == "test" or spec.startswith("test:"):
+        parse_pattern(spec)
+        return SourceKind.PATTERN
+    if GLOB_CHARACTERS & set(spec):
+        return SourceKind.IMAGES
+    return by_ending
+
+
+def open_source(
+    spec: str,
+    *,
+    image_rate: Fraction | int = 25,
+    max_pixels: int = MAX_PIXELS,
+    camera_size: tuple[int, int] | None = None,
+    camera_rate: float | None = None,
+    camera_format: str | None = None,
+    realtime: bool = False,
+    rtsp_transport: Literal["tcp", "udp"] = "tcp",
+    open_timeout: float = 10.0,
+    read_timeout: float = 5.0,
+    hwaccel: str = "none",
+    av_options: Mapping[str, str] | None = None,
+    sound: bool = False,
+    more_images: Sequence[str] = (),
+) -> VideoSource:
+    """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
+
+    Args:
+        spec: see `classify`.
+        image_rate: pictures per second, for the times of single images.
+        max_pixels: larger images are refused.
+        camera_size, camera_rate, camera_format: see `CameraSource`.
+        realtime: a test pattern sends its frames at their times.
+        more_images: pictures, folders and globs whose images follow those of `spec`.
+        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, sound: see `AvSource`.
+    Raises:
+        ConfigError: `spec` cannot be understood.
+        SourceError: it cannot be opened; a misspelt file name gets suggestions.
+    """
+    kind = classify(spec)
+    spec = without_file_scheme(spec)
+    if kind is SourceKind.CAMERA:
+        return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
+    if kind is SourceKind.PATTERN:
+        return PatternSource(spec, realtime=realtime)
+    if kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
+        _check_exists(spec)
+    if kind is SourceKind.IMAGES:
+        more = [without_file_scheme(each) for each in more_images]
+        return ImageSource(spec, more=more, frame_rate=image_rate, max_pixels=max_pixels)
+    if kind is SourceKind.FILE and is_webp(spec):
+        return AnimationSource(spec)
+    return AvSource(
+        spec,
+        rtsp_transport=rtsp_transport,
+        open_timeout=open_timeout,
+        read_timeout=read_timeout,
+        hwaccel=hwaccel,
+        options=av_options,
+        sound=sound,
+    )
+
+
+def _check_exists(spec: str) -> None:
+    """Nothing, if there is a file or folder of this name.
+
+    Raises:
+        SourceError: there is none; names what looks like it.
+    """
+    path = Path(expand_user(spec))
+    if "\0" not in spec and os.path.lexists(path):
+        return
+    near = near_names(path)
+    if near:
+        hint = f"did you mean {' or '.join(shown_name(name) for name in near)}?"
+    elif os.path.isdir(path.parent):
+        hint = f"accepted: {ACCEPTED}"
+    else:
+        hint = f"there is no folder {shown_name(str(path.parent))} either"
+    raise SourceError(f"{shown_name(spec)}: no such file; {hint}")

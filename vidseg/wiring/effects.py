@@ -1,0 +1,97 @@
+"""The effects that a configuration asks for, and what they mean for the run."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.interfaces import Propagator
+from vidseg.labels import LabelSet
+from vidseg.motion.cautious import CautiousPropagator
+from vidseg.motion.propagate import FlowPropagator
+from vidseg.render.background import ACCEPTED, Background, parse_background
+from vidseg.render.options import RenderOptions
+from vidseg.sources.image_source import read_image
+from vidseg.timing import StageTimers
+from vidseg.wiring.frame_policy import skips_frames
+
+OPACITY = 0.5
+"""Of the class colours, where nothing else is said."""
+
+
+class EffectOptions(TypedDict):
+    """Those of `RenderOptions` that are about effects."""
+
+    blur_classes: tuple[int, ...]
+    blur_style: str
+    blur_margin: int | None
+    foreground: tuple[int, ...]
+    background: Background | None
+
+
+def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
+    """What is done to the source, with classes looked up by name or id.
+
+    Raises:
+        ConfigError: an unknown class or background, or options that do not go together.
+    """
+    if config.blur_classes and skips_frames(config) and config.propagate == "hold":
+        raise ConfigError(
+            "--propagate hold with --blur-classes: masks that stay behind would show what moves; "
+            "leave out --propagate, or --stride"
+        )
+    if not config.blur_classes and (config.blur_style != RunConfig().blur_style or config.blur_margin is not None):
+        raise ConfigError(
+            "--blur-style and --blur-margin hide nothing by themselves; say with --blur-classes what to hide"
+        )
+    if config.highlight and (config.foreground or config.background):
+        raise ConfigError("--highlight A,B is --foreground A,B --background grey; give one or the other")
+    if config.background and not config.foreground:
+        raise ConfigError(f"--background {config.background}: say with --foreground CLASSES what stays, e.g. person")
+    if config.foreground and not config.background:
+        raise ConfigError(f"--foreground needs --background: {ACCEPTED}; or give --highlight alone")
+    background = "grey" if config.highlight else config.background
+    return EffectOptions(
+        blur_classes=tuple(labels.find_all(config.blur_classes)),
+        blur_style=config.blur_style,
+        blur_margin=config.blur_margin,
+        foreground=tuple(labels.find_all(config.highlight or config.foreground)),
+        background=None if background is None else parse_background(background, read_image),
+    )
+
+
+def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
+    """How to draw, with classes looked up by name or id in `labels`.
+
+    Raises:
+        ConfigError: an unknown class or effect.
+    """
+    return RenderOptions(
+        opacity=overlay_opacity(config),
+        view=config.view,
+        contours=config.contours,
+        legend=config.legend,
+        labels=config.labels,
+        classes=tuple(labels.find_all(config.classes)),
+        ignore_classes=tuple(labels.find_all(config.ignore_classes)),
+        **effect_options(config, labels),
+    )
+
+
+def overlay_opacity(config: RunConfig) -> float:
+    """Of the class colours: as said; else none where effects are all that is asked of the picture."""
+    if config.opacity is not None:
+        return config.opacity
+    effects = config.blur_classes or config.background or config.highlight
+    overlay = (
+        config.classes or config.ignore_classes or config.contours or config.legend or config.labels
+    ) or config.view != "overlay"
+    return 0.0 if effects and not overlay else OPACITY
+
+
+def propagator_for(config: RunConfig, hidden: tuple[int, ...], timers: StageTimers) -> Propagator | None:
+    """What carries masks onto frames that the model does not see; careful where classes are to be hidden."""
+    if config.propagate == "hold":
+        return None
+    return CautiousPropagator(hidden, timers) if hidden else FlowPropagator(timers)

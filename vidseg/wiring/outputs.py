@@ -1,0 +1,209 @@
+"""The outputs that a configuration asks for."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Renderer, Sink
+from vidseg.labels import LabelSet
+from vidseg.names import shown_name, url_scheme
+from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
+from vidseg.render.matte import MatteRenderer
+from vidseg.render.options import RenderOptions
+from vidseg.render.overlay import OverlayRenderer
+from vidseg.saved_masks import MASK_VIDEO_ENDING
+from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
+from vidseg.sinks.factory import open_video_sink
+from vidseg.sinks.hardware_encoders import software_instead
+from vidseg.sinks.hls_sink import PLAYLIST_ENDING
+from vidseg.sinks.mask_sink import MaskVideoSink
+from vidseg.sinks.records.class_shares import ClassShareCsvSink
+from vidseg.sinks.records.detections_jsonl import DetectionsSink
+from vidseg.sinks.records.label_maps import LabelMapSink
+from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
+from vidseg.video.encoders import CONTAINERS
+from vidseg.wiring.work_folder import WorkFolder
+
+
+def output_names(config: RunConfig) -> list[str]:
+    """The files and folders that the sinks of the configuration write."""
+    named = (config.output, config.save_masks, config.save_json, config.save_csv, config.save_parquet)
+    return [path for path in named if path]
+
+
+def check_sent(config: RunConfig) -> None:
+    """Nothing, if the output is a file, or something that can be sent or played while it is made.
+
+    Raises:
+        ConfigError: the other options do not go with it.
+        SinkError: nothing can be sent to the address.
+    """
+    playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
+    if config.sent:
+        stream_muxer(config.output or "")
+    elif not playlist:
+        return
+    shown = shown_name(config.output or "")
+    kind = "a playlist" if playlist else "a stream"
+    unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1, "--matte": bool(config.matte)}
+    for option, given in unsuited.items():
+        if given:
+            raise ConfigError(f"{shown}: {option} does not go with {kind}; leave it out, or give out.mp4")
+
+
+def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
+    """The configuration, with a software encoder where it names one of hardware that is not there.
+
+    What follows (pieces, workers, the facts of a run that is gone on with) then agrees on the encoder.
+
+    Args:
+        note: told in one sentence.
+    """
+    if config.codec is None or config.output is None or config.matte:
+        return config
+    ending = Path(config.output).suffix.casefold()
+    if not config.sent and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
+        return config  # pictures take no encoder; who opens them says so
+    width = 2 * info.width if config.view == "side" else info.width
+    instead = software_instead(config.codec, config.encoder_preset, (width, info.height))
+    if instead is None:
+        return config
+    note(instead.reason)
+    return replace(config, codec=instead.codec, encoder_preset=instead.encoder_preset)
+
+
+def shown_outputs(config: RunConfig) -> tuple[str, ...]:
+    """`output_names`, addresses without passwords."""
+    return tuple(shown_name(name) if url_scheme(name) else name for name in output_names(config))
+
+
+def open_sinks(
+    config: RunConfig, info: VideoInfo, labels: LabelSet, announce: Callable[[str], None] = lambda text: None
+) -> list[Sink]:
+    """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails.
+
+    Args:
+        labels: of the model.
+        announce: told what becomes of the receiver of a stream.
+    """
+    named = [*output_names(config), *filter(None, [config.stats])]
+    for path, other in itertools.combinations(named, 2):
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ConfigError(f"{path}: is given for two outputs; give each its own name")
+    for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.stats)):
+        if path.endswith(("/", os.sep)):
+            raise ConfigError(f"{path}: is the name of a folder; this output is one file, give its name")
+    # what was written before a run was killed may be written again; a finished video still needs overwrite
+    again = config.resume and WorkFolder(config.output or config.save_masks or "").exists
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if config.output and not config.sent:
+            sinks.append(
+                open_video_sink(
+                    config.output,
+                    _limited(info, config.limit),
+                    overwrite=config.overwrite,
+                    codec=config.codec,
+                    crf=config.crf,
+                    encoder_preset=config.encoder_preset,
+                    audio="none" if config.audio == "none" else "copy",
+                    alpha=bool(config.matte),
+                    rolling=info.live or bool(config.pace),
+                    in_pieces=config.resume or (config.workers or 1) > 1,
+                    source_paths=info.source_paths,
+                )
+            )
+            stack.callback(sinks[-1].abort)
+        if config.save_masks:
+            sinks.append(_mask_sink(config.save_masks, config, info, overwrite=config.overwrite or again))
+            stack.callback(sinks[-1].abort)
+        for sink in _open_records(config, info, labels.names):
+            sinks.append(sink)
+            stack.callback(sink.abort)
+        if config.sent:  # closed last: a receiver that is gone costs no other output
+            sinks.append(_stream_sink(config, info, announce))
+        stack.pop_all()
+        return sinks
+
+
+def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
+    """What a sink is to know of a source of which at most so many frames are taken."""
+    if limit is None or info.frame_count is None:
+        return info
+    return replace(info, frame_count=min(info.frame_count, limit))
+
+
+def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], None]) -> StreamSink:
+    """A receiver comes back, and is waited for, as a live source is."""
+    attempts = None if config.reconnect in (None, "always") else int(config.reconnect)
+    return StreamSink(
+        config.output or "",
+        info,
+        waits=Backoff(ReconnectOptions(longest_wait=2.0)),  # each try starts a process
+        tries=Tries(attempts, wait_for_first=config.reconnect not in (None, "0")),
+        timeout=config.timeout,
+        audio="none" if config.audio == "none" else "copy",
+        codec=config.codec,
+        crf=config.crf,
+        encoder_preset=config.encoder_preset,
+        announce=announce,
+    )
+
+
+def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> Iterator[Sink]:
+    """Tables and detections."""
+    overwrite, sources = config.overwrite, info.source_paths
+    if config.save_json:
+        yield DetectionsSink(
+            config.save_json,
+            overwrite=overwrite,
+            masks=config.json_masks,
+            threshold=config.conf,
+            source_paths=sources,
+            keep=info.live,
+        )
+    if config.save_csv:
+        yield ClassShareCsvSink(config.save_csv, names, overwrite=overwrite, source_paths=sources, keep=info.live)
+    if config.save_parquet:
+        yield ClassShareParquetSink(
+            config.save_parquet, names, info.time_base, overwrite=overwrite, source_paths=sources
+        )
+
+
+def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -> Renderer:
+    """What draws the pictures of `config.output`.
+
+    Raises:
+        ConfigError: a class of the matte is unknown, or nothing is there to write it to.
+    """
+    if not config.matte:
+        return OverlayRenderer(options, labels)
+    if not config.output:
+        raise ConfigError("--matte: cuts out what is written; give -o cut.mov, cut.webm or cut_%05d.png")
+    opaque = labels.find_all(config.matte)
+    return MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
+
+
+def _mask_sink(path: str, config: RunConfig, info: VideoInfo, *, overwrite: bool) -> Sink:
+    """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be gone on with."""
+    ending = Path(path).suffix.casefold()
+    folder = os.path.isdir(path) or path.endswith(("/", os.sep))
+    if not folder and ending == MASK_VIDEO_ENDING:
+        return MaskVideoSink(path, info, overwrite=overwrite, source_paths=info.source_paths)
+    if not folder and ending[1:] in CONTAINERS:
+        raise ConfigError(f"{path}: masks go into a folder, or exactly into one video: FILE{MASK_VIDEO_ENDING}")
+    return LabelMapSink(
+        path,
+        overwrite=overwrite,
+        times=not info.still and not config.resume,
+        source_paths=info.source_paths,
+        keep=info.live,
+    )
