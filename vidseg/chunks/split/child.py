@@ -26,6 +26,6 @@ def begin(pickled: bytes, connection: Connection) -> None:
                 os._exit(1)  # also where it was killed
 
     with BackgroundTask("parent", end_with_parent, over.set):
-        from vidseg.chunks.split.workers import work  # torch, OpenCV and FFmpeg come with it
+        from vidseg.chunks.split.work import work  # torch, OpenCV and FFmpeg come with it
 
         work(pickle.loads(pickled), connection)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from vidseg.chunks.split.child import begin
-from vidseg.chunks.split.piece import PieceDone, do_piece
+from vidseg.chunks.split.piece import PieceDone
 from vidseg.chunks.split.plan import PieceJob
-from vidseg.errors import VidsegError, WorkerError
-from vidseg.freed_memory import keep_freed_memory
+from vidseg.errors import WorkerError
 from vidseg.signals import kept_from_children
 
 TICK_SECONDS = 0.1
@@ -100,18 +97,3 @@ class Workers:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-
-
-def work(job: PieceJob, connection: Connection) -> None:
-    """What a worker does: tells numbers of frames, then how it ended. Ends by itself when nobody listens any more."""
-    keep_freed_memory()
-    try:
-        connection.send(do_piece(job, connection.send))
-    except BrokenPipeError:
-        sys.exit(1)  # the run is gone
-    except VidsegError as error:
-        connection.send(error)
-    except Exception as error:
-        traceback.print_exc()
-        first = (str(error).strip().splitlines() or [""])[0]
-        connection.send(WorkerError(f"worker {job.number + 1}: unexpected {type(error).__name__}: {first}"))

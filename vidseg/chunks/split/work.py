@@ -1,0 +1,27 @@
+"""What a worker's process does, once it has begun."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from vidseg.chunks.split.piece import do_piece
+from vidseg.chunks.split.plan import PieceJob
+from vidseg.errors import VidsegError, WorkerError
+from vidseg.freed_memory import keep_freed_memory
+
+
+def work(job: PieceJob, connection: Connection) -> None:
+    """What a worker does: tells numbers of frames, then how it ended. Ends by itself when nobody listens any more."""
+    keep_freed_memory()
+    try:
+        connection.send(do_piece(job, connection.send))
+    except BrokenPipeError:
+        sys.exit(1)  # the run is gone
+    except VidsegError as error:
+        connection.send(error)
+    except Exception as error:
+        traceback.print_exc()
+        first = (str(error).strip().splitlines() or [""])[0]
+        connection.send(WorkerError(f"worker {job.number + 1}: unexpected {type(error).__name__}: {first}"))
