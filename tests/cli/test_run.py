@@ -152,7 +152,7 @@ def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, cli
 
 
 def test_a_device_and_an_encoder_that_are_not_there_are_told_once_and_software_does_it(cli, clip, monkeypatch):
-    monkeypatch.setattr("vidseg.sources.av_source.open_device", lambda kind: (None, "no such device here"))
+    monkeypatch.setattr("vidseg.sources.av_decoder.open_device", lambda kind: (None, "no such device here"))
     monkeypatch.setattr("vidseg.sinks.hardware_encoders.trial_problem", lambda plan, size: "not permitted")
     words = ("--hwaccel", "cuda", "--codec", "hevc_nvenc", "--encoder-preset", "p4")
     result = cli("run", clip, "-o", "out.mp4", *words, *SMALL)

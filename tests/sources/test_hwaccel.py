@@ -15,8 +15,9 @@ import pytest
 from tests.video.clips import make_clip, read_counter
 from vidseg.config import HWACCELS
 from vidseg.errors import SourceError
-from vidseg.sources import av_source, hwaccel
-from vidseg.sources.av_source import BAD_PACKETS_BEFORE_SOFTWARE, AvSource
+from vidseg.sources import av_decoder, hwaccel
+from vidseg.sources.av_decoder import BAD_PACKETS_BEFORE_SOFTWARE
+from vidseg.sources.av_source import AvSource
 from vidseg.sources.hwaccel import KINDS, decodes_on_device, known_kinds, open_device
 from vidseg.sources.rgb import RgbConverter
 
@@ -92,10 +93,10 @@ def test_software_frames_are_told_from_those_of_a_device(clip: Path) -> None:
 def acted_device(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """A device that can be had; software decodes in its place. `acted_device["decodes"]` says what FFmpeg would."""
     answers = {"decodes": True}
-    real = av_source.open_file
-    monkeypatch.setattr(av_source, "open_device", lambda kind: (object(), ""))
-    monkeypatch.setattr(av_source, "open_file", lambda text, name, options, device: real(text, name, options))
-    monkeypatch.setattr(av_source, "decodes_on_device", lambda context: answers["decodes"])
+    real = av_decoder.open_file
+    monkeypatch.setattr(av_decoder, "open_device", lambda kind: (object(), ""))
+    monkeypatch.setattr(av_decoder, "open_file", lambda text, name, options, device: real(text, name, options))
+    monkeypatch.setattr(av_decoder, "decodes_on_device", lambda context: answers["decodes"])
     return answers
 
 
@@ -164,7 +165,7 @@ def test_a_stream_whose_device_is_lost_is_to_be_opened_anew(
     clip: Path, acted_device: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AvSource, "_is_live", lambda self: True)
-    monkeypatch.setattr(av_source, "BAD_PACKETS_BEFORE_SOFTWARE", 3)
+    monkeypatch.setattr(av_decoder, "BAD_PACKETS_BEFORE_SOFTWARE", 3)
     spoil(monkeypatch, lost_device)
     with AvSource(clip, hwaccel="cuda") as source, pytest.raises(SourceError, match=r"the device that .* \(cuda\)"):
         numbers(source)
