@@ -133,7 +133,8 @@ def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, option
     from vidseg.config import RunConfig
     from vidseg.motion.propagate import FlowPropagator
     from vidseg.pipeline.buffer import Buffer, Closed
-    from vidseg.pipeline.pipeline import Pipeline, Result
+    from vidseg.pipeline.options import Result
+    from vidseg.pipeline.pipeline import Pipeline
     from vidseg.render.options import RenderOptions
     from vidseg.render.overlay import OverlayRenderer
     from vidseg.timing import StageTimers

@@ -45,7 +45,8 @@ from vidseg.frames import Frame, Segmentation  # noqa: E402
 from vidseg.interfaces import VideoSource  # noqa: E402
 from vidseg.motion.propagate import FlowPropagator  # noqa: E402
 from vidseg.pipeline.buffer import Buffer, Closed  # noqa: E402
-from vidseg.pipeline.pipeline import Pipeline, Result, nothing_found  # noqa: E402
+from vidseg.pipeline.options import Result, nothing_found  # noqa: E402
+from vidseg.pipeline.pipeline import Pipeline  # noqa: E402
 from vidseg.timing import StageTimers  # noqa: E402
 from vidseg.wiring.engine import load_engine  # noqa: E402
 from vidseg.wiring.live_source import Announcements, open_run_source  # noqa: E402

@@ -10,7 +10,7 @@ import numpy as np
 
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.pipeline import Result
+from vidseg.pipeline.options import Result
 
 TIME_BASE = Fraction(1, 30)
 

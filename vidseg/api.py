@@ -48,7 +48,7 @@ from vidseg.config import RunConfig, merge, option_names
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.labels import LabelSet
-from vidseg.pipeline.pipeline import Result
+from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.timing import StageTimers

@@ -15,7 +15,8 @@ from tests.sinks.sink_helpers import frame_times, pictures
 from vidseg.chunks.pieces import PiecedRun, PieceSource, Stages
 from vidseg.errors import SourceError, WriteError
 from vidseg.frames import Frame
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.pieces import PiecedAvSink

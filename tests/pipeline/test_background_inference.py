@@ -9,7 +9,8 @@ import pytest
 from tests.fakes import FakePropagator, FakeSegmenter, FakeSink, FakeSource, frame
 from vidseg.frames import NO_LABEL
 from vidseg.pipeline.background_inference import BackgroundInference
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -15,7 +15,8 @@ from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
 from vidseg.pipeline.grid_stream import GridStream
 from vidseg.pipeline.inference_worker import InferenceWorker
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(20)
 RATE = Fraction(30)

@@ -11,7 +11,7 @@ from vidseg.frames import Segmentation
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Closed
 from vidseg.pipeline.inference_worker import InferenceWorker
-from vidseg.pipeline.pipeline import nothing_found
+from vidseg.pipeline.options import nothing_found
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
 from vidseg.errors import WriteError
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 
 FULL = WriteError("a.mp4: disk full, ends at 0:03; free some space")
 

@@ -11,7 +11,8 @@ from vidseg.errors import SourceError
 from vidseg.frames import Segmentation
 from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.buffer import Closed
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
+from vidseg.pipeline.options import PipelineOptions, Result
+from vidseg.pipeline.pipeline import Pipeline
 
 pytestmark = pytest.mark.timeout(20)
 

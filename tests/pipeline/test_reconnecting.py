@@ -15,7 +15,8 @@ from tests.fakes import FakeSegmenter, FakeSink, frame
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.interfaces import VideoSource
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, spoken
 from vidseg.sound import Sound, SoundQueue
 

@@ -10,7 +10,8 @@ import pytest
 from tests.fakes import FakeSegmenter, FakeSource
 from tests.pipeline.test_pipeline import frames, no_vidseg_threads
 from vidseg.errors import SourceError
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stream import stream
 
 pytestmark = pytest.mark.timeout(20)

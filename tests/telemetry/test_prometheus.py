@@ -9,7 +9,8 @@ pytest.importorskip("prometheus_client")
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes import FakeSegmenter, FakeSender, FakeSource, frame
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.telemetry.prometheus import figures_text
 
 pytestmark = pytest.mark.timeout(30)

@@ -13,7 +13,7 @@ from tests.fakes import frame
 from vidseg.frames import Segmentation, VideoInfo
 from vidseg.labels import ade20k
 from vidseg.pipeline.background import BackgroundTask
-from vidseg.pipeline.pipeline import Result, nothing_found
+from vidseg.pipeline.options import Result, nothing_found
 from vidseg.render.options import RenderOptions
 from vidseg.serve.view import PictureSpec, Ticket
 from vidseg.viewers import live_view

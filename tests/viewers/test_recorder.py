@@ -13,7 +13,7 @@ from tests.fakes import frame
 from tests.limits import file_size_limit
 from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Segmentation, VideoInfo
-from vidseg.pipeline.pipeline import Result
+from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.sinks.av_sink import AvSink
 from vidseg.viewers.recorder import Recorder

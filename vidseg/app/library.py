@@ -17,7 +17,8 @@ from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Segmenter
 from vidseg.names import expand_user, shown_name
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.options import Result
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stream import stream
 from vidseg.sources.image_source import read_image
 from vidseg.timing import StageTimers

@@ -14,7 +14,8 @@ from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.names import expand_user, shown_name
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.viewers.live import LiveOutputs

@@ -18,7 +18,8 @@ from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.grid_stream import StreamStats
-from vidseg.pipeline.pipeline import Pipeline, PipelineOptions, Result
+from vidseg.pipeline.options import PipelineOptions, Result
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions

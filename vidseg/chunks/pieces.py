@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Propagator, Remembers, Renderer, ResumableSink, ResumableSource, Segmenter
-from vidseg.pipeline.pipeline import Carried, Pipeline, PipelineOptions, inference_stride
+from vidseg.pipeline.options import Carried, PipelineOptions, inference_stride
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stats import RunStats
 from vidseg.saved_state import State

@@ -19,18 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Literal
 
 from vidseg.errors import SourceError
-from vidseg.frames import Frame, Segmentation, nothing_in
-from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, SteppedSegmenter, VideoSource
-from vidseg.pipeline.background_inference import BackgroundInference
+from vidseg.frames import Frame
+from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.closed import own_masks
-from vidseg.pipeline.outputs import Failing, Outputs
-from vidseg.pipeline.policy import InferenceStride, RateLimit
+from vidseg.pipeline.mask_stages import MaskStages
+from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride
+from vidseg.pipeline.outputs import Outputs
+from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stall import StallWatch, bytes_written
 from vidseg.pipeline.stats import RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
@@ -49,77 +46,6 @@ SINK_STALL_SECONDS = 30.0
 
 LATENCY_BOUNDS = (0.01, 0.02, 0.033, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
 """Seconds, for the histogram of `Pipeline.latency`."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
-    """How frames are passed on."""
-
-    stride: int | Literal["auto"] = 1
-    """The model sees every stride-th frame; the others get the last masks, held or carried by a `Propagator`. "auto":
-    the model sees a frame whenever it is free, and none waits for it (`BackgroundInference`)."""
-    max_fps: float | None = None
-    """Frames per second of source time that go on at most; None for all."""
-    limit: int | None = None
-    """Frames that go on at most; None for all."""
-    batch: int = 1
-    """Frames segmented at once at most. A live source is not kept waiting for a full batch."""
-    queue_size: int = 4
-    """Frames held by each hand-over."""
-    fail_closed: bool = False
-    """A frame gets its own masks, or carried ones, or none: never those of another frame as they are."""
-    infer_fps: float | None = None
-    """Frames per second of source time that the model sees at most; None for all."""
-    live: Literal["auto", "every-frame", "newest"] = "auto"
-    """Whether the source waits for the model, or its newest frame is kept and the rest dropped; "auto": live ones."""
-    max_staleness: float | None = None
-    """Seconds after which a frame of a live source is not shown any more; None for never."""
-    failing: Failing = "all"
-    """What becomes of the other outputs when one fails; its error is raised in any case, at the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One frame and what is in it."""
-
-    frame: Frame
-    segmentation: Segmentation
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A frame not yet handed on, and how it gets its masks."""
-
-    frame: Frame
-    needs_model: bool
-    carry: Callable[[Segmentation], Segmentation] | None
-    """Brings the last masks onto it; None: its own, or the last as they are."""
-
-
-@dataclass(slots=True)
-class Carried:
-    """What one pipeline leaves to the next one over the same source, where a run is done in pieces."""
-
-    stride: InferenceStride
-    last: Segmentation | None = None
-    """The newest segmentation: frames that the model does not see take their masks from it."""
-    stats: RunStats = field(default_factory=RunStats)
-    """Counts so far, of all pieces."""
-
-
-def inference_stride(options: PipelineOptions, *, still: bool) -> InferenceStride:
-    """What says which frames are segmented; of separate pictures, and where nothing waits for the model, all."""
-    every = still or options.stride == "auto"
-    return InferenceStride(1 if every else int(options.stride), RateLimit(None if every else options.infer_fps))
-
-
-def nothing_found(frame: Frame) -> Segmentation:
-    """A segmentation that says nothing, for a frame in which there is nothing to be found."""
-    return nothing_in(frame.size_hw, frame.index)
-
-
-def _same(segmentation: Segmentation) -> Segmentation:
-    return segmentation
 
 
 Display = Callable[["Buffer[Result]"], None]
@@ -152,17 +78,14 @@ class Pipeline:
     ) -> None:
         """`watchers` are sinks that are closed before the others; one that fails then keeps them from appearing."""
         self._source = source
-        self._segmenter = segmenter
         self._renderer = renderer
-        self._propagator = propagator
-        self._second_propagator = second_propagator
         self._sinks = [*watchers, *sinks]
         self._options = options or PipelineOptions()
         self.outputs = Outputs(watchers, sinks, self._options.failing)
         self._clock = clock
         self.timers = timers or StageTimers(clock)
-        self._carried = carried or Carried(inference_stride(self._options, still=source.info.still))
-        self.stats = self._carried.stats
+        carried = carried or Carried(inference_stride(self._options, still=source.info.still))
+        self.stats = carried.stats
         self.input_rate = RateMeter()
         self.output_rate = RateMeter()
         self.latency = Histogram(LATENCY_BOUNDS)
@@ -177,6 +100,16 @@ class Pipeline:
         # Sinks and live sources set the pace; without any, the display does.
         unpaced = bool(sinks) or live
         self._display: Buffer[Result] = Buffer(1 if unpaced else 2, drop_oldest=unpaced)
+        self._masks = MaskStages(
+            segmenter,
+            (propagator, second_propagator),
+            self._options,
+            carried,
+            still=source.info.still,
+            incoming=self._incoming,
+            begun=self._begun,
+            results=self._results,
+        )
         self._stop_requested = threading.Event()
         self._aborted = threading.Event()
         self._error: BaseException | None = None
@@ -203,8 +136,8 @@ class Pipeline:
         start = self._clock() - self.stats.elapsed_seconds
         stages = (
             ("decode", self._decode, self._end_decode),
-            ("network", self._infer, self._begun.close),
-            ("masks", self._finish_masks, self._results.close),
+            ("network", self._masks.infer, self._begun.close),
+            ("masks", self._masks.finish_masks, self._results.close),
             ("output", self._output, self._end_output),
         )
         if display is None:
@@ -371,97 +304,6 @@ class Pipeline:
         self._incoming.close()
         self._source.close()
 
-    def _infer(self) -> None:
-        if self._options.stride == "auto":
-            self._infer_beside()
-            return
-        wants = self._carried.stride
-        waiting: list[_Waiting] = []
-        while True:
-            try:
-                # a frame at hand joins the batch; when none is, nothing is gained by waiting
-                frame = self._incoming.get(timeout=0 if waiting else None)
-            except TimeoutError:
-                self._hand_on(waiting)
-                continue
-            except Closed:
-                if not self._incoming.cancelled:
-                    self._hand_on(waiting)
-                raise
-            if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
-                self._hand_on(waiting)
-            if frame.found is not None:
-                self._begun.put(partial(Result, frame, frame.found))
-                continue
-            if frame.placeholder:
-                self._begun.put(partial(Result, frame, nothing_found(frame)))
-                # what comes after it is not what came before: its first frame is segmented
-                wants = inference_stride(self._options, still=self._source.info.still)
-                continue
-            waiting.append(self._planned(frame, wants))
-            needed = sum(item.needs_model for item in waiting)
-            if needed in (0, self._options.batch) or len(waiting) >= self._in_flight():
-                self._hand_on(waiting)
-
-    def _infer_beside(self) -> None:
-        """As `_infer`, but no frame waits for the model."""
-        pair = (self._propagator, self._second_propagator)
-        both = (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
-        with BackgroundInference(
-            self._segmenter, both, infer_fps=self._options.infer_fps, fail_closed=self._options.fail_closed
-        ) as inference:
-            while True:
-                frame = self._incoming.get()
-                if frame.placeholder:
-                    inference.reset()
-                    found = nothing_found(frame)
-                else:
-                    found = inference.segmentation(frame)
-                self.stats.inferred = inference.inferred
-                self._begun.put(partial(Result, frame, found))
-
-    def _planned(self, frame: Frame, wants: InferenceStride) -> _Waiting:
-        """How the frame gets its masks. Decided as frames come, so that it does not depend on the batch."""
-        propagator = self._propagator
-        if propagator is None or wants.every_frame:
-            return _Waiting(frame, wants.wants(frame.size_hw, frame.seconds), None)
-        carry = propagator.follow(frame)
-        needs_model = wants.wants(frame.size_hw, frame.seconds, new_scene=carry is None)
-        needs_model = needs_model or (self._options.fail_closed and carry is None)
-        if needs_model:
-            propagator.anchor()
-            carry = None
-        return _Waiting(frame, needs_model, carry)
-
-    def _hand_on(self, waiting: list[_Waiting]) -> None:
-        """Run the network on what needs it, and pass all on in order."""
-        chosen = [item.frame for item in waiting if item.needs_model]
-        finishers = iter(self._begin(chosen) if chosen else ())
-        self.stats.inferred += len(chosen)
-        for item in waiting:
-            self._begun.put(partial(self._result, item, next(finishers) if item.needs_model else None))
-        waiting.clear()
-
-    def _begin(self, frames: list[Frame]) -> list[Callable[[], Segmentation]]:
-        assert self._segmenter is not None, "frames without masks need a segmenter"
-        if isinstance(self._segmenter, SteppedSegmenter):
-            return self._segmenter.begin(frames)
-        return [partial(_same, found) for found in self._segmenter.segment(frames)]
-
-    def _finish_masks(self) -> None:
-        while True:
-            self._results.put(self._begun.get()())
-
-    def _result(self, item: _Waiting, finish: Callable[[], Segmentation] | None) -> Result:
-        """The frame with its masks: its own by `finish`, else the last ones. On the masks thread, in frame order."""
-        if finish is not None:
-            self._carried.last = finish()
-        found = self._carried.last
-        assert found is not None  # the first frame always needs the model
-        if item.carry is not None:
-            return Result(item.frame, item.carry(found))
-        return Result(item.frame, own_masks(item.frame, found) if self._options.fail_closed else found)
-
     def _output(self) -> None:
         self.outputs.take()
         needs_picture = self._renderer is not None and any(sink.needs_picture for sink in self._sinks)
@@ -506,9 +348,6 @@ class Pipeline:
                     self.outputs.close(self._ended)
         finally:
             self.outputs.abort()
-
-    def _in_flight(self) -> int:
-        return max(self._options.queue_size, self._options.batch)
 
     # the caller's side
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Generator
 
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.options import Result
+from vidseg.pipeline.pipeline import Pipeline
 
 _under_way: set[Callable[[], None]] = set()
 """What ends each stream that was begun and neither ended nor closed."""

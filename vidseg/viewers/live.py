@@ -22,7 +22,8 @@ from vidseg.labels import LabelSet
 from vidseg.names import shown_name, without_file_scheme
 from vidseg.pipeline.background import BackgroundTask
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.options import Result
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.options import RenderOptions
 from vidseg.viewers.live_view import LiveView
 from vidseg.viewers.recorder import Recorder, check_folder

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vidseg.labels import LabelSet
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.options import Result
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.encode import encode_picture
 from vidseg.render.legend import class_shares
 from vidseg.render.options import RenderOptions

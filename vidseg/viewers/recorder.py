@@ -14,7 +14,7 @@ from typing import Any
 from vidseg.errors import ConfigError, SinkError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet
-from vidseg.pipeline.pipeline import Result
+from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.sinks.av_sink import AvSink

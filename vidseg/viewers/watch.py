@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.pipeline import Pipeline, Result
+from vidseg.pipeline.options import Result
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.window import Window
 from vidseg.render.window_state import Action, WindowStatus
 from vidseg.wiring.pacing import Pacer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vidseg.config import RunConfig
 from vidseg.frames import VideoInfo
+from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.outputs import Failing
-from vidseg.pipeline.pipeline import PipelineOptions
 
 
 def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> PipelineOptions:

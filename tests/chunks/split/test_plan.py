@@ -13,7 +13,7 @@ from vidseg.chunks.split import plan
 from vidseg.chunks.split.plan import PieceJob, Scan, overlap_seconds, plan_pieces, scan_video
 from vidseg.config import RunConfig
 from vidseg.frames import Frame
-from vidseg.pipeline.pipeline import PipelineOptions
+from vidseg.pipeline.options import PipelineOptions
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sources.pattern_source import PatternSource
 

@@ -17,7 +17,8 @@ from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.interfaces import Remembers, ResumableSource
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.names import shown_name
-from vidseg.pipeline.pipeline import Carried, Pipeline, inference_stride
+from vidseg.pipeline.options import Carried, inference_stride
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.saved_state import State
 from vidseg.sinks.pieces import PiecedAvSink

@@ -18,7 +18,7 @@ from vidseg.frames import Frame
 from vidseg.interfaces import ResumableSink, ResumableSource
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.motion.tracker import FlowTracker
-from vidseg.pipeline.pipeline import PipelineOptions, inference_stride
+from vidseg.pipeline.options import PipelineOptions, inference_stride
 from vidseg.pipeline.policy import RateLimit
 from vidseg.saved_state import State
 

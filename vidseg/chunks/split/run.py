@@ -25,7 +25,8 @@ from vidseg.folder_lock import LOCK, locked
 from vidseg.frames import Frame
 from vidseg.interfaces import Renderer, ResumableSource, Sink, VideoSource
 from vidseg.names import shown_name
-from vidseg.pipeline.pipeline import Pipeline, nothing_found
+from vidseg.pipeline.options import nothing_found
+from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
