@@ -128,7 +128,6 @@ class SlowRuntime:
 
 def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, options: dict[str, object]) -> Ages:
     """Look at the stream as the window of `vidseg run` does."""
-    from vidseg.app.run import pipeline_options
     from vidseg.cli.console import RunConsole
     from vidseg.config import RunConfig
     from vidseg.motion.propagate import FlowPropagator
@@ -139,6 +138,7 @@ def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, option
     from vidseg.render.overlay import OverlayRenderer
     from vidseg.timing import StageTimers
     from vidseg.wiring.engine import load_engine
+    from vidseg.wiring.frame_policy import pipeline_options
     from vidseg.wiring.live_source import Announcements, open_run_source
 
     config = RunConfig(source=url, show=True, model=arguments.model, imgsz=arguments.imgsz, **options)

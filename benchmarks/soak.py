@@ -38,7 +38,6 @@ sys.path.insert(0, str(ROOT))
 
 from tests.servers.processes import RtspServer  # noqa: E402
 from tests.servers.proxy import Relay  # noqa: E402
-from vidseg.app.run import pipeline_options  # noqa: E402
 from vidseg.cli.console import RunConsole  # noqa: E402
 from vidseg.config import RunConfig  # noqa: E402
 from vidseg.frames import Frame, Segmentation  # noqa: E402
@@ -49,6 +48,7 @@ from vidseg.pipeline.options import Result, nothing_found  # noqa: E402
 from vidseg.pipeline.pipeline import Pipeline  # noqa: E402
 from vidseg.timing import StageTimers  # noqa: E402
 from vidseg.wiring.engine import load_engine  # noqa: E402
+from vidseg.wiring.frame_policy import pipeline_options  # noqa: E402
 from vidseg.wiring.live_source import Announcements, open_run_source  # noqa: E402
 from vidseg.wiring.wrapped_source import WrappedSource  # noqa: E402
 

@@ -491,7 +491,7 @@ def test_a_batch_tells_damage_and_strict_fails_for_it(cli, damaged):
 
 def test_strict_passes_what_is_whole_and_is_refused_for_what_is_live(cli, clip, monkeypatch):
     assert cli("run", clip, "-o", "out.mp4", "--strict", *SMALL).code == 0
-    monkeypatch.setattr("vidseg.app.run.open_run_source", lambda *_: FakeSource([], live=True))
+    monkeypatch.setattr("vidseg.app.opened_run.open_run_source", lambda *_: FakeSource([], live=True))
     refused = cli("run", "udp://127.0.0.1:1", "-o", "live.mp4", "--strict", *SMALL)
     assert refused.code == 2
     assert_one_line_error(refused, "is live", "--strict is for files")

@@ -5,7 +5,6 @@ from fractions import Fraction
 import pytest
 
 from tests.video.clips import make_clip
-from vidseg.app.run import pipeline_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import VideoInfo
@@ -14,6 +13,7 @@ from vidseg.sources.av_source import AvSource
 from vidseg.sources.camera_source import CameraSource
 from vidseg.sources.pattern_source import PatternSource
 from vidseg.wiring import live_source
+from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
 
 CAMERA = "lavfi:testsrc=size=64x48:rate=25"

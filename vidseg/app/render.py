@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vidseg import zoo
 from vidseg.app.masks import MaskedSource, open_masks
-from vidseg.app.run import Outcome, Reporter, is_paced, run_pipeline, tell_change
+from vidseg.app.run import Outcome, is_paced, run_pipeline, tell_change
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -26,6 +26,7 @@ from vidseg.wiring.interrupts import Interrupts, killable
 from vidseg.wiring.live_source import Announcements, open_as_asked
 from vidseg.wiring.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
 from vidseg.wiring.pacing import PacedSource
+from vidseg.wiring.reporter import Reporter
 
 
 def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid, open_grid
+from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid
+from vidseg.app.opened_run import OpenedRun, open_run
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import SendingSink, Sink, VideoSource
+from vidseg.interfaces import SendingSink, Sink
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.pipeline.buffer import Buffer
@@ -27,53 +27,19 @@ from vidseg.render.window import Window
 from vidseg.timing import StageTimers
 from vidseg.viewers.live import LiveOutputs, page_title, relay
 from vidseg.viewers.watch import watch
-from vidseg.wiring.damage import refuse_strict_live, with_damage
+from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, pipeline_options
 from vidseg.wiring.input_files import InputFiles
-from vidseg.wiring.interrupts import Interrupts, killable
-from vidseg.wiring.live_source import Announcements, open_run_source
-from vidseg.wiring.outputs import (
-    check_sent,
-    make_renderer,
-    open_sinks,
-    output_names,
-    shown_outputs,
-    with_usable_encoder,
-)
+from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.live_source import Announcements
+from vidseg.wiring.outputs import check_sent, make_renderer, output_names, shown_outputs
 from vidseg.wiring.pacing import PacedSource, Pacer
-from vidseg.wiring.stats_file import StatsFile
+from vidseg.wiring.reporter import Reporter
 
 if TYPE_CHECKING:
     from vidseg.wiring.engine import Engine
-
-
-class Reporter(Protocol):
-    """Told what happens; prints it, or does not. A `vidseg.wiring.engine.Reporter` too."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def detail(self, text: str) -> None:
-        """Something for those who want to know more."""
-        ...
-
-    def address(self, text: str) -> None:
-        """Where the web page is, token included: told even when only errors are."""
-        ...
-
-    def download(self, done: int, total: int | None) -> None:
-        """Bytes of weights so far, and in all if known."""
-        ...
-
-    def problem(self, text: str) -> None:
-        """Something went wrong, and the run goes on or ends with what it has."""
-        ...
-
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
-        """About ten times a second; `total` frames will be delivered, None where unknown."""
-        ...
+    from vidseg.wiring.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +81,9 @@ def run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
-    from vidseg.chunks.resume import resumable_sinks, resumable_source, run_in_pieces, work_folder
-    from vidseg.chunks.split.run import is_split, run_split, split_sinks, split_source
-    from vidseg.wiring.engine import beside_other_stages, check_engine, label_set, load_engine
+    from vidseg.chunks.resume import work_folder
+    from vidseg.chunks.split.run import is_split
+    from vidseg.wiring.engine import check_engine, label_set
 
     if config.source is None:
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
@@ -134,168 +100,138 @@ def run(
     if config.show:
         find_display()
     check_engine(config)
-    timers = StageTimers()
     if folder is not None and folder.was_named():
         folder.remove()
         reporter.note("the run was finished already")
         return Outcome(RunStats(), shown_outputs(config))
 
     with ExitStack() as unfinished:
-        live = unfinished.enter_context(LiveOutputs(config))
-        files = InputFiles([config.source, *config.more_sources])
-        unfinished.enter_context(files.blamed())
-        with killable():  # a stream may take long to answer
-            announcements = Announcements()
-            grid = _opened_grid(config, options, announcements, reporter)
-            source: VideoSource = grid or open_run_source(config, announcements, reporter.note)
-        opened = unfinished.enter_context(ExitStack())
-        opened.callback(source.close)
-        info = source.info
-        refuse_strict_live(config, info)
-        files.add(info.source_paths)
-        pieced_source = resumable_source(config, source) if config.resume else None
-        shared_source = split_source(config, source) if split else None
-        for text in info.notes:
-            reporter.note(text)
-        if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.sound):
-            what = "several sources" if grid is not None else "the stream"
-            reporter.note(f"the sound of {what} is left out")
-
-        config = with_usable_encoder(config, info, reporter.note)
-        claims = ExitStack()
-        own = interrupts is None
-        if interrupts is None:
-            interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
-        unfinished.enter_context(claims)
-        sinks = open_sinks(config, info, labels, announcements)
-        unfinished_sinks = claims.enter_context(ExitStack())
-        for sink in (*watchers, *sinks):
-            unfinished_sinks.callback(sink.abort)
-        pieced_sinks = resumable_sinks([*watchers, *sinks]) if config.resume else []
-        shared_sinks = split_sinks([*watchers, *sinks]) if split else []
-        stats_file = None
-        if config.stats:
-            stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
-            claims.callback(stats_file.discard)
-
-        if engine is None:
-            engine = load_engine(beside_other_stages(config), reporter)
-        batch = engine.batch(config, info)
-        reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
-        if config.blur_classes:
-            reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
-
-        if shared_source is not None:
-            smooth = not info.still if config.smooth is None else config.smooth
-            shared, done = run_split(
-                *(config, shared_source, shared_sinks, renderer, batch, files),
-                smooth=smooth,
-                reporter=reporter,
-                interrupts=interrupts,
-            )
-            if not done:
-                return Outcome(shared, exit_code=interrupts.exit_code, aborted=True)
-            outcome = Outcome(shared, shown_outputs(config))
-            return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
-
-        if folder is not None and pieced_source is not None:
-            if own:
-                interrupts.started()
-            total = expected_frames(config, info)
-            stats, kept = run_in_pieces(
-                *(config, folder, pieced_source, pieced_sinks, engine, renderer, options, timers, files),
-                reporter=reporter,
-                interrupts=interrupts,
-                total=total,
-            )
-            outcome = _pieced_outcome(config, stats, kept, reporter, interrupts)
-            return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
-
-        if grid is None and is_paced(config, info):  # a grid has a clock of its own
-            source = PacedSource(source)
-        if grid is not None:
-            infer_streams(grid, config, engine, options.blur_classes, timers)
-            pipeline = Pipeline(
-                grid,
-                None,
-                renderer,
-                sinks,
-                # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
-                options=PipelineOptions(
-                    limit=config.limit,
-                    queue_size=1,
-                    live="every-frame",
-                    max_staleness=config.max_staleness,
-                    failing=failing_outputs(info),
-                ),
-                timers=timers,
-                watchers=watchers,
-            )
-        else:
-            pipeline = Pipeline(
-                source,
-                engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
-                renderer,
-                sinks,
-                propagator=propagator_for(config, options.blur_classes, timers),
-                second_propagator=propagator_for(config, options.blur_classes, StageTimers()),
-                options=pipeline_options(config, info, batch),
-                timers=timers,
-                watchers=watchers,
-            )
-        live.start(pipeline, info, options, labels, reporter, model=engine.model, runtime=engine.runtime.name)
-        opened.pop_all()  # the pipeline closes the source, on the thread that reads it
-        unfinished_sinks.pop_all()  # and closes or aborts the sinks, but for one that is blocked
-        if own:
-            interrupts.started()
-        try:
-            outcome = run_pipeline(
-                *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements),
-                sinks=sinks,
-                grid=grid,
-            )
-        except WriteError:
-            if not pipeline.aborted:  # an output that fails costs no other one
-                failed = Outcome(pipeline.stats, streams=_streams(grid))
-                try:
-                    _finished(failed, config, info, engine, sinks, stats_file, reporter)
-                except VidsegError as other:
-                    reporter.problem(str(other))
-            told = [str(failure) for failure in pipeline.outputs.failures[1:]]
-            for text in filter(None, (pipeline.stats.broken_source, *told)):
-                reporter.problem(text)
-            raise
-        outcome = tell_change(outcome, files, reporter)
-        return _finished(outcome, config, info, engine, sinks, stats_file, reporter)
+        opened = open_run(
+            *(config, reporter, unfinished),
+            labels=labels,
+            options=options,
+            renderer=renderer,
+            split=split,
+            engine=engine,
+            interrupts=interrupts,
+            watchers=watchers,
+        )
+        if opened.shared is not None:
+            return _run_shared(opened)
+        if folder is not None:
+            return _run_pieces(opened, folder)
+        return _run_at_once(opened)
 
 
-def _opened_grid(
-    config: RunConfig, options: RenderOptions, announcements: Announcements, reporter: Reporter
-) -> Grid | None:
-    """Several sources as one; None where there is one."""
-    if not is_grid(config):
-        return None
-    return open_grid(config, announcements, reporter.note, bool(options.blur_classes))
+def _run_shared(opened: OpenedRun) -> Outcome:
+    """By several workers."""
+    from vidseg.chunks.split.run import run_split
+
+    assert opened.shared is not None
+    source, sinks = opened.shared
+    config, interrupts = opened.config, opened.interrupts
+    stats, done = run_split(
+        *(config, source, sinks, opened.renderer, opened.batch, opened.files),
+        smooth=not opened.info.still if config.smooth is None else config.smooth,
+        reporter=opened.reporter,
+        interrupts=interrupts,
+    )
+    if not done:
+        return Outcome(stats, exit_code=interrupts.exit_code, aborted=True)
+    return _finished(Outcome(stats, shown_outputs(config)), opened)
 
 
-def _finished(
-    outcome: Outcome,
-    config: RunConfig,
-    info: VideoInfo,
-    engine: Engine,
-    sinks: list[Sink],
-    stats_file: StatsFile | None,
-    reporter: Reporter,
-) -> Outcome:
+def _run_pieces(opened: OpenedRun, folder: WorkFolder) -> Outcome:
+    """One piece after the other, each kept once it is done."""
+    from vidseg.chunks.resume import run_in_pieces
+
+    assert opened.pieced is not None
+    source, sinks = opened.pieced
+    config, reporter, interrupts = opened.config, opened.reporter, opened.interrupts
+    opened.started()
+    stats, kept = run_in_pieces(
+        *(config, folder, source, sinks, opened.engine, opened.renderer, opened.options, opened.timers, opened.files),
+        reporter=reporter,
+        interrupts=interrupts,
+        total=expected_frames(config, opened.info),
+    )
+    return _finished(_pieced_outcome(config, stats, kept, reporter, interrupts), opened)
+
+
+def _run_at_once(opened: OpenedRun) -> Outcome:
+    """From the first frame to the last, or until it is to stop."""
+    config, info, reporter, grid = opened.config, opened.info, opened.reporter, opened.grid
+    engine = opened.engine
+    pipeline = _plain_pipeline(opened) if grid is None else _grid_pipeline(opened, grid)
+    opened.live.start(
+        *(pipeline, info, opened.options, opened.labels, reporter), model=engine.model, runtime=engine.runtime.name
+    )
+    opened.hand_over()
+    opened.started()
+    try:
+        outcome = run_pipeline(
+            *(pipeline, info, config, opened.options, opened.labels, reporter, opened.interrupts, opened.live),
+            opened.announcements,
+            sinks=opened.sinks,
+            grid=grid,
+        )
+    except WriteError:
+        if not pipeline.aborted:  # an output that fails costs no other one
+            try:
+                _finished(Outcome(pipeline.stats, streams=_streams(grid)), opened)
+            except VidsegError as other:
+                reporter.problem(str(other))
+        told = [str(failure) for failure in pipeline.outputs.failures[1:]]
+        for text in filter(None, (pipeline.stats.broken_source, *told)):
+            reporter.problem(text)
+        raise
+    return _finished(tell_change(outcome, opened.files, reporter), opened)
+
+
+def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
+    config, timers = opened.config, opened.timers
+    infer_streams(grid, config, opened.engine, opened.options.blur_classes, timers)
+    return Pipeline(
+        *(grid, None, opened.renderer, opened.sinks),
+        # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
+        options=PipelineOptions(
+            limit=config.limit,
+            queue_size=1,
+            live="every-frame",
+            max_staleness=config.max_staleness,
+            failing=failing_outputs(opened.info),
+        ),
+        timers=timers,
+        watchers=opened.watchers,
+    )
+
+
+def _plain_pipeline(opened: OpenedRun) -> Pipeline:
+    config, info, timers = opened.config, opened.info, opened.timers
+    hidden = opened.options.blur_classes
+    return Pipeline(
+        PacedSource(opened.source) if is_paced(config, info) else opened.source,
+        opened.engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
+        *(opened.renderer, opened.sinks),
+        propagator=propagator_for(config, hidden, timers),
+        second_propagator=propagator_for(config, hidden, StageTimers()),
+        options=pipeline_options(config, info, opened.batch),
+        timers=timers,
+        watchers=opened.watchers,
+    )
+
+
+def _finished(outcome: Outcome, opened: OpenedRun) -> Outcome:
     """The outcome with runtime and damage, once the notes of the sinks are told and the counts are written."""
-    for sink in sinks:
+    config, engine = opened.config, opened.engine
+    for sink in opened.sinks:
         for text in getattr(sink, "notes", ()):
-            reporter.note(text)
-    if stats_file is not None and not outcome.aborted:
-        stats_file.write(
+            opened.reporter.note(text)
+    if opened.stats_file is not None and not outcome.aborted:
+        opened.stats_file.write(
             outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz, streams=outcome.streams
         )
-    return replace(with_damage(outcome, config, info), runtime=engine.runtime.name)
+    return replace(with_damage(outcome, config, opened.info), runtime=engine.runtime.name)
 
 
 def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outcome:
@@ -394,10 +330,23 @@ def run_pipeline(
     finally:
         if grid is not None:
             grid.close()  # waits for the model, which no thread of the pipeline does
-    streams = _streams(grid)
     if grid is not None:
         stats.inferred = grid.inferred
     announcements.print(reporter.note)
+    return _outcome_of(pipeline, stats, config, reporter, interrupts, live, _streams(grid), recorded)
+
+
+def _outcome_of(
+    pipeline: Pipeline,
+    stats: RunStats,
+    config: RunConfig,
+    reporter: Reporter,
+    interrupts: Interrupts,
+    live: LiveOutputs,
+    streams: tuple[StreamStats, ...],
+    recorded: list[str],
+) -> Outcome:
+    """How a pipeline ended, and what is to be told of that."""
     nothing = pipeline.aborted or not stats.delivered
     outputs = shown_outputs(config)
     if stats.broken_source is not None:

@@ -85,7 +85,7 @@ class JobResult:
 
 
 class JobLog:
-    """Satisfies `vidseg.app.run.Reporter`: keeps what a run says, to be looked at from other threads."""
+    """Satisfies `vidseg.wiring.reporter.Reporter`: keeps what a run says, to be looked at from other threads."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -31,7 +31,7 @@ SHOWN_STAGES = ("decode", "preprocess", "model", "postprocess", "render", "write
 
 
 class RunConsole:
-    """Satisfies `vidseg.app.run.Reporter` on a terminal, or with plain lines elsewhere."""
+    """Satisfies `vidseg.wiring.reporter.Reporter` on a terminal, or with plain lines elsewhere."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet

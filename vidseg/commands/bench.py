@@ -253,7 +253,7 @@ def _processor() -> str:
 
 
 class _Silent:
-    """Satisfies `vidseg.app.run.Reporter`."""
+    """Satisfies `vidseg.wiring.reporter.Reporter`."""
 
     def note(self, text: str) -> None:
         pass

@@ -1,0 +1,183 @@
+"""What a run reads, draws and writes, opened in the order in which it can be refused or given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidseg.app.grid import Grid, is_grid, open_grid
+from vidseg.config import RunConfig
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink, VideoSource
+from vidseg.labels import LabelSet
+from vidseg.render.options import RenderOptions
+from vidseg.timing import StageTimers
+from vidseg.viewers.live import LiveOutputs
+from vidseg.wiring.damage import refuse_strict_live
+from vidseg.wiring.input_files import InputFiles
+from vidseg.wiring.interrupts import Interrupts, killable
+from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.outputs import open_sinks, with_usable_encoder
+from vidseg.wiring.reporter import Reporter
+from vidseg.wiring.stats_file import StatsFile
+
+if TYPE_CHECKING:
+    from vidseg.chunks.split.run import SplitSink
+    from vidseg.wiring.engine import Engine
+
+
+@dataclass(slots=True)
+class OpenedRun:
+    """Everything that a run needs."""
+
+    config: RunConfig
+    """With an encoder that works here."""
+    info: VideoInfo
+    labels: LabelSet
+    options: RenderOptions
+    renderer: Renderer
+    engine: Engine
+    batch: int
+    """Frames segmented at once at most."""
+    source: VideoSource
+    grid: Grid | None
+    """The source, where it is several."""
+    sinks: list[Sink]
+    watchers: Sequence[Sink]
+    stats_file: StatsFile | None
+    live: LiveOutputs
+    files: InputFiles
+    announcements: Announcements
+    timers: StageTimers
+    reporter: Reporter
+    interrupts: Interrupts
+    own_interrupts: bool
+    """Whether signals are caught here."""
+    pieced: tuple[ResumableSource, list[ResumableSink]] | None
+    """For `--resume`."""
+    shared: tuple[ResumableSource, list[SplitSink]] | None
+    """For `--workers`."""
+    _source_to_close: ExitStack
+    _sinks_to_abort: ExitStack
+
+    def hand_over(self) -> None:
+        """To the pipeline, which closes the source on the thread that reads it, and closes or aborts the sinks, but
+        for one that is blocked."""
+        self._source_to_close.pop_all()
+        self._sinks_to_abort.pop_all()
+
+    def started(self) -> None:
+        """From now on a signal is a wish to stop that the run looks at."""
+        if self.own_interrupts:
+            self.interrupts.started()
+
+
+def open_run(
+    config: RunConfig,
+    reporter: Reporter,
+    unfinished: ExitStack,
+    *,
+    labels: LabelSet,
+    options: RenderOptions,
+    renderer: Renderer,
+    split: bool,
+    engine: Engine | None,
+    interrupts: Interrupts | None,
+    watchers: Sequence[Sink],
+) -> OpenedRun:
+    """Open what the configuration says; `unfinished` gives it back.
+
+    Raises:
+        VidsegError: anything the user can mend.
+    """
+    # here, so that what needs no network (`vidseg.app.render`) gets by without torch
+    from vidseg.chunks.resume import resumable_sinks, resumable_source
+    from vidseg.chunks.split.run import split_sinks, split_source
+
+    assert config.source is not None
+    live = unfinished.enter_context(LiveOutputs(config))
+    files = InputFiles([config.source, *config.more_sources])
+    unfinished.enter_context(files.blamed())
+    announcements = Announcements()
+    grid, source = _opened_source(config, options, announcements, reporter)
+    opened = unfinished.enter_context(ExitStack())
+    opened.callback(source.close)
+    info = source.info
+    refuse_strict_live(config, info)
+    files.add(info.source_paths)
+    pieced_source = resumable_source(config, source) if config.resume else None
+    shared_source = split_source(config, source) if split else None
+    _tell_of_source(config, info, reporter, several=grid is not None)
+
+    config = with_usable_encoder(config, info, reporter.note)
+    claims = ExitStack()
+    own = interrupts is None
+    if interrupts is None:
+        interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
+    unfinished.enter_context(claims)
+    sinks = open_sinks(config, info, labels, announcements)
+    unfinished_sinks = claims.enter_context(ExitStack())
+    for sink in (*watchers, *sinks):
+        unfinished_sinks.callback(sink.abort)
+    pieced = None if pieced_source is None else (pieced_source, resumable_sinks([*watchers, *sinks]))
+    shared = None if shared_source is None else (shared_source, split_sinks([*watchers, *sinks]))
+    stats_file = None
+    if config.stats:
+        stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
+        claims.callback(stats_file.discard)
+
+    engine, batch = _loaded(config, info, engine, reporter)
+    return OpenedRun(
+        *(
+            config,
+            info,
+            labels,
+            options,
+            renderer,
+            engine,
+            batch,
+            source,
+            grid,
+            sinks,
+            watchers,
+            stats_file,
+            live,
+            files,
+        ),
+        *(announcements, StageTimers(), reporter, interrupts, own, pieced, shared, opened, unfinished_sinks),
+    )
+
+
+def _opened_source(
+    config: RunConfig, options: RenderOptions, announcements: Announcements, reporter: Reporter
+) -> tuple[Grid | None, VideoSource]:
+    """Several sources as one, and what is read: that or the one source."""
+    with killable():  # a stream may take long to answer
+        if is_grid(config):
+            grid = open_grid(config, announcements, reporter.note, bool(options.blur_classes))
+            return grid, grid
+        return None, open_run_source(config, announcements, reporter.note)
+
+
+def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, several: bool) -> None:
+    for text in info.notes:
+        reporter.note(text)
+    if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.sound):
+        what = "several sources" if several else "the stream"
+        reporter.note(f"the sound of {what} is left out")
+
+
+def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter: Reporter) -> tuple[Engine, int]:
+    """The network, and how many frames it gets at once."""
+    from vidseg.wiring.engine import beside_other_stages, load_engine
+
+    if engine is None:
+        engine = load_engine(beside_other_stages(config), reporter)
+    batch = engine.batch(config, info)
+    reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
+    if config.blur_classes:
+        reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
+    return engine, batch
