@@ -25,7 +25,7 @@ from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.stats_file import StatsFile
 
 if TYPE_CHECKING:
-    from vidseg.chunks.split.run import SplitSink
+    from vidseg.chunks.split.plan import SplitSink
     from vidseg.wiring.engine import Engine
 
 
