@@ -206,6 +206,6 @@ def test_near_names_are_few_and_best_first(tmp_path: Path) -> None:
 
 
 def test_opencv_is_loaded_before_pyav_which_would_keep_it_from_opening_windows() -> None:
-    code = "import sys, vidseg.sources.av_open; order = list(sys.modules); print(order.index('cv2') < order.index('av'))"
+    code = "import sys, vidseg.sources.av_open; seen = list(sys.modules); print(seen.index('cv2') < seen.index('av'))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.strip() == "True", result.stderr
