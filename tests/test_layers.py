@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "vidseg"
 FLOORS = (
     (
         "errors",
+        "confidence",
         "frames",
         "sound",
         "labels",

@@ -130,6 +130,7 @@ class Segmenter:
         precision: auto, float32, float16, bfloat16, int8, fast.
         imgsz: long side in pixels of what the network sees.
         rule: how a pixel gets its label: semantic, winner-query.
+        min_confidence: 0..1; what is said with less is 255 in label maps.
         batch: pictures given to the network at once at most.
         threads: CPU threads of the network, for the whole process.
         keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
@@ -150,6 +151,7 @@ class Segmenter:
         precision: str | None = None,
         imgsz: int | None = None,
         rule: str | None = None,
+        min_confidence: float | None = None,
         batch: int | None = None,
         threads: int | None = None,
         keep_queries: bool = False,
@@ -232,6 +234,7 @@ def segment(
     precision: str | None = None,
     imgsz: int | None = None,
     rule: str | None = None,
+    min_confidence: float | None = None,
     batch: int | None = None,
     threads: int | None = None,
     stride: int | None = None,

@@ -163,6 +163,7 @@ class RunConfig:
     precision: str = _option("auto", _choice(*PRECISIONS), "number format of the network")
     imgsz: int | None = _option(None, _integer(32, 4096), "long side in pixels of what the model sees")
     rule: str = _option("semantic", _choice("semantic", "winner-query"), "how a pixel gets its label")
+    min_confidence: float | None = _option(None, _number(0, 1), "what is said with less stays without a label")
     batch: int | None = _option(None, _integer(1, 64), "frames segmented at once (files)")
     threads: int | None = _option(None, _integer(1, 256), "CPU threads of the network")
     # frames
@@ -202,6 +203,7 @@ class RunConfig:
     encoder_preset: str | None = _option(None, _text, "the encoder's speed, e.g. ultrafast ... veryslow")
     audio: str = _option("copy", _choice("copy", "none"), "the source's sound")
     save_masks: str | None = _option(None, _text, "folder for PNGs of class ids, or one lossless .mkv of them")
+    save_confidence: str | None = _option(None, _text, "folder for PNGs of the confidence, or one lossless .mkv of it")
     matte: tuple[str, ...] = _option((), _class_list, "the output is these classes, cut out")
     feather: float = _option(1.5, _number(0, 100), "softness of a matte's edges in pixels; 0 is hard")
     save_json: str | None = _option(None, _text, "file for the detections of every frame, as JSON Lines")
@@ -222,7 +224,7 @@ class RunConfig:
         "scene: pieces begin at scene cuts",
     )
     # picture
-    view: str = _option("overlay", _choice("overlay", "mask", "side"), "what the picture shows")
+    view: str = _option("overlay", _choice("overlay", "mask", "side", "confidence"), "what the picture shows")
     opacity: float | None = _option(
         None, _number(0, 1), "of the class colours; unset: 0.5, and 0 where only an effect is asked for"
     )
@@ -245,6 +247,13 @@ class RunConfig:
     metrics: str | None = _option(None, _address, "PORT or HOST:PORT of figures for Prometheus")
     quiet: bool = _option(False, _flag, "print errors only")
     verbose: bool = _option(False, _flag, "print what was decided, and every note")
+
+    @property
+    def keeps_confidence(self) -> bool:
+        """True where something is made of how sure the network is, besides leaving labels out."""
+        # the page has a button for it then
+        watched = self.min_confidence is not None and self.serve is not None and not self.more_sources
+        return self.view == "confidence" or self.save_confidence is not None or watched
 
     @property
     def sent(self) -> bool:

@@ -131,12 +131,17 @@ class Segmentation:
     label_map: UInt8Array
     frame_index: int
     """Index of the frame it was computed from; differs from the frame it is shown on when inference skips frames."""
-    confidence: FloatArray | None = None
-    """(H, W) in 0..1: share of the winning class in the summed class scores. Only where asked for."""
+    levels: UInt8Array | None = None
+    """(H, W) uint8: 255 times the confidence in the winning class, rounded down. Only where asked for."""
     as_is: tuple[Box, ...] = ()
     """Parts that every view shows as they are in the source's picture: names and cards in a grid of streams."""
     _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
     _detections: Callable[[float, str], list[Detection]] | None = field(default=None, repr=False)
+
+    @property
+    def confidence(self) -> FloatArray | None:
+        """(H, W) in 0..1: how sure the network is of each label, in steps of 1/255. Only where asked for."""
+        return None if self.levels is None else self.levels * np.float32(1 / 255)
 
     def query_masks(self) -> QueryMasks:
         """Class, score and full-size mask of every query. Computed on each call; heavy (Q full-size masks).
@@ -172,3 +177,15 @@ def nothing_in(size_hw: tuple[int, int], frame_index: int) -> Segmentation:
         ),
         _detections=lambda threshold, mode: [],
     )
+
+
+def label_map_of(segmentation: Segmentation) -> UInt8Array:
+    """(H, W) uint8 class ids, or `NO_LABEL`."""
+    return segmentation.label_map
+
+
+def levels_of(segmentation: Segmentation) -> UInt8Array:
+    """(H, W) uint8 levels of confidence, 0 where nothing is known of it."""
+    if segmentation.levels is None:
+        return np.zeros_like(segmentation.label_map)
+    return segmentation.levels

@@ -24,13 +24,13 @@ def test_masks_follow_the_motion_frame_by_frame_and_stay_crisp():
     assert isinstance(propagator, Propagator)
     assert propagator.follow(frame_of(picture_at(0), 0)) is None
     propagator.anchor()
-    anchored = Segmentation(labels_at(90), 0, confidence=np.linspace(0, 1, 192, dtype=np.float32)[None].repeat(108, 0))
+    anchored = Segmentation(labels_at(90), 0, np.arange(192, dtype=np.uint8)[None].repeat(108, 0))
     for index in range(1, 8):
         carried = propagator.follow(frame_of(picture_at(3 * index), index))(anchored)
         assert carried.frame_index == 0 and set(np.unique(carried.label_map)) == {2, 6}
         assert (carried.label_map != labels_at(90 + 3 * index))[8:-8].mean() < 0.01
         assert (anchored.label_map != labels_at(90 + 3 * index)).mean() > 0.01
-        assert carried.confidence[50, 100] == pytest.approx((100 - 3 * index) / 191, abs=0.01)
+        assert carried.confidence[50, 100] == pytest.approx((100 - 3 * index) / 255, abs=0.01)
     assert (anchored.label_map == labels_at(90)).all(), "what is carried is left as it was"
     assert timers.totals()["propagate"].frames == 7
 

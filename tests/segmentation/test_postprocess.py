@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vidseg.segmentation.postprocess import QueryOutput
+from vidseg.confidence import IDENTITY
+from vidseg.frames import NO_LABEL
+from vidseg.segmentation.postprocess import QueryOutput, sure_labels_of
+from vidseg.segmentation.upsampled_argmax import Sureness
 
 NAMES = tuple(f"class {i}" for i in range(9))
 SIZE = (45, 70)
@@ -45,14 +48,19 @@ def test_winner_query_labels_are_the_class_of_the_best_query(output):
 
 @pytest.mark.parametrize("rule", ["semantic", "winner-query"])
 def test_confidence_is_the_winners_share(output, rule):
-    labels, confidence = output.labels_and_confidence(rule)
+    sureness = Sureness(output.total(rule), table=IDENTITY.table)
+    labels, levels = sure_labels_of(*output.competing(rule), SIZE, sureness)
     maps = full_masks(output)
     if rule == "semantic":
         maps = torch.einsum("qk,qhw->khw", output.class_probs, maps)
     else:
         maps = output.class_probs.max(dim=1).values[:, None, None] * maps
     share = (maps.max(dim=0).values / maps.sum(dim=0)).numpy()
-    assert np.allclose(confidence, share, atol=1e-4) and (labels == output.labels(rule)).mean() > 0.99
+    assert np.abs(levels - 255 * share).max() < 0.51 and (labels == output.labels(rule)).all()
+    least = float(np.median(share))
+    sure, none = sure_labels_of(*output.competing(rule), SIZE, Sureness(output.total(rule), least=least))
+    far = np.abs(share - least) > 1e-5
+    assert none is None and (sure == np.where(share < least, NO_LABEL, labels))[far].all() and far.mean() > 0.99
 
 
 def test_unknown_rule_and_mode_are_refused(output):

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.fakes import frame
+from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.timing import StageTimers
 
@@ -47,7 +48,7 @@ def test_no_frames_give_no_segmentations():
 
 
 def test_confidence_and_queries_are_there_when_asked_for():
-    segmenter = QuerySegmenter(HalvesRuntime(), imgsz=64, confidence=True, keep_queries=True)
+    segmenter = QuerySegmenter(HalvesRuntime(), imgsz=64, doubt=Doubt(keep=True), keep_queries=True)
     (seg,) = segmenter.segment([frame(0, size_hw=(32, 64))])
     assert seg.confidence.shape == (32, 64) and seg.confidence[2, 2] > 0.9
     assert [d.label for d in seg.detections(0.5)] == ["sky", "road"]

@@ -63,6 +63,8 @@ def check_grid_options(config: RunConfig) -> None:
         ("--save-json", config.save_json, "tells of the frames of one source"),
         ("--save-csv", config.save_csv, "tells of the frames of one source"),
         ("--save-parquet", config.save_parquet, "tells of the frames of one source"),
+        ("--save-confidence", config.save_confidence, "tells of the frames of one source"),
+        ("--view confidence", config.view == "confidence", "shows one source"),
     )
     for option, given, does in single:
         if given:

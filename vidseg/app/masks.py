@@ -156,10 +156,21 @@ class MaskedSource(WrappedSource[VideoSource]):
     left out by --max-fps.
     """
 
-    def __init__(self, source: VideoSource, masks: SavedMasks, name: str, num_classes: int) -> None:
+    def __init__(
+        self,
+        source: VideoSource,
+        masks: SavedMasks,
+        name: str,
+        num_classes: int,
+        *,
+        confidence: tuple[SavedMasks, str] | None = None,
+        least: int = 0,
+    ) -> None:
         """Args:
         name: of the masks, for messages.
         num_classes: ids from this on, other than `NO_LABEL`, mean nothing.
+        confidence: the saved levels of confidence, and their name for messages.
+        least: labels of a lower level are left out.
         """
         self.segmenter = MaskSegmenter()
         self.notes: list[str] = []
@@ -168,6 +179,8 @@ class MaskedSource(WrappedSource[VideoSource]):
         self._masks = masks
         self._name = name
         self._num_classes = num_classes
+        self._confidence = confidence
+        self._least = least
         self._without = 0
         self._unknown: int | None = None
         self._interrupted = False
@@ -186,7 +199,7 @@ class MaskedSource(WrappedSource[VideoSource]):
                 if label_map is not None:
                     self._check_size(frame, label_map)
                     self._look_for_unknown(label_map)
-                    self.segmenter.put(frame, label_map)
+                    self.segmenter.put(frame, *self._surely(frame, label_map))
                     if held is not None:
                         yield self._stretched(held, frame)
                     held = frame
@@ -221,6 +234,21 @@ class MaskedSource(WrappedSource[VideoSource]):
     def close(self) -> None:
         super().close()
         self._masks.close()
+        if self._confidence is not None:
+            self._confidence[0].close()
+
+    def _surely(self, frame: Frame, label_map: UInt8Array) -> tuple[UInt8Array, UInt8Array | None]:
+        """The label map without what is not sure enough, and the levels of confidence where there are any."""
+        if self._confidence is None:
+            return label_map, None
+        saved, name = self._confidence
+        levels = saved.find(frame)
+        if levels is None or levels.shape != label_map.shape:
+            raise ConfigError(
+                f"{name}: holds no confidence for frame {frame.index} in the size of its mask; "
+                "give what --save-confidence wrote beside these masks"
+            )
+        return np.where(levels < self._least, np.uint8(NO_LABEL), label_map), levels
 
     def _check_size(self, frame: Frame, label_map: UInt8Array) -> None:
         if label_map.shape != frame.size_hw:
@@ -255,15 +283,16 @@ class MaskSegmenter:
     """Gives each frame the map that was put there for it. Satisfies `Segmenter`."""
 
     def __init__(self) -> None:
-        self._maps: dict[int, UInt8Array] = {}
+        self._maps: dict[int, tuple[UInt8Array, UInt8Array | None]] = {}
 
-    def put(self, frame: Frame, label_map: UInt8Array) -> None:
-        """Keep the map until the frame comes."""
-        self._maps[frame.index] = label_map
+    def put(self, frame: Frame, label_map: UInt8Array, levels: UInt8Array | None = None) -> None:
+        """Keep the map, and how sure it is, until the frame comes."""
+        self._maps[frame.index] = label_map, levels
 
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """The saved segmentations, each once."""
-        return [Segmentation(self._maps.pop(frame.index), frame.index) for frame in frames]
+        kept = [self._maps.pop(frame.index) for frame in frames]
+        return [Segmentation(labels, frame.index, levels) for frame, (labels, levels) in zip(frames, kept, strict=True)]
 
 
 def _is_before(mask: SavedMask, index: int, seconds: Fraction) -> bool:

@@ -180,4 +180,6 @@ def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter:
     reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
     if config.blur_classes:
         reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
+        if config.min_confidence:
+            reporter.note("what it is not sure of is hidden too, as --min-confidence says")
     return engine, batch

@@ -9,6 +9,7 @@ from dataclasses import replace
 from vidseg import zoo
 from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.app.run import Outcome, is_paced, run_pipeline, tell_change
+from vidseg.confidence import least_level
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
@@ -29,13 +30,14 @@ from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
 
 
-def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
+def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str | None = None) -> Outcome:
     """Write or show `config.source` with the label maps in `masks`, from the main thread when it shows a window.
 
     Args:
         config: source, timeout, limit, output, receiver of a stream, and picture are heeded; of model and weights the
             classes; nothing else.
         masks: folder or file that `--save-masks` wrote for this source, or a folder of PNGs, or a grey FFV1 video.
+        confidence: folder or file that `--save-confidence` wrote beside them.
     Raises:
         VidsegError: anything the user can mend.
     """
@@ -44,10 +46,17 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
     if not (config.output or config.show):
         raise ConfigError("nothing to do; give -o FILE or --show")
     check_sent(config)
+    if confidence is None and (config.min_confidence or config.view == "confidence"):
+        option = "--min-confidence" if config.min_confidence else "--view confidence"
+        raise ConfigError(f"{option}: masks do not say how sure they are; give --confidence with what was saved of it")
+    read = [masks] if confidence is None else [masks, confidence]
     if config.output:
-        _refuse_mask_folder(config.output, masks)
+        for path in read:
+            _refuse_mask_folder(config.output, path)
     labels = _labels(config)
     options = render_options(config, labels)
+    if options.blur_classes and config.min_confidence:
+        reporter.note("what is not sure enough is hidden too, as --min-confidence says")
     renderer = make_renderer(config, options, labels)
     if config.show:
         find_display()
@@ -63,14 +72,20 @@ def render(config: RunConfig, masks: str, reporter: Reporter) -> Outcome:
             raise ConfigError(f"{shown_name(config.source)}: is live; saved masks go with a file or a folder")
         for text in clip.info.notes:
             reporter.note(text)
-        source = MaskedSource(clip, open_masks(masks, clip.info), shown_name(masks), len(labels))
+        saved = open_masks(masks, clip.info)
+        opened.callback(saved.close)
+        sure = None if confidence is None else (open_masks(confidence, clip.info), shown_name(confidence))
+        least = least_level(config.min_confidence or 0.0)
+        source = MaskedSource(clip, saved, shown_name(masks), len(labels), confidence=sure, least=least)
         opened.callback(source.close)
 
         config = with_usable_encoder(config, clip.info, reporter.note)
         claims = ExitStack()
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
         unfinished.enter_context(claims)
-        info = source.info if os.path.isdir(expand_user(masks)) else _with_input(source.info, masks)
+        info = source.info
+        for path in read:
+            info = info if os.path.isdir(expand_user(path)) else _with_input(info, path)
         files.add(info.source_paths)
         announcements = Announcements()
         sinks = open_sinks(config, info, labels, announcements)

@@ -171,7 +171,7 @@ class PiecedRun:
         self._carried.stride.restore(state["stride"])
         last = state["last"]
         if last is not None:
-            self._carried.last = Segmentation(last["label_map"], last["frame_index"])
+            self._carried.last = Segmentation(last["label_map"], last["frame_index"], last["levels"])
         self._stages.segmenter.restore(state["segmenter"])
         if self._stages.propagator is not None:
             self._stages.propagator.restore(state["propagator"])
@@ -232,7 +232,7 @@ class PiecedRun:
         stages, last = self._stages, self._carried.last
         kept: Any = None
         if last is not None and not self._carried.stride.every_frame:
-            kept = {"label_map": last.label_map, "frame_index": last.frame_index}
+            kept = {"label_map": last.label_map, "frame_index": last.frame_index, "levels": last.levels}
         return {
             "facts": self._facts,
             "pieces": self._pieces,

@@ -65,11 +65,11 @@ def work_folder(config: RunConfig) -> WorkFolder:
         raise ConfigError(
             "--resume does not go with --blur-classes at a --stride above 1 or with --infer-fps; leave one of them out"
         )
-    output = config.output or config.save_masks
+    output = config.output or config.save_masks or config.save_confidence
     if output is None:
         raise ConfigError("--resume keeps pieces of an output; give -o FILE or --save-masks DIR")
     folder = WorkFolder(output)
-    for other in (config.save_masks, config.stats):
+    for other in (config.save_masks, config.save_confidence, config.stats):
         if other and Path(os.path.realpath(other)) == folder.path:
             raise ConfigError(f"{other}: is where --resume keeps its pieces; choose another name")
     return folder
@@ -163,8 +163,9 @@ def run_in_pieces(
 def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) -> State:
     """What must be the same for a run to be gone on with: settings that change the result, and the input."""
     settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
-    if config.save_masks:
-        settings["save_masks"] = os.path.realpath(config.save_masks)
+    for name in ("save_masks", "save_confidence"):
+        if settings[name]:
+            settings[name] = os.path.realpath(settings[name])
     settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
     if is_model_file(config.model):
         weights = read_model_file(config.model).files

@@ -13,7 +13,7 @@ from vidseg.cli.run_options import flags_of, with_run_options
 _OPTIONS = (
     *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
     *("pace", "reconnect", "timeout", "strict", "model", "weights"),
-    *("view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
+    *("min_confidence", "view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
     *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "preset", "quiet"),
 )
 """Those of `vidseg run` that mean something without a model."""
@@ -26,6 +26,14 @@ def render(
         str, typer.Argument(metavar="MASKS", help="What `vidseg run --save-masks` wrote for it: folder or .mkv.")
     ],
     settings: dict[str, Any],
+    confidence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE.mkv",
+            help="What --save-confidence wrote with the masks: for --min-confidence and --view confidence.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Draw a clip again from its saved masks, with other colours or filters; no model is loaded.
 
@@ -33,7 +41,8 @@ def render(
 
     Examples: `vidseg run clip.mp4 --save-masks masks.mkv`, then
     `vidseg render clip.mp4 masks.mkv -o people.mp4 --classes person --contours`,
-    `vidseg render clip.mp4 masks.mkv -o cut.mov --matte person`.
+    `vidseg render clip.mp4 masks.mkv -o cut.mov --matte person`,
+    `vidseg render clip.mp4 masks.mkv -o sure.mp4 --confidence sure.mkv --min-confidence 0.6`.
     """
     from vidseg.presets import resolve
 
@@ -43,7 +52,7 @@ def render(
     from vidseg.cli.console import RunConsole
 
     with RunConsole(quiet=config.quiet) as console:
-        outcome = render_app(config, masks, console)
+        outcome = render_app(config, masks, console, confidence=confidence)
     console.summary(outcome)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)

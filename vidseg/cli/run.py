@@ -74,6 +74,10 @@ def run(
             help_text="Class ids (0-149, 255 none): a PNG per frame, or one lossless video.",
         ),
     ] = None,
+    save_confidence: Annotated[
+        str | None,
+        _option("--save-confidence", panel=_OUTPUT, metavar="DIR|FILE.mkv", help_text="How sure it is, 0 to 255."),
+    ] = None,
     matte: Annotated[
         str | None,
         _option("--matte", panel=_OUTPUT, metavar="A,B", help_text="OUT is these classes cut out: .mov, .webm, PNGs."),
@@ -219,6 +223,10 @@ def run(
             "--rule", panel=_MODEL, help_text="How a pixel gets its label: semantic, winner-query; default semantic"
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        _option("--min-confidence", panel=_MODEL, metavar="0-1", help_text="What is said with less gets no label."),
+    ] = None,
     batch: Annotated[
         int | None,
         _option(
@@ -230,12 +238,7 @@ def run(
     ] = None,
     threads: Annotated[
         int | None,
-        _option(
-            "--threads",
-            panel=_MODEL,
-            metavar="N",
-            help_text="CPU threads of the model; default leaves some to others",
-        ),
+        _option("--threads", panel=_MODEL, metavar="N", help_text="CPU threads of the model; default leaves some free"),
     ] = None,
     stride: Annotated[
         str | None,
@@ -343,7 +346,8 @@ def run(
         ),
     ] = None,
     view: Annotated[
-        str | None, _option("--view", "--visualize", panel=_PICTURE, help_text="overlay, mask, side; default overlay")
+        str | None,
+        _option("--view", "--visualize", panel=_PICTURE, help_text="overlay, mask, side, confidence; default overlay"),
     ] = None,
     opacity: Annotated[
         float | None,

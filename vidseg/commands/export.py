@@ -98,6 +98,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
         imgsz=imgsz,
         fixed_hw=request.fixed_hw,
         version=__version__,
+        calibration=zoo.weights_calibration(weights or zoo.ensure(entry, announce=reporter.note)),
     )
     with ExitStack() as claims:
         files = []

@@ -50,6 +50,11 @@ def _square(side: int) -> UInt8Array:
     return np.ones((side, side), dtype=np.uint8)
 
 
+def _unsure(levels: UInt8Array, labels: UInt8Array) -> UInt8Array:
+    """(H, W) the levels of confidence, 0 where the labels say nothing."""
+    return np.where(labels == NO_LABEL, np.uint8(0), levels)
+
+
 @dataclass(frozen=True, slots=True)
 class CautiousCarry:
     """Brings a segmentation onto a frame, with less said than `carry` says.
@@ -70,7 +75,7 @@ class CautiousCarry:
         labels[unknown != 0] = NO_LABEL
         left_behind = (cv2.LUT(held, self.hidden) != 0) & (cv2.LUT(moved.label_map, self.hidden) == 0)
         labels[left_behind] = held[left_behind]
-        return replace(moved, label_map=labels)
+        return replace(moved, label_map=labels, levels=None if moved.levels is None else _unsure(moved.levels, labels))
 
 
 class CautiousPropagator:

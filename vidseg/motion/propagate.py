@@ -24,15 +24,15 @@ class Carry:
     def __call__(self, segmentation: Segmentation) -> Segmentation:
         """The segmentation moved; `frame_index` stays that of the frame it was computed from.
 
-        Labels are looked up, not mixed, so they stay crisp at the frame's size.
+        Labels, and how sure they are, are looked up, not mixed, so they stay crisp at the frame's size.
         """
         with self.timers.measure("propagate"):
             flow = resized_flow(self.flow, (segmentation.label_map.shape[0], segmentation.label_map.shape[1]))
-            confidence = segmentation.confidence
+            levels = segmentation.levels
             return replace(
                 segmentation,
                 label_map=looked_up(segmentation.label_map, flow, nearest=True),
-                confidence=None if confidence is None else looked_up(confidence, flow),
+                levels=None if levels is None else looked_up(levels, flow, nearest=True),
                 _query_masks=_moved_query_masks(segmentation, flow) if segmentation._query_masks else None,
                 _detections=_moved_detections(segmentation, flow) if segmentation._detections else None,
             )

@@ -9,7 +9,7 @@ from vidseg.frames import NO_LABEL
 from vidseg.render.background import Background
 from vidseg.render.privacy import BLUR_STYLES
 
-VIEWS = ("overlay", "mask", "side")
+VIEWS = ("overlay", "mask", "side", "confidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class RenderOptions:
     opacity: float = 0.5
     """Share of the class colour in the overlay, 0 (source only) to 1 (colour only)."""
     view: str = "overlay"
-    """"overlay": colours over the source; "mask": colours only; "side": source left, overlay right."""
+    """"overlay": colours over the source; "mask": colours only; "side": source left, overlay right;
+    "confidence": how sure the network is, from dark (not at all) to yellow, where the segmentation tells."""
     contours: bool = False
     """Thin outlines between regions."""
     legend: bool = False

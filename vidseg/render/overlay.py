@@ -53,7 +53,9 @@ class OverlayRenderer:
             picture = output[:, width:]
         else:
             picture = output = np.empty((height, width, 3), dtype=np.uint8)
-        if options.view == "mask":
+        if options.view == "confidence":
+            _draw_confidence(picture, segmentation.levels)
+        elif options.view == "mask":
             picture[:] = colours
         else:
             _blend(source, colours, shown, options.opacity, picture)
@@ -67,6 +69,14 @@ class OverlayRenderer:
         if options.labels:
             draw_region_labels(picture, shown, self._labels, occupied=occupied)
         return output
+
+
+def _draw_confidence(picture: UInt8Array, levels: UInt8Array | None) -> None:
+    """Fill `picture` with what stands for the levels (H, W); black where nothing is known of them."""
+    if levels is None:
+        picture[:] = 0
+    else:
+        cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB, dst=picture)
 
 
 def _blend(source: UInt8Array, colours: UInt8Array, shown: UInt8Array, opacity: float, picture: UInt8Array) -> None:

@@ -63,6 +63,8 @@ class WindowState:
         self, options: RenderOptions, *, fullscreen: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
+        # what the run does not tell cannot be shown
+        self._views = tuple(view for view in VIEWS if view != "confidence" or options.view == view)
         self._message: str | None = None
         self._message_until = 0.0
         self.options = options
@@ -116,7 +118,7 @@ class WindowState:
         options = self.options
         match key:
             case "\t":
-                view = VIEWS[(VIEWS.index(options.view) + 1) % len(VIEWS)]
+                view = self._views[(self._views.index(options.view) + 1) % len(self._views)]
                 self._set(replace(options, view=view), f"view: {view}")
             case "b":
                 view = "overlay" if options.view == "side" else "side"

@@ -144,7 +144,7 @@ class ScoreFileRuntime(FileRuntime):
     @property
     def gives_labels(self) -> bool:
         """True where the network has chosen the labels already."""
-        return self._output.layout == "NHW"
+        return self._output.gives_labels
 
     @property
     def align_corners(self) -> bool:

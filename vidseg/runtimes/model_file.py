@@ -23,6 +23,10 @@ output:
   offset: 1                  # class id = channel - offset; channels before are no class
   background_channel: 0      # a channel that means "nothing"
 labels: ade20k               # or a list of names, or a .csv or .txt file
+confidence:                  # optional: the share of the scores that the winner has, and how often it is right then
+  - [0, 0]
+  - [0.5, 0.4]
+  - [1, 0.98]
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vidseg.confidence import IDENTITY, Calibration, parse_calibration
 from vidseg.errors import ConfigError
 from vidseg.runtimes.label_file import read_labels
 from vidseg.runtimes.model_format import (
@@ -46,7 +51,10 @@ from vidseg.runtimes.model_format import (
 from vidseg.yaml_file import read_yaml
 
 _DIVISORS = "numbers from 1e-9 to 1e9, with either sign"
-_TOP = ("file", "task", "input", "output", "labels", "classes", "description", "model", "licence", "vidseg")
+_TOP = (
+    *("file", "task", "input", "output", "labels", "classes", "confidence"),
+    *("description", "model", "licence", "vidseg"),
+)
 _INPUT = (
     *("name", "dtype", "layout", "channels", "shape", "size"),
     *("multiple_of", "resize", "divide_by", "mean", "std"),
@@ -100,7 +108,15 @@ def read_model_file(name: str) -> ModelFile:
         else _output(f"{where}: output", output),
         labels=labels,
         description=str(content.get("description", "")),
+        calibration=_calibration(where, content.get("confidence")),
     )
+
+
+def _calibration(where: str, given: Any) -> Calibration:
+    try:
+        return IDENTITY if given is None else parse_calibration(given)
+    except ValueError as error:
+        raise ConfigError(f"{where}: confidence: {error}; accepted: e.g. [[0, 0], [0.5, 0.4], [1, 0.98]]") from None
 
 
 def _network_of(yaml_path: Path, content: Mapping[str, Any]) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from vidseg.confidence import IDENTITY, Calibration
 from vidseg.labels import LabelSet
 
 NETWORK_ENDINGS = (".onnx", ".xml", ".torchscript")
@@ -70,6 +71,11 @@ class OutputFormat:
     num_classes: int | None = None
     """Channels, by the YAML: a check of the file."""
 
+    @property
+    def gives_labels(self) -> bool:
+        """True where the network has chosen the labels already."""
+        return self.layout == "NHW"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
@@ -83,6 +89,8 @@ class ModelFile:
     output: OutputFormat
     labels: LabelSet
     description: str = ""
+    calibration: Calibration = IDENTITY
+    """What the winner's share of the scores says of being right."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -118,6 +126,7 @@ def exported_yaml(
     imgsz: int,
     fixed_hw: tuple[int, int] | None,
     version: str,
+    calibration: Calibration = IDENTITY,
 ) -> bytes:
     """What `model_file.read_model_file` reads, for a network of this project: uint8 pictures in.
 
@@ -140,7 +149,7 @@ def exported_yaml(
         output: dict[str, Any] = dict(zip(QUERY_OUTPUTS, output_names, strict=True))
     else:
         output = {"name": output_names[0], "layout": "NCHW", "values": "scores"}
-    content = {
+    content: dict[str, Any] = {
         "model": model,
         "vidseg": version,
         "licence": licence,
@@ -149,4 +158,6 @@ def exported_yaml(
         "output": output,
         "labels": labels,
     }
+    if calibration != IDENTITY:
+        content["confidence"] = calibration.as_lists()
     return yaml.safe_dump(content, sort_keys=False, width=110, default_flow_style=None).encode()

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled
+from vidseg.segmentation.upsampled_argmax import argmax_upsampled, sure_argmax_upsampled
 from vidseg.timing import StageTimers
 
 
@@ -49,7 +50,9 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
     Scores are enlarged to the frame's size and the largest wins; labels are enlarged without interpolation.
 
     Args:
-        runtime: runs the network. With a smoother it has to give scores. The others are those of `NetworkSegmenter`.
+        runtime: runs the network. With a smoother, or where it has to be sure, it has to give scores.
+        doubt: how sure it has to be, and whether segmentations say how sure it is. The others are those of
+            `NetworkSegmenter`.
     """
 
     def __init__(
@@ -58,12 +61,16 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         *,
         imgsz: int,
         network_size: Callable[[int, int, int], tuple[int, int]],
+        doubt: Doubt | None = None,
         smoother: ScoreSmoother | None = None,
         timers: StageTimers | None = None,
     ) -> None:
         super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers)
         if smoother is not None and runtime.gives_labels:
             raise ValueError("labels cannot be smoothed, scores can")
+        self._doubt = doubt or Doubt()
+        if self._doubt.asked and runtime.gives_labels:
+            raise ValueError("of labels nobody knows how sure they are, of scores it is known")
         self._runtime = runtime
 
     @torch.inference_mode()
@@ -73,15 +80,26 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         if runtime.gives_labels:
             with self._timers.measure("postprocess"):
                 return Segmentation(_nearest(output.numpy(), frame.size_hw), frame.index)
-        class_of_map = runtime.class_of_channel
-        if self._smoother is not None:
-            with self._timers.measure("smooth"):
-                output, channels = self._smoother.smooth(frame, runtime.weights(output))
-                class_of_map = class_of_map[channels]
+        class_of_map, sureness = runtime.class_of_channel, None
+        if self._smoother is not None or self._doubt.asked:
+            with self._timers.measure("postprocess", frames=0):
+                weights = runtime.weights(output)
+                total = weights.sum(dim=0) if self._doubt.asked else None
+            if self._smoother is not None:
+                with self._timers.measure("smooth"):
+                    output, channels = self._smoother.smooth(frame, weights, total)
+                    class_of_map = class_of_map[channels]
+                sureness = None if total is None else self._doubt.of(self._smoother.total)
+            elif total is not None:
+                sureness = self._doubt.of(total, weights)
         with self._timers.measure("postprocess"):
-            aligned_hw = self._seen_hw(frame) if runtime.align_corners else None
-            labels = argmax_upsampled(output.numpy(), frame.size_hw, names=class_of_map, aligned_hw=aligned_hw)
-            return Segmentation(labels, frame.index)
+            size, aligned_hw = frame.size_hw, self._seen_hw(frame) if runtime.align_corners else None
+            maps, levels = output.numpy(), None
+            if sureness is None:
+                labels = argmax_upsampled(maps, size, names=class_of_map, aligned_hw=aligned_hw)
+            else:
+                labels, levels = sure_argmax_upsampled(maps, size, sureness, names=class_of_map, aligned_hw=aligned_hw)
+            return Segmentation(labels, frame.index, levels)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         return list(self._runtime.run(images))

@@ -20,9 +20,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidseg.frames import Detection, FloatArray, QueryMasks, UInt8Array
+from vidseg.confidence import STEPS
+from vidseg.frames import NO_LABEL, Detection, QueryMasks, UInt8Array
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, QueryScores
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
+from vidseg.segmentation.upsampled_argmax import (
+    Sureness,
+    argmax_upsampled,
+    argmax_upsampled_dense,
+    sure_argmax_upsampled,
+    translated,
+)
 
 LABEL_RULES = ("semantic", "winner-query")
 DETECTION_MODES = ("all_pixels", "per_mask")
@@ -36,16 +43,20 @@ def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int,
     return winner if class_of_map is None else class_of_map[winner]
 
 
-def labels_and_confidence_of(
-    maps: Tensor, class_of_map: UInt8Array, size_hw: tuple[int, int], *, total: Tensor | None = None
-) -> tuple[UInt8Array, FloatArray]:
-    """`labels_of`, and (H, W) the winner's share, in 0..1, of `total` (h, w); None: of the sum of the maps."""
-    labels, best = argmax_upsampled_dense(maps, size_hw)
-    total = maps.sum(dim=0) if total is None else total
-    total = F.interpolate(total[None, None], size=size_hw, mode="bilinear")[0, 0]
-    winner = labels.cpu().numpy()
-    confidence = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).cpu().numpy()
-    return class_of_map[winner], confidence
+def sure_labels_of(
+    maps: Tensor, class_of_map: UInt8Array, size_hw: tuple[int, int], sureness: Sureness
+) -> tuple[UInt8Array, UInt8Array | None]:
+    """`labels_of`, `NO_LABEL` where the winner's share is too small; and (H, W) levels where they are wanted."""
+    if maps.device.type == "cpu":
+        return sure_argmax_upsampled(maps.numpy(), size_hw, sureness, names=class_of_map)
+    winner, best = argmax_upsampled_dense(maps, size_hw)
+    total = F.interpolate(sureness.total[None, None], size=size_hw, mode="bilinear")[0, 0]
+    shares = (best / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp(0, 1).float().cpu().numpy()
+    labels = class_of_map[winner.cpu().numpy()]
+    labels[shares < sureness.least] = NO_LABEL
+    if sureness.table is None:
+        return labels, None
+    return labels, translated((shares * np.float32(STEPS) + np.float32(0.5)).astype(np.uint8), sureness.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +84,6 @@ class QueryOutput:
         """(H, W) class ids by one of `LABEL_RULES`."""
         return labels_of(*self.competing(rule), self.size_hw)
 
-    def labels_and_confidence(self, rule: str) -> tuple[UInt8Array, FloatArray]:
-        """Labels (H, W) and, per pixel, the winner's share of all scores, in 0..1."""
-        return labels_and_confidence_of(*self.competing(rule), self.size_hw, total=self.total(rule))
-
     def competing(self, rule: str) -> tuple[Tensor, UInt8Array]:
         """Maps (N, h, w) of which the largest wins, and the class (N,) of each."""
         if rule == "semantic":
@@ -90,7 +97,8 @@ class QueryOutput:
     def total(self, rule: str) -> Tensor:
         """(h, w) sum of all scores, also of those that `competing` leaves out."""
         share = self.class_probs.sum(dim=1) if rule == "semantic" else self.best_class()[0]
-        return (share @ self.mask_probs.flatten(1)).view(self.mask_probs.shape[1:])
+        total = (share @ self.mask_probs.flatten(1)).view(self.mask_probs.shape[1:])
+        return total.nan_to_num(nan=0.0)  # half precision may overflow; in a memory it would stay for good
 
     def class_scores(self, rule: str) -> ClassScores:
         """Score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.

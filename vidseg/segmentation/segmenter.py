@@ -10,8 +10,9 @@ from torch import Tensor
 from vidseg.frames import Frame, Segmentation
 from vidseg.labels import LabelSet, ade20k
 from vidseg.runtimes.base import Runtime
+from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
-from vidseg.segmentation.postprocess import LABEL_RULES, QueryOutput, labels_and_confidence_of, labels_of
+from vidseg.segmentation.postprocess import LABEL_RULES, QueryOutput, labels_of, sure_labels_of
 from vidseg.segmentation.preprocess import network_size
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
@@ -24,7 +25,7 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         runtime: runs the network.
         network_size: another than `preprocess`'s for networks that take one size only.
         rule: one of `postprocess.LABEL_RULES`.
-        confidence: also give the winner's share of the scores per pixel.
+        doubt: how sure it has to be, and whether segmentations say how sure it is.
         keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
         smoother: makes labels (and confidence) calm over time; queries and detections stay those of the single frame.
             The others are those of `NetworkSegmenter`.
@@ -37,7 +38,7 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         imgsz: int,
         network_size: Callable[[int, int, int], tuple[int, int]] = network_size,
         rule: str = "semantic",
-        confidence: bool = False,
+        doubt: Doubt | None = None,
         keep_queries: bool = False,
         labels: LabelSet | None = None,
         smoother: ScoreSmoother | None = None,
@@ -48,37 +49,37 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers)
         self._runtime = runtime
         self._rule = rule
-        self._confidence = confidence
+        self._doubt = doubt or Doubt()
         self._keep_queries = keep_queries
         self._labels = labels or ade20k()
 
     @torch.inference_mode()
     def finish(self, frame: Frame, output: tuple[Tensor, Tensor]) -> Segmentation:
         """Of class_logits (Q, K+1) and mask_logits (Q, h, w)."""
-        smoother = self._smoother
+        smoother, asked = self._smoother, self._doubt.asked
         with self._timers.measure("postprocess"):
             queries = QueryOutput.from_logits(*output, frame.size_hw)
+            total = queries.total(self._rule) if asked else None
             if smoother is None:
                 maps, class_of_map = queries.competing(self._rule)
             else:
                 scores = queries.class_scores(self._rule)
         if smoother is not None:
             with self._timers.measure("smooth"):
-                maps, class_of_map = smoother.smooth(frame, scores)
+                maps, class_of_map = smoother.smooth(frame, scores, total)
         with self._timers.measure("postprocess", frames=0):
-            confidence = None
-            if self._confidence:
-                total = queries.total(self._rule) if smoother is None else None
-                label_map, confidence = labels_and_confidence_of(maps, class_of_map, frame.size_hw, total=total)
+            if total is None:
+                label_map, levels = labels_of(maps, class_of_map, frame.size_hw), None
             else:
-                label_map = labels_of(maps, class_of_map, frame.size_hw)
+                sureness = self._doubt.of(total if smoother is None else smoother.total)
+                label_map, levels = sure_labels_of(maps, class_of_map, frame.size_hw, sureness)
         if not self._keep_queries:
-            return Segmentation(label_map, frame.index, confidence)
+            return Segmentation(label_map, frame.index, levels)
         names = self._labels.names
         return Segmentation(
             label_map,
             frame.index,
-            confidence,
+            levels,
             _query_masks=queries.query_masks,
             _detections=lambda threshold, mode: queries.detections(names, threshold, mode),
         )

@@ -95,6 +95,10 @@ class _Memory:
     winner: Tensor
     count: int
     """Of all classes, K."""
+    total: Tensor | None
+    """(h, w) smoothed sum over all classes, also those without a map; None where nobody asks for it."""
+    raised: Tensor | None = None
+    """(h, w) by how much the margin multiplied the winner's score; only where the total is asked for."""
 
 
 class ScoreSmoother:
@@ -132,6 +136,7 @@ class ScoreSmoother:
                 "classes": memory.classes.cpu().numpy(),
                 "winner": memory.winner.cpu().numpy(),
                 "count": memory.count,
+                "total": None if memory.total is None else memory.total.cpu().numpy(),
             }
         return {"tracker": self._tracker.state(), "memory": kept}
 
@@ -144,9 +149,23 @@ class ScoreSmoother:
             return
         scores, classes, winner = (torch.from_numpy(kept[name]) for name in ("scores", "classes", "winner"))
         device = torch.device(kept["device"])
-        self._memory = _Memory(scores.to(device), classes.to(device), winner.to(device), kept["count"])
+        total = kept["total"]
+        total = None if total is None else torch.from_numpy(total).to(device)
+        self._memory = _Memory(scores.to(device), classes.to(device), winner.to(device), kept["count"], total)
 
-    def smooth(self, frame: Frame, scores: ClassScores | Tensor) -> tuple[Tensor, UInt8Array]:
+    @property
+    def total(self) -> Tensor:
+        """(h, w) what the winner of the last frame's maps is to be divided by for its share of all scores.
+
+        That is the smoothed total, raised as the winner was: the margin decides between classes, and makes none surer.
+        """
+        memory = self._memory
+        assert memory is not None and memory.total is not None, "`smooth` was given no total"
+        return memory.total if memory.raised is None else memory.total * memory.raised
+
+    def smooth(
+        self, frame: Frame, scores: ClassScores | Tensor, total: Tensor | None = None
+    ) -> tuple[Tensor, UInt8Array]:
         """Maps (N, h, w) of which the largest is to win, and the class of each (N,), rising.
 
         The maps are those of all classes that can still win, each with its last winners raised by the margin.
@@ -154,6 +173,7 @@ class ScoreSmoother:
         Args:
             frame: the next one in time.
             scores: its scores of K classes, K at most 256, or all of them as maps (K, h, w), >= 0.
+            total: (h, w) their sum, where `total` is wanted; then in every frame.
         """
         if isinstance(scores, Tensor):
             scores = GivenScores(scores)
@@ -174,9 +194,14 @@ class ScoreSmoother:
             before = fresh.new_zeros(len(classes), h, w)
             before[torch.searchsorted(classes, remembered)] = moved_maps(memory.scores[kept], where)
             smoothed = torch.lerp(fresh[order], before, weight)
+            if total is not None and memory.total is not None:
+                total = torch.lerp(total, moved_maps(memory.total[None], where)[0], weight)
             x, y = where.round().long().unbind(dim=-1)
             last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]
             maps = favoured(smoothed, torch.searchsorted(classes, last), self._margin * weight)
-        winner = classes[maps.max(dim=0).indices]  # 0.1 ms; argmax over the first axis takes 0.6
-        self._memory = _Memory(smoothed, classes, winner, scores.count)
+        best, index = maps.max(dim=0)  # 0.1 ms; argmax over the first axis takes 0.6
+        raised = None
+        if total is not None and maps is not smoothed:
+            raised = best / smoothed.gather(0, index[None])[0].clamp_min(torch.finfo(best.dtype).tiny)
+        self._memory = _Memory(smoothed, classes, classes[index], scores.count, total, raised)
         return maps, classes.to(torch.uint8).cpu().numpy()

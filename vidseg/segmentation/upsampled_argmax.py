@@ -25,12 +25,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidseg.frames import FloatArray, UInt8Array
+from vidseg.confidence import STEPS
+from vidseg.frames import NO_LABEL, FloatArray, UInt8Array
 
 TILE = 4
 """Cells along a side of a tile: smaller ones have fewer maps to enlarge, larger ones less work around it."""
-CHUNK_VALUES = 2**21
-"""Enlarged values held at once; bounds the memory where many maps compete in many tiles."""
+CHUNK_VALUES = 2**18
+"""Enlarged values held at once; they stay in the processor's cache, and the same memory is used again."""
 DENSE_CHUNK = 16
 """Maps enlarged at once by the dense computation; bounds its memory to 16 pictures of float32."""
 
@@ -68,6 +69,21 @@ def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
     return _Side(tiles, pixels, torch.from_numpy(weights), tile * pixels + number)
 
 
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """What the winner's share of all scores is made of, and what follows from it.
+
+    `total` (h, w) is the sum of the scores of all classes, also of those that do not compete. `values` (N, h, w) are
+    the scores of those that do, where the maps that decide are others (logits); None: the maps. Below the share `least`
+    a pixel is `NO_LABEL`. `table` is that of a `Calibration`, where levels of confidence are wanted.
+    """
+
+    total: Tensor
+    values: Tensor | None = None
+    least: float = 0.0
+    table: UInt8Array | None = None
+
+
 def argmax_upsampled(
     maps: FloatArray,
     size_hw: tuple[int, int],
@@ -83,6 +99,28 @@ def argmax_upsampled(
         names: (N,) what to put out instead of the index of a map.
         aligned_hw: size of the network's input, where the corners of the maps lie on its corner pixels.
     """
+    return _argmax(maps, size_hw, names, aligned_hw, None)[0]
+
+
+def sure_argmax_upsampled(
+    maps: FloatArray,
+    size_hw: tuple[int, int],
+    sureness: Sureness,
+    *,
+    names: UInt8Array | None = None,
+    aligned_hw: tuple[int, int] | None = None,
+) -> tuple[UInt8Array, UInt8Array | None]:
+    """`argmax_upsampled`, `NO_LABEL` where the winner's share is too small; and (H, W) levels where they are wanted."""
+    return _argmax(maps, size_hw, names, aligned_hw, sureness)
+
+
+def _argmax(
+    maps: FloatArray,
+    size_hw: tuple[int, int],
+    names: UInt8Array | None,
+    aligned_hw: tuple[int, int] | None,
+    sureness: Sureness | None,
+) -> tuple[UInt8Array, UInt8Array | None]:
     grid = torch.from_numpy(np.ascontiguousarray(maps))
     n, h, w = grid.shape
     assert 0 < n <= 256, n
@@ -90,31 +128,100 @@ def argmax_upsampled(
     called = (torch.arange(n, dtype=torch.uint8) if names is None else torch.from_numpy(names))[alive]
     seen_h, seen_w = aligned_hw or (None, None)
     rows, columns = _side(size_hw[0], h, seen_h), _side(size_hw[1], w, seen_w)
-    points = F.pad(grid[alive][None], (0, columns.tiles * TILE + 1 - w, 0, rows.tiles * TILE + 1 - h), mode="replicate")
-    competing = _in_tiles(points[0])
+    margin = (0, columns.tiles * TILE + 1 - w, 0, rows.tiles * TILE + 1 - h)
+    points = F.pad(grid[alive][None], margin, mode="replicate")[0]
+    competing = _in_tiles(points)
     counts = competing.sum(dim=0)
 
     # every tile gets the label of its first map, then those with several are decided pixel by pixel
     first = called[competing.to(torch.uint8).max(dim=0).indices]  # argmax takes ten times as long
     shape = (rows.tiles, rows.pixels, columns.tiles, columns.pixels)
     labels = first[:, None, :, None].expand(shape).contiguous()
-    for count in sorted(set(counts.flatten().tolist()) - {1}):
+    doubt = None
+    if sureness is not None:
+        given = sureness.values
+        own = points if given is None else F.pad(given[alive][None], margin, mode="replicate")[0]
+        total = F.pad(sureness.total[None, None], margin, mode="replicate")[0]
+        found = None if sureness.table is None else torch.empty(shape, dtype=torch.uint8)
+        doubt = _Doubt(own, total, sureness.least, found)
+    for count in sorted(set(counts.flatten().tolist()) - ({1} if doubt is None else set())):
         tiles = torch.nonzero(counts == count)
+        if doubt is not None and count == 1:
+            tiles = doubt.of_one_map(tiles, competing, labels)
         chunk = max(1, CHUNK_VALUES // (count * rows.pixels * columns.pixels))
         for start in range(0, len(tiles), chunk):
             y, x = tiles[start : start + chunk].unbind(dim=1)
             which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, count)  # rising
-            corner = torch.arange(TILE + 1)
-            patches = points[
-                0,
-                which[:, :, None, None],
-                (y[:, None] * TILE + corner)[:, None, :, None],
-                (x[:, None] * TILE + corner)[:, None, None, :],
-            ]
-            values = rows.weights[y][:, None] @ patches @ columns.weights[x][:, None].mT
-            labels[y, :, x] = _largest(values, called[which])
-    flat = labels.view(rows.tiles * rows.pixels, columns.tiles * columns.pixels).numpy()
-    return np.take(flat[rows.place], columns.place, axis=1)  # numpy takes a fifth of torch's time
+
+            def enlarged(maps: Tensor, which: Tensor, y: Tensor = y, x: Tensor = x) -> Tensor:
+                return rows.weights[y][:, None] @ _patches(maps, which, y, x) @ columns.weights[x][:, None].mT
+
+            values = enlarged(points, which)
+            if doubt is None:
+                labels[y, :, x] = _largest(values, called[which])
+                continue
+            scores = values if doubt.scores is points else enlarged(doubt.scores, which)
+            winner, score = _largest_with(values, called[which], scores)
+            labels[y, :, x] = doubt.settle(winner, score, enlarged(doubt.total, torch.zeros_like(which[:, :1])), y, x)
+
+    def in_picture(tiled: Tensor) -> UInt8Array:
+        flat = tiled.view(rows.tiles * rows.pixels, columns.tiles * columns.pixels).numpy()
+        return np.take(flat[rows.place], columns.place, axis=1)  # numpy takes a fifth of torch's time
+
+    if doubt is None or doubt.found is None or sureness is None or sureness.table is None:
+        return in_picture(labels), None
+    return in_picture(labels), translated(in_picture(doubt.found), sureness.table)
+
+
+def translated(steps: UInt8Array, table: UInt8Array) -> UInt8Array:
+    """(H, W) what the table (256,) says of every byte."""
+    # a third of the time of np.take
+    return np.frombuffer(bytearray(steps.tobytes().translate(table.tobytes())), np.uint8).reshape(steps.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """How sure winners are: `scores` (M, ...) and `total` (1, ...) at the points, `found` shares in steps by tile."""
+
+    scores: Tensor
+    total: Tensor
+    least: float
+    found: Tensor | None
+
+    def of_one_map(self, tiles: Tensor, competing: Tensor, labels: Tensor) -> Tensor:
+        """Those of the tiles (T, 2) with one map that have to be looked at pixel by pixel; the others are settled.
+
+        What a score has beyond the least share is enlarged linearly too, so its corners bound it.
+        """
+        if self.found is not None:
+            return tiles
+        y, x = tiles.unbind(dim=1)
+        which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, 1)
+        total = _patches(self.total, torch.zeros_like(which), y, x)
+        beyond = (_patches(self.scores, which, y, x) - self.least * total).flatten(1)
+        unsure = beyond.amax(dim=1) < 0
+        labels[y[unsure], :, x[unsure]] = NO_LABEL
+        return tiles[~unsure & (beyond.amin(dim=1) < 0)]
+
+    def settle(self, winner: Tensor, score: Tensor, total: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """`winner` (G, h, w) without the unsure ones; shares go where they belong. `total` (G, 1, h, w)."""
+        total = total[:, 0]
+        if self.least > 0:
+            winner = winner.masked_fill(score < self.least * total, NO_LABEL)
+        if self.found is not None:
+            share = torch.div(score, total.clamp_min_(torch.finfo(total.dtype).tiny)).clamp_(0, 1)
+            self.found[y, :, x] = share.mul_(STEPS).add_(0.5).to(torch.uint8)
+        return winner
+
+
+def _patches(points: Tensor, which: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """(G, C, TILE + 1, TILE + 1) the maps `which` (G, C) of the points (N, ...) around the tiles (y, x), (G,) each."""
+    corner = torch.arange(TILE + 1)
+    return points[
+        which[:, :, None, None],
+        (y[:, None] * TILE + corner)[:, None, :, None],
+        (x[:, None] * TILE + corner)[:, None, None, :],
+    ]
 
 
 def _anywhere(grid: Tensor) -> Tensor:
@@ -153,8 +260,20 @@ def _largest(values: Tensor, names: Tensor) -> Tensor:
     return winner
 
 
+def _largest_with(values: Tensor, names: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """`_largest`, and the winner's one of the scores (G, C, h, w)."""
+    best, score = values[:, 0], scores[:, 0]
+    winner = names[:, 0, None, None].expand_as(best)
+    for rank in range(1, values.shape[1]):
+        better = values[:, rank] > best
+        winner = torch.where(better, names[:, rank, None, None], winner)
+        score = torch.where(better, scores[:, rank], score)
+        best = torch.maximum(values[:, rank], best)
+    return winner, score
+
+
 def argmax_upsampled_dense(maps: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The same by enlarging the maps, some at a time: for GPUs, and where the winning value is needed.
+    """The same by enlarging the maps, some at a time: for GPUs.
 
     Args:
         maps: (N, h, w) float.

@@ -10,7 +10,7 @@ container's tag VIDSEG_MASKS holds the version of this layout.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from vidseg.atomic import PartFile, write_failure
 from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
-from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, label_map_of
 from vidseg.saved_masks import FrameMark
 from vidseg.sinks.whole_part import CLUSTERS, keep_whole_part
 from vidseg.video.encoders import short_reason
@@ -46,7 +46,7 @@ _SLICED_FROM = 16
 
 
 class MaskVideoSink:
-    """Writes `segmentation.label_map` into one video, exactly. Satisfies `vidseg.interfaces.Sink`.
+    """Writes `segmentation.label_map`, or what `of` gives, into one video, exactly. Satisfies `vidseg.interfaces.Sink`.
 
     The file grows under its name plus ".part" and gets its name in `close`. Times are those of the frames, rounded to
     1 ms in the container and exact in the text track; times below zero start at 0 in the container. Masks of a live
@@ -57,17 +57,28 @@ class MaskVideoSink:
     notes: tuple[str, ...] = ()
 
     def __init__(
-        self, path: str | Path, info: VideoInfo, *, overwrite: bool, source_paths: Iterable[str | Path] = ()
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool,
+        source_paths: Iterable[str | Path] = (),
+        of: Callable[[Segmentation], UInt8Array] = label_map_of,
+        option: str = "--save-masks",
     ) -> None:
         """Claim the output.
 
         Args:
             overwrite: replace an existing file, when this one is finished.
             source_paths: files that must not be overwritten.
+            of: what is written of a segmentation, (H, W) uint8.
+            option: that asked for it, for messages.
         Raises:
             SinkError: the output cannot be claimed. Nothing is left behind.
         """
         self.path = Path(path)
+        self._of = of
+        self._option = option
         self._rate = info.frame_rate or _FALLBACK_RATE
         self._output: Any = None
         self._stream: Any = None
@@ -88,7 +99,7 @@ class MaskVideoSink:
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write one map. Raises WriteError, also for a map of another size than the first."""
         try:
-            self._encode(frame, segmentation.label_map)
+            self._encode(frame, self._of(segmentation))
         except WriteError as error:
             if self._keep:
                 raise self._kept(error) from error
@@ -102,7 +113,7 @@ class MaskVideoSink:
             if label_map.shape != self._size_hw:
                 raise WriteError(
                     f"{self.path}: holds masks of one size; frame {frame.index} is {_shown(label_map.shape)}, "
-                    f"the first {_shown(self._size_hw)}; give --save-masks a folder for pictures of several sizes"
+                    f"the first {_shown(self._size_hw)}; give {self._option} a folder for pictures of several sizes"
                 )
             pts = max(round((frame.pts * frame.time_base - self._origin) / TICK), self._last_pts + 1)
             duration = max(1, round((frame.duration or 1 / (self._rate * frame.time_base)) * frame.time_base / TICK))

@@ -123,7 +123,7 @@ class LiveOutputs:
             folder = None if config.record_dir is None else Path(config.record_dir)
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
-            facts = {"source": ", ".join(names), "model": model}
+            facts = {"source": ", ".join(names), "model": model, "confidence": config.keeps_confidence}
             self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts, say=reporter.note)
             self._start_server("web", self._web, view, figures if self._shared else None, token, reporter)
             # drawing ends first, so that viewers who wait are answered before the server goes

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from vidseg import zoo
+from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import RunConfig
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.errors import ConfigError, DeviceError, VidsegError
@@ -29,6 +30,7 @@ from vidseg.runtimes.sessions import file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
+from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.preprocess import network_size
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
@@ -79,6 +81,8 @@ class Engine:
     labels: LabelSet = field(default_factory=ade20k)
     network_size: Callable[[int, int, int], tuple[int, int]] = network_size
     """(height, width, imgsz) -> height and width of what the network sees."""
+    calibration: Calibration = IDENTITY
+    """What the winner's share of the scores says of being right."""
 
     def segmenter(
         self,
@@ -95,10 +99,13 @@ class Engine:
             ConfigError: queries, confidence or smoothing are asked for, and the network cannot give what that takes.
         """
         smooth = not info.still if config.smooth is None else config.smooth
+        keep = confidence or config.keeps_confidence
+        doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         if isinstance(self.runtime, ScoreFileRuntime):
-            if keep_queries or confidence:
-                what = "queries, which detections are made of" if keep_queries else "confidence to give"
-                raise ConfigError(f"{self.model} has no {what}; use another model")
+            if keep_queries:
+                raise ConfigError(f"{self.model} has no queries, which detections are made of; use another model")
+            if doubt.asked and self.runtime.gives_labels:
+                raise ConfigError(_no_confidence(config, self.model))
             if self.runtime.gives_labels:
                 if config.smooth:
                     raise ConfigError(f"--smooth: {self.model} gives labels; smoothing needs a network with scores")
@@ -107,6 +114,7 @@ class Engine:
                 self.runtime,
                 imgsz=self.imgsz,
                 network_size=self.network_size,
+                doubt=doubt,
                 smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
                 timers=timers,
             )
@@ -117,7 +125,7 @@ class Engine:
             labels=self.labels,
             rule=config.rule,
             keep_queries=keep_queries,
-            confidence=confidence,
+            doubt=doubt,
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
             timers=timers,
         )
@@ -264,7 +272,8 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         runtime = create(precision=full)
     for text in passed_over:
         reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
-    return Engine(entry.name, runtime, config.imgsz or default_imgsz(config), device, labels)
+    calibration = zoo.weights_calibration(weights or zoo.ensure(entry))
+    return Engine(entry.name, runtime, config.imgsz or default_imgsz(config), device, labels, calibration=calibration)
 
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:
@@ -274,8 +283,17 @@ def _runs_int8(runtime: str, device: torch.device) -> bool:
         return False
 
 
+def _no_confidence(config: RunConfig, model: str) -> str:
+    wishes = {"--min-confidence": config.min_confidence, "--save-confidence": config.save_confidence}
+    option = next((name for name, given in wishes.items() if given), None)
+    option = option or ("--view confidence" if config.view == "confidence" else "confidence")
+    return f"{option}: {model} gives labels and does not say how sure it is; use a network with scores"
+
+
 def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device, torch.dtype]:
     name = file.path.name
+    if file.output.gives_labels and (config.min_confidence or config.keeps_confidence):
+        raise ConfigError(_no_confidence(config, name))
     if config.weights is not None:
         raise ConfigError(f"--weights: {name} holds its own weights; leave --weights out")
     if config.rule != "semantic" and not file.queries:
@@ -313,4 +331,5 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
         device,
         labels=file.labels,
         network_size=runtime.input.network_size,
+        calibration=file.calibration,
     )

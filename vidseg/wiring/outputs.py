@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
-from vidseg.frames import VideoInfo
+from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
 from vidseg.names import shown_name, url_scheme
@@ -35,7 +35,14 @@ from vidseg.wiring.work_folder import WorkFolder
 
 def output_names(config: RunConfig) -> list[str]:
     """The files and folders that the sinks of the configuration write."""
-    named = (config.output, config.save_masks, config.save_json, config.save_csv, config.save_parquet)
+    named = (
+        config.output,
+        config.save_masks,
+        config.save_confidence,
+        config.save_json,
+        config.save_csv,
+        config.save_parquet,
+    )
     return [path for path in named if path]
 
 
@@ -125,6 +132,11 @@ def open_sinks(
         if config.save_masks:
             sinks.append(_mask_sink(config.save_masks, config, info, overwrite=config.overwrite or again))
             stack.callback(sinks[-1].abort)
+        if config.save_confidence:
+            again = config.overwrite or again
+            where, option = config.save_confidence, "--save-confidence"
+            sinks.append(_mask_sink(where, config, info, overwrite=again, of=levels_of, option=option))
+            stack.callback(sinks[-1].abort)
         for sink in _open_records(config, info, labels.names):
             sinks.append(sink)
             stack.callback(sink.abort)
@@ -192,12 +204,20 @@ def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -
     return MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
 
 
-def _mask_sink(path: str, config: RunConfig, info: VideoInfo, *, overwrite: bool) -> Sink:
+def _mask_sink(
+    path: str,
+    config: RunConfig,
+    info: VideoInfo,
+    *,
+    overwrite: bool,
+    of: Callable[[Segmentation], UInt8Array] = label_map_of,
+    option: str = "--save-masks",
+) -> Sink:
     """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be gone on with."""
     ending = Path(path).suffix.casefold()
     folder = os.path.isdir(path) or path.endswith(("/", os.sep))
     if not folder and ending == MASK_VIDEO_ENDING:
-        return MaskVideoSink(path, info, overwrite=overwrite, source_paths=info.source_paths)
+        return MaskVideoSink(path, info, overwrite=overwrite, source_paths=info.source_paths, of=of, option=option)
     if not folder and ending[1:] in CONTAINERS:
         raise ConfigError(f"{path}: masks go into a folder, or exactly into one video: FILE{MASK_VIDEO_ENDING}")
     return LabelMapSink(
@@ -206,4 +226,5 @@ def _mask_sink(path: str, config: RunConfig, info: VideoInfo, *, overwrite: bool
         times=not info.still and not config.resume,
         source_paths=info.source_paths,
         keep=info.live,
+        of=of,
     )

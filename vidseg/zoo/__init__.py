@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vidseg.zoo.checkpoint import match, read_checkpoint
     from vidseg.zoo.download import ensure, pull
     from vidseg.zoo.export import export_weights, in_half_precision
-    from vidseg.zoo.file_labels import weights_labels
+    from vidseg.zoo.file_labels import weights_calibration, weights_labels
 
 __all__ = [
     "CachedEntry",
@@ -34,6 +34,7 @@ __all__ = [
     "match",
     "pull",
     "read_checkpoint",
+    "weights_calibration",
     "weights_labels",
 ]
 
@@ -44,6 +45,7 @@ _LAZY = {
     "match": "checkpoint",
     "pull": "download",
     "read_checkpoint": "checkpoint",
+    "weights_calibration": "file_labels",
     "weights_labels": "file_labels",
 }
 

@@ -1,4 +1,4 @@
-"""The class names and colours that a weights file brings with it."""
+"""What a weights file says besides the weights: names and colours of its classes, and how far it can be believed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
+from vidseg.confidence import IDENTITY, METADATA_KEY, Calibration, parse_calibration
 from vidseg.errors import CheckpointError
 from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k, generated_palette
@@ -38,6 +39,25 @@ def weights_labels(path: Path) -> LabelSet:
     if count is None or count == len(ade20k()):
         return ade20k()
     return _label_set([str(number) for number in range(count)], generated_palette(count), path)
+
+
+def weights_calibration(path: Path) -> Calibration:
+    """What the winner's share of the scores says of being right with these weights; the share itself by default.
+
+    Raises:
+        CheckpointError: what the file says of it cannot be understood.
+    """
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            told = (file.metadata() or {}).get(METADATA_KEY)
+    except (safetensors.SafetensorError, OSError, ValueError):  # another format, which cannot say it
+        return IDENTITY
+    try:
+        return IDENTITY if told is None else parse_calibration(json.loads(told))
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: its calibration of confidence cannot be read ({error}); write it again"
+        ) from error
 
 
 def labels_metadata(labels: LabelSet) -> dict[str, str]:

@@ -38,7 +38,7 @@ from vidseg.wiring.interrupts import Interrupts
 
 SUFFIX = ".pieces"
 _OURS = re.compile(rf"\d{{5,}}(\.[^.]+)?({re.escape(PART_SUFFIX)})?|{LOCK}")
-_NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet")
+_NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet", "save_confidence")
 
 
 class Reporter(Protocol):

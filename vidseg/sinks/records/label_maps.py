@@ -19,7 +19,7 @@ from vidseg.atomic import (
     write_whole_file,
 )
 from vidseg.errors import SinkError, WriteError
-from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.frames import Frame, Segmentation, UInt8Array, label_map_of
 from vidseg.interfaces import Sink
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark
 from vidseg.saved_state import State
@@ -36,7 +36,9 @@ _PNG_PARAMETERS = (
 
 
 class LabelMapSink:
-    """Writes `segmentation.label_map` as 8-bit, single-channel PNGs. Satisfies `vidseg.interfaces.ResumableSink`.
+    """Writes `segmentation.label_map`, or what `of` gives, as 8-bit, single-channel PNGs.
+
+    Satisfies `vidseg.interfaces.ResumableSink`.
 
     A pixel's value is its class id, 255 where nothing is said; the size is the frame's. A picture's map has the
     picture's name ("street.png"; "street_1.png" for a second "street"), a video's the frame's index ("000042.png").
@@ -55,6 +57,7 @@ class LabelMapSink:
         times: bool = False,
         source_paths: Iterable[str | Path] = (),
         keep: bool = False,
+        of: Callable[[Segmentation], UInt8Array] = label_map_of,
     ) -> None:
         """Make the folder if it is not there.
 
@@ -63,11 +66,13 @@ class LabelMapSink:
             times: write `frames.csv` too: for videos.
             source_paths: files of the input; the maps cannot go where one of them lies.
             keep: when the disk fills, `frames.csv` gets its name with the rows that it has.
+            of: what is written of a segmentation, (H, W) uint8.
         Raises:
             SinkError: no folder can be made there, it is not writable, or holds PNGs and `overwrite` is False.
         """
         self.path = Path(directory)
         self._overwrite = overwrite
+        self._of = of
         self._stems = UniqueStems()
         self._counters = {"frames": 0}
         if self.path.exists() and not self.path.is_dir():
@@ -110,7 +115,7 @@ class LabelMapSink:
         target = self.path / f"{stem}.png"
         if not self._overwrite and os.path.lexists(target):
             raise WriteError(f"{target}: exists; overwrite it with -y or choose another folder")
-        done, data = cv2.imencode(".png", segmentation.label_map, list(_PNG_PARAMETERS))
+        done, data = cv2.imencode(".png", self._of(segmentation), list(_PNG_PARAMETERS))
         if not done:
             raise WriteError(f"{target}: cannot be encoded as PNG")
         try:
