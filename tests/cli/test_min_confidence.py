@@ -45,7 +45,6 @@ def test_render_gives_the_pictures_of_the_run(cli, clip, look):
     assert result.code == 0, result.err
     pairs = list(zip(pictures("a.mov"), pictures("b.mov"), strict=True))
     assert len(pairs) == 12 and all(np.array_equal(a, b) for a, b in pairs)
-    assert all(np.abs(a.astype(int) - source).mean() > 1 for (a, _), source in zip(pairs, pictures(clip), strict=True))
 
 
 def test_render_asks_for_the_confidence_and_for_the_right_one(cli, clip):

@@ -124,7 +124,7 @@ def test_smoothing_is_the_plain_loop(seed, margin):
     motions[0] = motions[4] = None  # the first frame, and a cut
     # no score is near 0, so that every class stays alive and the oracle, which forgets nothing, is comparable
     sequence = [maps(10 * seed + i, 5, h, w) + 0.5 for i in range(6)]
-    smoother = ScoreSmoother(FakeTracker(motions), seconds=0.1, margin=margin)
+    smoother = ScoreSmoother(FakeTracker(motions), seconds=0.1, margin=margin, scene_share=0.0)
     for i, expected in enumerate(oracle([s.numpy() for s in sequence], motions, 0.1, margin)):
         found, classes = smoother.smooth(frame(i), sequence[i])
         assert classes.tolist() == [0, 1, 2, 3, 4]
@@ -281,7 +281,7 @@ def test_where_the_picture_is_new_the_new_scores_count_at_once():
 def test_longer_gaps_count_less():
     def share(seconds):
         motion = KnownMotion(np.zeros((4, 4, 2), np.float32), np.zeros((4, 4), np.float32), seconds)
-        smoother = ScoreSmoother(FakeTracker([None, motion]), seconds=0.2, margin=0)
+        smoother = ScoreSmoother(FakeTracker([None, motion]), seconds=0.2, margin=0, scene_share=0.0)
         smoother.smooth(frame(0), two_classes(1.0, 0.5))
         return float(smoother.smooth(frame(1), two_classes(0.5, 0.5))[0][0, 0, 0])
 

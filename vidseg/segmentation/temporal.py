@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from vidseg.frames import Frame, UInt8Array
 from vidseg.interfaces import MotionTracker
 from vidseg.saved_state import State
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, alive
+from vidseg.segmentation.scene_memory import SHARE, SceneMemory, cells
 
 MEMORY_SECONDS = 0.15
 """After this time a frame counts 1/e. With less it flickers, with more it lags behind what moves unpredictably: 0.1,
@@ -34,14 +34,7 @@ RESIDUAL_SCALE = 15.0
 def places(flow: Tensor) -> Tensor:
     """(h, w, 2) where each cell was, as (x, y) in cells, by a backward flow (h, w, 2) in cells."""
     h, w, _ = flow.shape
-    return _cells(h, w, flow.device) + flow
-
-
-@lru_cache(maxsize=4)
-def _cells(h: int, w: int, device: torch.device) -> Tensor:
-    """(h, w, 2) each cell's own place."""
-    y, x = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
-    return torch.stack([x, y], dim=-1).float()
+    return cells(h, w, flow.device) + flow
 
 
 def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
@@ -97,6 +90,7 @@ class _Memory:
     """Of all classes, K."""
     total: Tensor | None
     """(h, w) smoothed sum over all classes, also those without a map; None where nobody asks for it."""
+    scene: SceneMemory
     raised: Tensor | None = None
     """(h, w) by how much the margin multiplied the winner's score; only where the total is asked for."""
 
@@ -112,12 +106,21 @@ class ScoreSmoother:
         seconds: above 0; after this time a frame counts 1/e. In seconds, so that it means the same at any frame rate
             and any stride.
         margin: 0..1; share by which another class has to be better to replace the last one.
+        scene_share: 0..1; how much of what a place has been for seconds counts, see `SceneMemory`.
     """
 
-    def __init__(self, tracker: MotionTracker, *, seconds: float = MEMORY_SECONDS, margin: float = MARGIN) -> None:
+    def __init__(
+        self,
+        tracker: MotionTracker,
+        *,
+        seconds: float = MEMORY_SECONDS,
+        margin: float = MARGIN,
+        scene_share: float = SHARE,
+    ) -> None:
         self._tracker = tracker
         self._seconds = seconds
         self._margin = margin
+        self._scene_share = scene_share
         self._memory: _Memory | None = None
 
     def reset(self) -> None:
@@ -137,6 +140,8 @@ class ScoreSmoother:
                 "winner": memory.winner.cpu().numpy(),
                 "count": memory.count,
                 "total": None if memory.total is None else memory.total.cpu().numpy(),
+                "scene": memory.scene.scores.cpu().numpy(),
+                "scene_classes": memory.scene.classes.cpu().numpy(),
             }
         return {"tracker": self._tracker.state(), "memory": kept}
 
@@ -147,11 +152,12 @@ class ScoreSmoother:
         if kept is None:
             self._memory = None
             return
-        scores, classes, winner = (torch.from_numpy(kept[name]) for name in ("scores", "classes", "winner"))
         device = torch.device(kept["device"])
-        total = kept["total"]
-        total = None if total is None else torch.from_numpy(total).to(device)
-        self._memory = _Memory(scores.to(device), classes.to(device), winner.to(device), kept["count"], total)
+        names = ("scores", "classes", "winner", "total", "scene", "scene_classes")
+        scores, classes, winner, total, scene, scene_classes = (
+            None if kept[name] is None else torch.from_numpy(kept[name]).to(device) for name in names
+        )
+        self._memory = _Memory(scores, classes, winner, kept["count"], total, SceneMemory(scene, scene_classes))
 
     @property
     def total(self) -> Tensor:
@@ -181,11 +187,12 @@ class ScoreSmoother:
         memory = self._memory
         fits = memory is not None and (memory.count, *memory.scores.shape[1:]) == (scores.count, *scores.grid_hw)
         classes, smoothed = scores.contenders()
-        maps = smoothed
+        maps = base = smoothed
         if motion is not None and memory is not None and fits:
             kept = alive(memory.scores)
             remembered = memory.classes[kept]
-            missing = remembered[torch.isin(remembered, classes, invert=True)]
+            missing = torch.cat([remembered, memory.scene.contenders()]).unique()
+            missing = missing[torch.isin(missing, classes, invert=True)]
             fresh, (classes, order) = torch.cat([smoothed, scores.of(missing)]), torch.cat([classes, missing]).sort()
             h, w = scores.grid_hw
             flow, residual = (torch.from_numpy(part).to(fresh.device) for part in motion.on_grid((h, w)))
@@ -198,10 +205,16 @@ class ScoreSmoother:
                 total = torch.lerp(total, moved_maps(memory.total[None], where)[0], weight)
             x, y = where.round().long().unbind(dim=-1)
             last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]
-            maps = favoured(smoothed, torch.searchsorted(classes, last), self._margin * weight)
+            scene, difference = memory.scene.moved_on(smoothed, classes, flow, residual, motion.seconds)
+            base = smoothed.add(difference, alpha=self._scene_share).clamp_(min=0)
+            # a class that won by what was remembered of it may not be among the maps any more
+            found = torch.searchsorted(classes, last).clamp_(max=len(classes) - 1)
+            maps = favoured(base, found, self._margin * weight * (classes[found] == last))
+        else:
+            scene = SceneMemory.of(smoothed, classes)
         best, index = maps.max(dim=0)  # 0.1 ms; argmax over the first axis takes 0.6
         raised = None
-        if total is not None and maps is not smoothed:
-            raised = best / smoothed.gather(0, index[None])[0].clamp_min(torch.finfo(best.dtype).tiny)
-        self._memory = _Memory(smoothed, classes, classes[index], scores.count, total, raised)
+        if total is not None and maps is not base:
+            raised = best / base.gather(0, index[None])[0].clamp_min(torch.finfo(best.dtype).tiny)
+        self._memory = _Memory(smoothed, classes, classes[index], scores.count, total, scene, raised)
         return maps, classes.to(torch.uint8).cpu().numpy()
