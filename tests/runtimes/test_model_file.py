@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vidseg.confidence import IDENTITY, Calibration
 from vidseg.errors import ConfigError
 from vidseg.labels import ade20k, generated_palette
 from vidseg.runtimes.model_file import read_model_file
@@ -52,6 +53,15 @@ def test_all_keys_are_read(tmp_path):
     assert (given.mean, given.std, given.fixed_hw) == ((1, 2, 3), (2, 2, 2), None)
     assert given.network_size(100, 400, 513) == (512, 256)  # stretched: the frame's aspect does not count
     assert (file.output.names, file.output.offset, file.output.align_corners) == (("out",), 1, True)
+
+
+def test_confidence_is_read_and_told_again(tmp_path):
+    curve = Calibration(((0.0, 0.1), (0.5, 0.4), (1.0, 0.98)))
+    file = read_model_file(describe(tmp_path, {"labels": ["a"], "confidence": [[0, 0.1], [0.5, 0.4], [1, 0.98]]}))
+    assert file.calibration == curve
+    assert read_model_file(describe(tmp_path, {"labels": ["a"]})).calibration == IDENTITY
+    with pytest.raises(ConfigError, match=r"net\.yaml: confidence: confidences must not fall .*; accepted: e\.g\."):
+        read_model_file(describe(tmp_path, {"labels": ["a"], "confidence": [[0, 1], [1, 0]]}))
 
 
 def test_a_fixed_size_is_the_size_of_every_frame(tmp_path):

@@ -153,10 +153,9 @@ class ScoreSmoother:
             self._memory = None
             return
         device = torch.device(kept["device"])
-        names = ("scores", "classes", "winner", "total", "scene", "scene_classes")
-        scores, classes, winner, total, scene, scene_classes = (
-            None if kept[name] is None else torch.from_numpy(kept[name]).to(device) for name in names
-        )
+        names = ("scores", "classes", "winner", "scene", "scene_classes")
+        scores, classes, winner, scene, scene_classes = (torch.from_numpy(kept[name]).to(device) for name in names)
+        total = None if kept["total"] is None else torch.from_numpy(kept["total"]).to(device)
         self._memory = _Memory(scores, classes, winner, kept["count"], total, SceneMemory(scene, scene_classes))
 
     @property
@@ -191,7 +190,7 @@ class ScoreSmoother:
         if motion is not None and memory is not None and fits:
             kept = alive(memory.scores)
             remembered = memory.classes[kept]
-            missing = torch.cat([remembered, memory.scene.contenders()]).unique()
+            missing = torch.unique(torch.cat([remembered, memory.scene.contenders()]))
             missing = missing[torch.isin(missing, classes, invert=True)]
             fresh, (classes, order) = torch.cat([smoothed, scores.of(missing)]), torch.cat([classes, missing]).sort()
             h, w = scores.grid_hw
