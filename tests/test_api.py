@@ -289,3 +289,10 @@ def test_the_example_of_the_readme_runs(clip, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("{") >= 2
     assert found["people"].dtype == bool and found["picture"].ndim == 3
     assert len(found["several"]) == 2 and isinstance(found["regions"], list)
+
+
+def test_what_is_not_sure_enough_is_255_in_label_maps(halves, clip):
+    seg = next(vidseg.segment(clip, confidence=True, min_confidence=0.9))
+    unsure = seg.segmentation.confidence < 0.9
+    assert 0 < unsure.mean() < 1 and ((seg.label_map == 255) == unsure).all()
+    assert sum(seg.shares().values()) == pytest.approx(1 - unsure.mean())

@@ -279,6 +279,7 @@ def _end_to_end(
         audio="none",
         show=False,
         save_masks=None,
+        save_confidence=None,
         stats=None,
     )
     # signals are the caller's: there is nothing here that a user would want finished

@@ -109,7 +109,7 @@ def open_sinks(
         if path.endswith(("/", os.sep)):
             raise ConfigError(f"{path}: is the name of a folder; this output is one file, give its name")
     # what was written before a run was killed may be written again; a finished video still needs overwrite
-    again = config.resume and WorkFolder(config.output or config.save_masks or "").exists
+    again = config.resume and WorkFolder(config.output or config.save_masks or config.save_confidence or "").exists
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if config.output and not config.sent:
