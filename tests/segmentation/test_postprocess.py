@@ -7,7 +7,7 @@ import torch
 from vidseg.confidence import IDENTITY
 from vidseg.frames import NO_LABEL
 from vidseg.segmentation.postprocess import QueryOutput, sure_labels_of
-from vidseg.segmentation.upsampled_argmax import Sureness
+from vidseg.segmentation.sure_argmax import Sureness
 
 NAMES = tuple(f"class {i}" for i in range(9))
 SIZE = (45, 70)

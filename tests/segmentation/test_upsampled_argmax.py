@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vidseg.segmentation import upsampled_argmax
 from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
 
 ROUNDING = 1e-5
@@ -68,6 +69,21 @@ def test_maps_may_be_negative_and_more_may_compete_than_are_enlarged_at_once(mon
     monkeypatch.setattr("vidseg.segmentation.upsampled_argmax.CHUNK_VALUES", 1)
     maps = random_maps(12, 9, 14, seed=5, smooth=3).log()
     assert_same_labels(argmax_upsampled(maps.numpy(), (50, 71)), maps, (50, 71))
+
+
+def test_only_cells_between_two_regions_are_enlarged(monkeypatch):
+    enlarged = []
+    largest = upsampled_argmax._largest
+    monkeypatch.setattr(
+        upsampled_argmax,
+        "_largest",
+        lambda corners, *rest: enlarged.append(corners.shape[1]) or largest(corners, *rest),
+    )
+    # the left half is sure, the right one nearly undecided
+    maps = np.array([np.repeat([[1.0] * 6 + [0.5] * 6], 9, axis=0), np.repeat([[0.0] * 6 + [0.501] * 6], 9, axis=0)])
+    labels = argmax_upsampled(maps.astype(np.float32), (72, 96))
+    assert enlarged == [10], "one column of cells, with those above and below the grid"
+    assert_same_labels(labels, torch.from_numpy(maps).float(), (72, 96))
 
 
 def test_the_lower_index_wins_a_tie_everywhere():

@@ -12,8 +12,9 @@ from torch import Tensor
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
+from vidseg.segmentation.sure_argmax import sure_argmax_upsampled
 from vidseg.segmentation.temporal import ScoreSmoother
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled, sure_argmax_upsampled
+from vidseg.segmentation.upsampled_argmax import argmax_upsampled
 from vidseg.timing import StageTimers
 
 

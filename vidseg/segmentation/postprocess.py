@@ -23,13 +23,8 @@ from torch.nn import functional as F
 from vidseg.confidence import STEPS
 from vidseg.frames import NO_LABEL, Detection, QueryMasks, UInt8Array
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, QueryScores
-from vidseg.segmentation.upsampled_argmax import (
-    Sureness,
-    argmax_upsampled,
-    argmax_upsampled_dense,
-    sure_argmax_upsampled,
-    translated,
-)
+from vidseg.segmentation.sure_argmax import Sureness, sure_argmax_upsampled, translated
+from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
 
 LABEL_RULES = ("semantic", "winner-query")
 DETECTION_MODES = ("all_pixels", "per_mask")

@@ -2,12 +2,14 @@
 
 The full computation enlarges N maps (N, h, w) bilinearly to (N, H, W) and takes the argmax: at 1280x720 and 150
 classes that is 138 million interpolations. But between four neighbouring grid points every enlarged value is a convex
-mean of the four corners. So with L the largest "minimum over the corners" of any map, the winner is at least L
-everywhere in the cell, and a map whose maximum over the corners is below L cannot win there.
+mean of the four corners. So where one map is largest at all four, it is largest everywhere in the cell between them:
+nine of ten cells, and more, get their label without any interpolation.
 
-The grid is cut into tiles of a few cells. Most have one map that can win: their label is known. In the others the
-maps that can win somewhere, mostly two or three, are enlarged, all tiles with equally many of them in one go. The
-labels are those of the full computation, but for pixels where two maps are equal within float rounding. Sampling
+In the others the maps that can win, mostly two or three, are enlarged. With L the largest "minimum over the corners" of
+any map, the winner is at least L everywhere in the cell, and a map whose maximum over the corners is below L cannot
+win there. All cells with equally many such maps are enlarged in one go.
+
+The labels are those of the full computation, but for pixels where two maps are equal within float rounding. Sampling
 points are those of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, unless the maps were made
 to be enlarged with `align_corners=True` to what the network saw; then the pixels of the frame are looked up through
 the network's input.
@@ -15,9 +17,8 @@ the network's input.
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,29 +26,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidseg.confidence import STEPS
-from vidseg.frames import NO_LABEL, FloatArray, UInt8Array
+from vidseg.frames import FloatArray, UInt8Array
 
-TILE = 4
-"""Cells along a side of a tile: smaller ones have fewer maps to enlarge, larger ones less work around it."""
-CHUNK_VALUES = 2**18
-"""Enlarged values held at once; they stay in the processor's cache, and the same memory is used again."""
+CHUNK_VALUES = 2**20
+"""Values held at once; bounds the memory where many maps compete in many cells."""
 DENSE_CHUNK = 16
 """Maps enlarged at once by the dense computation; bounds its memory to 16 pictures of float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """How the tiles along one side of the grid become pixels.
+    """How the cells along one side of the grid become pixels.
 
-    A tile yields `pixels` pixels at most. `weights` (tiles, pixels, TILE + 1) turns its grid points into them, and
-    `place` (fine,) says where each pixel of the picture is in the row of all tiles' pixels.
+    A cell lies between two grid points; the first and the last lie outside of the grid, where its edge repeats. Each
+    yields `pixels` pixels at most. `shares` (cells, pixels) says how far each pixel is from the cell's first point to
+    its second, and `place` where each pixel of the picture is in the row of all cells' pixels.
     """
 
-    tiles: int
+    cells: int
     pixels: int
-    weights: Tensor
-    place: npt.NDArray[np.int64]
+    shares: Tensor
+    place: slice | npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=32)  # the same for every frame of a video, and 0.2 ms each
@@ -55,33 +54,23 @@ def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
     """`seen`: pixels of the network's input along this side, where its corners are those of the grid."""
     # float32 as in torch, so that weights agree to the last bit wherever possible
     scale = np.float32(seen or coarse) / np.float32(fine)
-    position = np.maximum((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
+    position = (np.arange(fine, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     if seen is not None:
-        position = np.minimum(position, seen - 1) * np.float32((coarse - 1) / max(1, seen - 1))
-    low = np.minimum(position.astype(np.int64), coarse - 1)
-    share = (position - low).astype(np.float32)
-    tile, point = np.divmod(low, TILE)
-    number = np.arange(fine) - np.searchsorted(tile, tile)  # of the pixel in its tile
-    tiles, pixels = -(-coarse // TILE), int(number.max()) + 1
-    weights = np.zeros((tiles, pixels, TILE + 1), dtype=np.float32)
-    weights[tile, number, point] = 1 - share
-    weights[tile, number, point + 1] += share
-    return _Side(tiles, pixels, torch.from_numpy(weights), tile * pixels + number)
-
-
-@dataclass(frozen=True, slots=True)
-class Sureness:
-    """What the winner's share of all scores is made of, and what follows from it.
-
-    `total` (h, w) is the sum of the scores of all classes, also of those that do not compete. `values` (N, h, w) are
-    the scores of those that do, where the maps that decide are others (logits); None: the maps. Below the share `least`
-    a pixel is `NO_LABEL`. `table` is that of a `Calibration`, where levels of confidence are wanted.
-    """
-
-    total: Tensor
-    values: Tensor | None = None
-    least: float = 0.0
-    table: UInt8Array | None = None
+        position = np.clip(position, 0, seen - 1) * np.float32((coarse - 1) / max(1, seen - 1))
+    low = np.minimum(np.floor(position).astype(np.int64), coarse - 1)
+    share = np.maximum(position, 0) - np.maximum(low, 0)
+    cell = low + 1
+    number = np.arange(fine) - np.searchsorted(cell, cell)  # of the pixel in its cell
+    pixels = int(number.max()) + 1
+    outside = int((cell == 0).sum())
+    number[:outside] += pixels - outside  # next to those of the second cell: often no place is left out, then
+    shares = np.zeros((coarse + 1, pixels), dtype=np.float32)
+    shares[cell, number] = share
+    place = cell * pixels + number
+    first, last = int(place[0]), int(place[-1])
+    return _Side(
+        coarse + 1, pixels, torch.from_numpy(shares), slice(first, last + 1) if last - first == fine - 1 else place
+    )
 
 
 def argmax_upsampled(
@@ -99,181 +88,87 @@ def argmax_upsampled(
         names: (N,) what to put out instead of the index of a map.
         aligned_hw: size of the network's input, where the corners of the maps lie on its corner pixels.
     """
-    return _argmax(maps, size_hw, names, aligned_hw, None)[0]
-
-
-def sure_argmax_upsampled(
-    maps: FloatArray,
-    size_hw: tuple[int, int],
-    sureness: Sureness,
-    *,
-    names: UInt8Array | None = None,
-    aligned_hw: tuple[int, int] | None = None,
-) -> tuple[UInt8Array, UInt8Array | None]:
-    """`argmax_upsampled`, `NO_LABEL` where the winner's share is too small; and (H, W) levels where they are wanted."""
-    return _argmax(maps, size_hw, names, aligned_hw, sureness)
-
-
-def _argmax(
-    maps: FloatArray,
-    size_hw: tuple[int, int],
-    names: UInt8Array | None,
-    aligned_hw: tuple[int, int] | None,
-    sureness: Sureness | None,
-) -> tuple[UInt8Array, UInt8Array | None]:
     grid = torch.from_numpy(np.ascontiguousarray(maps))
     n, h, w = grid.shape
     assert 0 < n <= 256, n
-    alive = _anywhere(grid)
-    called = (torch.arange(n, dtype=torch.uint8) if names is None else torch.from_numpy(names))[alive]
+    called = np.arange(n, dtype=np.uint8) if names is None else names
     seen_h, seen_w = aligned_hw or (None, None)
     rows, columns = _side(size_hw[0], h, seen_h), _side(size_hw[1], w, seen_w)
-    margin = (0, columns.tiles * TILE + 1 - w, 0, rows.tiles * TILE + 1 - h)
-    points = F.pad(grid[alive][None], margin, mode="replicate")[0]
-    competing = _in_tiles(points)
-    counts = competing.sum(dim=0)
 
-    # every tile gets the label of its first map, then those with several are decided pixel by pixel
-    first = called[competing.to(torch.uint8).max(dim=0).indices]  # argmax takes ten times as long
-    shape = (rows.tiles, rows.pixels, columns.tiles, columns.pixels)
-    labels = first[:, None, :, None].expand(shape).contiguous()
-    doubt = None
-    if sureness is not None:
-        given = sureness.values
-        own = points if given is None else F.pad(given[alive][None], margin, mode="replicate")[0]
-        total = F.pad(sureness.total[None, None], margin, mode="replicate")[0]
-        found = None if sureness.table is None else torch.empty(shape, dtype=torch.uint8)
-        doubt = _Doubt(own, total, sureness.least, found)
-    for count in sorted(set(counts.flatten().tolist()) - ({1} if doubt is None else set())):
-        tiles = torch.nonzero(counts == count)
-        if doubt is not None and count == 1:
-            tiles = doubt.of_one_map(tiles, competing, labels)
-        chunk = max(1, CHUNK_VALUES // (count * rows.pixels * columns.pixels))
-        for start in range(0, len(tiles), chunk):
-            y, x = tiles[start : start + chunk].unbind(dim=1)
-            which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, count)  # rising
+    # every cell gets the label of its first corner, then those between different winners are decided pixel by pixel
+    best = grid.max(dim=0).indices.to(torch.uint8)
+    winner = np.pad(best.numpy(), 1, mode="edge")
+    corner = winner[:-1, :-1]
+    labels = np.empty((rows.cells, rows.pixels, columns.cells, columns.pixels), dtype=np.uint8)
+    in_rows = labels.reshape(rows.cells, rows.pixels, -1)
+    in_rows[:] = np.repeat(called[corner], columns.pixels, axis=1)[:, None]
+    y, x = np.nonzero((corner != winner[1:, 1:]) | (corner != winner[1:, :-1]) | (corner != winner[:-1, 1:]))
+    chunk = max(1, CHUNK_VALUES // (4 * n))
+    for start in range(0, len(y), chunk):
+        _decide(labels, grid, called, (y[start : start + chunk], x[start : start + chunk]), rows, columns)
 
-            def enlarged(maps: Tensor, which: Tensor, y: Tensor = y, x: Tensor = x) -> Tensor:
-                return rows.weights[y][:, None] @ _patches(maps, which, y, x) @ columns.weights[x][:, None].mT
-
-            values = enlarged(points, which)
-            if doubt is None:
-                labels[y, :, x] = _largest(values, called[which])
-                continue
-            scores = values if doubt.scores is points else enlarged(doubt.scores, which)
-            winner, score = _largest_with(values, called[which], scores)
-            labels[y, :, x] = doubt.settle(winner, score, enlarged(doubt.total, torch.zeros_like(which[:, :1])), y, x)
-
-    def in_picture(tiled: Tensor) -> UInt8Array:
-        flat = tiled.view(rows.tiles * rows.pixels, columns.tiles * columns.pixels).numpy()
-        return np.take(flat[rows.place], columns.place, axis=1)  # numpy takes a fifth of torch's time
-
-    if doubt is None or doubt.found is None or sureness is None or sureness.table is None:
-        return in_picture(labels), None
-    return in_picture(labels), translated(in_picture(doubt.found), sureness.table)
+    flat = labels.reshape(rows.cells * rows.pixels, columns.cells * columns.pixels)[rows.place]
+    if isinstance(columns.place, slice):
+        return np.ascontiguousarray(flat[:, columns.place])
+    return np.take(flat, columns.place, axis=1)
 
 
-def translated(steps: UInt8Array, table: UInt8Array) -> UInt8Array:
-    """(H, W) what the table (256,) says of every byte."""
-    # a third of the time of np.take
-    return np.frombuffer(bytearray(steps.tobytes().translate(table.tobytes())), np.uint8).reshape(steps.shape)
+def _decide(
+    labels: UInt8Array,
+    grid: Tensor,
+    called: UInt8Array,
+    cells: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    rows: _Side,
+    columns: _Side,
+) -> None:
+    """Put into `labels` (down, pixels, across, pixels), for the cells (y, x), the name of the largest map per pixel.
 
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """How sure winners are: `scores` (M, ...) and `total` (1, ...) at the points, `found` shares in steps by tile."""
-
-    scores: Tensor
-    total: Tensor
-    least: float
-    found: Tensor | None
-
-    def of_one_map(self, tiles: Tensor, competing: Tensor, labels: Tensor) -> Tensor:
-        """Those of the tiles (T, 2) with one map that have to be looked at pixel by pixel; the others are settled.
-
-        What a score has beyond the least share is enlarged linearly too, so its corners bound it.
-        """
-        if self.found is not None:
-            return tiles
-        y, x = tiles.unbind(dim=1)
-        which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, 1)
-        total = _patches(self.total, torch.zeros_like(which), y, x)
-        beyond = (_patches(self.scores, which, y, x) - self.least * total).flatten(1)
-        unsure = beyond.amax(dim=1) < 0
-        labels[y[unsure], :, x[unsure]] = NO_LABEL
-        return tiles[~unsure & (beyond.amin(dim=1) < 0)]
-
-    def settle(self, winner: Tensor, score: Tensor, total: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """`winner` (G, h, w) without the unsure ones; shares go where they belong. `total` (G, 1, h, w)."""
-        total = total[:, 0]
-        if self.least > 0:
-            winner = winner.masked_fill(score < self.least * total, NO_LABEL)
-        if self.found is not None:
-            share = torch.div(score, total.clamp_min_(torch.finfo(total.dtype).tiny)).clamp_(0, 1)
-            self.found[y, :, x] = share.mul_(STEPS).add_(0.5).to(torch.uint8)
-        return winner
-
-
-def _patches(points: Tensor, which: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """(G, C, TILE + 1, TILE + 1) the maps `which` (G, C) of the points (N, ...) around the tiles (y, x), (G,) each."""
-    corner = torch.arange(TILE + 1)
-    return points[
-        which[:, :, None, None],
-        (y[:, None] * TILE + corner)[:, None, :, None],
-        (x[:, None] * TILE + corner)[:, None, None, :],
-    ]
-
-
-def _anywhere(grid: Tensor) -> Tensor:
-    """Indices (M,), rising, of the maps (N, h, w) that can win at all, by a cheap bound.
-
-    Of the four points around a pixel one has a weight of a quarter or more, so a winner gets at least a quarter of the
-    way from the lowest value of all to the smallest winner of the grid.
+    Args:
+        grid: (N, h, w).
+        called: (N,) names of the maps.
     """
-    lowest = grid.min()
-    floor = lowest + (grid.amax(dim=0).min() - lowest) / 4
-    return torch.nonzero(grid.amax(dim=(1, 2)) >= floor)[:, 0]
-
-
-def _in_tiles(points: Tensor) -> Tensor:
-    """(N, tiles down, tiles across) bool: which maps can win in a tile; `points` (N, down * TILE + 1, ...)."""
-    high = torch.maximum(points[:, 1:], points[:, :-1])
-    high = torch.maximum(high[:, :, 1:], high[:, :, :-1])
-    low = torch.minimum(points[:, 1:], points[:, :-1])
-    low = torch.minimum(low[:, :, 1:], low[:, :, :-1])
+    n, h, w = grid.shape
+    y, x = cells
+    top, bottom = np.maximum(y - 1, 0) * w, np.minimum(y, h - 1) * w
+    left, right = np.maximum(x - 1, 0), np.minimum(x, w - 1)
+    points = torch.from_numpy(np.concatenate([top + left, top + right, bottom + left, bottom + right]))
+    corners = grid.view(n, h * w).index_select(1, points).view(n, 4, len(y))
+    floor = corners.amin(dim=1).amax(dim=0)
     # what the floor loses to rounding when values are computed must not cost a map its place
-    floor = low.amax(dim=0)
-    can_win = high >= floor - 1e-6 * floor.abs()
-    # a fifth of the time of any()
-    rows = reduce(operator.or_, (can_win[:, row::TILE] for row in range(TILE)))
-    return reduce(operator.or_, (rows[:, :, column::TILE] for column in range(TILE)))
+    competing = (corners.amax(dim=1) >= floor - 1e-6 * floor.abs()).numpy()
+    counts = competing.sum(axis=0)
+    chunk = max(1, CHUNK_VALUES // (4 * rows.pixels * columns.pixels))
+    for count in range(2, int(counts.max(initial=0)) + 1):
+        alike = np.nonzero(counts == count)[0]
+        for start in range(0, len(alike), chunk):
+            some = alike[start : start + chunk]
+            which = np.nonzero(competing[:, some].T)[1].reshape(-1, count).T  # (C, G), rising
+            values = corners[torch.from_numpy(which), :, torch.from_numpy(some)].view(count, -1, 2, 2)
+            down, across = rows.shares[y[some]][:, :, None], columns.shares[x[some]][:, None]
+            labels[y[some], :, x[some]] = _largest(values, called[which], down, across)
 
 
-def _largest(values: Tensor, names: Tensor) -> Tensor:
-    """(G, h, w) name of the largest of the values (G, C, h, w); names (G, C). The first one wins a tie."""
-    best = values[:, 0]
-    winner = names[:, 0, None, None].expand_as(best)
-    for rank in range(1, values.shape[1]):
-        challenger = values[:, rank]
-        winner = torch.where(challenger > best, names[:, rank, None, None], winner)
-        best = torch.maximum(best, challenger)
-    return winner
+def _largest(corners: Tensor, names: UInt8Array, down: Tensor, across: Tensor) -> UInt8Array:
+    """(G, p, q) name of the largest map in G cells; of the maps' `names` (C, G) the first one wins a tie.
 
-
-def _largest_with(values: Tensor, names: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """`_largest`, and the winner's one of the scores (G, C, h, w)."""
-    best, score = values[:, 0], scores[:, 0]
-    winner = names[:, 0, None, None].expand_as(best)
-    for rank in range(1, values.shape[1]):
-        better = values[:, rank] > best
-        winner = torch.where(better, names[:, rank, None, None], winner)
-        score = torch.where(better, scores[:, rank], score)
-        best = torch.maximum(values[:, rank], best)
-    return winner, score
+    Args:
+        corners: (C, G, 2, 2) of the maps.
+        down, across: (G, p, 1) and (G, 1, q), 0..1, places of the pixels.
+    """
+    edges = torch.lerp(corners[..., :1], corners[..., 1:], across)  # (C, G, 2, q)
+    best = torch.lerp(edges[0, :, :1], edges[0, :, 1:], down)
+    winner = names[0][:, None, None]
+    for rank in range(1, len(names)):
+        challenger = torch.lerp(edges[rank, :, :1], edges[rank, :, 1:], down)
+        better = (challenger > best).numpy().view(np.uint8)
+        winner = winner ^ (winner ^ names[rank][:, None, None]) * better  # a fraction of the time of where()
+        if rank + 1 < len(names):
+            best = torch.maximum(best, challenger, out=best)
+    return np.asarray(winner)
 
 
 def argmax_upsampled_dense(maps: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The same by enlarging the maps, some at a time: for GPUs.
+    """The same by enlarging the maps, some at a time: for GPUs, and where the winning value is needed.
 
     Args:
         maps: (N, h, w) float.
