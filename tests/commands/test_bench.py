@@ -78,11 +78,11 @@ def test_a_comparison_leaves_out_what_fails_and_says_so(monkeypatch):
 def test_a_comparison_takes_as_many_threads_as_the_model_alone(monkeypatch):
     seen = []
 
-    def load(config, reporter):
+    def load(config, reporter, **beside):
         if reporter.at.startswith("model alone in"):
             assert torch.get_num_threads() == before
         seen.append((reporter.at, config.threads))
-        return load_engine(config, reporter)
+        return load_engine(config, reporter, **beside)
 
     before = torch.get_num_threads()
     monkeypatch.setattr(bench, "load_engine", load)

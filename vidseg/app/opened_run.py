@@ -172,12 +172,13 @@ def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, s
 
 def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter: Reporter) -> tuple[Engine, int]:
     """The network, and how many frames it gets at once."""
-    from vidseg.wiring.engine import beside_other_stages, load_engine
+    from vidseg.wiring.engine import beside_other_stages, load_engine, requests_beside
 
     if engine is None:
-        engine = load_engine(beside_other_stages(config), reporter)
+        engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info))
     batch = engine.batch(config, info)
-    reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}")
+    beside = f" ({engine.requests} beside each other)" if engine.requests > 1 else ""
+    reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}{beside}")
     if config.blur_classes:
         reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
         if config.min_confidence:

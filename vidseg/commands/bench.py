@@ -40,7 +40,7 @@ from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 from vidseg.version import __version__
 from vidseg.wiring.effects import render_options
-from vidseg.wiring.engine import Engine, beside_other_stages, check_engine, label_set, load_engine
+from vidseg.wiring.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, requests_beside
 from vidseg.wiring.engine import Reporter as EngineReporter
 from vidseg.wiring.interrupts import Interrupts
 from vidseg.wiring.outputs import with_usable_encoder
@@ -173,8 +173,10 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         alone = model_alone(all_cores, frames, request.batches, request.seconds)
         reporter.phase("each stage alone")
         # from here on as `vidseg run` does it: with cores left for the other stages
+        requests = requests_beside(config, info)
         config = beside_other_stages(config)
-        engine = all_cores if config.threads == request.config.threads else load_engine(config, reporter)
+        alike = config.threads == request.config.threads and requests == 1
+        engine = all_cores if alike else load_engine(config, reporter, requests=requests)
         segmentations, costs = segment_stages(engine, config, info, frames, request.seconds)
         stages = (decoding, *costs, *output_stages(config, info, frames, segmentations, folder, request.seconds))
         reporter.phase("end to end")

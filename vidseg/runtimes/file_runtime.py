@@ -72,8 +72,8 @@ class FileRuntime:
         names = [port.name for port in self._outputs]
         try:
             with self._turn:
-                parts = feed[:, None] if self._one_by_one else feed[None]
-                each = [self._session.run(part, self._input.name, names) for part in parts]
+                parts = list(feed[:, None] if self._one_by_one else feed[None])
+                each = self._session.run_each(parts, self._input.name, names)
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
@@ -262,6 +262,7 @@ def open_model_file(
     trusted: bool = False,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
+    requests: int = 1,
     announce: Callable[[str], None] = lambda text: None,
 ) -> ScoreFileRuntime | QueryFileRuntime:
     """The network of a file, ready to run.
@@ -272,7 +273,9 @@ def open_model_file(
         ConfigError: the engine does not fit the file, the YAML does not fit the network, or the file is not trusted.
         ModelError: the file cannot be read.
     """
-    session = open_session(file.path, runtime, trusted=trusted, precision=precision, threads=threads, announce=announce)
+    session = open_session(
+        file.path, runtime, trusted=trusted, precision=precision, threads=threads, requests=requests, announce=announce
+    )
     return QueryFileRuntime(file, session) if file.queries else ScoreFileRuntime(file, session)
 
 

@@ -129,6 +129,7 @@ def create_runtime(
     device: torch.device,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
+    requests: int = 1,
     quantized: Parts | None = None,
     cache_folder: Path | None = None,
     announce: Callable[[str], None] = lambda text: None,
@@ -138,6 +139,7 @@ def create_runtime(
     Args:
         threads: CPU threads of the network; None leaves the choice to the engine. torch's are set for the whole
             process, with `torch.set_num_threads`.
+        requests: images that OpenVINO works on at once, each with so many threads.
         quantized: the network in int8, for that precision; see `quantized.find_quantized`.
         cache_folder: for converted networks, instead of the one in the user's cache.
         announce: told when a network is converted, and when "auto" passes over an engine that fails.
@@ -148,7 +150,9 @@ def create_runtime(
     names = candidates(runtime, device, precision)
     for name in names:
         try:
-            return _create(name, model, model_name, device, precision, threads, quantized, cache_folder, announce)
+            return _create(
+                name, model, model_name, device, precision, threads, requests, quantized, cache_folder, announce
+            )
         except ImportError as error:
             if runtime != "auto" or name == names[-1]:
                 given = f"--runtime {name}" if runtime != "auto" else f"--precision {_name_of(precision)}: {name}"
@@ -171,6 +175,7 @@ def _create(
     device: torch.device,
     precision: torch.dtype,
     threads: int | None,
+    requests: int,
     quantized: Parts | None,
     cache_folder: Path | None,
     announce: Callable[[str], None],
@@ -183,6 +188,7 @@ def _create(
             model_name,
             precision=precision,
             threads=threads,
+            requests=requests,
             quantized=quantized,
             cache_folder=cache_folder,
             announce=announce,

@@ -18,6 +18,7 @@ import torch
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
+from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
@@ -62,6 +63,10 @@ class Session(Protocol):
         """The outputs of these names for the only input."""
         ...
 
+    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
+        """The same for each of several inputs, at once where the engine can."""
+        ...
+
 
 class OnnxSession:
     """ONNX Runtime's CPU provider. `network` is a path or the content of a file."""
@@ -84,6 +89,9 @@ class OnnxSession:
         found: list[Array] = self._session.run(list(output_names), {input_name: feed})
         return found
 
+    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
+        return [self.run(feed, input_name, output_names) for feed in feeds]
+
 
 class OpenVinoSession:
     """OpenVINO's CPU plugin, for ONNX and for its own files.
@@ -91,6 +99,7 @@ class OpenVinoSession:
     Args:
         network: a path or the content of a file.
         weights: content of the .bin that belongs to the content of an .xml.
+        threads, requests: as in `OpenVinoRequests`.
     """
 
     def __init__(
@@ -100,6 +109,7 @@ class OpenVinoSession:
         *,
         precision: torch.dtype = torch.float32,
         threads: int | None = None,
+        requests: int = 1,
     ) -> None:
         openvino = import_openvino()
         core = openvino_core()
@@ -110,17 +120,17 @@ class OpenVinoSession:
                 raise ModelError(f"holds no network in {'ONNX' if kind == 'onnx' else 'the format of OpenVINO'}")
         model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = str(threads)
-        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+        self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests)
         self.name = f"openvino {openvino.__version__.split('-')[0]}, cpu, {str(precision).removeprefix('torch.')}"
         self.inputs = tuple(map(_openvino_port, model.inputs))
         self.outputs = tuple(map(_openvino_port, model.outputs))
 
     def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
-        results = self._request.infer({input_name: feed}, share_inputs=True)
-        return [results[name] for name in output_names]
+        return self.run_each([feed], input_name, output_names)[0]
+
+    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
+        found = self._requests.run([{input_name: feed} for feed in feeds])
+        return [[results[name] for name in output_names] for results in found]
 
 
 class TorchScriptSession:
@@ -144,6 +154,9 @@ class TorchScriptSession:
         if len(outputs) < len(output_names):
             raise ModelError(f"the TorchScript network gives {len(outputs)} outputs, {len(output_names)} are needed")
         return [output.numpy() for output in outputs[: len(output_names)]]
+
+    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
+        return [self.run(feed, input_name, output_names) for feed in feeds]
 
 
 def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: bool) -> list[str]:
@@ -186,6 +199,7 @@ def open_session(
     trusted: bool = False,
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
+    requests: int = 1,
     announce: Callable[[str], None] = lambda text: None,
 ) -> Session:
     """The network file, ready to run; with "auto" by the first engine that takes it.
@@ -208,7 +222,7 @@ def open_session(
     problems: list[str] = []
     for name in names:
         try:
-            session = _open(path, name, precision, threads)
+            session = _open(path, name, precision, threads, requests)
         except Exception as error:  # engines raise what they like for a file that is damaged or holds unknown layers
             problems.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
             continue
@@ -218,9 +232,9 @@ def open_session(
     raise ModelError(f"{path}: cannot be read as a network ({'; '.join(problems)})")
 
 
-def _open(path: Path, name: str, precision: torch.dtype, threads: int | None) -> Session:
+def _open(path: Path, name: str, precision: torch.dtype, threads: int | None, requests: int) -> Session:
     if name == "openvino":
-        return OpenVinoSession(path, precision=precision, threads=threads)
+        return OpenVinoSession(path, precision=precision, threads=threads, requests=requests)
     if name == "onnxruntime":
         return OnnxSession(path, threads=threads)
     return TorchScriptSession(path)

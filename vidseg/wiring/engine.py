@@ -83,6 +83,8 @@ class Engine:
     """(height, width, imgsz) -> height and width of what the network sees."""
     calibration: Calibration = IDENTITY
     """What the winner's share of the scores says of being right."""
+    requests: int = 1
+    """Frames that the network works on beside each other; more than one frame at once is given to it then."""
 
     def segmenter(
         self,
@@ -145,8 +147,9 @@ class Engine:
         if self.device.type == "cuda":
             return CUDA_BATCH
         small = not is_model_file(config.model) and zoo.entry(config.model).parameters <= SMALL_NETWORK
-        watched = config.show or config.serve or config.pace or config.sent
-        return OPENVINO_BATCH if small and self.runtime.name.startswith("openvino") and not watched else 1
+        if _is_watched(config) or not self.runtime.name.startswith("openvino"):
+            return 1
+        return max(self.requests, OPENVINO_BATCH if small else 1)
 
 
 def label_set(config: RunConfig) -> LabelSet:
@@ -211,6 +214,23 @@ def beside_other_stages(config: RunConfig) -> RunConfig:
     return replace(config, threads=threads_beside(usable_cores()))
 
 
+def requests_beside(config: RunConfig, info: VideoInfo) -> int:
+    """Frames for the network to work on at once in a run, each with `threads_beside`: two where cores suffice.
+
+    So that no core idles where the network takes longest. One where a number of threads is asked for, where workers
+    share the cores, and where frames come one by one.
+    """
+    cores = usable_cores()
+    one_by_one = info.live or _is_watched(config) or config.batch == 1
+    if config.threads is not None or (config.workers or 1) > 1 or one_by_one or cores < 2 * threads_beside(cores):
+        return 1
+    return 2
+
+
+def _is_watched(config: RunConfig) -> bool:
+    return bool(config.show or config.serve or config.pace or config.sent)
+
+
 def set_threads(asked: int | None) -> int | None:
     """Let torch use so many threads, and no more than the cores it may use; the number that other engines get."""
     cores = limited_cores()
@@ -221,14 +241,16 @@ def set_threads(asked: int | None) -> int | None:
     return cores if asked is None else asked
 
 
-def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
+def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1) -> Engine:
     """Load, fetch or convert the network that the configuration names.
 
+    Args:
+        requests: frames for it to work on at once, each with the threads of the configuration, where its engine can.
     Raises:
         VidsegError: anything the user can mend.
     """
     if is_model_file(config.model):
-        return _load_file_engine(config, reporter)
+        return _load_file_engine(config, reporter, requests)
     device, precision = check_engine(config)
     entry = zoo.entry(config.model)
     require(_LEAST_BYTES + _BYTES_PER_PARAMETER * entry.parameters, f"{entry.name} on {device.type}")
@@ -256,6 +278,7 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
         entry.name,
         device=device,
         threads=threads,
+        requests=requests,
         announce=reporter.note,
     )
     try:
@@ -273,7 +296,9 @@ def load_engine(config: RunConfig, reporter: Reporter) -> Engine:
     for text in passed_over:
         reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
     calibration = zoo.weights_calibration(weights or zoo.ensure(entry))
-    return Engine(entry.name, runtime, config.imgsz or default_imgsz(config), device, labels, calibration=calibration)
+    requests = requests if runtime.name.startswith("openvino") else 1
+    size = config.imgsz or default_imgsz(config)
+    return Engine(entry.name, runtime, size, device, labels, calibration=calibration, requests=requests)
 
 
 def _runs_int8(runtime: str, device: torch.device) -> bool:
@@ -306,7 +331,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
     return device, precision
 
 
-def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
+def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> Engine:
     file = read_model_file(config.model)
     device, precision = _check_file_engine(config, file)
     require(_LEAST_BYTES + _FILE_COPIES * file.path.stat().st_size, file.path.name)
@@ -317,6 +342,7 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
         trusted=config.trust_model,
         precision=precision,
         threads=threads,
+        requests=requests,
         announce=reporter.note,
     )
     fixed = runtime.input.fixed_hw
@@ -332,4 +358,5 @@ def _load_file_engine(config: RunConfig, reporter: Reporter) -> Engine:
         labels=file.labels,
         network_size=runtime.input.network_size,
         calibration=file.calibration,
+        requests=requests if runtime.name.startswith("openvino") else 1,
     )
