@@ -238,15 +238,23 @@ def test_good_file_is_not_fetched_again_and_a_damaged_one_is(server: Loopback, c
     assert client.path.read_bytes() == GOOD
 
 
-def test_forced_pull_says_that_the_published_file_has_changed(server: Loopback, client: Client) -> None:
-    server.play(serve(GOOD), serve(OTHER, etag='"v2"'))
+def test_a_published_file_that_has_changed_is_refused_unless_the_change_is_accepted(
+    server: Loopback, client: Client
+) -> None:
+    server.play(serve(GOOD), serve(OTHER, etag='"v2"'), serve(OTHER, etag='"v2"'))
     client.pull()
     record = read_record(client.path)
     assert record is not None
 
-    client.pull(force=True)
+    with pytest.raises(DownloadError, match=r"has changed since .*; --accept-change takes it"):
+        client.pull(force=True)
+    assert client.path.read_bytes() == GOOD and read_record(client.path) == record
+
+    client.pull(force=True, accept_change=True)
 
     assert client.path.read_bytes() == OTHER
+    client.pull()  # what was accepted is good from now on
+    assert len(server.requests) == 3
     assert client.said[-1] == (
         f"{NAME}: the published file has changed since {record.date}: SHA-256 was {record.sha256[:12]}..., "
         f"is {hashlib.sha256(OTHER).hexdigest()[:12]}..."

@@ -83,6 +83,9 @@ def info(
 def pull(
     name: _Name,
     force: Annotated[bool, typer.Option("--force", help="Download even if the weights are here.")] = False,
+    accept_change: Annotated[
+        bool, typer.Option("--accept-change", help="Download, and take a file that is not the one known.")
+    ] = False,
 ) -> None:
     """Download the weights of a model into the cache."""
     from vidseg import zoo
@@ -90,7 +93,13 @@ def pull(
 
     entry = zoo.entry(name)
     with RunConsole() as console:
-        path = zoo.pull(entry, force=force, progress=console.download, announce=console.note)
+        path = zoo.pull(
+            entry,
+            force=force or accept_change,
+            accept_change=accept_change,
+            progress=console.download,
+            announce=console.note,
+        )
     print(path)
 
 

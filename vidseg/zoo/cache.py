@@ -28,6 +28,8 @@ class FileRecord:
     sha256: str
     date: str
     """UTC, ISO 8601."""
+    accepted: bool = False
+    """Somebody took it though it is not the file that was known."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def cached_path(entry: ModelEntry, *, cache_dir: Path | None = None) -> Path | N
     if not path.is_file():
         return None
     record, size = read_record(path), path.stat().st_size
+    if record is not None and record.accepted:
+        return path if size == record.size else None
     known_sizes = (entry.size, None if record is None else record.size)
     return path if all(known in (None, size) for known in known_sizes) else None
 
@@ -96,7 +100,13 @@ def read_record(weights: Path) -> FileRecord | None:
     """What is remembered about a weights file; None where there is no record or it cannot be understood."""
     fields = read_json(_record_path(weights))
     try:
-        return FileRecord(str(fields["url"]), int(fields["size"]), str(fields["sha256"]), str(fields["date"]))
+        return FileRecord(
+            str(fields["url"]),
+            int(fields["size"]),
+            str(fields["sha256"]),
+            str(fields["date"]),
+            fields.get("accepted") is True,
+        )
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +54,7 @@ def pull(
     progress: Progress | None = None,
     announce: Announce | None = None,
     force: bool = False,
+    accept_change: bool = False,
     opener: urllib.request.OpenerDirector | None = None,
     timeout_seconds: float = 30.0,
     attempts: int = 4,
@@ -67,6 +69,7 @@ def pull(
         progress: called with (bytes so far, bytes in all or None), from the first byte on.
         announce: called with sentences worth showing: what is fetched, retries, waiting, a file that has changed.
         force: download even when a good file is here.
+        accept_change: take a file that differs from the one known by the registry, or from the first download.
         opener, timeout_seconds, sleep: how requests are made, how long the server may be silent, how to wait.
         attempts: requests before giving up; the wait between them starts at 1 s and doubles.
     Raises:
@@ -93,9 +96,19 @@ def pull(
             say(f"downloading {entry.name} from {entry.url} to {path.parent}")
             part = path.with_name(path.name + ".part")
             digest = _fetch_checked(
-                entry, entry.url, part, progress, say, opener or http_opener(), timeout_seconds, attempts, sleep
+                replace(entry, size=None, sha256=None) if accept_change else entry,
+                entry.url,
+                part,
+                progress,
+                say,
+                opener or http_opener(),
+                timeout_seconds,
+                attempts,
+                sleep,
             )
-            _publish(entry, entry.url, part, path, digest, say)
+            if not accept_change:
+                _refuse_change(entry, entry.url, part, path, digest)
+            _publish(entry, entry.url, part, path, digest, say, accepted=accept_change)
     except OSError as error:
         raise DownloadError(
             f"{entry.name}: cannot keep weights in {path.parent} ({error.strerror or error}); "
@@ -145,9 +158,9 @@ def _checked_digest(entry: ModelEntry, part: Path, continued: bool) -> str:
     size, digest = part.stat().st_size, _sha256(part)
     problem = None
     if entry.size is not None and size != entry.size:
-        problem = f"got {size} bytes, expected {entry.size}"
+        problem = f"got {size} bytes, expected {entry.size} (--accept-change takes it)"
     elif entry.sha256 is not None and digest != entry.sha256:
-        problem = f"wrong SHA-256: got {digest[:12]}..., expected {entry.sha256[:12]}..."
+        problem = f"wrong SHA-256: got {digest[:12]}..., expected {entry.sha256[:12]}... (--accept-change takes it)"
     else:
         from vidseg.zoo.checkpoint import read_checkpoint  # torch is slow to import and not needed before
 
@@ -161,10 +174,25 @@ def _checked_digest(entry: ModelEntry, part: Path, continued: bool) -> str:
     raise TransferError(problem, again=continued)
 
 
-def _publish(entry: ModelEntry, url: str, part: Path, path: Path, digest: str, say: Announce) -> None:
+def _refuse_change(entry: ModelEntry, url: str, part: Path, path: Path, digest: str) -> None:
+    """Raises DownloadError where the file is not the one that came first; it is forgotten, and the first one stays."""
+    before = read_record(path)
+    if before is None or before.url != url or before.sha256 == digest:
+        return
+    size = part.stat().st_size
+    discard(part)
+    raise DownloadError(
+        f"{entry.name}: the published file has changed since {before.date}: {before.size} bytes with SHA-256 "
+        f"{before.sha256[:12]}... then, {size} with {digest[:12]}... now; --accept-change takes it"
+    )
+
+
+def _publish(
+    entry: ModelEntry, url: str, part: Path, path: Path, digest: str, say: Announce, *, accepted: bool
+) -> None:
     """Give a good part its final name, for good, and remember where it came from. Raises OSError."""
     before = read_record(path)
-    record = FileRecord(url, part.stat().st_size, digest, datetime.now(UTC).isoformat(timespec="seconds"))
+    record = FileRecord(url, part.stat().st_size, digest, datetime.now(UTC).isoformat(timespec="seconds"), accepted)
     os.replace(part, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -186,6 +214,8 @@ def _is_intact(entry: ModelEntry, path: Path) -> bool:
         return False
     record = read_record(path)
     wanted = entry.sha256 or (record.sha256 if record is not None else None)
+    if record is not None and record.accepted:
+        wanted = record.sha256
     return wanted is None or _sha256(path) == wanted
 
 
