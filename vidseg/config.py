@@ -162,6 +162,8 @@ class RunConfig:
     )
     precision: str = _option("auto", _choice(*PRECISIONS), "number format of the network")
     imgsz: int | None = _option(None, _integer(32, 4096), "long side in pixels of what the model sees")
+    short_side: int | None = _option(None, _integer(32, 4096), "short side in pixels of what a network file sees")
+    label_set: str | None = _option(None, _text, "classes of a network file: ade20k, cityscapes, voc, coco, a file")
     rule: str = _option("semantic", _choice("semantic", "winner-query"), "how a pixel gets its label")
     min_confidence: float | None = _option(None, _number(0, 1), "what is said with less stays without a label")
     batch: int | None = _option(None, _integer(1, 64), "frames segmented at once (files)")

@@ -148,7 +148,11 @@ def test_the_size_of_the_file_is_known(engine, tmp_path):
         ({}, {"labels": "ade20k"}, "150 labels, but the network has 3 channels"),
         ({"channels": 4}, {"output": {"num_classes": 3}}, "num_classes is 3, the network has 4 channels"),
         ({}, {"output": {"layout": "NHW"}}, "has 4 sides 1x3x?x?, layout NHW has 3"),
-        ({"output": "NHW"}, {}, "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC"),
+        (
+            {"output": "NHW"},
+            {"output": {"layout": "NCHW"}},
+            "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC",
+        ),
         ({}, {"output": {"name": "logits"}}, "has no output 'logits'; its outputs are scores"),
         ({}, {"input": {"name": "x"}}, "has no input 'x'; its inputs are image"),
         ({}, {"output": {"background_channel": 256}}, "background_channel is 256, the network has 3 channels"),

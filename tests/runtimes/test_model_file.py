@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from vidseg.confidence import IDENTITY, Calibration
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, ModelError
 from vidseg.labels import ade20k, generated_palette
+from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import InputFormat, exported_yaml, is_model_file
 
@@ -113,11 +114,17 @@ def test_a_yaml_of_the_whole_name_goes_before_one_that_siblings_share(tmp_path):
         ({"labels": ["a"], "output": {"layout": "CHW"}}, "layout is 'CHW'; accepted: NCHW | NHWC | NHW"),
         ({"labels": ["a"], "output": {"align_corners": 1}}, "align_corners is 1; accepted: true or false"),
         ({"labels": ["a"], "task": "detection"}, "task is 'detection'; accepted: semantic_segmentation"),
-        ({"labels": "names.txt"}, "cannot be read; accepted: ade20k, a list of names, or a file"),
+        (
+            {"labels": "names.txt"},
+            "cannot be read; accepted: ade20k, cityscapes, voc, coco, a list of names, or a file",
+        ),
         ({"labels": 3}, "labels is 3; accepted: ade20k"),
         ({"labels": []}, "0 classes; accepted: 1 to 255"),
         ({"labels": {0: "a", 2: "b"}}, "ids must run from 0 to 1 without gaps"),
-        ({}, "give either labels or classes"),
+        ({"labels": ["a"], "classes": ["a"]}, "give either labels or classes"),
+        ({"labels": ["a"], "input": {"padding": [1, 2]}}, "padding is [1, 2]; accepted: red, green, blue"),
+        ({"labels": ["a"], "input": {"size": {"shrt": 3}}}, "accepted: [height, width], the long side, {short: N}"),
+        ({"labels": ["a"], "input": {"resample": "box"}}, "resample is 'box'; accepted: bilinear | bicubic"),
         ("labels: [a", "not valid YAML at line 1"),
         ("- a", "holds no model description"),
         ({"labels": ["a"], "file": "gone.onnx"}, None),
@@ -139,7 +146,7 @@ def test_missing_files_are_told_apart(tmp_path):
     with pytest.raises(ConfigError, match="no such network file"):
         read_model_file(str(tmp_path / "net.onnx"))
     (tmp_path / "net.onnx").touch()
-    with pytest.raises(ConfigError, match=r"needs net\.yaml beside it"):
+    with pytest.raises(ModelError, match="cannot be read as a network"):
         read_model_file(str(tmp_path / "net.onnx"))
     (tmp_path / "lonely.yaml").write_text("labels: [a]")
     with pytest.raises(ConfigError, match="no network beside it"):
@@ -213,5 +220,58 @@ def test_what_an_export_writes_can_be_read(tmp_path, outputs, fixed_hw):
 
 
 def test_files_and_names_of_models_are_told_apart():
-    assert all(map(is_model_file, ("net.onnx", "a/b.XML", "x.torchscript", "x.yaml")))
-    assert not any(map(is_model_file, ("fai-m2f-n-ade", "weights.pth", "onnx")))
+    assert all(map(is_model_file, ("net.onnx", "a/b.XML", "x.torchscript", "x.tflite", "x.yaml", "y.pt", "a/folder")))
+    assert not any(map(is_model_file, ("fai-m2f-n-ade", "onnx")))
+
+
+@pytest.mark.parametrize(
+    ("given", "frame", "canvas", "content", "corner"),
+    [
+        ({"size": {"short": 48}}, (480, 640), (48, 64), (48, 64), (0, 0)),
+        ({"size": {"short": 512, "longest": 2048}}, (333, 500), (512, 768), (512, 768), (0, 0)),
+        ({"size": {"short": 640, "longest": 1000}}, (1000, 3000), (333, 1000), (333, 1000), (0, 0)),
+        ({"size": {"long": 512}, "multiple_of": 32}, (360, 640), (288, 512), (288, 512), (0, 0)),
+        ({"shape": [1, 3, 640, 640]}, (720, 1280), (640, 640), (360, 640), (140, 0)),
+        ({"shape": [1, 3, 640, 640], "resize": "keep"}, (100, 100), (640, 640), (640, 640), (0, 0)),
+        ({"shape": [1, 3, 640, 640], "resize": "stretch"}, (720, 1280), (640, 640), (640, 640), (0, 0)),
+        ({"shape": [1, 3, 64, 64], "align": "corner"}, (64, 33), (64, 64), (64, 33), (0, 0)),
+        (
+            {"size": {"height": 512, "width": 1024}, "resize": "letterbox"},
+            (512, 512),
+            (512, 1024),
+            (512, 512),
+            (0, 256),
+        ),
+        (
+            {"size": {"long": 640}, "resize": "letterbox", "multiple_of": 32},
+            (1080, 1920),
+            (384, 640),
+            (360, 640),
+            (12, 0),
+        ),
+    ],
+)
+def test_where_a_frame_lies_on_what_the_network_sees(tmp_path, given, frame, canvas, content, corner):
+    found = read_model_file(describe(tmp_path, {"labels": ["a"], "input": given})).input
+    placement = found.place(*frame, found.default_imgsz())
+    assert (placement.canvas_hw, placement.content_hw, placement.corner_hw) == (canvas, content, corner)
+
+
+def test_a_side_that_is_asked_for_goes_before_the_files(tmp_path):
+    given = read_model_file(describe(tmp_path, {"labels": ["a"], "input": {"size": {"short": 640}}})).input
+    assert given.network_size(360, 640, 640) == (640, 1137)
+    assert given.with_short_side(360).network_size(720, 1280, 360) == (360, 640)
+    assert given.with_long_side(320).network_size(720, 1280, 320) == (180, 320)
+
+
+@pytest.mark.parametrize(("start", "content"), [(0, 64), (8, 48), (7, 50), (0, 33)])
+def test_a_window_shows_the_frame_to_half_a_pixel(start, content):
+    frame = 3 * content + 1
+    window = Placement((64, 64), (content, 64), (start, 0)).window((16, 16), (frame, 64))
+    rows, _ = window.of_frame((frame, 64))
+    edges = [
+        window.rows.start * 4 + (window.rows.stop - window.rows.start) * 4 * row / window.fine_hw[0]
+        for row in (rows.start, rows.stop)
+    ]
+    assert abs(edges[0] - start) <= 0.5 / 3 + 0.02 and abs(edges[1] - start - content) <= 1 / 3 + 0.02
+    assert rows.stop - rows.start == frame

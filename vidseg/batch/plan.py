@@ -159,7 +159,7 @@ def settings_digest(config: RunConfig, imgsz: int) -> str:
     if config.weights:
         values["weights"] = _digest(config.weights)
     if is_model_file(config.model):
-        file = read_model_file(config.model)
+        file = read_model_file(config.model, config.label_set)
         values["model"] = [*map(_digest, file.files), file.labels.names, file.labels.palette.tolist()]
     values["outputs"] = sorted(paths)
     text = json.dumps(values, sort_keys=True, default=str)

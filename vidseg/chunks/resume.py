@@ -168,7 +168,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
             settings[name] = os.path.realpath(settings[name])
     settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
     if is_model_file(config.model):
-        weights = read_model_file(config.model).files
+        weights = read_model_file(config.model, config.label_set).files
     else:
         weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
     facts = {

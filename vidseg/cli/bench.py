@@ -34,6 +34,9 @@ def bench(
     batch: Annotated[
         str, _option("--batch", "-b", metavar="1,2,4", help_text="Pictures at once for the model alone; default 1,2,4")
     ] = "1,2,4",
+    label_set: Annotated[
+        str | None, _option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
+    ] = None,
     imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
     device: Annotated[str | None, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = None,
     precision: Annotated[
@@ -71,6 +74,7 @@ def bench(
         "trust_model",
         "runtime",
         "imgsz",
+        "label_set",
         "device",
         "precision",
         "threads",

@@ -15,13 +15,19 @@ def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/; or ADE20K's own.")],
     model: Annotated[str, _option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
         "fai-m2f-n-ade"
     ),
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
     trust_model: Annotated[bool, _option("--trust-model", help_text="As in `vidseg run`.")] = False,
     imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
+    short_side: Annotated[
+        int | None, _option("--short-side", metavar="N", help_text="Short side a network file sees.")
+    ] = None,
+    label_set: Annotated[
+        str | None, _option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
+    ] = None,
     rule: Annotated[str, _option("--rule", help_text="semantic or winner-query.")] = "semantic",
     mapping: Annotated[
         str | None, _option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
@@ -67,6 +73,8 @@ def evaluate(
         trust_model=trust_model,
         runtime=runtime,
         imgsz=imgsz,
+        short_side=short_side,
+        label_set=label_set,
         rule=rule,
         mapping=mapping,
         groups=groups,

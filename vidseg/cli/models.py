@@ -41,17 +41,21 @@ def list_models(context: typer.Context) -> None:
 def info(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`, or a network file.")],
     trust_model: Annotated[bool, typer.Option("--trust-model", help="As in `vidseg run`.")] = False,
+    label_set: Annotated[
+        str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
+    ] = None,
 ) -> None:
     """What is known about a model, and the card of its weights; or about a network file."""
     from rich.text import Text
 
     from vidseg import zoo
     from vidseg.cli.console import output
+    from vidseg.runtimes.model_format import is_model_file
 
-    if name.casefold().endswith((".onnx", ".xml", ".torchscript", ".yaml", ".yml")):
+    if is_model_file(name):
         from vidseg.commands.model_info import model_file_facts
 
-        facts = model_file_facts(name, trusted=trust_model)
+        facts = model_file_facts(name, trusted=trust_model, label_set=label_set)
         output().print(Text(printable(name), style="bold"))
         for key, value in facts.items():
             if value:
@@ -107,16 +111,19 @@ def classes(
     word: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only classes whose name holds this.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Or those of a network file.")] = "fai-m2f-n-ade",
     weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Or those of your weights.")] = None,
+    label_set: Annotated[
+        str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
+    ] = None,
 ) -> None:
     """List the classes, those of ADE20K unless told otherwise: id and names."""
     from vidseg.labels import ade20k
 
     labels = ade20k()
-    if weights is not None or model != "fai-m2f-n-ade":
+    if weights is not None or label_set is not None or model != "fai-m2f-n-ade":
         from vidseg.config import merge
-        from vidseg.wiring.engine import label_set
+        from vidseg.wiring import engine
 
-        labels = label_set(merge(("command line", {"model": model, "weights": weights})))
+        labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))
     for class_id, name in enumerate(labels.full_names):
         if word is None or word.casefold() in name.casefold():
             print(f"{class_id:3}  {printable(name)}")

@@ -208,13 +208,15 @@ def run(
         _option("--precision", panel=_MODEL, help_text="auto, float32, float16, bfloat16, int8, fast; default auto"),
     ] = None,
     imgsz: Annotated[
-        int | None,
+        int | None, _option("--imgsz", "--im-size", panel=_MODEL, metavar="N", help_text="Long side the model sees.")
+    ] = None,
+    short_side: Annotated[
+        int | None, _option("--short-side", panel=_MODEL, metavar="N", help_text="Its short side (network files).")
+    ] = None,
+    label_set: Annotated[
+        str | None,
         _option(
-            "--imgsz",
-            "--im-size",
-            panel=_MODEL,
-            metavar="N",
-            help_text="Long side the model sees; default by model, device",
+            "--label-set", panel=_MODEL, metavar="NAME|FILE", help_text="Its classes: ade20k, cityscapes, voc, coco."
         ),
     ] = None,
     rule: Annotated[

@@ -300,7 +300,9 @@ def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, repo
     """The model alone in every runtime that is installed and fits, and the share of right labels."""
     device, precision = check_engine(replace(config, runtime="auto"))
     if is_model_file(config.model):
-        names = file_runtimes(read_model_file(config.model).path, "auto", precision, trusted=config.trust_model)
+        names = file_runtimes(
+            read_model_file(config.model, config.label_set).path, "auto", precision, trusted=config.trust_model
+        )
         reference = names[-1]
     else:
         names, reference = candidates("auto", device, precision), "torch"

@@ -17,7 +17,6 @@ from vidseg.errors import ConfigError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.render.overlay import OverlayRenderer
-from vidseg.segmentation.preprocess import to_network
 from vidseg.sinks.factory import open_video_sink
 from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
@@ -91,10 +90,9 @@ def decode(spec: str, seconds: float) -> tuple[VideoInfo, list[Frame], StageCost
 
 
 def model_alone(engine: Engine, frames: list[Frame], batches: tuple[int, ...], seconds: float) -> tuple[BatchTime, ...]:
-    size = engine.network_size(*frames[0].size_hw, engine.imgsz)
     found = []
     for batch in sorted(batches):  # a compiled network fills up a batch that is smaller than one it has seen
-        images = torch.cat([to_network(frames[number % len(frames)].image, size) for number in range(batch)])
+        images = torch.cat([engine.seen(frames[number % len(frames)].image) for number in range(batch)])
         walls = _repeated(lambda images=images: _run_model(engine, images), seconds)  # type: ignore[misc]
         p50, p95 = (float(1000 * np.percentile(walls, share)) for share in (50, 95))
         found.append(BatchTime(batch, p50, p95, batch * len(walls) / sum(walls), len(walls)))

@@ -63,6 +63,8 @@ class EvalRequest:
     runtime: str | None = None
     """None: torch, or what reads the file of the model."""
     imgsz: int | None = None
+    short_side: int | None = None
+    label_set: str | None = None
     rule: str = "semantic"
     mapping: str | None = None
     groups: bool = False
@@ -165,7 +167,18 @@ def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
 
 
 def _config(request: EvalRequest) -> RunConfig:
-    names = ("model", "weights", "trust_model", "imgsz", "rule", "device", "precision", "threads")
+    names = (
+        "model",
+        "weights",
+        "trust_model",
+        "imgsz",
+        "short_side",
+        "label_set",
+        "rule",
+        "device",
+        "precision",
+        "threads",
+    )
     options: dict[str, Any] = {name: getattr(request, name) for name in names}
     # torch is what others are compared with; the rest is measured when asked for
     plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")

@@ -156,7 +156,9 @@ def compare(
             with torch.inference_mode():
                 found = original(batch)
             expected = found if isinstance(found, tuple) else (found,)
-            given = [torch.from_numpy(array) for array in session.run(batch.numpy(), INPUT_NAME, OUTPUT_NAMES[outputs])]
+            given = [
+                torch.from_numpy(array) for array in session.run({INPUT_NAME: batch.numpy()}, OUTPUT_NAMES[outputs])
+            ]
             for one, other in zip(given, expected, strict=True):
                 if one.shape != other.shape:
                     return float("inf"), 0.0

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
 from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
-from vidseg.runtimes.sessions import Array, Port, Session, Shape, open_session
+from vidseg.runtimes.ports import Port, Shape
+from vidseg.runtimes.sessions import Array, Session, open_session
 
 
 class FileRuntime:
@@ -30,14 +32,16 @@ class FileRuntime:
         self._session = session
         self._turn = threading.Lock()
         self._where = str(file.path)
-        if len(session.inputs) > 1:
+        if session.inputs and picture_input(session.inputs) is None:
             names = ", ".join(port.name for port in session.inputs)
             raise ConfigError(
                 f"{self._where}: has {len(session.inputs)} inputs ({names}); accepted: one, the picture; "
                 "export it with the others as constants"
             )
         wanted = (file.input.name,) if file.input.name else ()
-        (port,) = self._ports("input", session.inputs, wanted, 1)
+        pictures = tuple(port for port in session.inputs if port.name != PIXEL_MASK)
+        self._masks = tuple(port for port in session.inputs if port.name == PIXEL_MASK)
+        (port,) = self._ports("input", pictures, wanted, 1)
         self._input = port
         self._outputs = self._ports("output", session.outputs, file.output.names, 2 if file.queries else 1)
         self.input = _with_shape(file, port)
@@ -73,7 +77,7 @@ class FileRuntime:
         try:
             with self._turn:
                 parts = list(feed[:, None] if self._one_by_one else feed[None])
-                each = self._session.run_each(parts, self._input.name, names)
+                each = self._session.run_each([self._named(part) for part in parts], names)
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
@@ -89,6 +93,12 @@ class FileRuntime:
                     "look at mean and std in the YAML, or export the network again"
                 )
         return found
+
+    def _named(self, feed: Array) -> dict[str, Array]:
+        """The inputs by name: the pictures, and ones for a mask that says which pixels count."""
+        height, width = feed.shape[2:] if self._format.layout == "NCHW" else feed.shape[1:3]
+        ones = {port.name: np.ones((len(feed), height, width), dtype=port.dtype) for port in self._masks}
+        return {self._input.name: feed, **ones}
 
     def _feed(self, images: Tensor) -> Array:
         pixels = images.numpy()
@@ -125,7 +135,7 @@ class ScoreFileRuntime(FileRuntime):
         super().__init__(file, session)
         self._output = file.output
         self._classes = len(file.labels)
-        self._yaml = str(file.yaml_path)
+        self._yaml = file.origin
         (port,) = self._outputs
         rank = 3 if file.output.layout == "NHW" else 4
         if port.shape is not None and len(port.shape) != rank and not (rank == 3 and _single_channel(port.shape)):
@@ -134,6 +144,7 @@ class ScoreFileRuntime(FileRuntime):
                 f"{file.output.layout} has {rank}; accepted: NCHW or NHWC for scores, NHW for a map of labels"
             )
         self.class_of_channel = np.empty(0, dtype=np.uint8)
+        self._class_of_value = self._value_table()
         channels = None
         if port.shape is not None and rank == 4:
             channels = port.shape[1 if file.output.layout == "NCHW" else 3]
@@ -172,7 +183,7 @@ class ScoreFileRuntime(FileRuntime):
             found = found.transpose(0, 3, 1, 2)
         if len(self.class_of_channel) != max(2, found.shape[1]):
             self._set_channels(found.shape[1])
-        scores = torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
+        scores = torch.from_numpy(found.astype(np.float32, copy=False))  # NHWC stays where it is, a view
         if found.shape[1] == 1:
             rest = torch.zeros_like(scores) if self._output.values == "logits" else 1 - scores
             scores = torch.cat([rest, scores], dim=1)
@@ -187,11 +198,19 @@ class ScoreFileRuntime(FileRuntime):
             found = found[:, 0] if found.shape[1] == 1 else found[..., 0]
         if found.ndim != 3:
             raise ConfigError(f"{self._where}: output is {shown_shape(found.shape)}; layout NHW has 3 sides")
-        ids = found.astype(np.int64) - self._output.offset
-        known = (ids >= 0) & (ids < self._classes)
+        if found.dtype == np.uint8:
+            return self._class_of_value[found]
+        values = found.astype(np.int64, copy=False)
+        known = (values >= 0) & (values < len(self._class_of_value))
+        return np.where(known, self._class_of_value[np.where(known, values, 0)], NO_LABEL)
+
+    def _value_table(self) -> UInt8Array:
+        """(256,) the class of each value in a map of labels."""
+        ids = np.arange(256) - self._output.offset
+        ids[(ids < 0) | (ids >= self._classes)] = NO_LABEL
         if self._output.background_channel is not None:
-            known &= found != self._output.background_channel
-        return np.where(known, ids, NO_LABEL).astype(np.uint8)
+            ids[min(255, self._output.background_channel)] = NO_LABEL
+        return ids.astype(np.uint8)
 
     def _set_channels(self, count: int) -> None:
         output = self._output
@@ -226,11 +245,14 @@ class QueryFileRuntime(FileRuntime):
     def __init__(self, file: ModelFile, session: Session) -> None:
         super().__init__(file, session)
         self._classes = len(file.labels)
-        self._yaml = str(file.yaml_path)
+        self._yaml = file.origin
+        self.activated = file.output.activated
         self._check(*(port.shape for port in self._outputs))
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, K+1) and mask logits (B, Q, h', w') of pictures (B, 3, h, w) uint8 RGB.
+
+        Where the network is `activated`, probabilities (B, Q, K) and (B, Q, h', w').
 
         Raises:
             ConfigError: what comes out is not what the YAML says.
@@ -248,10 +270,10 @@ class QueryFileRuntime(FileRuntime):
                     "look at task and output in the YAML"
                 )
         count = classes[2] if classes is not None else None
-        if count is not None and count != self._classes + 1:
+        if count is not None and count != self._classes + (not self.activated):
+            without = f"{count} classes" if self.activated else f"{count - 1} classes and one for 'no object'"
             raise ConfigError(
-                f"{self._yaml}: {self._classes} labels, but the network has {count - 1} classes and one for "
-                "'no object'; give as many labels"
+                f"{self._yaml}: {self._classes} labels, but the network has {without}; give as many labels"
             )
 
 
@@ -309,7 +331,7 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
     if height is None or width is None:
         return given
     if given.fixed_hw not in (None, (height, width)):
-        raise ConfigError(f"{file.yaml_path}: shape says {given.fixed_hw}, the file takes {height}x{width} only")
+        raise ConfigError(f"{file.origin}: shape says {given.fixed_hw}, the file takes {height}x{width} only")
     return replace(given, fixed_hw=(height, width))
 
 

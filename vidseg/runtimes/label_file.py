@@ -11,26 +11,30 @@ import numpy as np
 
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
-from vidseg.labels import LabelSet, ade20k, generated_palette
+from vidseg.labels import LabelSet, generated_palette
+from vidseg.runtimes.known_labels import TABLES, known_labels
 
-_ACCEPTED = "accepted: ade20k, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
+_ACCEPTED = (
+    f"accepted: {', '.join(TABLES)}, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
+)
 _LABEL_MAP_LINE = re.compile(r"([^:]+):(?:(\d+),(\d+),(\d+))?:[^:]*:[^:]*")
 """Of CVAT's labelmap.txt: "name:red,green,blue:parts:actions"."""
 
 
-def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str) -> LabelSet:
+def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str, channels: int | None = None) -> LabelSet:
     """The label set that a value of a YAML file names.
 
     Args:
-        value: "ade20k", a list of names, a mapping id -> name without gaps, or the name of a file.
+        value: a known table such as "ade20k", a list of names, a mapping id -> name without gaps, or a file.
         folder: where relative file names start.
         origin: named in errors, e.g. "net.yaml: labels".
         listed_by: the command that shows the classes, for messages.
+        channels: of the network, where known: "coco" has 80 classes or 133.
     Raises:
         ConfigError: none of these, or fewer than 1 or more than 255 names.
     """
-    if value == "ade20k":
-        return ade20k()
+    if isinstance(value, str) and value in TABLES:
+        return known_labels(value, channels)
     colours = None
     if isinstance(value, str):
         names, full_names, colours = _read_file(folder / value, origin)

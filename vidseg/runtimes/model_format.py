@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,22 @@ import yaml
 
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.labels import LabelSet
+from vidseg.runtimes.geometry import Placement, letterboxed
+from vidseg.zoo.registry import entries
 
-NETWORK_ENDINGS = (".onnx", ".xml", ".torchscript")
+NETWORK_ENDINGS = (".onnx", ".xml", ".tflite", ".torchscript")
+FOREIGN_ENDINGS = {
+    ".pt": "yolo export model={name} format=onnx",
+    ".pth": "torch.onnx.export, or vidseg export of weights of vidseg's own models",
+    ".keras": "python -m tf2onnx.convert, after model.export('folder'), or tf.lite.TFLiteConverter",
+    ".h5": "python -m tf2onnx.convert, or tf.lite.TFLiteConverter",
+    ".pb": "python -m tf2onnx.convert",
+    ".engine": "the ONNX file that the TensorRT engine was built from",
+    ".trt": "the ONNX file that the TensorRT engine was built from",
+    ".pdmodel": "paddle2onnx --model_dir {folder} --model_filename {name} --save_file {stem}.onnx",
+    ".safetensors": "optimum-cli export onnx --model {folder} onnx/",
+}
+"""Files that hold no network an engine here can open, and how their makers turn them into one."""
 TASKS = ("semantic_segmentation", "query_segmentation")
 DEFAULT_LONG_SIDE = 512
 """Where nothing is said of a size."""
@@ -32,30 +48,82 @@ class InputFormat:
     """Height and width, where `shape` has numbers for them: the network takes this size only."""
     size_hw: tuple[int, int] | None = None
     long_side: int | None = None
+    short_side: int | None = None
+    max_side: int | None = None
+    """The long side is at most this, where the short one is given."""
     multiple_of: int = 1
-    resize: str = "keep"
+    resize: str | None = None
+    """None: the aspect is kept, with padding where the size is fixed."""
+    resample: str = "bilinear"
+    antialias: bool = True
+    padding: tuple[int, int, int] = (127, 127, 127)
+    """RGB of what surrounds a letterboxed picture."""
+    centred: bool = True
+    """Where a letterboxed picture lies; else in the top left corner."""
     divide_by: float = 1.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def default_imgsz(self) -> int:
-        """Long side in pixels of what the network sees, unless told otherwise."""
+        """Long side in pixels of what the network sees, unless told otherwise; the short one where that is given."""
         sides = self.fixed_hw or self.size_hw
-        return max(sides) if sides else self.long_side or DEFAULT_LONG_SIDE
+        return max(sides) if sides else self.long_side or self.short_side or DEFAULT_LONG_SIDE
+
+    def with_long_side(self, side: int) -> InputFormat:
+        """The same, but for a size that was asked for."""
+        return replace(self, long_side=side, short_side=None, max_side=None)
+
+    def with_short_side(self, side: int) -> InputFormat:
+        """The same with frames whose short side is `side`."""
+        return replace(self, short_side=side, long_side=None, size_hw=None, max_side=None, resize=self._kept())
+
+    def place(self, height: int, width: int, imgsz: int) -> Placement:
+        """What the network sees of a frame. `imgsz`: the long side, where no short one is given."""
+        if self.resize == "stretch":
+            whole = self.fixed_hw or self._scaled(*(self.size_hw or (height, width)), imgsz)
+            return Placement(whole, whole)
+        if self.fixed_hw is not None:
+            return letterboxed(height, width, self.fixed_hw, centred=self.centred)
+        if self.resize != "letterbox":
+            whole = self._scaled(height, width, imgsz)
+            return Placement(whole, whole)
+        if self.size_hw is not None:
+            return letterboxed(height, width, self._scaled(*self.size_hw, imgsz), centred=self.centred)
+        content = self._content(height, width, imgsz)
+        canvas = self._stepped(content[0], math.ceil), self._stepped(content[1], math.ceil)
+        corner = ((canvas[0] - content[0]) // 2, (canvas[1] - content[1]) // 2) if self.centred else (0, 0)
+        return Placement(canvas, content, corner)
 
     def network_size(self, height: int, width: int, imgsz: int) -> tuple[int, int]:
-        """(height, width) that the network sees of a frame: its only size, or one with the long side `imgsz`."""
-        if self.fixed_hw is not None:
-            return self.fixed_hw
-        if self.resize == "stretch" and self.size_hw is not None:
-            height, width = self.size_hw
+        """(height, width) that the network sees of a frame, padding included."""
+        return self.place(height, width, imgsz).canvas_hw
+
+    def _kept(self) -> str | None:
+        return None if self.resize == "stretch" else self.resize
+
+    def _scaled(self, height: int, width: int, imgsz: int) -> tuple[int, int]:
+        """Both sides brought to size, and to a multiple of `multiple_of`."""
+        if self.short_side is not None:
+            height, width = self._content(height, width, imgsz)
+            return self._stepped(height, round), self._stepped(width, round)
+        longest = max(height, width)
+        return self._stepped(height * imgsz / longest, round), self._stepped(width * imgsz / longest, round)
+
+    def _content(self, height: int, width: int, imgsz: int) -> tuple[int, int]:
+        """Both sides of the picture itself. By the short side as transformers does it, which cuts off fractions."""
+        if self.short_side is None:
+            ratio = imgsz / max(height, width)
+            return max(1, round(height * ratio)), max(1, round(width * ratio))
+        short, long = min(height, width), max(height, width)
+        new_short, new_long = self.short_side, int(self.short_side * long / short)
+        if self.max_side is not None and new_long > self.max_side:
+            new_short, new_long = max(1, int(self.max_side * new_short / new_long)), self.max_side
+        return (new_short, new_long) if height <= width else (new_long, new_short)
+
+    def _stepped(self, length: float, rounded: Callable[[float], int]) -> int:
         step = self.multiple_of
         smallest = -(-MIN_SIDE // step) * step
-
-        def side(length: int) -> int:
-            return max(smallest, round(length * imgsz / max(height, width) / step) * step)
-
-        return side(height), side(width)
+        return max(smallest, rounded(length / step) * step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +138,8 @@ class OutputFormat:
     background_channel: int | None = None
     num_classes: int | None = None
     """Channels, by the YAML: a check of the file."""
+    activated: bool = False
+    """Of a query network: softmax without "no object", and sigmoid, are in the file already."""
 
     @property
     def gives_labels(self) -> bool:
@@ -83,7 +153,8 @@ class ModelFile:
 
     path: Path
     """Of the network."""
-    yaml_path: Path
+    described_by: tuple[Path, ...]
+    """Files that say how it is fed, besides the network's own metadata; the first in rank first."""
     task: str
     input: InputFormat
     output: OutputFormat
@@ -91,13 +162,22 @@ class ModelFile:
     description: str = ""
     calibration: Calibration = IDENTITY
     """What the winner's share of the scores says of being right."""
+    found: tuple[str, ...] = ()
+    """What was read, and where, in words."""
+    assumed: tuple[str, ...] = ()
+    """What nobody said."""
+
+    @property
+    def origin(self) -> str:
+        """What messages name: the YAML, or the network."""
+        return str(self.described_by[0] if self.described_by else self.path)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What it lies in: the network, the weights beside an .xml, and the YAML."""
+        """What it lies in: the network, the weights beside an .xml, and what describes it."""
         weights = self.path.with_suffix(".bin")
         separate = self.path.suffix.casefold() == ".xml" and weights.is_file()
-        return (self.path, *((weights,) if separate else ()), self.yaml_path)
+        return (self.path, *((weights,) if separate else ()), *self.described_by)
 
     @property
     def queries(self) -> bool:
@@ -106,8 +186,12 @@ class ModelFile:
 
 
 def is_model_file(name: str) -> bool:
-    """True where a model is named by a file: a network, or the YAML of one."""
-    return Path(name).suffix.casefold() in (*NETWORK_ENDINGS, ".yaml", ".yml")
+    """True where a model is named by a file: a network, the YAML of one, or a folder; also one of no use here."""
+    path = Path(name)
+    if path.suffix.casefold() in (*NETWORK_ENDINGS, *FOREIGN_ENDINGS, ".yaml", ".yml") or "/" in name:
+        return True
+    known = {word for entry in entries() for word in (entry.name, *entry.aliases)}
+    return name.casefold() not in known and path.is_dir()  # a folder beside us does not hide a model of that name
 
 
 def yaml_beside(network: Path) -> Path:

@@ -7,38 +7,33 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
+from vidseg.runtimes.ports import Port, openvino_port
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
-Shape = tuple[int | None, ...]
-"""None where a side is free."""
-
-READERS = {".onnx": ("openvino", "onnxruntime"), ".xml": ("openvino",), ".torchscript": ("torch",)}
+READERS = {
+    **{".onnx": ("openvino", "onnxruntime"), ".xml": ("openvino",), ".tflite": ("openvino",)},
+    ".torchscript": ("torch",),
+}
 """Engines that read a file of this ending; the order in which "auto" tries them."""
 
+_FRONT_ENDS = {
+    ".onnx": ("onnx", "ONNX"),
+    ".xml": ("ir", "the format of OpenVINO"),
+    ".tflite": ("tflite", "the format of TensorFlow Lite"),
+}
 _GIT_LFS = b"version https://git-lfs"
 _ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """An input or output. `shape` is None where even the rank is not known."""
-
-    name: str
-    shape: Shape | None
-    dtype: str
 
 
 class Session(Protocol):
@@ -59,11 +54,11 @@ class Session(Protocol):
         """Empty where the file does not say."""
         ...
 
-    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
-        """The outputs of these names for the only input."""
+    def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
+        """The outputs of these names for inputs by name."""
         ...
 
-    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
         """The same for each of several inputs, at once where the engine can."""
         ...
 
@@ -85,12 +80,12 @@ class OnnxSession:
         self.inputs = tuple(map(_onnx_port, self._session.get_inputs()))
         self.outputs = tuple(map(_onnx_port, self._session.get_outputs()))
 
-    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
-        found: list[Array] = self._session.run(list(output_names), {input_name: feed})
+    def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
+        found: list[Array] = self._session.run(list(output_names), dict(feed))
         return found
 
-    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
-        return [self.run(feed, input_name, output_names) for feed in feeds]
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
+        return [self.run(feed, output_names) for feed in feeds]
 
 
 class OpenVinoSession:
@@ -115,22 +110,26 @@ class OpenVinoSession:
         core = openvino_core()
         if isinstance(network, Path):
             # what it does not take for its own it shows to TensorFlow's reader, which prints lines of its own
-            kind = {".onnx": "onnx", ".xml": "ir"}[network.suffix.casefold()]
-            if not openvino.frontend.FrontEndManager().load_by_framework(kind).supported(str(network)):
-                raise ModelError(f"holds no network in {'ONNX' if kind == 'onnx' else 'the format of OpenVINO'}")
+            kind = network.suffix.casefold()
+            reader, called = _FRONT_ENDS[kind]
+            if not openvino.frontend.FrontEndManager().load_by_framework(reader).supported(str(network)):
+                raise ModelError(f"holds no network in {called}")
         model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests)
         self.name = f"openvino {openvino.__version__.split('-')[0]}, cpu, {str(precision).removeprefix('torch.')}"
-        self.inputs = tuple(map(_openvino_port, model.inputs))
-        self.outputs = tuple(map(_openvino_port, model.outputs))
+        self.inputs = tuple(map(openvino_port, model.inputs))
+        self.outputs = tuple(map(openvino_port, model.outputs))
+        self._places = {port.name: number for number, port in enumerate(self.outputs)}  # some have no name
 
-    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
-        return self.run_each([feed], input_name, output_names)[0]
+    def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
+        return self.run_each([feed], output_names)[0]
 
-    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
-        found = self._requests.run([{input_name: feed} for feed in feeds])
-        return [[results[name] for name in output_names] for results in found]
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
+        # inputs without a name are given by their place
+        given: list[Any] = [dict(feed) if all(feed) else dict(enumerate(feed.values())) for feed in feeds]
+        found = self._requests.run(given)
+        return [[results[self._places[name]] for name in output_names] for results in found]
 
 
 class TorchScriptSession:
@@ -148,15 +147,17 @@ class TorchScriptSession:
         self.name = f"torch {torch.__version__} (TorchScript), cpu, float32"
 
     @torch.inference_mode()
-    def run(self, feed: Array, input_name: str, output_names: Sequence[str]) -> list[Array]:
-        found = self._module(torch.from_numpy(feed))
+    def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
+        found = self._module(*map(torch.from_numpy, feed.values()))
+        if isinstance(found, dict):
+            found = tuple(found.values())
         outputs = found if isinstance(found, tuple | list) else (found,)
         if len(outputs) < len(output_names):
             raise ModelError(f"the TorchScript network gives {len(outputs)} outputs, {len(output_names)} are needed")
         return [output.numpy() for output in outputs[: len(output_names)]]
 
-    def run_each(self, feeds: Sequence[Array], input_name: str, output_names: Sequence[str]) -> list[list[Array]]:
-        return [self.run(feed, input_name, output_names) for feed in feeds]
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
+        return [self.run(feed, output_names) for feed in feeds]
 
 
 def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: bool) -> list[str]:
@@ -243,9 +244,3 @@ def _open(path: Path, name: str, precision: torch.dtype, threads: int | None, re
 def _onnx_port(port: Any) -> Port:
     shape = tuple(side if isinstance(side, int) and side > 0 else None for side in port.shape)
     return Port(port.name, shape, _ONNX_TYPES.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")))
-
-
-def _openvino_port(port: Any) -> Port:
-    shape = port.get_partial_shape()
-    sides = None if shape.rank.is_dynamic else tuple(None if s.is_dynamic else s.get_length() for s in shape)
-    return Port(port.get_any_name(), sides, np.dtype(port.get_element_type().to_dtype()).name)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
+from vidseg.segmentation.large_grid import argmax_of_large, is_large, pooled
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
 from vidseg.segmentation.sure_argmax import sure_argmax_upsampled
 from vidseg.segmentation.temporal import ScoreSmoother
@@ -65,8 +67,9 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         doubt: Doubt | None = None,
         smoother: ScoreSmoother | None = None,
         timers: StageTimers | None = None,
+        given: InputFormat | None = None,
     ) -> None:
-        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers)
+        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
         if smoother is not None and runtime.gives_labels:
             raise ValueError("labels cannot be smoothed, scores can")
         self._doubt = doubt or Doubt()
@@ -78,13 +81,18 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
     def finish(self, frame: Frame, output: Tensor) -> Segmentation:
         """Of scores (C, h, w), or labels (h, w)."""
         runtime = self._runtime
+        placement = self._placement(frame)
+        whole = runtime.align_corners and not runtime.gives_labels
+        window = placement.window((output.shape[-2], output.shape[-1]), frame.size_hw, whole=whole)
+        output = output[..., window.rows, window.columns]
         if runtime.gives_labels:
             with self._timers.measure("postprocess"):
-                return Segmentation(_nearest(output.numpy(), frame.size_hw), frame.index)
+                labels = _nearest(output.numpy(), window.fine_hw)
+                return Segmentation(np.ascontiguousarray(labels[window.of_frame(frame.size_hw)]), frame.index)
         class_of_map, sureness = runtime.class_of_channel, None
         if self._smoother is not None or self._doubt.asked:
             with self._timers.measure("postprocess", frames=0):
-                weights = runtime.weights(output)
+                weights = runtime.weights(output if self._smoother is None else pooled(output))
                 total = weights.sum(dim=0) if self._doubt.asked else None
             if self._smoother is not None:
                 with self._timers.measure("smooth"):
@@ -94,13 +102,18 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
             elif total is not None:
                 sureness = self._doubt.of(total, weights)
         with self._timers.measure("postprocess"):
-            size, aligned_hw = frame.size_hw, self._seen_hw(frame) if runtime.align_corners else None
-            maps, levels = output.numpy(), None
-            if sureness is None:
-                labels = argmax_upsampled(maps, size, names=class_of_map, aligned_hw=aligned_hw)
+            levels, aligned_hw = None, placement.canvas_hw if whole else None
+            if sureness is not None:
+                labels, levels = sure_argmax_upsampled(
+                    output.numpy(), window.fine_hw, sureness, names=class_of_map, aligned_hw=aligned_hw
+                )
+            elif whole or not is_large(output, window.fine_hw):
+                labels = argmax_upsampled(output.numpy(), window.fine_hw, names=class_of_map, aligned_hw=aligned_hw)
             else:
-                labels, levels = sure_argmax_upsampled(maps, size, sureness, names=class_of_map, aligned_hw=aligned_hw)
-            return Segmentation(labels, frame.index, levels)
+                labels = argmax_of_large(output, window.fine_hw, class_of_map)
+            part = window.of_frame(frame.size_hw)
+            levels = None if levels is None else np.ascontiguousarray(levels[part])
+            return Segmentation(np.ascontiguousarray(labels[part]), frame.index, levels)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         return list(self._runtime.run(images))
@@ -108,6 +121,8 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
 
 def _nearest(labels: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:
     """(H, W) the label of the cell that each pixel's centre lies in."""
+    if labels.shape == size_hw:
+        return labels
     rows, columns = (
         np.minimum(((np.arange(fine) + 0.5) * coarse / fine).astype(np.intp), coarse - 1)
         for fine, coarse in zip(size_hw, labels.shape, strict=True)

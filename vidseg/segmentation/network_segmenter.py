@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
+from vidseg.runtimes.geometry import Placement
+from vidseg.runtimes.model_format import InputFormat
 from vidseg.saved_state import State
-from vidseg.segmentation.preprocess import to_network
+from vidseg.segmentation.preprocess import on_canvas, to_network
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
@@ -26,6 +28,7 @@ class NetworkSegmenter(ABC, Generic[Output]):
     Args:
         imgsz: long side in pixels of what the network sees.
         network_size: (height, width, imgsz) -> height and width of what the network sees.
+        given: how a network file is fed; instead of `network_size`.
         smoother: makes labels calm over time; frames have to come in order then.
         timers: told the cost of "preprocess", "model", "smooth" and "postprocess".
     """
@@ -37,7 +40,9 @@ class NetworkSegmenter(ABC, Generic[Output]):
         network_size: Callable[[int, int, int], tuple[int, int]],
         smoother: ScoreSmoother | None,
         timers: StageTimers | None,
+        given: InputFormat | None = None,
     ) -> None:
+        self._given = given
         self._imgsz = imgsz
         self._size = network_size
         self._smoother = smoother
@@ -57,8 +62,10 @@ class NetworkSegmenter(ABC, Generic[Output]):
     def prepare(self, frames: Sequence[Frame]) -> Tensor:
         """What the network sees of them, (B, 3, h, w) uint8."""
         with self._timers.measure("preprocess", len(frames)):
-            size = self._seen_hw(frames[0])
-            return torch.cat([to_network(frame.image, size) for frame in frames])
+            placement = self._placement(frames[0])
+            if self._given is not None:
+                return torch.cat([on_canvas(frame.image, placement, self._given) for frame in frames])
+            return torch.cat([to_network(frame.image, placement.canvas_hw) for frame in frames])
 
     def infer(self, images: Tensor) -> list[Output]:
         """The network's output for each of the images; they may be of several segmenters with one network."""
@@ -82,6 +89,9 @@ class NetworkSegmenter(ABC, Generic[Output]):
         if self._smoother is not None:
             self._smoother.restore(state["smoother"])
 
-    def _seen_hw(self, frame: Frame) -> tuple[int, int]:
-        """(height, width) of what the network sees of the frame."""
-        return self._size(*frame.size_hw, self._imgsz)
+    def _placement(self, frame: Frame) -> Placement:
+        """Where the frame lies on what the network sees."""
+        if self._given is not None:
+            return self._given.place(*frame.size_hw, self._imgsz)
+        whole = self._size(*frame.size_hw, self._imgsz)
+        return Placement(whole, whole)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.labels import LabelSet, ade20k
 from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
 from vidseg.segmentation.postprocess import LABEL_RULES, QueryOutput, labels_of, sure_labels_of
@@ -43,10 +45,13 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         labels: LabelSet | None = None,
         smoother: ScoreSmoother | None = None,
         timers: StageTimers | None = None,
+        given: InputFormat | None = None,
+        activated: bool = False,
     ) -> None:
         if rule not in LABEL_RULES:
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
-        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers)
+        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
+        self._activated = activated
         self._runtime = runtime
         self._rule = rule
         self._doubt = doubt or Doubt()
@@ -57,8 +62,12 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
     def finish(self, frame: Frame, output: tuple[Tensor, Tensor]) -> Segmentation:
         """Of class_logits (Q, K+1) and mask_logits (Q, h, w)."""
         smoother, asked = self._smoother, self._doubt.asked
+        classes, masks = output
+        window = self._placement(frame).window((masks.shape[-2], masks.shape[-1]), frame.size_hw)
+        masks = masks[..., window.rows, window.columns]
         with self._timers.measure("postprocess"):
-            queries = QueryOutput.from_logits(*output, frame.size_hw)
+            make = QueryOutput if self._activated else QueryOutput.from_logits
+            queries = make(classes, masks, frame.size_hw)
             total = queries.total(self._rule) if asked else None
             if smoother is None:
                 maps, class_of_map = queries.competing(self._rule)
@@ -68,11 +77,14 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
             with self._timers.measure("smooth"):
                 maps, class_of_map = smoother.smooth(frame, scores, total)
         with self._timers.measure("postprocess", frames=0):
+            part = window.of_frame(frame.size_hw)
             if total is None:
-                label_map, levels = labels_of(maps, class_of_map, frame.size_hw), None
+                label_map, levels = labels_of(maps, class_of_map, window.fine_hw), None
             else:
                 sureness = self._doubt.of(total if smoother is None else smoother.total)
-                label_map, levels = sure_labels_of(maps, class_of_map, frame.size_hw, sureness)
+                label_map, levels = sure_labels_of(maps, class_of_map, window.fine_hw, sureness)
+            label_map = np.ascontiguousarray(label_map[part])
+            levels = None if levels is None else np.ascontiguousarray(levels[part])
         if not self._keep_queries:
             return Segmentation(label_map, frame.index, levels)
         names = self._labels.names

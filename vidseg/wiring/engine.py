@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from vidseg import zoo
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import RunConfig
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.errors import ConfigError, DeviceError, VidsegError
-from vidseg.frames import VideoInfo
+from vidseg.frames import UInt8Array, VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.base import Runtime
-from vidseg.runtimes.file_runtime import FileRuntime, ScoreFileRuntime, open_model_file
+from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
-from vidseg.runtimes.model_format import ModelFile, is_model_file
+from vidseg.runtimes.model_format import InputFormat, ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
 from vidseg.runtimes.registry import candidates, create_runtime, first_line, import_problem, runtime_device
 from vidseg.runtimes.sessions import file_runtimes
@@ -31,7 +32,7 @@ from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
 from vidseg.segmentation.doubt import Doubt
-from vidseg.segmentation.preprocess import network_size
+from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
@@ -85,6 +86,8 @@ class Engine:
     """What the winner's share of the scores says of being right."""
     requests: int = 1
     """Frames that the network works on beside each other; more than one frame at once is given to it then."""
+    given: InputFormat | None = None
+    """How a network file is fed."""
 
     def segmenter(
         self,
@@ -119,6 +122,7 @@ class Engine:
                 doubt=doubt,
                 smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
                 timers=timers,
+                given=self.given,
             )
         return QuerySegmenter(
             self.runtime,
@@ -130,7 +134,16 @@ class Engine:
             doubt=doubt,
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
             timers=timers,
+            given=self.given,
+            activated=isinstance(self.runtime, QueryFileRuntime) and self.runtime.activated,
         )
+
+    def seen(self, image: UInt8Array) -> Tensor:
+        """(1, 3, h, w) uint8: what the network sees of a picture (H, W, 3)."""
+        height, width = image.shape[:2]
+        if self.given is None:
+            return to_network(image, self.network_size(height, width, self.imgsz))
+        return on_canvas(image, self.given.place(height, width, self.imgsz), self.given)
 
     def shared(self) -> Engine:
         """The same for several threads: one after the other gets through."""
@@ -160,7 +173,7 @@ def label_set(config: RunConfig) -> LabelSet:
         CheckpointError: the weights file cannot be read.
     """
     if is_model_file(config.model):
-        return read_model_file(config.model).labels
+        return read_model_file(config.model, config.label_set).labels
     return zoo.weights_labels(Path(config.weights)) if config.weights else ade20k()
 
 
@@ -171,7 +184,7 @@ def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
         VidsegError: an unknown model or device, or things that do not go together.
     """
     if is_model_file(config.model):
-        return _check_file_engine(config, read_model_file(config.model))
+        return _check_file_engine(config, read_model_file(config.model, config.label_set))
     device = runtime_device(config.runtime, config.device)
     # "fast" cannot fail: what it is is decided when the network is there
     precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
@@ -187,7 +200,7 @@ def default_imgsz(config: RunConfig) -> int:
         VidsegError: as `check_engine`.
     """
     if is_model_file(config.model):
-        return read_model_file(config.model).input.default_imgsz()
+        return read_model_file(config.model, config.label_set).input.default_imgsz()
     device, _ = check_engine(config)
     return zoo.entry(config.model).imgsz["cpu" if device.type == "cpu" else "cuda"]
 
@@ -319,6 +332,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
     name = file.path.name
     if file.output.gives_labels and (config.min_confidence or config.keeps_confidence):
         raise ConfigError(_no_confidence(config, name))
+    _asked_size(config, file, file.input)
     if config.weights is not None:
         raise ConfigError(f"--weights: {name} holds its own weights; leave --weights out")
     if config.rule != "semantic" and not file.queries:
@@ -332,7 +346,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
 
 
 def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> Engine:
-    file = read_model_file(config.model)
+    file = read_model_file(config.model, config.label_set)
     device, precision = _check_file_engine(config, file)
     require(_LEAST_BYTES + _FILE_COPIES * file.path.stat().st_size, file.path.name)
     threads = set_threads(config.threads)
@@ -345,18 +359,32 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
         requests=requests,
         announce=reporter.note,
     )
-    fixed = runtime.input.fixed_hw
-    if config.imgsz is not None and fixed is not None:
-        raise ConfigError(
-            f"--imgsz {config.imgsz}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave --imgsz out"
-        )
+    given = _asked_size(config, file, runtime.input)
+    for text in file.assumed:
+        reporter.note(f"{file.path.name}: assumed: {text}")
     return Engine(
         file.path.name,
         runtime,
         config.imgsz or runtime.input.default_imgsz(),
         device,
         labels=file.labels,
-        network_size=runtime.input.network_size,
+        network_size=given.network_size,
+        given=given,
         calibration=file.calibration,
         requests=requests if runtime.name.startswith("openvino") else 1,
     )
+
+
+def _asked_size(config: RunConfig, file: ModelFile, given: InputFormat) -> InputFormat:
+    """How the network is fed, by the size that was asked for. Raises ConfigError where it takes one size only."""
+    asked = {"imgsz": config.imgsz, "short-side": config.short_side}
+    named = [(name, side) for name, side in asked.items() if side is not None]
+    if not named:
+        return given
+    name, side = named[0]
+    if len(named) > 1:
+        raise ConfigError("--imgsz and --short-side both say the size; give one of them")
+    fixed = given.fixed_hw
+    if fixed is not None:
+        raise ConfigError(f"--{name} {side}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave --{name} out")
+    return given.with_long_side(side) if name == "imgsz" else given.with_short_side(side)

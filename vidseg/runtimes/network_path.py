@@ -1,0 +1,72 @@
+"""Which files a name means: the network, and the YAML that describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidseg.errors import ConfigError
+from vidseg.runtimes.model_format import FOREIGN_ENDINGS, NETWORK_ENDINGS, yaml_beside
+from vidseg.yaml_file import read_yaml
+
+_USUAL = ("model.onnx", "onnx/model.onnx", "end2end.onnx", "openvino_model.xml", "model.xml")
+_YAMLS = (".yaml", ".yml")
+
+
+def find_network(name: str) -> tuple[Path, Path | None]:
+    """The network and its YAML, if it has one, of the name of a network, a YAML or a folder.
+
+    Raises:
+        ConfigError: there is none, or several, or it is of a kind that no engine here opens.
+    """
+    given = Path(name)
+    ending = given.suffix.casefold()
+    if ending in FOREIGN_ENDINGS:
+        words = {"name": given.name, "stem": given.stem, "folder": given.parent}
+        how = FOREIGN_ENDINGS[ending].format(**words)
+        raise ConfigError(f"{name}: holds no network that runs here; turn it into ONNX first: {how}")
+    if given.is_dir():
+        given = _in_folder(given)
+    elif ending not in NETWORK_ENDINGS:
+        if ending not in _YAMLS:
+            kinds = ", ".join(NETWORK_ENDINGS)
+            raise ConfigError(f"{name}: no such network file or folder; accepted: {kinds}, a YAML, or a folder")
+        return _network_of(given), given
+    if not given.is_file():
+        raise ConfigError(f"{name}: no such network file")
+    whole, stem = yaml_beside(given), given.with_suffix(".yaml")  # the whole name tells siblings apart
+    places = (whole, whole.with_suffix(".yml"), stem, stem.with_suffix(".yml"))
+    return given, next((place for place in places if place.is_file()), None)
+
+
+def _in_folder(folder: Path) -> Path:
+    usual = [folder / name for name in _USUAL if (folder / name).is_file()]
+    if usual:
+        return usual[0]
+    found = sorted(path for path in folder.iterdir() if path.suffix.casefold() in NETWORK_ENDINGS)
+    if len(found) == 1:
+        return found[0]
+    kinds = ", ".join(NETWORK_ENDINGS)
+    if found:
+        raise ConfigError(f"{folder}: holds {len(found)} networks ({', '.join(path.name for path in found)}); name one")
+    foreign = sorted(path for path in folder.iterdir() if path.suffix.casefold() in FOREIGN_ENDINGS)
+    if foreign:
+        find_network(str(foreign[0]))
+    raise ConfigError(f"{folder}: holds no network; accepted: {kinds}")
+
+
+def _network_of(yaml_path: Path) -> Path:
+    content = read_yaml(yaml_path, missing="no such model description", accepted="the README shows a model description")
+    if isinstance(content, dict) and "file" in content:
+        path = yaml_path.parent / str(content["file"])
+        if path.suffix.casefold() not in NETWORK_ENDINGS:
+            raise ConfigError(f"{yaml_path}: file is {content['file']}; accepted: {', '.join(NETWORK_ENDINGS)}")
+        if not path.is_file():
+            raise ConfigError(f"{yaml_path}: file {path} is not there")
+        return path
+    whole = yaml_path.with_suffix("")  # net.onnx of net.onnx.yaml
+    own = [whole] if whole.suffix.casefold() in NETWORK_ENDINGS else []
+    for path in (*own, *map(yaml_path.with_suffix, NETWORK_ENDINGS)):
+        if path.is_file():
+            return path
+    endings = ", ".join(NETWORK_ENDINGS)
+    raise ConfigError(f"{yaml_path}: no network beside it ({endings}); name it with 'file: NAME'")
