@@ -110,3 +110,21 @@ def test_classes_that_nobody_names_take_one_option(cli, tmp_path):
     told = cli("models", "info", path, "--label-set", "names.txt")
     assert told.code == 0 and "7: 0 n0, 1 n1" in told.out and "mean and std of ImageNet" in told.out, told.err
     assert "letterboxed into it" in told.out
+
+
+def test_eval_takes_ade20k_as_it_is_downloaded(cli, tmp_path):
+    [signature] = [each for each in SIGNATURES if each.name == "segformer"]
+    image, expected = picture(signature.size_hw), signature.labels(picture(signature.size_hw)).astype(int)
+    stored = expected + 1
+    stored[:8] = 0  # what is none of the classes does not count
+    for name, pixels in (("images", image[..., ::-1]), ("annotations", stored.astype("uint8"))):
+        (tmp_path / "ADE" / name / "training").mkdir(parents=True)
+        (tmp_path / "ADE" / name / "validation").mkdir()
+        cv2.imwrite(str(tmp_path / "ADE" / name / "validation" / "ADE_val_00000001.png"), pixels)
+    net = tmp_path / "net"
+    net.mkdir()
+    words = ("eval", "ADE", "-m", signature.write(net), "--json", "scores.json", "-q", "--threads", 1)
+    result = cli(*words)
+    assert result.code == 0, result.err
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["pixels"] == 40 * 64 and scores["pixel_accuracy"] > 0.99 and "float32" in scores["description"]

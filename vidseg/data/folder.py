@@ -5,6 +5,8 @@
 - `sets.csv` (optional): label values that stand for several classes or for classes of another table; see `label_sets`.
 - `soft/STEM.npz` (optional): `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
   and `probs` uint8, their probabilities times 255.
+
+Or ADE20K as it is downloaded: `images/validation/`, and `annotations/validation/` with ids from 1, and 0 for none.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.picture_size import HEADER_BYTES, too_large
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_VALIDATION = "validation"
 SOFT_STRIDE = 4
 SOFT_CLASSES = 3
 
@@ -84,6 +87,10 @@ class FolderDataset:
         self.folder = Path(folder)
         self._values = values
         images, labels = self.folder / "images", self.folder / "labels"
+        if (images / _VALIDATION).is_dir() and (self.folder / "annotations" / _VALIDATION).is_dir():
+            images, labels = images / _VALIDATION, self.folder / "annotations" / _VALIDATION
+            self._values = _ade20k_values() if values is None else values
+        self._label_folder = labels
         if not self.folder.exists():
             raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
         for part in (images, labels):
@@ -154,7 +161,7 @@ class FolderDataset:
         return Content(frozenset[int]().union(*pictures), soft, tuple(pixels.tolist()), tuple(pictures))
 
     def _labels_of(self, image: Path) -> Path:
-        return self.folder / "labels" / f"{image.stem}.png"
+        return self._label_folder / f"{image.stem}.png"
 
     def _soft_of(self, image: Path) -> Path:
         return self.folder / "soft" / f"{image.stem}.npz"
@@ -186,6 +193,13 @@ class FolderDataset:
         if (soft.ids[soft.probs > 0] >= self._num_classes).any():
             raise ConfigError(f"{path}: holds class ids above {self._num_classes - 1}, the highest of the model")
         return soft
+
+
+def _ade20k_values() -> UInt8Array:
+    """(256,) class id of each value in ADE20K's annotations: 1 to 150 are the classes, 0 is none of them."""
+    values = np.arange(-1, 255)
+    values[[0, NO_LABEL]] = NO_LABEL
+    return values.astype(np.uint8)
 
 
 def every_nth(nth: int) -> Callable[[int, str], bool]:
