@@ -21,6 +21,11 @@ from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 Shape = tuple[int | None, ...]
 """None where a side is free."""
 
+_FRONT_ENDS = {
+    ".onnx": ("onnx", "ONNX"),
+    ".xml": ("ir", "the format of OpenVINO"),
+    ".tflite": ("tflite", "the format of TensorFlow Lite"),
+}
 _LARGEST_NOTE = 1 << 20
 _ELEMENT_TYPES = {
     **{1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"},
@@ -60,6 +65,20 @@ def read_header(path: Path) -> Header:
         return Header()
 
 
+def openvino_model(path: Path) -> Any:
+    """A network in OpenVINO, not compiled yet.
+
+    Raises:
+        ModelError: the file is not what its ending says. OpenVINO would show it to TensorFlow's reader, which prints
+            lines of its own.
+    """
+    openvino = import_openvino()
+    reader, called = _FRONT_ENDS[path.suffix.casefold()]
+    if not openvino.frontend.FrontEndManager().load_by_framework(reader).supported(str(path)):
+        raise ModelError(f"holds no network in {called}")
+    return openvino_core().read_model(str(path))
+
+
 def openvino_port(port: Any) -> Port:
     """One of a network in OpenVINO."""
     import numpy as np
@@ -71,8 +90,7 @@ def openvino_port(port: Any) -> Port:
 
 
 def _openvino(path: Path) -> Header:
-    import_openvino()
-    model = openvino_core().read_model(str(path))
+    model = openvino_model(path)
     return Header(tuple(map(openvino_port, model.inputs)), tuple(map(openvino_port, model.outputs)))
 
 

@@ -17,7 +17,7 @@ import torch
 from vidseg.errors import ConfigError, ModelError
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
-from vidseg.runtimes.ports import Port, openvino_port
+from vidseg.runtimes.ports import Port, openvino_model, openvino_port
 from vidseg.runtimes.registry import ENGINES, installed_engines
 
 Array = npt.NDArray[Any]
@@ -27,11 +27,6 @@ READERS = {
 }
 """Engines that read a file of this ending; the order in which "auto" tries them."""
 
-_FRONT_ENDS = {
-    ".onnx": ("onnx", "ONNX"),
-    ".xml": ("ir", "the format of OpenVINO"),
-    ".tflite": ("tflite", "the format of TensorFlow Lite"),
-}
 _GIT_LFS = b"version https://git-lfs"
 _ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
@@ -108,13 +103,7 @@ class OpenVinoSession:
     ) -> None:
         openvino = import_openvino()
         core = openvino_core()
-        if isinstance(network, Path):
-            # what it does not take for its own it shows to TensorFlow's reader, which prints lines of its own
-            kind = network.suffix.casefold()
-            reader, called = _FRONT_ENDS[kind]
-            if not openvino.frontend.FrontEndManager().load_by_framework(reader).supported(str(network)):
-                raise ModelError(f"holds no network in {called}")
-        model = core.read_model(str(network)) if isinstance(network, Path) else core.read_model(network, weights or b"")
+        model = openvino_model(network) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests)
         self.name = f"openvino {openvino.__version__.split('-')[0]}, cpu, {str(precision).removeprefix('torch.')}"
