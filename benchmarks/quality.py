@@ -32,6 +32,7 @@ from torch import Tensor
 from vidseg import zoo
 from vidseg.data.label_sets import membership
 from vidseg.data.mapping import ClassMapping, read_mapping
+from vidseg.defaults import MEMORY_SECONDS
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array
 from vidseg.metrics import Scores, confusion_matrix, label_counts, scores
 from vidseg.motion.flicker import Alignment, changed_share
@@ -41,7 +42,7 @@ from vidseg.pipeline.policy import InferenceStride
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
-from vidseg.segmentation.temporal import MARGIN, MEMORY_SECONDS, ScoreSmoother
+from vidseg.segmentation.temporal import MARGIN, ScoreSmoother
 from vidseg.timing import StageTimers
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidseg.config import RunConfig, checked, merge, option_names
+from vidseg.config import OPTIONS, RunConfig, checked, merge, option_names
 from vidseg.errors import ConfigError
+from vidseg.option import Option, choice
 
 
 def test_later_layers_win_and_none_leaves_what_was_said():
@@ -24,8 +25,8 @@ def test_keys_may_have_dashes():
 def test_every_default_passes_its_own_check():
     for item in fields(RunConfig):
         if item.default is not None:
-            assert item.metadata["check"](item.default) == item.default, item.name
-        assert item.metadata["help"]
+            assert OPTIONS[item.name].check(item.default) == item.default, item.name
+        assert OPTIONS[item.name].help and OPTIONS[item.name].default == item.default
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,26 @@ def test_any_value_is_either_taken_or_refused_with_a_config_error(name, value):
         assert f"--{name.replace('_', '-')} is" in str(error)
 
 
-def test_the_memory_of_the_smoothing_is_the_one_that_was_measured():
-    from vidseg.segmentation.temporal import MEMORY_SECONDS
+def test_a_default_that_is_a_number_or_a_word_is_told_by_the_help_from_the_table():
+    for name, entry in OPTIONS.items():
+        if isinstance(entry.default, bool) or entry.default in (None, ()):
+            continue
+        assert "{default}" in entry.help, name
+    for name, entry in OPTIONS.items():
+        assert ("{default}" in entry.help) or not entry.unset, name
 
-    assert RunConfig().smooth_seconds == MEMORY_SECONDS
+
+@pytest.mark.parametrize(
+    ("default", "unset", "told"),
+    [
+        (1, "", "1"),
+        (10.0, "", "10"),
+        (0.15, "", "0.15"),
+        (True, "", "yes"),
+        (False, "", "no"),
+        (None, "by size", "by size"),
+    ],
+)
+def test_defaults_are_told_as_a_user_writes_them(default, unset, told):
+    entry = Option(default, choice("a", "b"), "{choices}; default {default}", "{choices}", unset=unset)
+    assert entry.texts() == (f"a, b; default {told}", "a|b")

@@ -1,88 +1,47 @@
-"""The options of a run: one table of defaults, and the checks that every way of setting them shares.
+"""The options of a run: one table of defaults, checks and help, which every way of setting them shares.
 
-Flags, presets and config files all end here; order: defaults < preset < config file < flags.
+Flags, presets and config files all end here; order: defaults < preset < config file < flags. The commands of the
+command line (`vidseg.cli.options`) and the schema of config files (`vidseg.presets`) are made from the table.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
-from vidseg.address import parse_address
+from vidseg.defaults import (
+    CAMERA_FORMAT,
+    CUDA_BATCH,
+    H264_CRF,
+    H264_PRESET,
+    MARGIN_DIVISOR,
+    MEMORIES,
+    MEMORY_SECONDS,
+    OPACITY,
+    OPENVINO_BATCH,
+)
 from vidseg.errors import ConfigError
 from vidseg.names import url_scheme
+from vidseg.option import (
+    ADDRESS,
+    CLASS_LIST,
+    FLAG,
+    FRAME_SIZE,
+    TEXT,
+    TEXTS,
+    TOKEN,
+    Option,
+    choice,
+    integer,
+    number,
+    number_or,
+    option,
+    whole_or,
+)
 from vidseg.picture_size import MAX_PIXELS
-
-Check = Callable[[Any], Any]
-"""Gives the value in its proper type, or raises ValueError with what is accepted."""
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value):
-        raise ValueError("a text")
-    return str(value)
-
-
-def _choice(*known: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in known:
-            raise ValueError(" | ".join(known))
-        return str(value)
-
-    return check
-
-
-def _integer(low: int, high: int) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float, *, above: bool = False) -> Check:
-    def check(value: Any) -> float:
-        accepted = f"a number above {low:g}, at most {high:g}" if above else f"a number from {low:g} to {high:g}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(accepted)
-        if not low <= value <= high or (above and value == low):
-            raise ValueError(accepted)
-        return float(value)
-
-    return check
-
-
-def _class_list(value: Any) -> tuple[str, ...]:
-    """Class names or ids: a list, perhaps empty, or one text with commas, which says one at least."""
-    if isinstance(value, str):
-        value = value.split(",")
-        if not any(word.strip() for word in value):  # an unset shell variable must not hide nothing
-            raise ValueError("class names or ids, separated by commas; in a YAML file [] says none")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = [value]
-    if not isinstance(value, list | tuple) or any(isinstance(v, bool) or not isinstance(v, str | int) for v in value):
-        raise ValueError("class names or ids, separated by commas, e.g. person,car,20")
-    return tuple(word for word in (str(v).strip() for v in value) if word)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """One text or a list of them, perhaps empty; commas belong to the texts."""
-    try:
-        return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
-    except ValueError:
-        raise ValueError("a list of texts") from None
-
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
 """Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto"."""
@@ -91,164 +50,286 @@ PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
 HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
 """What decodes video: software, any device, or the kind of device."""
 
+_RATE = number(0, 1000, above=True)
+_SECONDS = number(0, 3600, above=True)
 
-def _address(value: Any) -> str:
-    """An address to listen at, as `parse_address` reads it."""
-    return str(parse_address(str(value)))
-
-
-def _token(value: Any) -> str:
-    text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_.~-]{8,128}", text) or isinstance(value, bool):
-        raise ValueError("8 to 128 letters, digits and _ . ~ -")
-    return text
-
-
-def _whole_or(word: str, low: int, high: int, *, keep_text: bool = False) -> Check:
-    """A whole number, or the word; numbers come out as text with `keep_text`."""
-    number = _integer(low, high)
-
-    def check(value: Any) -> int | str:
-        if value == word:
-            return word
-        try:
-            whole = number(int(value) if keep_text and isinstance(value, str) and value.isdecimal() else value)
-        except ValueError as error:
-            raise ValueError(f"{error}, or {word}") from None
-        return str(whole) if keep_text else int(whole)
-
-    return check
-
-
-def _number_or(word: str, low: float, high: float) -> Check:
-    """A number, also as text, or the word."""
-    number = _number(low, high)
-
-    def check(value: Any) -> float | str:
-        if value == word:
-            return word
-        try:
-            return float(number(float(value) if isinstance(value, str) else value))
-        except ValueError:
-            raise ValueError(f"a number from {low:g} to {high:g}, or {word}") from None
-
-    return check
-
-
-def _frame_size(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", value):
-        raise ValueError("a size such as 1280x720")
-    return value
-
-
-def _option(default: Any, check: Check, help_text: str) -> Any:
-    return field(default=default, metadata={"check": check, "help": help_text})
+_output = partial(option, panel="Output")
+_model = partial(option, panel="Model")
+_frames = partial(option, panel="Frames")
+_live = partial(option, panel="Live sources")
+_picture = partial(option, panel="Picture", redraws=True)
+_other = partial(option, panel="Settings and messages")
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Every option of `vidseg run`. None means "not said": the run decides, and says what it decided."""
+    """Every option of `vidseg run`. None means "not said": the run decides, and says what it decided.
 
-    source: str | None = _option(None, _text, "file, URL, cam0, folder, glob, image, or test")
-    more_sources: tuple[str, ...] = _option((), _texts, "further sources, seen beside the first in a grid")
-    preset: str | None = _option(None, _text, "named set of options; see `vidseg presets`")
-    # model
-    model: str = _option("fai-m2f-n-ade", _text, "model name, see `vidseg models`; or a network file such as net.onnx")
-    weights: str | None = _option(None, _text, "your own weights for the model (.pth, .pt, .safetensors)")
-    trust_model: bool = _option(False, _flag, "run a TorchScript file, which may write any file")
-    device: str = _option("auto", _text, "auto, cpu, cuda, cuda:N, mps")
-    runtime: str = _option(
-        "auto", _choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"), "what runs the network"
-    )
-    precision: str = _option("auto", _choice(*PRECISIONS), "number format of the network")
-    imgsz: int | None = _option(None, _integer(32, 4096), "long side in pixels of what the model sees")
-    short_side: int | None = _option(None, _integer(32, 4096), "short side in pixels of what a network file sees")
-    label_set: str | None = _option(None, _text, "classes of a network file: ade20k, cityscapes, voc, coco, a file")
-    rule: str = _option("semantic", _choice("semantic", "winner-query"), "how a pixel gets its label")
-    min_confidence: float | None = _option(None, _number(0, 1), "what is said with less stays without a label")
-    batch: int | None = _option(None, _integer(1, 64), "frames segmented at once (files)")
-    threads: int | None = _option(None, _integer(1, 256), "CPU threads of the network")
-    # frames
-    stride: int | str | None = _option(
-        None, _whole_or("auto", 1, 1000), "segment every Nth frame; the others get the last masks; auto: as they come"
-    )
-    infer_fps: float | None = _option(None, _number(0, 1000, above=True), "segment at most so many frames a second")
-    propagate: str = _option(
-        "flow", _choice("flow", "hold"), "last masks follow the motion, or stay, on frames between"
-    )
-    smooth: bool | None = _option(None, _flag, "average scores over time against flicker; unset: video yes, images no")
-    smooth_seconds: float = _option(0.15, _number(0, 10, above=True), "memory of --smooth: then a frame counts 1/e")
-    max_fps: float | None = _option(None, _number(0, 1000, above=True), "take at most so many frames per second")
-    limit: int | None = _option(None, _integer(1, 10**9), "stop after so many frames")
-    max_pixels: int = _option(MAX_PIXELS, _integer(1, 2**40), "a picture file of more pixels than this is refused")
-    rtsp_transport: str = _option("tcp", _choice("tcp", "udp"), "how RTSP streams are carried")
-    hwaccel: str = _option("none", _choice(*HWACCELS), "decode files and streams on a device, if there is one")
-    strict: bool = _option(False, _flag, "exit 1 where a file is damaged; its outputs are kept")
-    timeout: float = _option(10.0, _number(0, 3600, above=True), "seconds a stream may take to open or to send")
-    # live sources
-    live: str = _option("auto", _choice("auto", "every-frame", "newest"), "whether frames may be dropped")
-    max_staleness: float = _option(0.5, _number(0, 3600, above=True), "seconds; what is shown live is never older")
-    reconnect: str | None = _option(
-        None, _whole_or("always", 0, 10**6, keep_text=True), "tries in a row, the first connection included"
-    )
-    camera_size: str | None = _option(None, _frame_size, "picture size to ask a camera for")
-    camera_fps: float | None = _option(None, _number(0, 1000, above=True), "pictures per second to ask a camera for")
-    camera_format: str | None = _option(None, _choice("mjpeg", "yuyv", "nv12", "h264"), "what a camera is to send")
-    # output
-    output: str | None = _option(
-        None, _text, "video file, image, frames_%05d.png, folder for pictures, live.m3u8, or an address"
-    )
-    pace: bool | None = _option(None, _flag, "files play at their own speed; unset: those sent to an address do")
-    overwrite: bool = _option(False, _flag, "replace outputs that exist")
-    codec: str | None = _option(None, _text, "h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder")
-    crf: int | None = _option(None, _integer(0, 63), "quality: lower is better and larger")
-    encoder_preset: str | None = _option(None, _text, "the encoder's speed, e.g. ultrafast ... veryslow")
-    audio: str = _option("copy", _choice("copy", "none"), "the source's sound")
-    save_masks: str | None = _option(None, _text, "folder for PNGs of class ids, or one lossless .mkv of them")
-    save_confidence: str | None = _option(None, _text, "folder for PNGs of the confidence, or one lossless .mkv of it")
-    matte: tuple[str, ...] = _option((), _class_list, "the output is these classes, cut out")
-    feather: float = _option(1.5, _number(0, 100), "softness of a matte's edges in pixels; 0 is hard")
-    save_json: str | None = _option(None, _text, "file for the detections of every frame, as JSON Lines")
-    json_masks: str = _option("png", _choice("png", "rle", "none"), "masks in --save-json: PNG, COCO RLE, none")
-    conf: float = _option(0.5, _number(0, 1), "detections in --save-json have a confidence above this")
-    save_csv: str | None = _option(None, _text, "file for the share of pixels of every class and frame, as CSV")
-    save_parquet: str | None = _option(None, _text, "the same as --save-csv, as Parquet")
-    stats: str | None = _option(None, _text, "file for counts and timings as JSON")
-    resume: bool = _option(False, _flag, "keep what is finished in OUT.resume, and go on from there")
-    segment_seconds: float = _option(
-        10.0, _number(0, 3600, above=True), "with --resume: a finished piece is kept so often"
-    )
-    workers: int | None = _option(None, _integer(1, 256), "processes that share one video; unset: 1")
-    overlap: float | str | None = _option(
+    The order is that of the help. A new option is an entry here, and nothing else.
+    """
+
+    source: str | None = option(
         None,
-        _number_or("scene", 0, 3600),
-        "with --workers: seconds of smoothing before each piece; unset: 25 times --smooth-seconds; "
-        "scene: pieces begin at scene cuts",
+        TEXT,
+        "Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test. "
+        "Several videos, streams or cameras are seen together in a grid.",
+        "SOURCE",
+        single=True,
     )
-    # picture
-    view: str = _option("overlay", _choice("overlay", "mask", "side", "confidence"), "what the picture shows")
-    opacity: float | None = _option(
-        None, _number(0, 1), "of the class colours; unset: 0.5, and 0 where only an effect is asked for"
+    more_sources: tuple[str, ...] = option((), TEXTS, "Further sources, seen beside the first in a grid.", single=True)
+
+    output: str | None = _output(
+        None,
+        TEXT,
+        "Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), or rtsp:// rtmp:// udp:// srt://",
+        "OUT",
+        also=("-o",),
+        short=True,
+        single=True,
+        redraws=True,
     )
-    contours: bool = _option(False, _flag, "draw the edges of regions")
-    legend: bool = _option(False, _flag, "list the classes in the picture")
-    labels: bool = _option(False, _flag, "write class names on regions")
-    classes: tuple[str, ...] = _option((), _class_list, "colour only these classes (names or ids)")
-    ignore_classes: tuple[str, ...] = _option((), _class_list, "do not colour these classes")
-    blur_classes: tuple[str, ...] = _option((), _class_list, "make regions of these classes unrecognisable")
-    blur_style: str = _option("pixelate", _choice("pixelate", "blur", "fill"), "how; of fill (black) nothing is left")
-    blur_margin: int | None = _option(None, _integer(0, 1000), "pixels by which those regions grow; unset: by the size")
-    foreground: tuple[str, ...] = _option((), _class_list, "classes that stay when --background replaces the rest")
-    background: str | None = _option(None, _text, "blur, grey, a colour (#RRGGBB, 0xRRGGBB) or a picture file")
-    highlight: tuple[str, ...] = _option((), _class_list, "these classes in colour, everything else grey")
-    # window and messages
-    show: bool = _option(False, _flag, "show a window while running")
-    serve: str | None = _option(None, _address, "PORT or HOST:PORT of a web page with the live video")
-    serve_token: str | None = _option(None, _token, "what the page's viewers have to know")
-    record_dir: str | None = _option(None, _text, "folder for what the page's record button records")
-    metrics: str | None = _option(None, _address, "PORT or HOST:PORT of figures for Prometheus")
-    quiet: bool = _option(False, _flag, "print errors only")
-    verbose: bool = _option(False, _flag, "print what was decided, and every note")
+    pace: bool | None = _output(
+        None,
+        FLAG,
+        "A file plays at its own speed; default {default}",
+        unset="when sent on",
+        single=True,
+        redraws=True,
+    )
+    show: bool = _output(
+        False, FLAG, "Show a window; press h in it for its keys.", short=True, single=True, redraws=True
+    )
+    serve: str | None = _output(
+        None, ADDRESS, "A web page with the live video; default host local.", "[HOST:]PORT", short=True, single=True
+    )
+    serve_token: str | None = _output(
+        None, TOKEN, "What viewers must know; default {default}", "TEXT", unset="by address", single=True, secret=True
+    )
+    record_dir: str | None = _output(None, TEXT, "Where the page's record button records.", "DIR", single=True)
+    metrics: str | None = _output(None, ADDRESS, "Figures of the run for Prometheus.", "[HOST:]PORT", single=True)
+    save_masks: str | None = _output(
+        None,
+        TEXT,
+        "Class ids (0-149, 255 none): a PNG per frame, or one lossless video.",
+        "DIR|FILE.mkv",
+        short=True,
+    )
+    save_confidence: str | None = _output(None, TEXT, "How sure it is, 0 to 255.", "DIR|FILE.mkv")
+    matte: tuple[str, ...] = _output(
+        (), CLASS_LIST, "OUT is these classes cut out: .mov, .webm, PNGs.", "A,B", short=True, redraws=True
+    )
+    feather: float = _output(
+        1.5, number(0, 100), "Softness of a matte's edges; default {default}, 0 hard", "PX", redraws=True
+    )
+    save_json: str | None = _output(None, TEXT, "Detections, one line of JSON per frame.", "FILE", short=True)
+    json_masks: str = _output(
+        "png", choice("png", "rle", "none"), "Masks in --save-json; default {default}", "{choices}"
+    )
+    conf: float = _output(0.5, number(0, 1), "Least confidence in --save-json; default {default}", "0-1")
+    save_csv: str | None = _output(None, TEXT, "Share of pixels per class and frame.", "FILE")
+    save_parquet: str | None = _output(None, TEXT, "The same as Parquet; needs pyarrow.", "FILE")
+    stats: str | None = _output(None, TEXT, "Counts and timings as JSON.", "FILE")
+    resume: bool = _output(
+        False, FLAG, "Keep finished pieces in OUT.resume; after a kill the same command goes on.", single=True
+    )
+    segment_seconds: float = _output(
+        10.0, _SECONDS, "With --resume: length of a piece; default {default}", "S", single=True
+    )
+    workers: int | None = _output(
+        None, integer(1, 256), "Share one video among N processes; default {default}", "N", unset="1", single=True
+    )
+    overlap: float | str | None = _output(
+        None,
+        number_or("scene", 0, 3600),
+        "With --workers: seconds by which each warms up its smoothing before its part; default {default}; "
+        "scene: parts begin at scene cuts, for labels of one pass to the last bit",
+        "S|scene",
+        unset=f"{MEMORIES} times --smooth-seconds ({MEMORIES * MEMORY_SECONDS:g})",
+        single=True,
+    )
+    overwrite: bool = _output(
+        False, FLAG, "Replace outputs that exist; default {default}", also=("-y/-n",), short=True, redraws=True
+    )
+    codec: str | None = _output(
+        None,
+        TEXT,
+        "h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default {default}. One of hardware that is "
+        "not here (h264_nvenc, ...) becomes software of the same codec",
+        unset="by container",
+        redraws=True,
+    )
+    crf: int | None = _output(
+        None,
+        integer(0, 63),
+        "Quality: lower is better and larger; default {default}",
+        "N",
+        unset=f"{H264_CRF} for h264, the codec's own for others",
+        redraws=True,
+    )
+    encoder_preset: str | None = _output(
+        None,
+        TEXT,
+        "Encoder speed: for h264 ultrafast ... veryslow, default {default}; others have their own words",
+        unset=H264_PRESET,
+        redraws=True,
+    )
+    audio: str = _output(
+        "copy",
+        choice("copy", "none"),
+        "The source's sound; default {default}; encoded anew where it is live or sent on",
+        "{choices}",
+        redraws=True,
+    )
+
+    model: str = _model(
+        "fai-m2f-n-ade",
+        TEXT,
+        "See `vidseg models`, or a network file; default {default}",
+        also=("-m",),
+        short=True,
+        redraws=True,
+    )
+    weights: str | None = _model(None, TEXT, "Your own weights (.pth, .pt, .safetensors).", "FILE", redraws=True)
+    trust_model: bool = _model(
+        False, FLAG, "Run a TorchScript file, which may write any file of yours.", switch_off=False
+    )
+    device: str = _model("auto", TEXT, "auto, cpu, cuda, cuda:N, mps; default {default}", also=("-d",), short=True)
+    runtime: str = _model(
+        "auto",
+        choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"),
+        "{choices}; default {default}, the fastest installed",
+    )
+    precision: str = _model("auto", choice(*PRECISIONS), "{choices}; default {default}")
+    imgsz: int | None = _model(
+        None,
+        integer(32, 4096),
+        "Long side the model sees; default {default}",
+        "N",
+        also=("--im-size",),
+        unset="by model, device",
+        short=True,
+    )
+    short_side: int | None = _model(None, integer(32, 4096), "Its short side (network files).", "N")
+    label_set: str | None = _model(
+        None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file.", "NAME|FILE"
+    )
+    rule: str = _model(
+        "semantic", choice("semantic", "winner-query"), "How a pixel gets its label: {choices}; default {default}"
+    )
+    min_confidence: float | None = _model(
+        None, number(0, 1), "What is said with less gets no label.", "0-1", redraws=True
+    )
+    batch: int | None = _model(
+        None,
+        integer(1, 64),
+        "Frames at once; default {default}",
+        "N",
+        unset=f"1; for files {CUDA_BATCH} on CUDA, {OPENVINO_BATCH} for a small model on OpenVINO",
+    )
+    threads: int | None = _model(
+        None, integer(1, 256), "CPU threads of the model; default {default}", "N", unset="leaves some free"
+    )
+
+    stride: int | str | None = _frames(
+        None,
+        whole_or("auto", 1, 1000),
+        "Segment every Nth frame; all are written, with the last masks; auto: what the machine can do; "
+        "default {default}",
+        "N",
+        also=("--vid-stride",),
+        unset="1, for live sources watched or sent on auto",
+        short=True,
+    )
+    infer_fps: float | None = _frames(None, _RATE, "Segment at most so many frames per second.", "R")
+    propagate: str = _frames(
+        "flow",
+        choice("flow", "hold"),
+        "With --stride: the last masks follow the motion, or stay; default {default}",
+        "{choices}",
+    )
+    smooth: bool | None = _frames(None, FLAG, "Calm labels over time; default {default}", unset="on for video")
+    smooth_seconds: float = _frames(
+        MEMORY_SECONDS, number(0, 10, above=True), "Memory of --smooth; default {default}", "S"
+    )
+    max_fps: float | None = _frames(None, _RATE, "Leave out frames above this rate.", "R")
+    limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", short=True, redraws=True)
+    rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "For RTSP; default {default}", "{choices}")
+    max_pixels: int = _frames(
+        MAX_PIXELS,
+        integer(1, 2**40),
+        "Refuse picture files of more pixels, before they are decoded; default {default}.",
+        "N",
+    )
+    hwaccel: str = _frames(
+        "none",
+        choice(*HWACCELS),
+        "Decode on a device, what it can: auto, cuda, videotoolbox, vaapi; default {default}",
+        "KIND",
+    )
+    strict: bool = _frames(False, FLAG, "Exit 1 where a file is damaged; default {default}", redraws=True)
+    timeout: float = _frames(10.0, _SECONDS, "Seconds a stream may stay silent; default {default}", "S", redraws=True)
+
+    live: str = _live(
+        "auto",
+        choice("auto", "every-frame", "newest"),
+        "Keep all frames, or the newest and count the rest; default {default}: newest if live",
+        "{choices}",
+    )
+    max_staleness: float = _live(0.5, _SECONDS, "Show nothing older, live; default {default}", "S")
+    reconnect: str | None = _live(
+        None,
+        whole_or("always", 0, 10**6, keep_text=True),
+        "Tries in a row, also for the first connection; default: {default}; 0: never; also for the receiver of -o",
+        "N|always",
+        unset="no end once it was there",
+        redraws=True,
+    )
+    camera_size: str | None = _live(None, FRAME_SIZE, "Size to ask a camera for.", "WxH")
+    camera_fps: float | None = _live(None, _RATE, "Rate to ask a camera for.", "R")
+    camera_format: str | None = _live(
+        None,
+        choice("mjpeg", "yuyv", "nv12", "h264"),
+        "{choices}; default {default}",
+        "F",
+        unset=f"the camera's own, or {CAMERA_FORMAT} with --camera-size",
+    )
+
+    view: str = _picture(
+        "overlay",
+        choice("overlay", "mask", "side", "confidence"),
+        "{choices}; default {default}",
+        also=("--visualize",),
+        short=True,
+    )
+    opacity: float | None = _picture(
+        None,
+        number(0, 1),
+        "Of the colours; default {default}",
+        "0-1",
+        also=("--alpha",),
+        unset=f"{OPACITY:g}, 0 with an effect",
+    )
+    contours: bool = _picture(False, FLAG, "Draw the edges of regions.")
+    legend: bool = _picture(False, FLAG, "List the classes in the picture.")
+    labels: bool = _picture(False, FLAG, "Write class names on regions.")
+    classes: tuple[str, ...] = _picture((), CLASS_LIST, "Colour only these (names or ids).", "A,B", short=True)
+    ignore_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Do not colour these.", "A,B", also=("--ignore-class",))
+    blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these unrecognisable.", "A,B", short=True)
+    blur_style: str = _picture(
+        "pixelate", choice("pixelate", "blur", "fill"), "pixelate, blur, fill (black); default {default}", "STYLE"
+    )
+    blur_margin: int | None = _picture(
+        None, integer(0, 1000), "Blur so far around; default {default}", "PX", unset=f"short side / {MARGIN_DIVISOR}"
+    )
+    background: str | None = _picture(None, TEXT, "blur, grey, '#RRGGBB', or a picture file.", "WHAT")
+    foreground: tuple[str, ...] = _picture((), CLASS_LIST, "With --background: what stays.", "A,B")
+    highlight: tuple[str, ...] = _picture((), CLASS_LIST, "Everything but these turns grey.", "A,B")
+
+    preset: str | None = _other(
+        None, TEXT, "Named set of options; see `vidseg presets`.", also=("-p",), short=True, redraws=True
+    )
+    quiet: bool = _other(False, FLAG, "Print errors only.", also=("-q",), switch_off=False, short=True, redraws=True)
+    verbose: bool = _other(False, FLAG, "Print what was decided.", also=("-v",), switch_off=False)
 
     @property
     def keeps_confidence(self) -> bool:
@@ -263,31 +344,17 @@ class RunConfig:
         return url_scheme(self.output or "") is not None
 
 
-SECRETS = frozenset({"serve_token"})
+OPTIONS: Mapping[str, Option] = {item.name: item.metadata["option"] for item in fields(RunConfig)}
+"""The table by name, in the order of the help."""
+SECRETS = frozenset(name for name, entry in OPTIONS.items() if entry.secret)
 """Options whose value is neither printed nor written."""
-
-
-SINGLE_RUN_OPTIONS = frozenset(
-    {
-        "source",
-        "more_sources",
-        "output",
-        "show",
-        "serve",
-        "serve_token",
-        "record_dir",
-        "metrics",
-        "resume",
-        "segment_seconds",
-    }
-    | {"workers", "overlap", "pace"}
-)
+SINGLE_RUN_OPTIONS = frozenset(name for name, entry in OPTIONS.items() if entry.single)
 """Those that have no meaning for many files at once."""
 
 
 def option_names() -> list[str]:
     """Names of all options, in the order of the table."""
-    return [item.name for item in fields(RunConfig)]
+    return list(OPTIONS)
 
 
 def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
@@ -307,17 +374,16 @@ def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
 
 def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values in their proper types, None left out. Raises ConfigError as `merge` does."""
-    checks = {item.name: item.metadata["check"] for item in fields(RunConfig)}
     good: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
-        if name not in checks:
-            near = difflib.get_close_matches(name, checks, n=1, cutoff=0)[0]
+        if name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0)[0]
             raise ConfigError(f"{origin}: unknown option '{key}'; did you mean {near}? `vidseg run --help` lists all")
         if value is None:
             continue
         try:
-            good[name] = checks[name](value)
+            good[name] = OPTIONS[name].check(value)
         except ValueError as error:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             flag = "--" + name.replace("_", "-")

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vidseg.config import RunConfig
+from vidseg.defaults import CUDA_BATCH
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import VideoSource
@@ -212,7 +213,6 @@ def infer_streams(
         hidden: ids of the classes that must not be seen.
     """
     from vidseg.segmentation.together import SegmenterGroup
-    from vidseg.wiring.engine import CUDA_BATCH
 
     count = len(streams.streams)
     group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])

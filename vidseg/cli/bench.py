@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
 from vidseg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,61 +13,9 @@ if TYPE_CHECKING:
     from vidseg.commands.bench_stages import BatchTime
 
 
-def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help_text, metavar=metavar, show_default=False)
-
-
-def bench(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="Video file, or test; default: the sample.")
-    ] = None,
-    model: Annotated[
-        str | None, _option("--model", "-m", help_text="See `vidseg models`, or a network file; default fai-m2f-n-ade")
-    ] = None,
-    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    trust_model: Annotated[bool, _option("--trust-model", help_text="As in `vidseg run`.")] = False,
-    runtime: Annotated[
-        str | None, _option("--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default auto")
-    ] = None,
-    compare: Annotated[bool, _option("--compare", help_text="All runtimes that are installed, side by side.")] = False,
-    batch: Annotated[
-        str, _option("--batch", "-b", metavar="1,2,4", help_text="Pictures at once for the model alone; default 1,2,4")
-    ] = "1,2,4",
-    label_set: Annotated[
-        str | None, _option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
-    ] = None,
-    imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
-    device: Annotated[str | None, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = None,
-    precision: Annotated[
-        str | None, _option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
-    ] = None,
-    threads: Annotated[
-        int | None,
-        _option("--threads", metavar="N", help_text="CPU threads; default all, in a whole run as `vidseg run`."),
-    ] = None,
-    smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help_text="As in `vidseg run`; default yes")] = None,
-    codec: Annotated[str | None, _option("--codec", help_text="As in `vidseg run`; default h264")] = None,
-    preset: Annotated[
-        str | None, _option("--preset", "-p", help_text="As in `vidseg run`; a stride counts for the whole run.")
-    ] = None,
-    seconds: Annotated[
-        float, _option("--seconds", "-s", metavar="S", help_text="For each measurement; default 3")
-    ] = 3.0,
-    json: Annotated[Path | None, _option("--json", metavar="FILE", help_text="Write all numbers there too.")] = None,
-    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
-    quiet: Annotated[bool, _option("--quiet", "-q", help_text="No progress.")] = False,
-) -> None:
-    """Measure the model alone, each stage alone, and a whole run; say what the slowest part would allow.
-
-    Leave the machine alone meanwhile. Example: `vidseg bench street.mp4 --compare --json bench.json`.
-    """
-    from vidseg.cli.console import RunConsole
-    from vidseg.commands.bench import BenchRequest
-    from vidseg.commands.bench import bench as run_bench
-    from vidseg.presets import resolve
-
-    named = (
-        "source",
+_BATCH = "1,2,4"
+_RUN_OPTIONS = (
+    *(
         "model",
         "weights",
         "trust_model",
@@ -79,22 +26,70 @@ def bench(
         "precision",
         "threads",
         "smooth",
-    )
-    given = locals()
-    config = resolve({name: given[name] for name in (*named, "codec", "preset")})
+        "codec",
+    ),
+    "preset",
+)
+
+
+@made_of(
+    argument("source", str, "[SOURCE]", "Video file, or test; default: the sample."),
+    *run_options(
+        _RUN_OPTIONS,
+        panels=False,
+        threads="CPU threads; default all, in a whole run as `vidseg run`.",
+        smooth="As in `vidseg run`; default yes",
+        codec="As in `vidseg run`; default h264",
+        preset="As in `vidseg run`; a stride counts for the whole run.",
+    ),
+    flag("compare", bool, "--compare", help_text="All runtimes that are installed, side by side.", default=False),
+    flag(
+        "batch",
+        str,
+        *("--batch", "-b"),
+        metavar=_BATCH,
+        help_text=f"Pictures at once for the model alone; default {_BATCH}",
+        default=_BATCH,
+        show_default=False,
+    ),
+    flag(
+        "seconds",
+        float,
+        "--seconds",
+        "-s",
+        metavar="S",
+        help_text="For each measurement; default 3",
+        default=3.0,
+        show_default=False,
+    ),
+    flag("json", Path, "--json", metavar="FILE", help_text="Write all numbers there too."),
+    flag("overwrite", bool, "--overwrite", "-y", help_text="Replace the JSON file if it exists.", default=False),
+    flag("quiet", bool, "--quiet", "-q", help_text="No progress.", default=False),
+)
+def bench(given: dict[str, Any]) -> None:
+    """Measure the model alone, each stage alone, and a whole run; say what the slowest part would allow.
+
+    Leave the machine alone meanwhile. Example: `vidseg bench street.mp4 --compare --json bench.json`.
+    """
+    from vidseg.cli.console import RunConsole
+    from vidseg.commands.bench import BenchRequest
+    from vidseg.commands.bench import bench as run_bench
+    from vidseg.presets import resolve
+
+    config = resolve(flags_of(given, ("source", *_RUN_OPTIONS)))
+    batch = given["batch"]
     try:
         batches = tuple(dict.fromkeys(int(word) for word in batch.split(",")))
     except ValueError:
         raise ConfigError(f"--batch is {batch!r}; accepted: numbers with commas, e.g. 1,2,4") from None
-    request = BenchRequest(
-        config=config, batches=batches, compare=compare, seconds=seconds, json=json, overwrite=overwrite
-    )
+    own = {name: given[name] for name in ("compare", "seconds", "json", "overwrite")}
+    request = BenchRequest(config=config, batches=batches, **own)
 
     class Console(RunConsole):
         def phase(self, text: str) -> None:
             self.note(f"{text} ...")
 
-    with Console(quiet=quiet) as console:
+    with Console(quiet=given["quiet"]) as console:
         result = run_bench(request, console)
     print_bench(result)
 

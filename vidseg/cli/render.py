@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from vidseg.cli.run import run
-from vidseg.cli.run_options import flags_of, with_run_options
+from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
+from vidseg.config import OPTIONS
 
-_OPTIONS = (
-    *("output", "show", "matte", "feather", "limit", "overwrite", "codec", "crf", "encoder_preset", "audio"),
-    *("pace", "reconnect", "timeout", "strict", "model", "weights"),
-    *("min_confidence", "view", "opacity", "contours", "legend", "labels", "classes", "ignore_classes"),
-    *("blur_classes", "blur_style", "blur_margin", "background", "foreground", "highlight", "preset", "quiet"),
+
+@made_of(
+    argument("source", str, "CLIP", "The file, folder, glob or image that was segmented.", ...),
+    argument("masks", str, "MASKS", "What `vidseg run --save-masks` wrote for it: folder or .mkv.", ...),
+    flag(
+        "confidence",
+        str,
+        "--confidence",
+        metavar="DIR|FILE.mkv",
+        help_text="What --save-confidence wrote with the masks: for --min-confidence and --view confidence.",
+    ),
+    *run_options(name for name, entry in OPTIONS.items() if entry.redraws),
 )
-"""Those of `vidseg run` that mean something without a model."""
-
-
-@with_run_options(without=inspect.signature(run).parameters.keys() - set(_OPTIONS))
-def render(
-    source: Annotated[str, typer.Argument(metavar="CLIP", help="The file, folder, glob or image that was segmented.")],
-    masks: Annotated[
-        str, typer.Argument(metavar="MASKS", help="What `vidseg run --save-masks` wrote for it: folder or .mkv.")
-    ],
-    settings: dict[str, Any],
-    confidence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|FILE.mkv",
-            help="What --save-confidence wrote with the masks: for --min-confidence and --view confidence.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+def render(given: dict[str, Any]) -> None:
     """Draw a clip again from its saved masks, with other colours or filters; no model is loaded.
 
     Masks of another network, or of your weights: give its -m or --weights, for its classes and colours.
@@ -46,13 +34,13 @@ def render(
     """
     from vidseg.presets import resolve
 
-    config = resolve({"source": source, **flags_of(settings)})
+    config = resolve(flags_of(given))
 
     from vidseg.app.render import render as render_app
     from vidseg.cli.console import RunConsole
 
     with RunConsole(quiet=config.quiet) as console:
-        outcome = render_app(config, masks, console, confidence=confidence)
+        outcome = render_app(config, given["masks"], console, confidence=given["confidence"])
     console.summary(outcome)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)

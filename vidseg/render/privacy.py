@@ -9,13 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vidseg.defaults import MARGIN_DIVISOR
 from vidseg.frames import UInt8Array
 
 BLUR_STYLES = ("pixelate", "blur", "fill")
 
 BLOCKS_ACROSS = 16
 """Blocks along the picture's shorter side: a face that fills half of it keeps 8x8 blocks, too few to tell who it is."""
-MARGIN_SHARE = 1 / 60
+MARGIN_SHARE = 1 / MARGIN_DIVISOR
 """Of the picture's shorter side, by which regions grow by default: 12 pixels at 1280x720. Masks come from a grid whose
 cells are that large there (long side 384, one value per 4 pixels), and their edges are off by about one cell."""
 SMALLEST_MARGIN = 2

@@ -16,15 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidseg.defaults import MEMORY_SECONDS
 from vidseg.frames import Frame, UInt8Array
 from vidseg.interfaces import MotionTracker
 from vidseg.saved_state import State
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, alive
 from vidseg.segmentation.scene_memory import SHARE, SceneMemory, cells
 
-MEMORY_SECONDS = 0.15
-"""After this time a frame counts 1/e. With less it flickers, with more it lags behind what moves unpredictably: 0.1,
-0.15 and 0.2 left 50, 45 and 43 % of the flicker of the sample and 57, 49 and 44 % of CamVid's (margin 0.2)."""
 MARGIN = 0.15
 """By this share of its score another class has to be better to replace the one before, where the memory is believed."""
 RESIDUAL_SCALE = 15.0

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from vidseg.defaults import CAMERA_FORMAT
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
@@ -171,9 +172,8 @@ def _ask(capture: Capture, size: tuple[int, int] | None, frame_rate: float | Non
     """Tell the camera what is wanted; it does what it can, and says nothing about the rest."""
     # One picture waiting at most: an old picture is worth nothing in a live view.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    # Uncompressed pictures above 640x480 are too much for USB 2; nearly every camera has Motion JPEG too.
     if format is not None or size is not None:
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FORMATS[format or "mjpeg"]))
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FORMATS[format or CAMERA_FORMAT]))
     if size is not None:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])

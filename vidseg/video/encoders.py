@@ -13,6 +13,7 @@ from fractions import Fraction
 import av
 from av.codec.hwaccel import HWAccel
 
+from vidseg.defaults import H264_CRF, H264_PRESET
 from vidseg.errors import SinkError
 
 CONTAINERS: Mapping[str, str] = {
@@ -67,9 +68,9 @@ ENCODERS: Mapping[str, Encoder] = {
         ("mp4", "mov", "matroska", "avi", "mpegts", "flv", "rtsp"),
         quality_options=("crf",),
         quality_range=(0, 51),
-        quality_default=23,
+        quality_default=H264_CRF,
         presets=_X26X_PRESETS,
-        preset_default="veryfast",
+        preset_default=H264_PRESET,
         fixed_options={"bf": "0"},
     ),
     "hevc": Encoder(

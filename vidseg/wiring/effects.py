@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from vidseg.config import RunConfig
+from vidseg.defaults import OPACITY
 from vidseg.errors import ConfigError
 from vidseg.interfaces import Propagator
 from vidseg.labels import LabelSet
@@ -15,9 +16,6 @@ from vidseg.render.options import RenderOptions
 from vidseg.sources.image_source import read_image
 from vidseg.timing import StageTimers
 from vidseg.wiring.frame_policy import skips_frames
-
-OPACITY = 0.5
-"""Of the class colours, where nothing else is said."""
 
 
 class EffectOptions(TypedDict):

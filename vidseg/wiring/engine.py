@@ -15,6 +15,7 @@ from vidseg import zoo
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import RunConfig
 from vidseg.cores import limited_cores, usable_cores
+from vidseg.defaults import CUDA_BATCH, OPENVINO_BATCH
 from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import UInt8Array, VideoInfo
 from vidseg.labels import LabelSet, ade20k
@@ -37,12 +38,6 @@ from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
-CUDA_BATCH = 8
-"""Frames segmented at once on CUDA by default: one at a time leaves a GPU idle."""
-OPENVINO_BATCH = 2
-"""On CPUs with OpenVINO, which gives the same bits whatever the batch (torch does not): some 7 % more frames per second
-with a small network. Four at once gain a little more in long videos and lose it in short ones, for the first batch
-takes longer. A large network takes more memory instead."""
 SMALL_NETWORK = 10_000_000
 """Parameters at most."""
 _LEAST_BYTES = 100_000_000

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from vidseg.config import RunConfig
+from vidseg.defaults import MEMORIES
 from vidseg.frames import Frame
 from vidseg.interfaces import ResumableSink, ResumableSource
 from vidseg.motion.propagate import FlowPropagator
@@ -22,9 +23,6 @@ from vidseg.pipeline.options import PipelineOptions, inference_stride
 from vidseg.pipeline.policy import RateLimit
 from vidseg.saved_state import State
 
-MEMORIES = 25
-"""The usual overlap, in times of the smoothing's memory. After 15 labels agree, but for the last digits of scores that
-may tip one later; these fade as well: exp(-25) is well below what float32 can tell apart."""
 SCENE: Literal["scene"] = "scene"
 _LEAST_FRAMES = 2
 """In a piece, as for `vidseg.chunks.pieces`."""

@@ -1,0 +1,100 @@
+"""Commands made from tables: the options of `vidseg run` (`vidseg.config`), and those that a command has besides."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidseg.config import OPTIONS
+
+
+def option(*flags: str, help_text: str, panel: str | None = None, metavar: str | None = None, **more: Any) -> Any:
+    """How one option is declared; `more` as in `typer.Option`."""
+    return typer.Option(*flags, rich_help_panel=panel, help=help_text, metavar=metavar, **more)
+
+
+def parameter(name: str, kind: Any, info: Any, default: Any = None) -> inspect.Parameter:
+    """A parameter of a command that `made_of` makes.
+
+    Args:
+        kind: type of the value; without a default it may be None too.
+        info: of an option or argument.
+        default: `...` where a value has to be given.
+    """
+    if default is ...:
+        default = inspect.Parameter.empty
+    elif default is None:
+        kind = kind | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+def argument(name: str, kind: Any, metavar: str, help_text: str, default: Any = None) -> inspect.Parameter:
+    """A parameter that stands without a flag; the rest as in `parameter`."""
+    return parameter(name, kind, typer.Argument(metavar=metavar, help=help_text, show_default=False), default)
+
+
+def flag(name: str, kind: Any, *flags: str, help_text: str, default: Any = None, **more: Any) -> inspect.Parameter:
+    """A parameter with flags; the rest as in `parameter` and `option`."""
+    return parameter(name, kind, option(*flags, help_text=help_text, **more), default)
+
+
+CONFIG_FILE = flag(
+    "config",
+    Path,
+    *("--config", "-c"),
+    panel="Settings and messages",
+    metavar="FILE",
+    help_text="YAML file with any of these options.",
+)
+
+
+def run_options(
+    names: Iterable[str], *, panels: bool = True, config_file: bool = False, **texts: str
+) -> list[inspect.Parameter]:
+    """These options of a run, as their table has them; None stands for "not said".
+
+    Args:
+        panels: below their headings.
+        config_file: with --config, after --preset.
+        texts: help by name, where this command does something else than `vidseg run`.
+    """
+    made = []
+    for name in names:
+        entry = OPTIONS[name]
+        help_text, metavar = entry.texts()
+        panel = entry.panel if panels else None
+        help_text = texts.get(name, help_text)
+        flags = entry.flags(name)
+        made.append(flag(name, entry.check.kind, *flags, help_text=help_text, panel=panel, metavar=metavar))
+        if name == "preset" and config_file:
+            made.append(CONFIG_FILE)
+    return made
+
+
+def made_of(*parameters: inspect.Parameter) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
+    """A decorator: the function becomes a command with these parameters, whose values it gets by name."""
+
+    def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+        def wrapper(**given: Any) -> None:
+            command(given)
+
+        wrapper.__name__, wrapper.__doc__, wrapper.__module__ = command.__name__, command.__doc__, command.__module__
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
+        return wrapper
+
+    return decorate
+
+
+def flags_of(given: dict[str, Any], names: Iterable[str] = OPTIONS) -> dict[str, Any]:
+    """Those of the values that are options of a run, as `vidseg.presets.resolve` takes them."""
+    return {name: _value(name, given[name]) for name in names if name in given}
+
+
+def _value(name: str, value: Any) -> Any:
+    read = OPTIONS[name].check.read_flag
+    return read(value) if read is not None and isinstance(value, str) else value

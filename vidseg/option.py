@@ -1,0 +1,226 @@
+"""What the table of options is made of: one entry for an option, and the checks of its value.
+
+A check gives the value in its proper type, or raises ValueError with what is accepted. It knows the same as a JSON
+schema, and the type that a flag of the command line has.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidseg.address import parse_address
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What an option accepts."""
+
+    convert: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+    """The same as a JSON schema."""
+    kind: type = str
+    """Of a flag: bool, int, float or str."""
+    read_flag: Callable[[str], Any] | None = None
+    """Makes the value out of a flag's text, where it is not of the flag's type."""
+
+    def __call__(self, value: Any) -> Any:
+        """The value in its proper type; raises ValueError with what is accepted."""
+        return self.convert(value)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The known words, where there are no other values."""
+        return tuple(self.schema.get("enum", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What the table says of one option, besides its name."""
+
+    default: Any
+    """None leaves it to the run."""
+    check: Check
+    help: str
+    """`{default}` stands for the default, `{choices}` for the words of `check`."""
+    metavar: str | None = None
+    """As in `help`; None shows the type."""
+    panel: str | None = None
+    """Heading it stands below in the help."""
+    also: tuple[str, ...] = ()
+    """More flags, besides `--name` and, of a switch, `--no-name`: `-o`, `--alias`, `-y/-n`."""
+    switch_off: bool = True
+    """A switch has `--no-name` too."""
+    unset: str = ""
+    """What happens without it, in words, where the run decides."""
+    short: bool = False
+    """Belongs to the short help."""
+    single: bool = False
+    """Has no meaning for many files at once."""
+    redraws: bool = False
+    """Has a meaning where saved masks are drawn, without a model."""
+    secret: bool = False
+    """Its value is neither printed nor written."""
+
+    def texts(self) -> tuple[str, str | None]:
+        """(help, metavar) as a user reads them."""
+        shown = self.unset if self.default is None else str(self.default)
+        if isinstance(self.default, bool):
+            shown = "yes" if self.default else "no"
+        elif isinstance(self.default, float):
+            shown = f"{self.default:g}"
+        said = self.help.format(default=shown, choices=", ".join(self.check.choices))
+        return said, self.metavar and self.metavar.format(choices="|".join(self.check.choices))
+
+    def flags(self, name: str) -> tuple[str, ...]:
+        """`--name`, and the others it has."""
+        dashed = name.replace("_", "-")
+        long = f"--{dashed}/--no-{dashed}" if self.check.kind is bool and self.switch_off else f"--{dashed}"
+        return (long, *self.also)
+
+
+def option(default: Any, check: Check, help_text: str, metavar: str | None = None, **more: Any) -> Any:
+    """A field of a dataclass that is a table of options; `more` as in `Option`."""
+    return field(default=default, metadata={"option": Option(default, check, help_text, metavar, **more)})
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value):
+        raise ValueError("a text")
+    return str(value)
+
+
+def choice(*known: str) -> Check:
+    """One of these words."""
+
+    def convert(value: Any) -> str:
+        if value not in known:
+            raise ValueError(" | ".join(known))
+        return str(value)
+
+    return Check(convert, {"enum": list(known)})
+
+
+def integer(low: int, high: int) -> Check:
+    """A whole number from low to high."""
+
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return Check(convert, {"type": "integer", "minimum": low, "maximum": high}, int)
+
+
+def number(low: float, high: float, *, above: bool = False) -> Check:
+    """A number from low to high, without low itself if `above`."""
+
+    def convert(value: Any) -> float:
+        accepted = f"a number above {low:g}, at most {high:g}" if above else f"a number from {low:g} to {high:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(accepted)
+        if not low <= value <= high or (above and value == low):
+            raise ValueError(accepted)
+        return float(value)
+
+    return Check(convert, {"type": "number", "exclusiveMinimum" if above else "minimum": low, "maximum": high}, float)
+
+
+def _class_list(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+        if not any(word.strip() for word in value):  # an unset shell variable must not hide nothing
+            raise ValueError("class names or ids, separated by commas; in a YAML file [] says none")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    if not isinstance(value, list | tuple) or any(isinstance(v, bool) or not isinstance(v, str | int) for v in value):
+        raise ValueError("class names or ids, separated by commas, e.g. person,car,20")
+    return tuple(word for word in (str(v).strip() for v in value) if word)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
+    except ValueError:
+        raise ValueError("a list of texts") from None
+
+
+def _address(value: Any) -> str:
+    return str(parse_address(str(value)))
+
+
+def matching(pattern: str, accepted: str) -> Check:
+    """A text that the pattern matches as a whole."""
+
+    def convert(value: Any) -> str:
+        text = "" if isinstance(value, bool) else str(value)
+        if not re.fullmatch(pattern, text):
+            raise ValueError(accepted)
+        return text
+
+    return Check(convert, {"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+def _int_or_text(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def whole_or(word: str, low: int, high: int, *, keep_text: bool = False) -> Check:
+    """A whole number, or the word; numbers come out as text, and may come in as such, with `keep_text`."""
+    whole_number = integer(low, high)
+
+    def convert(value: Any) -> int | str:
+        if value == word:
+            return word
+        try:
+            whole = whole_number(int(value) if keep_text and isinstance(value, str) and value.isdecimal() else value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {word}") from None
+        return str(whole) if keep_text else int(whole)
+
+    digits = [{"type": "string", "pattern": r"^\d+$"}] if keep_text else []
+    return Check(convert, {"anyOf": [whole_number.schema, {"const": word}, *digits]}, str, _int_or_text)
+
+
+def number_or(word: str, low: float, high: float) -> Check:
+    """A number, also as text, or the word."""
+    plain = number(low, high)
+
+    def convert(value: Any) -> float | str:
+        if value == word:
+            return word
+        try:
+            return float(plain(float(value) if isinstance(value, str) else value))
+        except ValueError:
+            raise ValueError(f"a number from {low:g} to {high:g}, or {word}") from None
+
+    digits = {"type": "string", "pattern": r"^\s*[+-]?[\d_.]+([eE][+-]?\d+)?\s*$"}
+    return Check(convert, {"anyOf": [plain.schema, {"const": word}, digits]})
+
+
+_WORD = {"type": ["string", "integer"], "minLength": 1}
+FLAG = Check(_flag, {"type": "boolean"}, bool)
+TEXT = Check(_text, _WORD)
+TEXTS = Check(_texts, {"anyOf": [_WORD, {"type": "array", "items": _WORD}]})
+"""One text or a list of them, perhaps empty; commas belong to the texts."""
+CLASS_LIST = Check(
+    _class_list,
+    {"type": ["string", "integer", "array"], "pattern": r"[^,\s]", "items": {"type": ["string", "integer"]}},
+)
+"""Class names or ids: a list, perhaps empty, or one text with commas, which says one at least."""
+ADDRESS = Check(_address, {"type": ["string", "integer"]})
+"""An address to listen at, as `parse_address` reads it."""
+TOKEN = matching(r"[A-Za-z0-9_.~-]{8,128}", "8 to 128 letters, digits and _ . ~ -")
+FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")
