@@ -1,9 +1,15 @@
-import pytest
+import json
 
-from vidseg.config import RunConfig
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from vidseg.config import OPTIONS, RunConfig, checked
 from vidseg.errors import ConfigError
 from vidseg.labels import ade20k
-from vidseg.presets import preset_names, read_options, read_preset, resolve
+from vidseg.presets import preset_names, presets_folder, read_options, read_preset, resolve, schema
 
 
 def write(tmp_path, text):
@@ -74,3 +80,70 @@ def test_missing_and_binary_files_are_refused(tmp_path):
 def test_unknown_preset_names_the_nearest():
     with pytest.raises(ConfigError, match=r"unknown preset .qualty.; did you mean quality"):
         resolve({"preset": "qualty"})
+
+
+@pytest.fixture(scope="module")
+def by_schema():
+    made = json.loads(json.dumps(schema()))
+    Draft202012Validator.check_schema(made)
+    return Draft202012Validator(made)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_each_preset_is_valid_by_the_schema(by_schema, name):
+    by_schema.validate(yaml.safe_load((presets_folder() / f"{name}.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("", True),
+        ("stride:", True),
+        ("stride: auto\nreconnect: '3'\noverlap: 2.5", True),
+        ("max-fps: 12\nclasses: person, car\nblur_classes: [20, person]\nignore_classes: []", True),
+        ("preset: street\ndescription: mine\nserve: 8000\ncamera_size: 640x480", True),
+        ("strid: 2", False),
+        ("stride: 0", False),
+        ("stride: often", False),
+        ("reconnect: -1", False),
+        ("camera_size: 720p", False),
+        ("max-fps: 0", False),
+        ("opacity: 1.5", False),
+        ("view: both", False),
+        ("legend: 'yes'", False),
+        ("classes: ' , '", False),
+        ("classes: [1.5]", False),
+        ("output: ''", False),
+        ("serve_token: short", False),
+        ("overlap: long", False),
+        ("trust_model: true", False),
+        ("- a", False),
+    ],
+)
+def test_the_schema_says_of_a_file_what_vidseg_says(by_schema, tmp_path, text, good):
+    try:
+        read_options(write(tmp_path, text))
+        taken = True
+    except ConfigError:
+        taken = False
+    assert (taken, by_schema.is_valid(yaml.safe_load(text))) == (good, good)
+
+
+@given(
+    st.sampled_from([name for name in OPTIONS if name not in ("trust_model", "preset")]),
+    st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.integers() | st.text())),
+)
+def test_the_schema_takes_every_value_that_an_option_takes(by_schema, name, value):
+    try:
+        checked("x", {name: value})
+    except ConfigError:
+        return
+    if name != "serve_token" or isinstance(value, str):
+        by_schema.validate({name: value})
+
+
+def test_the_schema_tells_help_and_defaults_of_the_table():
+    properties = schema()["properties"]
+    assert properties["opacity"]["description"] == "Of the colours; default 0.5, 0 with an effect"
+    assert "default" not in properties["opacity"] and properties["view"]["default"] == "overlay"
+    assert set(properties) >= set(OPTIONS) - {"trust_model"}

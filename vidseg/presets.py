@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidseg.config import RunConfig, checked, merge
+from vidseg.config import OPTIONS, RunConfig, checked, merge
 from vidseg.errors import ConfigError
 from vidseg.yaml_file import read_yaml
 
 _PACKAGE = Path(__file__).resolve().parent
+_NOT_IN_FILES = frozenset({"trust_model"})
+"""Who wrote the file may have made the model too."""
 _FOLDERS = (_PACKAGE / "_presets", _PACKAGE.parent / "presets")
 
 
@@ -73,7 +75,7 @@ def read_options(path: Path) -> dict[str, Any]:
     values = _read_yaml(path)
     values.pop("description", None)
     options = checked(str(path), values)
-    if "trust_model" in options:  # who wrote the file may have made the model too
+    if not _NOT_IN_FILES.isdisjoint(options):
         raise ConfigError(f"{path}: trust_model is said on the command line only (--trust-model); remove it here")
     return options
 
@@ -90,6 +92,30 @@ def resolve(flags: Mapping[str, Any], *, config_file: Path | None = None) -> Run
     if name is not None:
         layers.append((f"preset {name}", read_preset(name).options))
     return merge(*layers, (str(config_file), from_file), ("command line", given))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of config files, made from the table of options; a preset is one that names no preset.
+
+    Editors that know YAML schemas complete and check with it.
+    """
+    options: dict[str, Any] = {"description": {"description": "What the file is for, in one line."}}
+    for name, entry in OPTIONS.items():
+        if name in _NOT_IN_FILES:
+            continue
+        options[name] = {"description": entry.texts()[0], "anyOf": [dict(entry.check.schema), {"type": "null"}]}
+        if entry.default is not None:
+            options[name]["default"] = entry.default
+        if "_" in name:
+            options[name.replace("_", "-")] = {"$ref": f"#/properties/{name}"}
+    options["preset"]["anyOf"] = [{"enum": preset_names()}, {"type": "null"}]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Options of a vidseg run",
+        "type": ["object", "null"],
+        "properties": options,
+        "additionalProperties": False,
+    }
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

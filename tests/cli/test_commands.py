@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 import yaml
@@ -49,6 +51,10 @@ def test_classes_lists_150_and_finds_by_part_of_a_name(cli):
 def test_presets_are_listed_and_shown_as_yaml(cli):
     assert "street" in cli("presets").out
     assert yaml.safe_load(cli("presets", "street").out)["legend"] is True
+
+
+def test_the_schema_of_presets_is_printed(cli):
+    assert json.loads(cli("presets", "--schema").out)["properties"]["view"]["default"] == "overlay"
 
 
 def test_doctor_names_what_is_here(cli):

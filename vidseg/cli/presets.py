@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
+from vidseg.cli.options import option
+
 
 def presets(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one as YAML.")] = None,
+    schema: Annotated[bool, option("--schema", help_text="Print the JSON schema of such files, for editors.")] = False,
 ) -> None:
     """List presets, or show one as a YAML file to start your own --config from."""
-    from vidseg.presets import preset_names, presets_folder, read_preset
+    from vidseg import presets as shipped
 
-    if name is None:
-        width = max(map(len, preset_names()))
-        for known in preset_names():
-            print(f"{known:{width}}  {read_preset(known).description}")
+    if schema:
+        print(json.dumps(shipped.schema(), indent=2))
         return
-    preset = read_preset(name)
-    print((presets_folder() / f"{preset.name}.yaml").read_text(encoding="utf-8"), end="")
+    if name is None:
+        width = max(map(len, shipped.preset_names()))
+        for known in shipped.preset_names():
+            print(f"{known:{width}}  {shipped.read_preset(known).description}")
+        return
+    preset = shipped.read_preset(name)
+    print((shipped.presets_folder() / f"{preset.name}.yaml").read_text(encoding="utf-8"), end="")
