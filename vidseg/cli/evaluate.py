@@ -3,60 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from vidseg.cli.options import option
 from vidseg.errors import ConfigError
-
-
-def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help_text, metavar=metavar)
 
 
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/; or ADE20K's own.")],
-    model: Annotated[str, _option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
+    model: Annotated[str, option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
         "fai-m2f-n-ade"
     ),
-    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    trust_model: Annotated[bool, _option("--trust-model", help_text="As in `vidseg run`.")] = False,
-    imgsz: Annotated[int | None, _option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
+    weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    trust_model: Annotated[bool, option("--trust-model", help_text="As in `vidseg run`.")] = False,
+    imgsz: Annotated[int | None, option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
     short_side: Annotated[
-        int | None, _option("--short-side", metavar="N", help_text="Short side a network file sees.")
+        int | None, option("--short-side", metavar="N", help_text="Short side a network file sees.")
     ] = None,
     label_set: Annotated[
-        str | None, _option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
+        str | None, option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
     ] = None,
-    rule: Annotated[str, _option("--rule", help_text="semantic or winner-query.")] = "semantic",
+    rule: Annotated[str, option("--rule", help_text="semantic or winner-query.")] = "semantic",
     mapping: Annotated[
-        str | None, _option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
+        str | None, option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
     ] = None,
     groups: Annotated[
-        bool, _option("--groups", help_text="Also groups of classes: person, animal, vehicle, ...")
+        bool, option("--groups", help_text="Also groups of classes: person, animal, vehicle, ...")
     ] = False,
     values: Annotated[
-        str | None, _option("--values", metavar="V=ID,...", help_text="As `vidseg train --values`.")
+        str | None, option("--values", metavar="V=ID,...", help_text="As `vidseg train --values`.")
     ] = None,
-    only: Annotated[str | None, _option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
+    only: Annotated[str | None, option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
     every: Annotated[
         int | None,
-        _option("--every", metavar="N", help_text="Every Nth picture only: those `train --holdout N` leaves out."),
+        option("--every", metavar="N", help_text="Every Nth picture only: those `train --holdout N` leaves out."),
     ] = None,
-    json: Annotated[Path | None, _option("--json", metavar="FILE", help_text="Write the scores there too.")] = None,
-    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
-    device: Annotated[str, _option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
+    json: Annotated[Path | None, option("--json", metavar="FILE", help_text="Write the scores there too.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
+    device: Annotated[str, option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     runtime: Annotated[
         str | None,
-        _option(
+        option(
             "--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default torch, for int8 auto."
         ),
     ] = None,
     precision: Annotated[
-        str, _option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
+        str, option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
     ] = "auto",
-    threads: Annotated[int | None, _option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
-    quiet: Annotated[bool, _option("--quiet", "-q", help_text="No progress.")] = False,
+    threads: Annotated[int | None, option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
+    quiet: Annotated[bool, option("--quiet", "-q", help_text="No progress.")] = False,
 ) -> None:
     """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and each class.
 

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from vidseg.cli.options import option
 from vidseg.errors import ConfigError
-
-
-def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help_text, metavar=metavar)
 
 
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`.")],
-    kind: Annotated[str, _option("--format", "-f", help_text="onnx, openvino, torchscript.")] = "onnx",
+    kind: Annotated[str, option("--format", "-f", help_text="onnx, openvino, torchscript.")] = "onnx",
     output: Annotated[
-        Path | None, _option("--output", "-o", metavar="FILE", help_text="Default: NAME.onnx, .xml or .torchscript.")
+        Path | None, option("--output", "-o", metavar="FILE", help_text="Default: NAME.onnx, .xml or .torchscript.")
     ] = None,
     outputs: Annotated[
         str,
-        _option("--outputs", help_text="queries: class and mask logits; semantic: a map of scores for each class."),
+        option("--outputs", help_text="queries: class and mask logits; semantic: a map of scores for each class."),
     ] = "queries",
     imgsz: Annotated[
-        int | None, _option("--imgsz", metavar="N", help_text="Default long side of runs; the file takes any size.")
+        int | None, option("--imgsz", metavar="N", help_text="Default long side of runs; the file takes any size.")
     ] = None,
     fixed: Annotated[
-        str | None, _option("--fixed", metavar="HxW", help_text="The file takes this size only, e.g. 384x640.")
+        str | None, option("--fixed", metavar="HxW", help_text="The file takes this size only, e.g. 384x640.")
     ] = None,
-    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Replace files that exist.")] = False,
-    quiet: Annotated[bool, _option("--quiet", "-q", help_text="Print errors only.")] = False,
+    weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace files that exist.")] = False,
+    quiet: Annotated[bool, option("--quiet", "-q", help_text="Print errors only.")] = False,
 ) -> None:
     """Write a model as ONNX, OpenVINO or TorchScript, with a YAML beside it, and check that it agrees with torch.
 
