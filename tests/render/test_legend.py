@@ -7,7 +7,7 @@ from tests.render.scenes import CAR, ROAD, SKY, noise, segmentation, street
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
 from vidseg.render.legend import Legend, class_shares
-from vidseg.render.options import RenderOptions
+from vidseg.render.options import LEGEND_PLACES, RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 
 LABELS = ade20k()
@@ -110,3 +110,38 @@ def test_no_class_left_to_show_means_no_panel() -> None:
     options = RenderOptions(legend=True, labels=True, contours=True, classes=(CAR,), ignore_classes=(CAR,))
     image = noise(480, 640)
     assert np.array_equal(OverlayRenderer(options).render(image, segmentation(street(480, 640))), image)
+
+
+def test_the_largest_class_comes_first_and_equal_percentages_keep_their_order() -> None:
+    shown = np.full((480, 640), CAR, np.uint8)
+    shown[:120], shown[120:240] = ROAD, SKY
+    shown[120, :20] = ROAD  # more than SKY, but the percentages are one
+    picture = noise(480, 640)
+    legend().draw(picture, shown)
+    tops = [np.flatnonzero((picture == LABELS.palette[k]).all(axis=2).sum(axis=1) > 3)[0] for k in (CAR, SKY, ROAD)]
+    assert tops == sorted(tops)
+
+
+@pytest.mark.parametrize("place", LEGEND_PLACES)
+def test_the_panel_lies_in_the_corner_that_is_asked_for(place: str) -> None:
+    box = Legend(LABELS, range(150), place=place).draw(noise(480, 640), street(480, 640))
+    assert box is not None
+    x, y, width, height = box
+    assert (x + width < 320, y + height < 240) == (place.endswith("left"), place.startswith("top"))
+    assert min(x, y, 640 - x - width, 480 - y - height) >= 0
+
+
+def test_text_size_makes_the_panel_and_the_class_names_larger() -> None:
+    heights = []
+    for text_size in (1.0, 1.5):
+        box = Legend(LABELS, (SKY, ROAD, CAR), text_size=text_size).draw(noise(960, 1280), street(960, 1280))
+        assert box is not None
+        heights.append(box[3])
+    assert heights[1] == pytest.approx(1.5 * heights[0], rel=0.1)
+    image, label_map = np.zeros((480, 640, 3), np.uint8), np.full((480, 640), SKY, np.uint8)
+    widths = []
+    for text_size in (1.0, 2.0):
+        options = RenderOptions(labels=True, opacity=0.0, text_size=text_size)
+        columns = np.flatnonzero(OverlayRenderer(options).render(image, segmentation(label_map)).any(axis=(0, 2)))
+        widths.append(int(columns[-1] - columns[0]))
+    assert widths[1] == pytest.approx(2 * widths[0], rel=0.2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def test_overlay_renderer_is_a_renderer() -> None:
 def test_overlay_equals_the_slow_blend_within_one_level(opacity: float) -> None:
     image = noise(23, 31)
     label_map = np.random.default_rng(1).integers(0, 256, (23, 31), dtype=np.uint8)  # ids beyond 149 too
-    picture = drawn(image, label_map, RenderOptions(opacity=opacity))
+    picture = drawn(image, label_map, RenderOptions(opacity=opacity, edges=False))
     expected = slow_overlay(image, label_map, opacity, ALL)
     assert np.abs(picture.astype(int) - expected.astype(int)).max() <= 1
 
@@ -64,6 +66,7 @@ def test_class_filter_tints_the_selected_classes_only(options: RenderOptions, sh
     picture = drawn(image, label_map, options)
     selected = np.isin(label_map, list(shown))
     assert np.array_equal(picture[~selected], image[~selected])
+    picture = drawn(image, label_map, replace(options, edges=False))
     assert np.array_equal(picture, slow_overlay(image, label_map, 0.5, shown))
 
 
@@ -89,6 +92,25 @@ def test_side_view_is_the_source_and_the_overlay() -> None:
     assert picture.shape == (21, 66, 3)
     assert np.array_equal(picture[:, :33], image)
     assert np.array_equal(picture[:, 33:], drawn(image, label_map, RenderOptions(contours=True)))
+
+
+def test_stack_is_the_source_above_the_overlay() -> None:
+    image, label_map = noise(21, 33), street(21, 33)
+    picture = drawn(image, label_map, RenderOptions(view="stack", contours=True))
+    assert picture.shape == (42, 33, 3)
+    assert np.array_equal(picture[:21], image)
+    assert np.array_equal(picture[21:], drawn(image, label_map, RenderOptions(contours=True)))
+
+
+@pytest.mark.parametrize(("height", "line"), [(21, 1), (720, 2)])
+def test_split_is_the_source_left_of_a_line_and_the_overlay_right_of_it(height: int, line: int) -> None:
+    image, label_map = noise(height, 740), street(height, 740)
+    picture = drawn(image, label_map, RenderOptions(view="split"))
+    assert picture.shape == image.shape
+    assert np.array_equal(picture[:, :370], image[:, :370])
+    assert (picture[:, 370 : 370 + line] == 255).all()
+    right = slice(370 + line, None)
+    assert np.array_equal(picture[:, right], drawn(image, label_map, RenderOptions())[:, right])
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -126,9 +148,9 @@ def test_every_size_gives_a_whole_picture(height: int, width: int, opacity: floa
     image = noise(height, width, seed)
     label_map = np.random.default_rng(seed).choice(np.array([SKY, CAR, PERSON, 255], np.uint8), (height, width))
     picture = drawn(image, label_map, RenderOptions(opacity=opacity, view=view, blur_classes=(CAR,), **EVERYTHING))
-    assert picture.shape == (height, width * (2 if view == "side" else 1), 3)
+    assert picture.shape == (height * (2 if view == "stack" else 1), width * (2 if view == "side" else 1), 3)
     assert picture.dtype == np.uint8 and picture.flags.c_contiguous
-    plain = drawn(image, label_map, RenderOptions(opacity=opacity))
+    plain = drawn(image, label_map, RenderOptions(opacity=opacity, edges=False))
     assert np.abs(plain.astype(int) - slow_overlay(image, label_map, opacity, ALL).astype(int)).max() <= 1
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.render.scenes import CAR
-from vidseg.render.options import RenderOptions
+from vidseg.render.options import VIEWS, RenderOptions
 from vidseg.render.window_state import KEY_HELP, MESSAGE_SECONDS, Action, WindowState
 
 ESC, TAB = "\x1b", "\t"
@@ -63,10 +63,10 @@ def test_pause_toggles_and_a_step_pauses_for_good() -> None:
 def test_tab_cycles_the_views() -> None:
     window = state()
     seen = []
-    for _ in range(3):
+    for _ in VIEWS:
         press(window, TAB)
         seen.append((window.options.view, window.message))
-    assert seen == [("mask", "view: mask"), ("side", "view: side"), ("overlay", "view: overlay")]
+    assert seen == [(view, f"view: {view}") for view in ("mask", "side", "stack", "split", "overlay")]
 
 
 def test_b_goes_to_side_by_side_and_back() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import UInt8Array
 from vidseg.names import expand_user
+from vidseg.render.colours import parse_colour
 
 ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or a picture file"
 
@@ -47,9 +47,8 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     """
     if text in ("blur", "grey", "gray"):
         return Background("grey" if text == "gray" else text)
-    if hexadecimal := re.fullmatch(r"(?:#|0x)([0-9a-fA-F]{6})", text):
-        red, green, blue = bytes.fromhex(hexadecimal[1])
-        return Background(text, colour=(red, green, blue))
+    if (colour := parse_colour(text)) is not None:
+        return Background(text, colour=colour)
     path = Path(expand_user(text))
     try:
         path.open("rb").close()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import cv2
 import numpy as np
 
-from vidseg.frames import UInt8Array
+from vidseg.frames import NO_LABEL, UInt8Array
 
-THIN_UP_TO = 720
-"""Pictures whose shorter side is longer than this get outlines of two pixels, the others of one."""
+LINES_PER_PIXEL = 720
+"""Outlines are one pixel wide up to this shorter side, two up to twice that, and so on."""
+SPECK_SHARE = 1 / 5000
+"""Regions that cover less of the picture get no outline: 184 pixels at 1280x720."""
+_LIGHT, _DARK = 0.65, 0.35
+"""How much of white and black the faint edges have at most."""
+_BAND = 64
+"""Rows that are mixed at once, in memory that is taken once."""
 
 
 def region_edges(shown: UInt8Array, *, both_sides: bool = False) -> UInt8Array:
@@ -31,6 +39,58 @@ def region_edges(shown: UInt8Array, *, both_sides: bool = False) -> UInt8Array:
 
 
 def draw_contours(picture: UInt8Array, shown: UInt8Array) -> None:
-    """Draw white outlines around the shown regions into `picture`, one or two pixels wide by its size."""
-    edges = region_edges(shown, both_sides=min(shown.shape) > THIN_UP_TO)
+    """Draw white outlines around the shown regions into `picture`, as wide as the picture asks for; none on specks."""
+    width = ceil(min(shown.shape) / LINES_PER_PIXEL)
+    edges = region_edges(without_specks(shown), both_sides=width > 1)
+    if width > 2:
+        edges = np.asarray(cv2.dilate(edges, np.ones((width - 1, width - 1), np.uint8)), np.uint8)
     cv2.bitwise_or(picture, cv2.cvtColor(edges, cv2.COLOR_GRAY2RGB), dst=picture)
+
+
+def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
+    """Draw a faint line between regions into `picture`, light on one side and dark on the other, on any background.
+
+    The line is strongest where colours and source are mixed half and half, and not there at opacity 0 and 1, where the
+    source or the colours are what is asked for. Pixels where nothing is shown stay as they are.
+    """
+    strength = 4 * opacity * (1 - opacity)
+    if strength == 0:
+        return
+    scratch = np.empty((_BAND, *picture.shape[1:]), np.uint8)
+    for top in range(0, shown.shape[0], _BAND):
+        before = min(top, 1)  # the row above and the row below belong to lines too
+        around = shown[top - before : top + _BAND + 1]
+        band = picture[top : top + _BAND]
+        rows = slice(before, before + len(band))
+        light = region_edges(around)
+        dark = cv2.subtract(region_edges(around, both_sides=True), light)
+        hidden = (around == NO_LABEL).view(np.uint8) * np.uint8(255)
+        for mask, share, beta in ((light, _LIGHT * strength, 255), (dark, _DARK * strength, 0)):
+            # all is mixed and a part of it copied: faster than to pick single pixels
+            mixed = cv2.convertScaleAbs(band, dst=scratch[: len(band)], alpha=1 - share, beta=beta * share)
+            cv2.copyTo(mixed, cv2.subtract(mask, hidden)[rows], band)
+
+
+def without_specks(shown: UInt8Array) -> UInt8Array:
+    """`shown` with small regions filled up by what is above them, or beside them at the picture's upper rim."""
+    least = SPECK_SHARE * shown.size
+    filled = shown.copy()
+    counts = cv2.calcHist([np.ascontiguousarray(shown)], [0], None, [256], [0, 256])
+    for class_id in np.flatnonzero(counts):
+        mask = (shown == class_id).view(np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        for outline in outlines:
+            # the area of a polygon through the middles of pixels, plus half of its rim and one, is that in pixels
+            if cv2.contourArea(outline) + len(outline) / 2 + 1 >= least:
+                continue
+            points = outline[:, 0]
+            x, y = points[points[:, 1].argmin()]
+            left = points[:, 0].argmin()
+            if y > 0:
+                around = filled[y - 1, x]
+            elif points[left, 0] > 0:
+                around = filled[points[left, 1], points[left, 0] - 1]
+            else:
+                continue
+            cv2.drawContours(filled, [outline], -1, int(around), cv2.FILLED)
+    return filled

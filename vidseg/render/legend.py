@@ -33,18 +33,23 @@ def class_shares(shown: UInt8Array) -> dict[int, float]:
 
 
 class Legend:
-    """Draws the panel. Rows are in order of class id and the width is that of the longest name, so nothing jumps.
+    """Draws the panel. The largest class comes first; the width is that of the longest name, so that it stays.
 
     Args:
         class_ids: classes that may ever be listed.
+        place: corner of the picture, such as "top-right".
+        text_size: factor for the size that the picture's own size gives.
     """
 
-    def __init__(self, labels: LabelSet, class_ids: Iterable[int]) -> None:
+    def __init__(
+        self, labels: LabelSet, class_ids: Iterable[int], *, place: str = "top-right", text_size: float = 1.0
+    ) -> None:
         self._labels = labels
+        self._place, self._text_size = place, text_size
         self._names = {class_id: labels.names[class_id] for class_id in class_ids}
 
     def draw(self, picture: UInt8Array, shown: UInt8Array) -> Box | None:
-        """Draw the panel into the top right of `picture`; its box, None where nothing is shown or it does not fit.
+        """Draw the panel into a corner of `picture`; its box, None where nothing is shown or it does not fit.
 
         Where there are more classes than rows, the largest are listed and the last row counts the others.
         """
@@ -52,7 +57,7 @@ class Legend:
         if not shares:
             return None
         height, width = picture.shape[:2]
-        for size_px in range(text_size_px(height, width), MIN_SIZE_PX - 1, -1):
+        for size_px in range(text_size_px(height, width, share=self._text_size / 36), MIN_SIZE_PX - 1, -1):
             panel_width = self._panel_width(size_px)
             margin = size_px // 2
             rows = min(len(shares), (int(height * _MAX_HEIGHT) - size_px) // line_height(size_px))
@@ -60,7 +65,10 @@ class Legend:
                 break
         else:
             return None
-        box = (width - margin - panel_width, margin, panel_width, rows * line_height(size_px) + size_px)
+        panel_height = rows * line_height(size_px) + size_px
+        x = margin if self._place.endswith("left") else width - margin - panel_width
+        y = margin if self._place.startswith("top") else height - margin - panel_height
+        box = (x, y, panel_width, panel_height)
         draw_panel(picture, *box)
         self._draw_rows(picture, box, size_px, shares, rows)
         return box
@@ -72,10 +80,10 @@ class Legend:
     def _draw_rows(self, picture: UInt8Array, box: Box, size_px: int, shares: dict[int, float], rows: int) -> None:
         x, y, width, _ = box
         pad, step = size_px // 2, line_height(size_px)
-        listed = sorted(shares)
+        # by the percentage that is read, so that rows do not change places over what cannot be seen
+        listed = sorted(shares, key=lambda class_id: (-round(shares[class_id], 2), class_id))
         if rows < len(shares):
-            largest = sorted(shares, key=lambda class_id: (-shares[class_id], class_id))[: rows - 1]
-            listed = sorted(largest)
+            listed = listed[: rows - 1]
         y += pad
         for class_id in listed:
             top, side = y + (step - size_px) // 2, size_px

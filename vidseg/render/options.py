@@ -9,7 +9,10 @@ from vidseg.frames import NO_LABEL
 from vidseg.render.background import Background
 from vidseg.render.privacy import BLUR_STYLES
 
-VIEWS = ("overlay", "mask", "side", "confidence")
+VIEWS = ("overlay", "mask", "side", "stack", "split", "confidence")
+LEGEND_PLACES = ("top-right", "top-left", "bottom-right", "bottom-left")
+TEXT_SIZES = (0.5, 4.0)
+"""Least and most of `text_size`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,20 @@ class RenderOptions:
     """Share of the class colour in the overlay, 0 (source only) to 1 (colour only)."""
     view: str = "overlay"
     """"overlay": colours over the source; "mask": colours only; "side": source left, overlay right;
+    "stack": source above, overlay below; "split": one picture, its left half the source, its right half the overlay.
     "confidence": how sure the network is, from dark (not at all) to yellow, where the segmentation tells."""
     contours: bool = False
-    """Thin outlines between regions."""
+    """White outlines between regions; specks have none."""
+    edges: bool = True
+    """A faint light and dark line between regions of the overlay: half of a grey over a grey wall cannot be seen."""
     legend: bool = False
     """A panel with the classes in the picture and their shares."""
     labels: bool = False
     """Class names on the large regions."""
+    legend_place: str = "top-right"
+    """Corner of the panel: one of `LEGEND_PLACES`."""
+    text_size: float = 1.0
+    """Of the panel and the class names: 2 is twice as large as it is by the picture's size."""
     classes: tuple[int, ...] = ()
     """Class ids to show; empty means all."""
     ignore_classes: tuple[int, ...] = ()
@@ -53,6 +63,10 @@ class RenderOptions:
             raise ConfigError(f"opacity is {self.opacity!r}; give a number from 0 (source only) to 1 (colours only)")
         if self.view not in VIEWS:
             raise ConfigError(f"view is {self.view!r}; known: {', '.join(VIEWS)}")
+        if self.legend_place not in LEGEND_PLACES:
+            raise ConfigError(f"legend_place is {self.legend_place!r}; known: {', '.join(LEGEND_PLACES)}")
+        if not TEXT_SIZES[0] <= self.text_size <= TEXT_SIZES[1]:
+            raise ConfigError(f"text_size is {self.text_size!r}; give a number from {TEXT_SIZES[0]} to {TEXT_SIZES[1]}")
         if self.blur_style not in BLUR_STYLES:
             raise ConfigError(f"blur_style is {self.blur_style!r}; known: {', '.join(BLUR_STYLES)}")
         if self.blur_margin is not None and self.blur_margin < 0:

@@ -7,7 +7,7 @@ import numpy as np
 
 from vidseg.frames import NO_LABEL, Segmentation, UInt8Array
 from vidseg.labels import LabelSet, ade20k
-from vidseg.render.contours import draw_contours
+from vidseg.render.contours import draw_contours, draw_edges
 from vidseg.render.effects import SourceEffects
 from vidseg.render.legend import Legend
 from vidseg.render.options import RenderOptions
@@ -20,6 +20,7 @@ class OverlayRenderer:
 
     Where nothing is said, or the class is not selected, the source's pixels stay exactly as they are (black in the
     mask view), or as the effects leave them. Masks are drawn at the picture's own resolution, without interpolation.
+    Inside regions the overlay is exactly the blend that other tools draw; only the line between two regions differs.
 
     Raises:
         ConfigError: the options name a class id that `labels` does not have.
@@ -30,10 +31,12 @@ class OverlayRenderer:
         self._labels = ade20k() if labels is None else labels
         self._table = ColourTable(self.options, self._labels)
         self._effects = SourceEffects(self.options, self._labels)
-        self._legend = Legend(self._labels, self._table.visible_ids)
+        self._legend = Legend(
+            self._labels, self._table.visible_ids, place=self.options.legend_place, text_size=self.options.text_size
+        )
 
     def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
-        """A new C-contiguous uint8 RGB picture: (H, W, 3), or (H, 2 W, 3) in the side view.
+        """A new C-contiguous uint8 RGB picture: (H, W, 3), (H, 2 W, 3) in the side view, (2 H, W, 3) in the stack.
 
         Args:
             image: (H, W, 3) uint8 RGB, left as it was.
@@ -47,12 +50,11 @@ class OverlayRenderer:
         source = self._effects.apply(image, label_map, segmentation.as_is)
         colours, shown = self._table.look_up(label_map)
         height, width = label_map.shape
-        if options.view == "side":
-            output = np.empty((height, 2 * width, 3), dtype=np.uint8)
-            output[:, :width] = source
-            picture = output[:, width:]
-        else:
-            picture = output = np.empty((height, width, 3), dtype=np.uint8)
+        rows, columns = view_size(options.view, height, width)
+        output = np.empty((rows, columns, 3), dtype=np.uint8)
+        picture = output[rows - height :, columns - width :]
+        if picture.shape != output.shape:
+            output[:height, :width] = source
         if options.view == "confidence":
             _draw_confidence(picture, segmentation.levels)
         elif options.view == "mask":
@@ -61,13 +63,16 @@ class OverlayRenderer:
             _blend(source, colours, shown, options.opacity, picture)
         if options.contours:
             draw_contours(picture, shown)
+        elif options.edges and options.view not in ("mask", "confidence"):
+            draw_edges(picture, shown, options.opacity)
+        if options.view == "split":
+            _wipe(picture, source)
         for top, left, bottom, right in segmentation.as_is:
             picture[top:bottom, left:right] = image[top:bottom, left:right]
-            if options.view == "side":
-                output[top:bottom, left:right] = image[top:bottom, left:right]
+            output[top:bottom, left:right] = image[top:bottom, left:right]
         occupied = self._legend.draw(picture, shown) if options.legend else None
         if options.labels:
-            draw_region_labels(picture, shown, self._labels, occupied=occupied)
+            draw_region_labels(picture, shown, self._labels, occupied=occupied, text_size=options.text_size)
         return output
 
 
@@ -77,6 +82,19 @@ def _draw_confidence(picture: UInt8Array, levels: UInt8Array | None) -> None:
         picture[:] = 0
     else:
         cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB, dst=picture)
+
+
+def view_size(view: str, height: int, width: int) -> tuple[int, int]:
+    """Height and width of what is drawn of a picture in this view."""
+    return (2 * height if view == "stack" else height), (2 * width if view == "side" else width)
+
+
+def _wipe(picture: UInt8Array, source: UInt8Array) -> None:
+    """The source in the left half of the picture, up to a white line."""
+    height, width = picture.shape[:2]
+    middle, line = width // 2, max(1, round(min(height, width) / 360))
+    picture[:, :middle] = source[:, :middle]
+    picture[:, middle : middle + line] = 255
 
 
 def _blend(source: UInt8Array, colours: UInt8Array, shown: UInt8Array, opacity: float, picture: UInt8Array) -> None:

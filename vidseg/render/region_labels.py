@@ -58,14 +58,14 @@ def find_regions(shown: UInt8Array) -> list[Region]:
 
 
 def draw_region_labels(
-    picture: UInt8Array, shown: UInt8Array, labels: LabelSet, *, occupied: Box | None = None
+    picture: UInt8Array, shown: UInt8Array, labels: LabelSet, *, occupied: Box | None = None, text_size: float = 1.0
 ) -> None:
     """Write the class names of the large regions into `picture`, inside it and apart from each other and `occupied`.
 
     Names that find no room are left out.
     """
     height, width = picture.shape[:2]
-    size_px = text_size_px(height, width, share=1 / 34)
+    size_px = text_size_px(height, width, share=text_size / 34)
     margin = halo_px(size_px) + 1
     taken: list[Box] = [] if occupied is None else [occupied]
     for region in find_regions(shown):

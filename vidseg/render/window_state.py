@@ -20,7 +20,7 @@ KEY_HELP = (
     (".", "one frame on"),
     ("s", "save a picture"),
     ("f", "full screen"),
-    ("Tab", "overlay, mask, side by side"),
+    ("Tab", "overlay, mask, side, stack, split"),
     ("b", "side by side"),
     ("m", "overlay on, off"),
     ("+ - 9 0", "opacity"),

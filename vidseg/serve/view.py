@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-VIEWS = ("overlay", "mask", "side", "confidence")
+VIEWS = ("overlay", "mask", "side", "stack", "split", "confidence")
 WIDTHS = (480, 640, 960, 1280, 1920, 2560)
 """Widths that a viewer can ask for, in pixels: few, so that viewers share pictures."""
 _SWITCH = {"0": False, "1": True}

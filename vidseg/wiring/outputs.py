@@ -18,7 +18,7 @@ from vidseg.names import shown_name, url_scheme
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
-from vidseg.render.overlay import OverlayRenderer
+from vidseg.render.overlay import OverlayRenderer, view_size
 from vidseg.saved_masks import MASK_VIDEO_ENDING
 from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
 from vidseg.sinks.factory import open_video_sink
@@ -79,8 +79,8 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
     ending = Path(config.output).suffix.casefold()
     if not config.sent and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
         return config  # pictures take no encoder; who opens them says so
-    width = 2 * info.width if config.view == "side" else info.width
-    instead = software_instead(config.codec, config.encoder_preset, (width, info.height))
+    height, width = view_size(config.view, info.height, info.width)
+    instead = software_instead(config.codec, config.encoder_preset, (width, height))
     if instead is None:
         return config
     note(instead.reason)

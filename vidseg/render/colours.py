@@ -1,0 +1,110 @@
+"""Other colours for classes: a built-in palette, a CSV file, or a colour for one class.
+
+`vivid.csv` was made for ADE20K's classes. The 40 commonest differ by more than 20 (CIE 1976 dE in L*a*b*), and by more
+than 10 for red-, green- and blue-blind eyes (Machado et al. 2009, doi 10.1109/TVCG.2009.113); every two of the 150
+differ by more than 14; and each is 40 away from the mean of photographed pixels of its class, so that a wall
+is not painted in the colour of walls.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from vidseg.errors import ConfigError
+from vidseg.labels import LabelSet, generated_palette
+from vidseg.names import expand_user
+
+Rgb = tuple[int, int, int]
+VIVID = "vivid"
+PALETTES = ("ade20k", VIVID)
+"""Those that come with vidseg; the first leaves every class its own colour."""
+_ACCEPTED = "accepted: a CSV file with the columns name (or id) and colour (#RRGGBB), or name (or id), r, g, b"
+_COLOUR_COLUMNS = ("colour", "color", "hex")
+
+
+def parse_colour(text: str) -> Rgb | None:
+    """The colour of "#RRGGBB" or "0xRRGGBB"; None where the text is neither."""
+    found = re.fullmatch(r"(?:#|0x)([0-9a-fA-F]{6})", text.strip())
+    if found is None:
+        return None
+    red, green, blue = bytes.fromhex(found[1])
+    return red, green, blue
+
+
+def painted(labels: LabelSet, palette: str | None, colours: Sequence[str] = ()) -> LabelSet:
+    """The same classes in other colours.
+
+    Args:
+        palette: one of `PALETTES`, or a CSV file; classes that it does not name keep their colour. None: no change.
+        colours: "NAME=#RRGGBB" for single classes, by name or id; they win over the palette.
+    Raises:
+        ConfigError: no such palette, file, class or colour.
+    """
+    table = labels.palette.copy()
+    if palette == VIVID:
+        vivid = dict(_rows(resources.files("vidseg.render").joinpath("vivid.csv").read_text(encoding="utf-8"), VIVID))
+        known = {name: class_id for class_id, name in enumerate(labels.names)}
+        if len(vivid.keys() & known.keys()) < len(known):  # other classes than ADE20K's
+            table = generated_palette(len(labels))
+        for name, colour in vivid.items():
+            if name in known:
+                table[known[name]] = colour
+    elif palette is not None and palette not in PALETTES:
+        for name, colour in _rows(_text_of(palette), palette):
+            table[_find(labels, name, palette)] = colour
+    for text in colours:
+        name, _, code = text.rpartition("=")
+        found = parse_colour(code)
+        if found is None or not name.strip():
+            raise ConfigError(f"--color is {text!r}; accepted: CLASS=#RRGGBB, e.g. --color 'person=#ff0055'")
+        table[_find(labels, name, "--color")] = found
+    table.setflags(write=False)
+    return replace(labels, palette=table)
+
+
+def _find(labels: LabelSet, name: str, origin: str) -> int:
+    try:
+        return labels.find(name)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(expand_user(path)).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
+        known = ", ".join(PALETTES)
+        raise ConfigError(f"--palette {path}: cannot be read ({reason}); known: {known}, or a CSV file") from None
+
+
+def _rows(text: str, origin: str) -> Iterator[tuple[str, Rgb]]:
+    """Name (or id) and colour of each row; the name where there are both, for ids differ between networks."""
+    try:
+        reader = csv.DictReader(text.splitlines())
+        columns = {(name or "").strip().casefold(): name for name in reader.fieldnames or ()}
+        who = next((columns[key] for key in ("short_name", "name", "class", "id") if key in columns), None)
+        code = next((columns[key] for key in _COLOUR_COLUMNS if key in columns), None)
+        if who is None or (code is None and not {"r", "g", "b"} <= columns.keys()):
+            raise ConfigError(f"--palette {origin}: has no such columns; {_ACCEPTED}")
+        for row in reader:
+            written = row[code] if code is not None else [row[columns[channel]] for channel in "rgb"]
+            colour = _rgb(written)
+            if colour is None:
+                raise ConfigError(f"--palette {origin}, line {reader.line_num}: the colour is {written!r}; {_ACCEPTED}")
+            yield row[who] or "", colour
+    except csv.Error as error:
+        raise ConfigError(f"--palette {origin}: cannot be read ({error}); {_ACCEPTED}") from None
+
+
+def _rgb(written: str | list[str] | None) -> Rgb | None:
+    if not isinstance(written, list):
+        return parse_colour(written or "")
+    values = [int(word) if word and re.fullmatch(r" *\d{1,3} *", word) else -1 for word in written]
+    red, green, blue = values
+    return (red, green, blue) if all(0 <= value <= 255 for value in values) else None
