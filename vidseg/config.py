@@ -296,7 +296,7 @@ class RunConfig:
 
     view: str = _picture(
         "overlay",
-        choice("overlay", "mask", "side", "confidence"),
+        choice("overlay", "mask", "side", "stack", "split", "confidence"),
         "{choices}; default {default}",
         also=("--visualize",),
         short=True,
@@ -312,6 +312,15 @@ class RunConfig:
     contours: bool = _picture(False, FLAG, "Draw the edges of regions.")
     legend: bool = _picture(False, FLAG, "List the classes in the picture.")
     labels: bool = _picture(False, FLAG, "Write class names on regions.")
+    legend_place: str = _picture(
+        "top-right",
+        choice("top-right", "top-left", "bottom-right", "bottom-left"),
+        "{choices}; default {default}",
+        "CORNER",
+    )
+    text_size: float = _picture(1.0, number(0.5, 4), "Legend and names F times as large; default {default}", "F")
+    palette: str | None = _picture(None, TEXT, "ade20k, vivid, or a CSV: name,colour", "NAME|FILE")
+    color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of classes.", "A=#RRGGBB,...", also=("--colour",))
     classes: tuple[str, ...] = _picture((), CLASS_LIST, "Colour only these (names or ids).", "A,B", short=True)
     ignore_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Do not colour these.", "A,B", also=("--ignore-class",))
     blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these unrecognisable.", "A,B", short=True)

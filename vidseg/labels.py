@@ -23,6 +23,71 @@ _GOLDEN = 0.618033988749895
 """Hues that far apart never come together, however many there are."""
 
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "people": ("person", "rider", "pedestrian"),
+    "human": ("person", "rider", "pedestrian"),
+    "pedestrian": ("person",),
+    "vehicle": ("car", "bus", "truck", "van", "minibike", "bicycle", "motorcycle", "train", "caravan", "trailer"),
+    "motorcycle": ("minibike", "motorbike"),
+    "motorbike": ("minibike", "motorcycle"),
+    "furniture": (
+        *("bed", "cabinet", "table", "chair", "sofa", "shelf", "armchair", "seat", "desk", "wardrobe", "buffet"),
+        *("chest of drawers", "bench", "bookcase", "coffee table", "swivel chair", "ottoman", "stool", "cradle"),
+    ),
+    "nature": (
+        *("tree", "grass", "plant", "palm", "flower", "field", "earth", "sand", "rock", "mountain", "hill", "water"),
+        *("sea", "river", "lake", "waterfall", "vegetation", "terrain"),
+    ),
+    "vegetation": ("tree", "grass", "plant", "palm", "flower", "field"),
+    "pavement": ("sidewalk",),
+    "street": ("road",),
+    "lorry": ("truck",),
+    "fridge": ("refrigerator",),
+    "cupboard": ("cabinet",),
+}
+"""Words for one class or several, by their names; those that a network has are meant. A class of that name wins."""
+
+_MEANT: dict[str, tuple[str, ...]] = {
+    "animal": (
+        *(
+            "dog",
+            "cat",
+            "horse",
+            "cow",
+            "sheep",
+            "bird",
+            "pet",
+            "puppy",
+            "kitten",
+            "bear",
+            "elephant",
+            "fish",
+            "wildlife",
+        ),
+    ),
+    "person": (
+        *("man", "woman", "child", "boy", "girl", "baby", "face", "head", "hand", "hair", "body", "skin", "player"),
+        *("crowd", "driver", "cyclist", "rider", "worker"),
+    ),
+    "road": ("lane", "asphalt", "highway", "crosswalk", "motorway"),
+    "car": ("taxi", "suv", "jeep", "vehicle"),
+    "minibike": ("scooter", "moped"),
+    "computer": ("laptop", "pc", "keyboard"),
+    "apparel": ("shirt", "jacket", "trousers", "coat", "shoe", "hat"),
+    "plant": ("bush", "hedge", "shrub"),
+    "grass": ("lawn", "meadow"),
+    "sea": ("ocean", "beach"),
+    "water": ("pond", "puddle"),
+    "signboard": ("traffic sign", "stop sign"),
+    "building": ("office", "church", "shop", "facade"),
+    "sky": ("cloud", "clouds", "sun"),
+    "bag": ("backpack", "handbag", "suitcase"),
+    "glass": ("cup", "mug", "wine"),
+    "food": ("fruit", "cake", "pizza", "bread", "meal"),
+}
+"""What words near in meaning are called among ADE20K's classes: told, not taken, for they are not the same."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelSet:
     """Names and colours of classes 0..K-1.
@@ -40,27 +105,45 @@ class LabelSet:
         return len(self.names)
 
     def find(self, word: str | int) -> int:
-        """Class id of an id, a name or a synonym, in any case.
+        """Class id of an id, a name or a synonym, in any case, also in the plural.
+
+        Raises:
+            ConfigError: no such class, or a group of several; names the nearest known ones.
+        """
+        found = self.find_all([word])
+        if len(found) > 1:
+            members = ", ".join(self.names[class_id] for class_id in found)
+            raise ConfigError(f"'{word}' is a group of {len(found)} classes ({members}); give one of them")
+        return found[0]
+
+    def find_all(self, words: Iterable[str | int]) -> list[int]:
+        """Class ids of several words, in order, without repeats; a word may be a group of `GROUPS`.
 
         Raises:
             ConfigError: no such class; names the nearest known ones.
         """
+        return list(dict.fromkeys(class_id for word in words for class_id in self._meant(word)))
+
+    def _meant(self, word: str | int) -> list[int]:
         text = str(word).strip().casefold()
         if text.lstrip("-").isdigit():
             class_id = int(text)
             if 0 <= class_id < len(self):
-                return class_id
+                return [class_id]
             raise ConfigError(f"class id {class_id} is out of range; known: 0 to {len(self) - 1}")
         synonyms = self._synonyms()
-        if text in synonyms:
-            return synonyms[text]
-        near = difflib.get_close_matches(text, synonyms, n=3, cutoff=0.5)
-        hint = f"; near: {', '.join(near)}" if near else ""
+        forms = _singulars(text)
+        for form in forms:
+            if form in synonyms:
+                return [synonyms[form]]
+        for form in forms:
+            members = [synonyms[name] for name in GROUPS.get(form, ()) if name in synonyms]
+            if members:
+                return members
+        meant = [name for name, near in _MEANT.items() if name in synonyms and not set(forms).isdisjoint(near)]
+        alike = difflib.get_close_matches(text, [*synonyms, *GROUPS], n=3, cutoff=0.7)
+        hint = f"; near: {', '.join(meant or alike)}" if meant or alike else ""
         raise ConfigError(f"unknown class '{word}'{hint}; `{self.listed_by}` lists all {len(self)}")
-
-    def find_all(self, words: Iterable[str | int]) -> list[int]:
-        """Class ids of several words, in order, without repeats. Raises ConfigError as `find` does."""
-        return list(dict.fromkeys(self.find(word) for word in words))
 
     def _synonyms(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -70,6 +153,14 @@ class LabelSet:
             for synonym in full.split(","):
                 found.setdefault(synonym.strip().casefold(), class_id)
         return found
+
+
+def _singulars(text: str) -> list[str]:
+    """The word, and what it may be the plural of."""
+    return [text, *(text.removesuffix(ending) + instead for ending, instead in _PLURALS if text.endswith(ending))]
+
+
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"))
 
 
 @cache

@@ -256,3 +256,22 @@ def test_no_torch_is_needed(clip, masks, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert len(pictures(tmp_path / "out.mp4")) == 12
+
+
+def test_palette_colours_legend_and_view_are_as_in_a_run(cli, clip, masks):
+    look = ("--palette", "vivid", "--color", "wall=#00ff00,people=#ff0000,sky=#0000ff", "--view", "stack")
+    text = ("--legend", "--legend-place", "bottom-left", "--text-size", 0.8)
+    assert cli("run", clip, "-o", "a.mov", *STILLS, *look, *text, *SMALL).code == 0
+    assert cli("render", clip, masks, "-o", "b.mov", *STILLS, *look, *text).code == 0
+    first, second = pictures("a.mov"), pictures("b.mov")
+    assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+    assert cli("render", clip, masks, "-o", "plain.png", "--view", "mask", "--limit", 1).code == 0
+    plain = cv2.imread("plain.png")
+    assert first[0].shape[:2] == (2 * plain.shape[0], plain.shape[1])
+    assert cli("render", clip, masks, "-o", "c.png", "--view", "mask", "--limit", 1, "--palette", "vivid").code == 0
+    assert (cv2.imread("c.png") != plain).any()
+
+
+def test_class_names_with_spaces_between_are_answered_with_commas(cli, clip):
+    result = cli("run", clip, "--classes", "person", "car", "-o", "a.mp4")
+    assert_one_line_error(result, "car: no such file; class names take commas: --classes person,car")

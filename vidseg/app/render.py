@@ -21,7 +21,7 @@ from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.viewers.live import LiveOutputs
 from vidseg.wiring.damage import with_damage
-from vidseg.wiring.effects import render_options
+from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, killable
 from vidseg.wiring.live_source import Announcements, open_as_asked
@@ -53,7 +53,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
     if config.output:
         for path in read:
             _refuse_mask_folder(config.output, path)
-    labels = _labels(config)
+    labels = drawn_labels(config, _labels(config))
     options = render_options(config, labels)
     if options.blur_classes and config.min_confidence:
         reporter.note("what is not sure enough is hidden too, as --min-confidence says")

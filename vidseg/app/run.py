@@ -28,7 +28,7 @@ from vidseg.timing import StageTimers
 from vidseg.viewers.live import LiveOutputs, page_title, relay
 from vidseg.viewers.watch import watch
 from vidseg.wiring.damage import with_damage
-from vidseg.wiring.effects import propagator_for, render_options
+from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, pipeline_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts
@@ -92,7 +92,7 @@ def run(
     check_sent(config)
     if is_grid(config):
         check_grid_options(config)
-    labels = label_set(config) if engine is None else engine.labels
+    labels = drawn_labels(config, label_set(config) if engine is None else engine.labels)
     options = render_options(config, labels)
     renderer = make_renderer(config, options, labels)
     split = is_split(config)

@@ -32,7 +32,7 @@ from vidseg.sending.stream_sink import STREAM_MUXERS
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.image_sink import is_numbered
 from vidseg.video.encoders import ALPHA_ENCODERS, CONTAINERS
-from vidseg.wiring.effects import render_options
+from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import check_engine, default_imgsz, label_set
 from vidseg.wiring.input_files import identity_of
 
@@ -115,7 +115,7 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         )
     if options.video and config.matte:
         _refuse_opaque(options, container_of(config, options))
-    render_options(config, label_set(config))
+    render_options(config, drawn_labels(config, label_set(config)))
     check_engine(config)
 
 

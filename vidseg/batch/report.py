@@ -14,6 +14,7 @@ from vidseg.batch.report_page import FileSection, page
 from vidseg.config import RunConfig
 from vidseg.labels import LabelSet
 from vidseg.version import __version__
+from vidseg.wiring.effects import drawn_labels
 from vidseg.wiring.engine import label_set
 
 JSON_NAME = "batch-report.json"
@@ -77,7 +78,8 @@ class BatchReport:
 def write_report(report: BatchReport, folder: Path) -> list[Path]:
     """Write both files into the folder, replacing those of the last batch. Raises WriteError."""
     text = json.dumps(report.as_dict(), indent=1) + "\n"
-    sections = [section_of(item, label_set(report.config)) for item in report.files]
+    labels = drawn_labels(report.config, label_set(report.config))
+    sections = [section_of(item, labels) for item in report.files]
     html = page(sections, totals=report.totals(), started=report.started, seconds=report.seconds)
     paths = [folder / JSON_NAME, folder / HTML_NAME]
     for path, content in zip(paths, (text, html), strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from vidseg.cli.options import argument, flags_of, made_of, run_options
+from vidseg.cli.stray_classes import refuse_stray_classes
 from vidseg.config import OPTIONS
 
 _HELP, _METAVAR = OPTIONS["source"].texts()
@@ -24,6 +25,7 @@ def run(given: dict[str, Any]) -> None:
     `vidseg run cam0 rtsp://a rtsp://b --show`.
     """
     flags = flags_of(given)
+    refuse_stray_classes(given["source"] or (), flags)
     if given["source"]:
         flags |= {"source": given["source"][0], "more_sources": given["source"][1:]}
 

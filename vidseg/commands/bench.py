@@ -39,7 +39,7 @@ from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_en
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 from vidseg.version import __version__
-from vidseg.wiring.effects import render_options
+from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, requests_beside
 from vidseg.wiring.engine import Reporter as EngineReporter
 from vidseg.wiring.interrupts import Interrupts
@@ -158,7 +158,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
     spec = request.config.source or sample_source()
     config = replace(request.config, source=spec)
     check_engine(config)
-    render_options(config, label_set(config))
+    render_options(config, drawn_labels(config, label_set(config)))
     info, frames, decoding = decode(spec, request.seconds)
     usable = with_usable_encoder(replace(config, output=_WHOLE, matte=()), info, reporter.note)
     config = replace(config, codec=usable.codec, encoder_preset=usable.encoder_preset)

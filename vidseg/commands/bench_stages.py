@@ -20,7 +20,7 @@ from vidseg.render.overlay import OverlayRenderer
 from vidseg.sinks.factory import open_video_sink
 from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
-from vidseg.wiring.effects import render_options
+from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, label_set
 
 MAX_FRAMES = 48
@@ -161,7 +161,7 @@ def output_stages(
     seconds: float,
 ) -> tuple[StageCost, StageCost]:
     """Rendering, and encoding of the rendered pictures."""
-    labels = label_set(config)
+    labels = drawn_labels(config, label_set(config))
     renderer = OverlayRenderer(render_options(config, labels), labels)
     pairs = list(zip(frames, segmentations, strict=False))
     for frame, segmentation in pairs[:WARM_UP]:

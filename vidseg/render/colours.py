@@ -56,20 +56,20 @@ def painted(labels: LabelSet, palette: str | None, colours: Sequence[str] = ()) 
                 table[known[name]] = colour
     elif palette is not None and palette not in PALETTES:
         for name, colour in _rows(_text_of(palette), palette):
-            table[_find(labels, name, palette)] = colour
-    for text in colours:
+            table[_find_all(labels, name, palette)] = colour
+    for text in ",".join(colours).split(",") if colours else ():
         name, _, code = text.rpartition("=")
         found = parse_colour(code)
         if found is None or not name.strip():
             raise ConfigError(f"--color is {text!r}; accepted: CLASS=#RRGGBB, e.g. --color 'person=#ff0055'")
-        table[_find(labels, name, "--color")] = found
+        table[_find_all(labels, name, "--color")] = found
     table.setflags(write=False)
     return replace(labels, palette=table)
 
 
-def _find(labels: LabelSet, name: str, origin: str) -> int:
+def _find_all(labels: LabelSet, name: str, origin: str) -> list[int]:
     try:
-        return labels.find(name)
+        return labels.find_all([name])
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
 

@@ -12,6 +12,7 @@ from vidseg.labels import LabelSet
 from vidseg.motion.cautious import CautiousPropagator
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.render.background import ACCEPTED, Background, parse_background
+from vidseg.render.colours import painted
 from vidseg.render.options import RenderOptions
 from vidseg.sources.image_source import read_image
 from vidseg.timing import StageTimers
@@ -59,6 +60,11 @@ def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
     )
 
 
+def drawn_labels(config: RunConfig, labels: LabelSet) -> LabelSet:
+    """The classes in the colours that `palette` and `color` ask for. Raises ConfigError."""
+    return painted(labels, config.palette, config.color)
+
+
 def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
     """How to draw, with classes looked up by name or id in `labels`.
 
@@ -71,6 +77,8 @@ def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
         contours=config.contours,
         legend=config.legend,
         labels=config.labels,
+        legend_place=config.legend_place,
+        text_size=config.text_size,
         classes=tuple(labels.find_all(config.classes)),
         ignore_classes=tuple(labels.find_all(config.ignore_classes)),
         **effect_options(config, labels),
@@ -83,7 +91,13 @@ def overlay_opacity(config: RunConfig) -> float:
         return config.opacity
     effects = config.blur_classes or config.background or config.highlight
     overlay = (
-        config.classes or config.ignore_classes or config.contours or config.legend or config.labels
+        config.classes
+        or config.ignore_classes
+        or config.contours
+        or config.legend
+        or config.labels
+        or config.palette
+        or config.color
     ) or config.view != "overlay"
     return 0.0 if effects and not overlay else OPACITY
 

@@ -24,7 +24,7 @@ from vidseg.saved_state import State
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.timing import StageTimers
-from vidseg.wiring.effects import render_options
+from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
@@ -118,7 +118,7 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
             before = _memory(carried, segmenter, propagator)
         stats = RunStats()
         carried = Carried(carried.stride, carried.last, stats)
-        labels = engine.labels
+        labels = drawn_labels(config, engine.labels)
         Pipeline(
             bounded,
             segmenter,
