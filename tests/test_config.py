@@ -118,3 +118,26 @@ def test_a_default_that_is_a_number_or_a_word_is_told_by_the_help_from_the_table
 def test_defaults_are_told_as_a_user_writes_them(default, unset, told):
     entry = Option(default, choice("a", "b"), "{choices}; default {default}", "{choices}", unset=unset)
     assert entry.texts() == (f"a, b; default {told}", "a|b")
+
+
+@pytest.mark.parametrize(
+    ("values", "device", "precision"),
+    [
+        ({"device": 0, "precision": "fp16"}, "cuda:0", "float16"),
+        ({"device": "1", "half": True}, "cuda:1", "half"),
+        ({"precision": "bf16", "half": False}, "auto", "bfloat16"),
+        ({"precision": "16"}, "auto", "half"),
+    ],
+)
+def test_everyday_words_for_device_and_precision(values, device, precision):
+    config = merge(("preset", {"precision": "int8"}), ("command line", values))
+    assert (config.device, config.precision) == (device, precision)
+
+
+def test_half_is_the_16_bits_that_the_device_is_good_at():
+    import torch
+
+    from vidseg.runtimes.torch_runtime import pick_precision
+
+    assert pick_precision("half", torch.device("cpu")) == torch.bfloat16
+    assert pick_precision("half", torch.device("cuda")) == torch.float16

@@ -33,6 +33,7 @@ from vidseg.option import (
     TEXT,
     TEXTS,
     TOKEN,
+    Check,
     Option,
     choice,
     integer,
@@ -43,8 +44,20 @@ from vidseg.option import (
 )
 from vidseg.picture_size import MAX_PIXELS
 
-PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8", "fast")
-"""Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto"."""
+PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8", "fast")
+"""Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto";
+"half" is bfloat16 on a CPU, float16 elsewhere."""
+_PRECISION_WORDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "32": "float32", "16": "half"}
+
+
+def _precision(value: Any) -> str:
+    return str(choice(*PRECISIONS)(_PRECISION_WORDS.get(value, value) if isinstance(value, str) else value))
+
+
+def _device(value: Any) -> str:
+    """A device; a number alone is that of a CUDA device."""
+    text = str(TEXT(value))
+    return f"cuda:{text}" if text.isascii() and text.isdecimal() else text
 
 
 HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
@@ -193,13 +206,24 @@ class RunConfig:
     trust_model: bool = _model(
         False, FLAG, "Run a TorchScript file, which may write any file of yours.", switch_off=False
     )
-    device: str = _model("auto", TEXT, "auto, cpu, cuda, cuda:N, mps; default {default}", also=("-d",), short=True)
+    device: str = _model(
+        "auto",
+        Check(_device, TEXT.schema),
+        "auto, cpu, cuda, cuda:N or N, mps; default {default}",
+        also=("-d",),
+        short=True,
+    )
     runtime: str = _model(
         "auto",
         choice("auto", "torch", "openvino", "onnxruntime", "torch-compile"),
         "{choices}; default {default}, the fastest installed",
     )
-    precision: str = _model("auto", choice(*PRECISIONS), "{choices}; default {default}")
+    precision: str = _model(
+        "auto",
+        Check(_precision, {"enum": [*PRECISIONS, *_PRECISION_WORDS]}),
+        "auto, fp32, fp16, bf16, half, int8, fast; default {default}",
+    )
+    half: bool = _model(False, FLAG, "16-bit numbers: float16, on a CPU bfloat16.", switch_off=False)
     imgsz: int | None = _model(
         None,
         integer(32, 4096),
@@ -398,4 +422,8 @@ def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
             flag = "--" + name.replace("_", "-")
             shown = "***" if name in SECRETS else shown
             raise ConfigError(f"{origin}: {flag} is {shown!r}; accepted: {error}") from None
+    if good.get("half"):
+        if good.get("precision", "half") != "half":
+            raise ConfigError(f"{origin}: --half and --precision {good['precision']} contradict each other; give one")
+        good["precision"] = "half"
     return good

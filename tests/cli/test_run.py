@@ -325,7 +325,10 @@ def make_bad_inputs(folder) -> None:
         (["CLIP", "-o", "o.mp4", "--device", "cuda:99"], ["--device cuda:99"]),
         (["CLIP", "-o", "o.mp4", "--device", "toaster"], ["--device toaster", "auto, cpu, cuda"]),
         (["CLIP", "--show"], ["--show needs "]),
-        (["CLIP"], ["nothing to do", "-o FILE"]),
+        (["test"], ["nothing to do", "-o FILE"]),
+        (["CLIP", "--matte", "person"], ["nothing to do", "-o FILE"]),
+        (["CLIP", "--half", "--precision", "fp32"], ["--half and --precision float32 contradict"]),
+        (["CLIP", "-o", "o.mp4", "--device", "99"], ["--device cuda:99"]),
         (["-o", "o.mp4"], ["no source"]),
         (["cam77", "--show", "-o", "o.mp4"], ["--show"]),
         (["cam77", "-o", "o.mp4"], ["cam77"]),
@@ -536,3 +539,27 @@ def test_a_batch_makes_pictures_of_pictures_beside_videos(cli, photos, clip):
     made = sorted(name for name in os.listdir("out") if "annotated" in name)
     assert made == ["a_annotated.png", "b_annotated.jpg", "c_annotated.bmp", "clip_annotated.mp4"]
     assert cv2.imread("out/b_annotated.jpg").shape == (40, 64, 3)
+
+
+def test_a_source_alone_is_written_beside_the_caller_under_a_name_of_its_own(cli, clip):
+    result = cli("run", clip, *SMALL)
+    assert result.code == 0 and "wrote clip_annotated.mp4" in result.err
+    assert len(pictures("clip_annotated.mp4")) == 12
+    again = cli("run", clip, *SMALL)
+    assert_one_line_error(again, "clip_annotated.mp4", "-y")
+    assert cli("run", clip, "-y", *SMALL).code == 0
+
+
+def test_photos_and_folders_alone_become_pictures(cli, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.JPG", "b.webp"):
+        cv2.imwrite(str(tmp_path / "in" / name), np.zeros((48, 64, 3), np.uint8))
+    assert cli("run", "in/a.JPG", *SMALL).code == 0 and (tmp_path / "a_annotated.jpg").is_file()
+    assert cli("run", "in/b.webp", *SMALL).code == 0 and (tmp_path / "b_annotated.png").is_file()
+    assert cli("run", "in/", *SMALL).code == 0
+    assert len(list((tmp_path / "in_annotated").iterdir())) == 2
+
+
+def test_what_asks_for_data_only_gets_no_video(cli, clip, tmp_path):
+    assert cli("run", clip, "--save-csv", "s.csv", *SMALL).code == 0
+    assert not list(tmp_path.glob("*_annotated*"))

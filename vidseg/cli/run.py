@@ -33,6 +33,10 @@ def run(given: dict[str, Any]) -> None:
 
     settings = resolve(flags, config_file=given["config"])
 
+    from vidseg.wiring.outputs import with_default_output
+
+    settings = with_default_output(settings)
+
     from vidseg.app.run import run as run_app
     from vidseg.cli.console import RunConsole
 

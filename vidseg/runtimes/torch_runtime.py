@@ -26,6 +26,7 @@ def pick_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    name = f"cuda:{name}" if name.isascii() and name.isdecimal() else name
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -49,8 +50,10 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """
     if name == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
+    if name == "half":
+        return torch.bfloat16 if device.type == "cpu" else torch.float16
     if name == "float16" and device.type == "cpu":
-        raise ConfigError("--precision float16 needs a GPU; on the CPU use float32 or bfloat16")
+        raise ConfigError("--precision float16 needs a GPU; on the CPU use float32, or --half for bfloat16")
     return PRECISIONS[name]
 
 

@@ -14,7 +14,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
-from vidseg.names import shown_name, url_scheme
+from vidseg.names import expand_user, shown_name, url_scheme
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
@@ -29,6 +29,7 @@ from vidseg.sinks.records.class_shares import ClassShareCsvSink
 from vidseg.sinks.records.detections_jsonl import DetectionsSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
+from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS
 from vidseg.wiring.work_folder import WorkFolder
 
@@ -44,6 +45,27 @@ def output_names(config: RunConfig) -> list[str]:
         config.save_parquet,
     )
     return [path for path in named if path]
+
+
+def with_default_output(config: RunConfig) -> RunConfig:
+    """The configuration; where it asks for nothing, with NAME_annotated in the current folder as output.
+
+    A film becomes an .mp4, a picture a .jpg or .png, and a folder of pictures a folder. Several sources, live ones,
+    patterns and mattes, which need a container of their own, are left as they are.
+    """
+    asked = output_names(config) or config.show or config.serve or config.metrics or config.stats
+    if asked or config.source is None or config.more_sources or config.matte:
+        return config
+    path = expand_user(config.source)
+    if os.path.isdir(path):
+        return replace(config, output=f"{os.path.basename(os.path.abspath(path))}_annotated/")
+    if not os.path.isfile(path):
+        return config
+    stem, ending = os.path.splitext(os.path.basename(path))
+    photo = ".jpg" if ending.casefold() in (".jpg", ".jpeg") else ".png"
+    ending = photo if is_picture(path) else ".mp4"
+    # what looks like the start of a pattern would become pictures with numbers
+    return replace(config, output=f"{stem.replace('%', '_')}_annotated{ending}")
 
 
 def check_sent(config: RunConfig) -> None:
