@@ -53,7 +53,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
     if config.output:
         for path in read:
             _refuse_mask_folder(config.output, path)
-    labels = drawn_labels(config, _labels(config))
+    labels = drawn_labels(config, classes_of(config))
     options = render_options(config, labels)
     if options.blur_classes and config.min_confidence:
         reporter.note("what is not sure enough is hidden too, as --min-confidence says")
@@ -111,7 +111,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
         return with_damage(outcome, config, info)
 
 
-def _labels(config: RunConfig) -> LabelSet:
+def classes_of(config: RunConfig) -> LabelSet:
     """The classes of the model that made the masks. Torch is loaded only where weights or a network file are named.
 
     Raises:

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from vidseg.cli import batch, bench, doctor, evaluate, export, models, presets, quantize, render, run, train
+from vidseg.cli import (
+    batch,
+    bench,
+    doctor,
+    evaluate,
+    export,
+    export_labels,
+    models,
+    presets,
+    quantize,
+    render,
+    run,
+    train,
+)
 from vidseg.version import __version__
 
 app = typer.Typer(
@@ -26,6 +39,7 @@ app.command("train", no_args_is_help=True)(train.train)
 app.command("eval", no_args_is_help=True)(evaluate.evaluate)
 app.command("quantize", no_args_is_help=True)(quantize.quantize)
 app.command("export", no_args_is_help=True)(export.export)
+app.command("export-labels", no_args_is_help=True)(export_labels.export_labels)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 

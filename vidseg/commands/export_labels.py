@@ -1,0 +1,253 @@
+"""Saved masks of a clip as a data set for other tools: COCO, CVAT, YOLO or Pascal VOC. No network is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from vidseg.app.masks import MaskedSource, open_masks
+from vidseg.atomic import UniqueStems, write_whole_file
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError, SinkError
+from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.labels import LabelSet
+from vidseg.names import expand_user, shown_name
+from vidseg.render.colours import VIVID, painted
+from vidseg.sinks.records.coco_rle import encode_rle
+from vidseg.wiring.live_source import open_as_asked
+
+FORMATS = ("coco", "cvat", "yolo", "voc")
+JPEG_QUALITY = 95
+_UNKNOWN = 0
+"""Value of a VOC picture where nothing is said; class ids follow, so that a palette of 256 holds 254 of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportLabelsRequest:
+    """What to write of which clip."""
+
+    clip: str
+    masks: str
+    out: Path
+    format: str = "coco"
+    every: int = 1
+    """Of the frames with a mask: the first and every Nth after it."""
+    min_area: int = 16
+    """Connected regions of fewer pixels are left out by coco and yolo."""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One connected region: its class and its mask (H, W) bool; `outlines` are its polygons, the first the outer one.
+
+    Each outline is (N, 2) float64 x, y in pixels, through corners of pixels; (0, 0) is that of the picture.
+    """
+
+    class_id: int
+    mask: np.typing.NDArray[np.bool_]
+    outlines: list[np.typing.NDArray[np.float64]]
+
+
+class _Format(Protocol):
+    images: str
+    """Folder of the pictures."""
+
+    def add(self, number: int, stem: str, label_map: UInt8Array) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
+    """Write pictures and labels; the number of pictures.
+
+    Args:
+        labels: of the network that made the masks.
+    Raises:
+        ConfigError: an option is out of range, the clip is live, or the masks are those of another one.
+        SourceError: the clip or the masks cannot be read.
+        SinkError: the folder is there already and holds something.
+        WriteError: it cannot be written.
+    """
+    if request.format not in FORMATS:
+        raise ConfigError(f"--format is {request.format!r}; accepted: {', '.join(FORMATS)}")
+    for name, value in (("every", request.every), ("min-area", request.min_area)):
+        if value < 1:
+            raise ConfigError(f"--{name} is {value}; accepted: 1 or more")
+    out = Path(expand_user(str(request.out)))
+    if out.exists() and not out.is_dir():
+        raise SinkError(f"{request.out}: is a file; give the name of a folder")
+    if out.is_dir() and any(out.iterdir()) and not request.overwrite:
+        raise SinkError(f"{request.out}: holds files; write over them with -y, or choose another folder")
+    clip = open_as_asked(RunConfig(source=request.clip))
+    try:
+        if clip.info.live:
+            raise ConfigError(f"{shown_name(request.clip)}: is live; saved masks go with a file or a folder")
+        masks = open_masks(request.masks, clip.info)
+        source = MaskedSource(clip, masks, shown_name(request.masks), len(labels))
+        target = _format(request, out, labels)
+        (out / target.images).mkdir(parents=True, exist_ok=True)
+        stems, written = UniqueStems(), 0
+        for count, frame in enumerate(source):
+            label_map = source.segmenter.segment([frame])[0].label_map
+            if count % request.every:
+                continue
+            stem = stems.take(frame.name if frame.name is not None else f"{frame.index:06d}")
+            bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+            _write(out / target.images / f"{stem}.jpg", _encoded(".jpg", bgr))
+            target.add(written, stem, np.where(label_map < len(labels), label_map, NO_LABEL).astype(np.uint8))
+            written += 1
+    finally:
+        clip.close()
+    target.finish()
+    return written
+
+
+def regions(label_map: UInt8Array, min_area: int) -> Iterator[Region]:
+    """The connected regions (corners touch) of at least `min_area` pixels, by class id."""
+    for class_id in np.unique(label_map):
+        if class_id == NO_LABEL:
+            continue
+        count, parts, stats, _ = cv2.connectedComponentsWithStats((label_map == class_id).astype(np.uint8))
+        for part in range(1, count):
+            if stats[part, cv2.CC_STAT_AREA] < min_area:
+                continue
+            mask = parts == part
+            # twice as large, the line through the middles of pixels is a quarter of a pixel from the corners of pixels
+            large = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+            found, tree = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+            outer_first = sorted(range(len(found)), key=lambda i: tree[0][i][3] != -1)
+            outlines = [np.rint((found[i][:, 0].astype(np.float64) + 0.5) / 2) for i in outer_first]
+            yield Region(int(class_id), mask, outlines)
+
+
+class _Coco:
+    """`images/` and `annotations.json`: polygons, and RLE where a region has holes, which polygons cannot say."""
+
+    images = "images"
+
+    def __init__(self, request: ExportLabelsRequest, out: Path, labels: LabelSet) -> None:
+        self._path, self._min_area = out / "annotations.json", request.min_area
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+        self._categories = [{"id": k + 1, "name": name, "supercategory": ""} for k, name in enumerate(labels.names)]
+
+    def add(self, number: int, stem: str, label_map: UInt8Array) -> None:
+        height, width = label_map.shape
+        self._images.append({"id": number + 1, "file_name": f"{stem}.jpg", "width": width, "height": height})
+        for region in regions(label_map, self._min_area):
+            ys, xs = np.nonzero(region.mask)
+            x, y = int(xs.min()), int(ys.min())
+            simple = len(region.outlines) == 1 and len(region.outlines[0]) >= 3
+            self._annotations.append(
+                {
+                    "id": len(self._annotations) + 1,
+                    "image_id": number + 1,
+                    "category_id": region.class_id + 1,
+                    "segmentation": [region.outlines[0].ravel().tolist()] if simple else encode_rle(region.mask),
+                    "area": int(region.mask.sum()),
+                    "bbox": [x, y, int(xs.max()) + 1 - x, int(ys.max()) + 1 - y],
+                    "iscrowd": 0,
+                }
+            )
+
+    def finish(self) -> None:
+        content = {"images": self._images, "annotations": self._annotations, "categories": self._categories}
+        _write(self._path, json.dumps(content).encode())
+
+
+class _Yolo:
+    """`images/`, `labels/STEM.txt` with one outline a line, and `data.yaml`. Holes cannot be said and are filled."""
+
+    images = "images"
+
+    def __init__(self, request: ExportLabelsRequest, out: Path, labels: LabelSet) -> None:
+        self._out, self._min_area, self._names = out, request.min_area, labels.names
+        (out / "labels").mkdir(parents=True, exist_ok=True)
+
+    def add(self, number: int, stem: str, label_map: UInt8Array) -> None:
+        height, width = label_map.shape
+        lines = []
+        for region in regions(label_map, self._min_area):
+            if len(region.outlines[0]) < 3:
+                continue
+            points = region.outlines[0] / (width, height)
+            lines.append(" ".join([str(region.class_id), *(f"{value:.6f}" for value in points.ravel())]) + "\n")
+        _write(self._out / "labels" / f"{stem}.txt", "".join(lines).encode())
+
+    def finish(self) -> None:
+        names = "".join(f"  {k}: {json.dumps(name)}\n" for k, name in enumerate(self._names))
+        _write(self._out / "data.yaml", f"train: images\nval: images\nnames:\n{names}".encode())
+
+
+class _Voc:
+    """`JPEGImages/`, `SegmentationClass/` and `labelmap.txt`: class ids plus 1 as a palette, or as colours for CVAT."""
+
+    images = "JPEGImages"
+
+    def __init__(self, request: ExportLabelsRequest, out: Path, labels: LabelSet) -> None:
+        if len(labels) >= NO_LABEL:
+            raise ConfigError(f"--format {request.format}: holds {NO_LABEL - 1} classes, not {len(labels)}; give coco")
+        self._out, self._coloured, self._names = out, request.format == "cvat", labels.names
+        self._stems: list[str] = []
+        # each class needs a colour of its own, which ADE20K's are not
+        self._table = np.zeros((256, 3), np.uint8)
+        self._table[1 : len(labels) + 1] = painted(labels, VIVID).palette
+        for folder in ("SegmentationClass", "ImageSets/Segmentation"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+
+    def add(self, number: int, stem: str, label_map: UInt8Array) -> None:
+        values = np.where(label_map == NO_LABEL, _UNKNOWN, label_map + np.uint8(1)).astype(np.uint8)
+        if self._coloured:
+            content = _encoded(".png", np.ascontiguousarray(self._table[values][:, :, ::-1]))
+        else:
+            content = palette_png(values, self._table)
+        _write(self._out / "SegmentationClass" / f"{stem}.png", content)
+        self._stems.append(stem)
+
+    def finish(self) -> None:
+        rows = zip(("background", *self._names), self._table.tolist(), strict=False)
+        lines = ["# label:color_rgb:parts:actions", *(f"{name}:{r},{g},{b}::" for name, (r, g, b) in rows)]
+        _write(self._out / "labelmap.txt", ("\n".join(lines) + "\n").encode())
+        listed = "".join(f"{stem}\n" for stem in self._stems)
+        _write(self._out / "ImageSets" / "Segmentation" / "default.txt", listed.encode())
+
+
+def palette_png(values: UInt8Array, palette: UInt8Array) -> bytes:
+    """A PNG of indices (H, W) into a palette (256, 3)."""
+    height, width = values.shape
+    rows = np.concatenate((np.zeros((height, 1), np.uint8), values), axis=1).tobytes()  # filter 0 before each
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+        (b"PLTE", palette.tobytes()),
+        (b"IDAT", zlib.compress(rows, 6)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def _format(request: ExportLabelsRequest, out: Path, labels: LabelSet) -> _Format:
+    made: type[_Coco] | type[_Yolo] | type[_Voc] = {"coco": _Coco, "yolo": _Yolo}.get(request.format, _Voc)
+    return made(request, out, labels)
+
+
+def _encoded(ending: str, bgr: Any) -> bytes:
+    found, data = cv2.imencode(ending, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert found
+    return bytes(np.asarray(data).tobytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_whole_file(Path(os.path.realpath(path)), content)
