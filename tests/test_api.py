@@ -8,8 +8,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -296,3 +299,77 @@ def test_what_is_not_sure_enough_is_255_in_label_maps(halves, clip):
     unsure = seg.segmentation.confidence < 0.9
     assert 0 < unsure.mean() < 1 and ((seg.label_map == 255) == unsure).all()
     assert sum(seg.shares().values()) == pytest.approx(1 - unsure.mean())
+
+
+def segmented(index: int = 0) -> vidseg.SegmentedFrame:
+    """A frame whose left half is sky, without a network."""
+    label_map = np.full((48, 64), 255, np.uint8)
+    label_map[:, :32] = 2
+    frame = vidseg.Frame(np.full((48, 64, 3), 90, np.uint8), index, 40 * index, Fraction(1, 1000), duration=40)
+    return vidseg.SegmentedFrame(frame, vidseg.Segmentation(label_map, index), ade20k())
+
+
+def test_what_users_hold_says_what_it_is_in_one_short_line():
+    seg = segmented(3)
+    assert repr(seg) == "<SegmentedFrame 3 at 0.120 s, 64x48: sky 50%>"
+    assert repr(seg.frame) == "<Frame 3 at 0.120 s, 64x48>"
+    assert repr(seg.segmentation) == "<Segmentation of frame 3, 64x48>"
+    assert dir(vidseg) == sorted(vidseg.__all__)
+
+
+def test_a_frame_is_a_picture_in_notebooks_and_in_files(tmp_path):
+    seg = segmented()
+    shown = cv2.imdecode(np.frombuffer(seg._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(shown[:, :, ::-1], seg.overlay())
+    seg.save(tmp_path / "a.png", opacity=1.0)
+    assert cv2.imread(str(tmp_path / "a.png"))[0, 0, ::-1].tolist() == [6, 230, 230]
+    with pytest.raises(vidseg.VidsegError, match="is no kind of picture"):
+        seg.save(tmp_path / "a.xyz")
+    with pytest.raises(vidseg.VidsegError, match="missing"):
+        seg.save(tmp_path / "missing" / "a.png")
+
+
+def test_show_needs_a_display(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(vidseg.VidsegError, match="--show needs"):
+        segmented().show()
+
+
+@pytest.mark.parametrize(("fps", "moments"), [(None, [0, 0.04, 0.08]), (10, [0, 0.1, 0.2])])
+def test_write_makes_a_video_of_frames_at_their_times_or_at_a_rate(tmp_path, fps, moments):
+    path = tmp_path / "out.mp4"
+    assert vidseg.write(map(segmented, range(3)), path, fps=fps) == 3
+    with av.open(str(path)) as container:
+        assert [frame.time for frame in container.decode(video=0)] == pytest.approx(moments, abs=0.001)
+    with pytest.raises(vidseg.VidsegError, match="exists"):
+        vidseg.write([segmented()], path)
+
+
+def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
+    pictures = [np.full((48, 64, 3), level, np.uint8) for level in (0, 200)]
+    assert vidseg.write(pictures, tmp_path / "p_%02d.png") == 2
+    assert len(list(tmp_path.glob("p_*.png"))) == 2
+    for frames, text in (([], "no frames"), ([np.zeros((4, 4))], r"frame 0 is an array \(4, 4\) of float64")):
+        with pytest.raises(vidseg.VidsegError, match=text):
+            vidseg.write(frames, tmp_path / "x.mp4")
+    assert not list(tmp_path.glob("x.mp4*"))
+
+
+def test_a_picture_of_pil_is_taken_upright(monkeypatch):
+    """By a stand-in: vidseg does not need PIL."""
+    from vidseg.app.library import picture_of
+
+    class Turned:
+        def getexif(self) -> dict[int, int]:
+            return {274: 6}
+
+        def convert(self, mode: str) -> np.ndarray:
+            assert mode == "RGB"
+            return np.zeros((48, 64, 3), np.uint8)
+
+    monkeypatch.setitem(sys.modules, "PIL", ModuleType("PIL"))
+    operations = ModuleType("PIL.ImageOps")
+    operations.exif_transpose = lambda image: image  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "PIL.ImageOps", operations)
+    assert picture_of(Turned()).shape == (48, 64, 3)

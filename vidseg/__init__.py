@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vidseg.api import SegmentedFrame, Segmenter, segment
     from vidseg.errors import VidsegError
     from vidseg.frames import Detection, Frame, Segmentation
+    from vidseg.wiring.writing import write
 
 __all__ = [
     "Detection",
@@ -29,6 +30,7 @@ __all__ = [
     "VidsegError",
     "__version__",
     "segment",
+    "write",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "Segmenter": "vidseg.api",
     "VidsegError": "vidseg.errors",
     "segment": "vidseg.api",
+    "write": "vidseg.wiring.writing",
 }
 
 
@@ -49,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -51,23 +51,33 @@ from vidseg.labels import LabelSet
 from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
+from vidseg.render.single_picture import encoded_png, save_picture, show_picture
 from vidseg.timing import StageTimers
 from vidseg.wiring.engine import Engine, check_engine, label_set
 
 Picture = UInt8Array | str | PathLike[str]
-"""(H, W, 3) uint8 RGB, or the name of a picture file."""
+"""(H, W, 3) uint8 RGB, or the name of a picture file; a picture of PIL is taken too."""
 
 PICTURES_AT_ONCE = 8
 """Of one size, that a `Segmenter` gives to the network together, where no batch is set."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SegmentedFrame:
     """One picture and what is where in it."""
 
     frame: Frame
     segmentation: Segmentation
     label_set: LabelSet
+
+    def __repr__(self) -> str:
+        height, width = self.label_map.shape
+        found = ", ".join(f"{name} {share:.0%}" for name, share in list(self.shares().items())[:3])
+        return f"<SegmentedFrame {self.index} at {self.seconds:.3f} s, {width}x{height}: {found or 'nothing'}>"
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, for notebooks."""
+        return encoded_png(self.overlay())
 
     @property
     def image(self) -> UInt8Array:
@@ -114,6 +124,19 @@ class SegmentedFrame:
         """A new (H, W, 3) uint8 RGB picture with the class colours over it. Raises ConfigError."""
         options = RenderOptions(opacity=opacity, contours=contours, legend=legend, labels=labels)
         return OverlayRenderer(options, self.label_set).render(self.image, self.segmentation)
+
+    def save(self, path: str | PathLike[str], opacity: float = 0.5) -> None:
+        """Write the overlay as a picture: .png, .jpg, .webp, ... by the name; a file of that name is replaced.
+
+        Raises:
+            SinkError: no picture has this ending, or the folder is not there.
+            WriteError: it cannot be written.
+        """
+        save_picture(self.overlay(opacity), path)
+
+    def show(self, opacity: float = 0.5) -> None:
+        """Show the overlay in a window until a key is pressed or it is closed. Raises DisplayError."""
+        show_picture(self.overlay(opacity), f"vidseg - frame {self.index}")
 
 
 class Segmenter:

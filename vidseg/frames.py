@@ -57,7 +57,7 @@ class VideoInfo:
     """What was done to the picture on the way in (rotation, bit depth, HDR), one sentence each."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Frame:
     """One picture with its time.
 
@@ -94,6 +94,11 @@ class Frame:
         """(height, width) in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
+    def __repr__(self) -> str:
+        height, width = self.size_hw
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<Frame {self.index}{name} at {self.seconds:.3f} s, {width}x{height}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -121,7 +126,7 @@ class QueryMasks:
     masks: FloatArray
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Segmentation:
     """What is where in one frame.
 
@@ -142,6 +147,10 @@ class Segmentation:
     def confidence(self) -> FloatArray | None:
         """(H, W) in 0..1: how sure the network is of each label, in steps of 1/255. Only where asked for."""
         return None if self.levels is None else self.levels * np.float32(1 / 255)
+
+    def __repr__(self) -> str:
+        height, width = self.label_map.shape
+        return f"<Segmentation of frame {self.frame_index}, {width}x{height}>"
 
     def query_masks(self) -> QueryMasks:
         """Class, score and full-size mask of every query. Computed on each call; heavy (Q full-size masks).

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 
@@ -90,11 +91,14 @@ def picture_of(given: object) -> UInt8Array:
     Raises:
         SourceError: no such file, not a picture, or an array of another shape or type.
     """
-    accepted = "accepted: a (height, width, 3) uint8 RGB array, or the name of a picture file"
+    accepted = "accepted: a (height, width, 3) uint8 RGB array, a picture of PIL, or the name of a picture file"
     if isinstance(given, np.ndarray):
         if given.ndim != 3 or given.shape[2] != 3 or given.dtype != np.uint8 or not given.size:
             raise SourceError(f"a picture is an array {given.shape} of {given.dtype}; {accepted}")
         return np.ascontiguousarray(given)
+    if hasattr(given, "convert") and hasattr(given, "getexif"):  # of PIL, which vidseg does not need
+        upright = import_module("PIL.ImageOps").exif_transpose(given)
+        return np.ascontiguousarray(upright.convert("RGB"), dtype=np.uint8)
     if not isinstance(given, str | PathLike):
         raise SourceError(f"a picture is a {type(given).__name__}; {accepted}")
     text = os.fsdecode(given)

@@ -239,8 +239,9 @@ def palette_png(values: UInt8Array, palette: UInt8Array) -> bytes:
 
 
 def _format(request: ExportLabelsRequest, out: Path, labels: LabelSet) -> _Format:
-    made: type[_Coco] | type[_Yolo] | type[_Voc] = {"coco": _Coco, "yolo": _Yolo}.get(request.format, _Voc)
-    return made(request, out, labels)
+    if request.format == "coco":
+        return _Coco(request, out, labels)
+    return _Yolo(request, out, labels) if request.format == "yolo" else _Voc(request, out, labels)
 
 
 def _encoded(ending: str, bgr: Any) -> bytes:
