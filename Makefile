@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights weights-small clean
+.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights weights-small docs docs-pictures clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -26,6 +26,14 @@ test-newest:  ## the tests with the newest packages and Pythons; takes an hour, 
 test-slim:  ## the Dockerfile's commands and the first of the README in a bare Debian; needs root and debootstrap
 	.ci/slim
 
+docs: .venv/installed-docs  ## the site of docs/, in build/docs; any warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+
+# CLIPS is a folder with intel*.mp4 (Intel's "one by one person detection", CC BY 4.0) and *nasa*.mp4 (a NASA clip, public
+# domain); without it only the pictures of the bundled sample are made.
+docs-pictures: .venv/installed  ## all pictures of the README and docs/ anew: make docs-pictures CLIPS=folder
+	$(BIN)/python docs/make_pictures.py $(if $(CLIPS),--clips $(CLIPS))
+
 check: .venv/installed  ## what a change has to pass: style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,8 +47,8 @@ format: .venv/installed  ## put the code into the house's format
 bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
-# DATA holds camvid/{train,val}, scenes and scenes_gray, each with images/ labels/ and perhaps soft/ (see README, "Train and
-# measure"); some 80 minutes each on two cores with AVX512-BF16. Both go on after a kill. `weights` starts from START, the bundled
+# DATA holds camvid/{train,val}, scenes and scenes_gray, each with images/ labels/ and perhaps soft/ (see docs/training.md);
+# some 80 minutes each on two cores with AVX512-BF16. Both go on after a kill. `weights` starts from START, the bundled
 # weights unless it says otherwise, and takes the mean of those and the new ones in the end. `weights-small` widens the nano: CamVid
 # validation 0.616 mIoU, 0.920 accuracy, held-out photos 0.703 came out, no clear gain for four times the weights: not bundled.
 # The same on a GPU: --device cuda, no --precision.
@@ -66,6 +74,10 @@ runs/street: | .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	touch $@
 
 clean:

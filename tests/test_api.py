@@ -281,14 +281,14 @@ next(results)  # and the program ends with it under way
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_the_example_of_the_readme_runs(clip, tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_example_of_the_docs_runs(clip, tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
     shutil.copy(clip, tmp_path / "clip.mp4")
     for name in ("photo.jpg", "other.png"):
         cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), 127, np.uint8))
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), found)
+    exec(compile(code, "python.md", "exec"), found)
     assert capsys.readouterr().out.count("{") >= 2
     assert found["people"].dtype == bool and found["picture"].ndim == 3
     assert len(found["several"]) == 2 and isinstance(found["regions"], list)
@@ -373,3 +373,11 @@ def test_a_picture_of_pil_is_taken_upright(monkeypatch):
     operations.exif_transpose = lambda image: image  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "PIL.ImageOps", operations)
     assert picture_of(Turned()).shape == (48, 64, 3)
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("'road': 0.") == 3

@@ -83,7 +83,7 @@ def test_the_project_asks_for_the_one_without_windows_and_for_no_other():
 
 def test_the_commands_that_bring_windows_are_those_of_the_readme_and_make():
     """The window tests are run with what these commands install."""
-    assert HOW_TO_GET_WINDOWS.strip("`") in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert HOW_TO_GET_WINDOWS.strip("`") in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name in ("Makefile", ".ci/run"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert f"uninstall -q -y {HEADLESS}" in text and f"install -q -c constraints.txt {WINDOWED}" in text, name

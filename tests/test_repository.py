@@ -27,8 +27,3 @@ def test_constraints_pin_every_direct_dependency():
     wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8").lower(), re.M))
     assert {re.match(r"[\w.-]+", line)[0].lower() for line in wanted} <= pinned
-
-
-def test_every_file_and_folder_that_the_readme_links_is_there():
-    links = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
-    assert links and all((ROOT / target).exists() for target in links)

@@ -49,10 +49,10 @@ def test_an_exported_onnx_file_runs_like_the_model(cli, clip):
     assert result.code == 2 and "exists; overwrite it with -y" in result.err
 
 
-def test_the_exports_of_the_readme_can_lie_side_by_side(cli):
+def test_the_exports_of_the_docs_can_lie_side_by_side(cli):
     skip_unless_installed("onnxruntime", "openvino")
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
-    lines = [line.split("#")[0].split() for line in readme if line.startswith("    vidseg export ")]
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8").splitlines()
+    lines = [line.split("#")[0].split() for line in page if line.startswith("vidseg export ")]
     assert len(lines) == 3
     for _, *words in lines:
         result = cli(*words)

@@ -283,9 +283,9 @@ def _query_output(where: str, given: Mapping[str, Any]) -> OutputFormat:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    content = read_yaml(path, missing="no such model description", accepted="the README shows a model description")
+    content = read_yaml(path, missing="no such model description", accepted="docs/networks.md shows one")
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds no model description; the README shows one")
+        raise ConfigError(f"{path}: holds no model description; docs/networks.md shows one")
     return content
 
 

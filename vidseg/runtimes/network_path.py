@@ -55,7 +55,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _network_of(yaml_path: Path) -> Path:
-    content = read_yaml(yaml_path, missing="no such model description", accepted="the README shows a model description")
+    content = read_yaml(yaml_path, missing="no such model description", accepted="docs/networks.md shows one")
     if isinstance(content, dict) and "file" in content:
         path = yaml_path.parent / str(content["file"])
         if path.suffix.casefold() not in NETWORK_ENDINGS:
