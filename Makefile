@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights weights-small docs docs-pictures clean
+.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights docs docs-pictures clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -47,29 +47,19 @@ format: .venv/installed  ## put the code into the house's format
 bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
-# DATA holds camvid/{train,val}, scenes and scenes_gray, each with images/ labels/ and perhaps soft/ (see docs/training.md);
-# some 80 minutes each on two cores with AVX512-BF16. Both go on after a kill. `weights` starts from START, the bundled
-# weights unless it says otherwise, and takes the mean of those and the new ones in the end. `weights-small` widens the nano: CamVid
-# validation 0.616 mIoU, 0.920 accuracy, held-out photos 0.703 came out, no clear gain for four times the weights: not bundled.
-# The same on a GPU: --device cuda, no --precision.
-START = vidseg/zoo/weights/fai-m2f-n-ade.safetensors
+# DATA holds camvid, idd and coco, each with train and val, and people, scenes and photos: folders of images/, labels/ and perhaps
+# sets.csv and soft/ (see docs/training.md). Some two hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
+# the bundled weights unless it says otherwise. The same on a GPU: --device cuda, no --precision.
+START = vidseg/zoo/weights/m2f-mobile-ade.safetensors
 NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
-TRAIN = $(NEEDS_DATA)$(BIN)/vidseg train $(DATA)/camvid/train $(DATA)/scenes $(DATA)/scenes_gray runs/street --holdout 0,25,25,0 --resume \
-	--batch 16 --points 0 --semantic 8 --threads 2 --precision bfloat16 --val $(DATA)/camvid/val --val-mapping camvid11 --imgsz 384
+FOLDERS = $(addprefix $(DATA)/,camvid/train idd/train coco/train people scenes photos)
 
-weights: runs/street  ## train the bundled nano further: make weights DATA=folder
-	$(TRAIN) --mix 28,60,4,8 --lr 8e-4 --steps 2000 --seed 1 --init $(START) -o runs/nano1
-	$(TRAIN) --mix 24,64,4,8 --lr 7e-4 --steps 2400 --seed 2 --init runs/nano1/weights.safetensors -o runs/nano2
-	$(BIN)/python -c "import sys; from safetensors.torch import load_file, save_file; a, b = map(load_file, sys.argv[1:3]); \
-		save_file({k: ((a[k].double() + b[k].double()) / 2).to(a[k].dtype) for k in a}, sys.argv[3])" \
-		$(START) runs/nano2/weights.safetensors runs/nano.safetensors
-
-weights-small: runs/street  ## train the small model from the nano: make weights-small DATA=folder
-	$(TRAIN) -m fai-m2f-s-ade --mix 20,68,4,8 --lr 3.5e-4 --steps 4500 --seed 3 --init $(START) -o runs/small
-
-runs/street: | .venv/installed
+weights: .venv/installed  ## train the bundled network further and put it into the package: make weights DATA=folder
 	$(NEEDS_DATA)
-	rm -rf $@.part && mkdir -p runs && $(BIN)/python samples/render_dataset.py $@.part && mv $@.part $@
+	$(BIN)/vidseg train $(FOLDERS) --mix 14,15,13,7,17,34 --balance 0.1 -m m2f-mobile-ade --init $(START) -o runs/mobile --resume \
+		--batch 16 --crop 288x384 --points 0 --semantic 8 --steps 3700 --warmup 250 --lr 7e-4 --ema 0.9985 --freeze 3 --seed 11 \
+		--threads 1 --workers 1 --precision bfloat16 --val $(DATA)/coco/val_dense --val-every 550
+	$(BIN)/python benchmarks/package.py runs/mobile/weights.safetensors --data $(DATA)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

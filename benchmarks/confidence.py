@@ -153,7 +153,7 @@ def write(path: Path, calibration: Calibration, bundled: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="fai-m2f-n-ade")
+    parser.add_argument("--model", default="m2f-mobile-ade")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--data", type=Path, action="append", required=True, help="labelled folder; may be repeated")
     parser.add_argument("--every", type=int, default=1, help="take every Nth picture")

@@ -37,7 +37,7 @@ def plain_loop(clip: str, out: str, imgsz: int, frames: int) -> dict[str, object
     from vidseg.labels import ade20k
     from vidseg.runtimes.loading import load_model
 
-    model = load_model("fai-m2f-n-ade")
+    model = load_model("m2f-mobile-ade")
     palette = ade20k().palette[:, ::-1]
     stages = dict.fromkeys(("decode", "preprocess", "model", "postprocess", "render", "write"), 0.0)
     capture = cv2.VideoCapture(clip)

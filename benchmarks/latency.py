@@ -233,7 +233,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--plain-minutes", type=float, default=1.0)
     parser.add_argument("--rate", type=int, default=25)
-    parser.add_argument("--model", default="fai-m2f-n-ade")
+    parser.add_argument("--model", default="m2f-mobile-ade")
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--slow", type=float, default=0.0, metavar="MS")
     parser.add_argument("--sides", default="vidseg,every,plain")

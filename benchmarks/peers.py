@@ -35,7 +35,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "samples" / "street.mp4"
-BUNDLED = "fai-m2f-n-ade"
+BUNDLED = "m2f-mobile-ade"
 
 
 @dataclass(frozen=True, slots=True)

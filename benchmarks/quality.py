@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--sequence", type=Path, action="append", default=[], help="folder with images/ and labels/")
     parser.add_argument("--fps", type=at_least_one, default=15, help="frames per second of --sequence")
     parser.add_argument("--classes", choices=("exact", "camvid"), default="exact", help="how labels are judged")
-    parser.add_argument("--model", default="fai-m2f-n-ade")
+    parser.add_argument("--model", default="m2f-mobile-ade")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--imgsz", type=at_least_one, help="long side that the network sees; default by model")
     parser.add_argument("--stride", type=at_least_one, default=4)

@@ -1,6 +1,6 @@
 """The network alone on every installed runtime: ms a picture, the ratio to eager torch, and how many labels agree.
 
-    python benchmarks/runtimes.py [--models fai-m2f-n-ade,fai-m2f-s-ade] [--sizes 384x216,512x512] [--threads 2]
+    python benchmarks/runtimes.py [--models m2f-mobile-ade,fai-m2f-s-ade] [--sizes 384x216,512x512] [--threads 2]
                                   [--repeat 5] [--seconds 2] [--json FILE]
 
 Eager torch here is the model as it is trained: no folding, no channels_last. Each runtime runs in a process of its own,
@@ -81,7 +81,7 @@ def measure(variant: str, model_name: str, sizes: list[tuple[int, int]], threads
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default="fai-m2f-n-ade,fai-m2f-s-ade")
+    parser.add_argument("--models", default="m2f-mobile-ade,fai-m2f-s-ade")
     parser.add_argument("--sizes", default="384x216,512x512", help="width x height of what the network sees")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--repeat", type=int, default=5)

@@ -110,7 +110,7 @@ def measure(name: str, frames: Iterator[Frame], variants: list[Variant], span: f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="*", type=Path, help="video files; none: the bundled sample")
-    parser.add_argument("--model", default="fai-m2f-n-ade")
+    parser.add_argument("--model", default="m2f-mobile-ade")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--imgsz", type=at_least_one)
     parser.add_argument("--limit", type=at_least_one, help="frames of each video at most")

@@ -11,7 +11,7 @@ from vidseg.option import Option, choice
 
 def test_later_layers_win_and_none_leaves_what_was_said():
     config = merge(("preset", {"stride": 4, "opacity": 0.2}), ("flags", {"stride": 2, "opacity": None}))
-    assert (config.stride, config.opacity, config.model) == (2, 0.2, "fai-m2f-n-ade")
+    assert (config.stride, config.opacity, config.model) == (2, 0.2, "m2f-mobile-ade")
 
 
 def test_zero_is_a_value_and_not_unset():

@@ -195,7 +195,7 @@ class RunConfig:
     )
 
     model: str = _model(
-        "fai-m2f-n-ade",
+        "m2f-mobile-ade",
         TEXT,
         "See `vidseg models`, or a network file; default {default}",
         also=("-m",),

@@ -11,7 +11,7 @@ from vidseg import zoo
 from vidseg.models import create_model
 from vidseg.runtimes.loading import load_model
 
-NANO = "fai-m2f-n-ade"
+NANO = "m2f-mobile-ade"
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 
 

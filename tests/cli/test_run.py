@@ -134,11 +134,11 @@ def test_video_is_smoothed_unless_told_otherwise_and_images_are_not(cli, tmp_pat
 
 def test_the_run_says_which_runtime_it_took(cli, clip):
     result = cli("run", clip, "-o", "out.mp4", "-v", "--runtime", "torch", "--stats", "stats.json", *SMALL)
-    assert result.code == 0 and "model fai-m2f-n-ade, torch, cpu, float32" in result.err
+    assert result.code == 0 and "model m2f-mobile-ade, torch, cpu, float32" in result.err
     assert json.loads(Path("stats.json").read_text())["runtime"] == "torch, cpu, float32"
     fastest = next(iter(installed_engines()))
     result = cli("run", clip, "-o", "out.mp4", "-y", "-v", *SMALL)
-    assert result.code == 0 and f"model fai-m2f-n-ade, {fastest}" in result.err
+    assert result.code == 0 and f"model m2f-mobile-ade, {fastest}" in result.err
 
 
 def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, clip, monkeypatch):
@@ -350,7 +350,7 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(cli, clip, tmp_p
 def test_weights_of_another_model_are_named(cli, clip, tmp_path):
     from vidseg import zoo
 
-    weights = zoo.entry("fai-m2f-n-ade").bundled_path
+    weights = zoo.entry("m2f-mobile-ade").bundled_path
     result = cli("run", clip, "-o", "o.mp4", "-m", "fai-m2f-s-ade", "--weights", weights)
     assert result.code == 2
     assert_one_line_error(result, "does not fit fai-m2f-s-ade", "fai-m2f-n-ade")
@@ -449,7 +449,7 @@ def test_a_faster_engine_that_fails_and_a_conversion_are_told_and_the_summary_na
     monkeypatch.setattr("vidseg.runtimes.openvino_runtime.import_openvino", fail)
     result = cli(*words)
     assert "vidseg: openvino cannot be loaded (libfoo.so: not found); passing over it" in result.err.splitlines()
-    assert "converting fai-m2f-n-ade for onnxruntime, once; kept in" in result.err
+    assert "converting m2f-mobile-ade for onnxruntime, once; kept in" in result.err
     assert re.search(r"1 segmented; onnxruntime .*, cpu, float32$", result.err, re.MULTILINE), result.err
     result = cli(*words, "--runtime", "torch")
     assert re.search(r"1 segmented; torch.*, cpu, float32$", result.err, re.MULTILINE), result.err

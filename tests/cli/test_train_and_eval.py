@@ -51,7 +51,7 @@ def assert_one_line_error(result, text, code=2):
 def test_trained_weights_can_be_measured_and_run(cli, data, clip):
     result = cli("train", data, data, "--mix", "1,3", "-o", "run", "--init", "pretrained", "--val", data, *TINY)
     assert result.code == 0 and result.out == "", result.err
-    assert "training fai-m2f-n-ade on 5 of" in result.err and "step 3: mIoU" in result.err
+    assert "training m2f-mobile-ade on 5 of" in result.err and "step 3: mIoU" in result.err
     assert f"wrote {Path('run/weights.safetensors')}" in result.err
     assert cli("eval", data, "--weights", "run/weights.safetensors", *FAST).code == 0
     assert cli("run", clip, "-o", "out.mp4", "--weights", "run/weights.safetensors", *FAST).code == 0
@@ -85,10 +85,10 @@ def test_a_finished_run_is_not_trained_over(cli, data):
 
 def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
     assert cli("train", data, "-o", "run", "--init", "pretrained", *TINY).code == 0
-    for words in (("--init", "pretrained"), ("--init", "fai-m2f-n-ade"), ()):
+    for words in (("--init", "pretrained"), ("--init", "m2f-mobile-ade"), ()):
         assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
     result = cli("train", data, "-o", "run", "--resume", "--init", "none.pt", *TINY)
-    assert_one_line_error(result, f"began with fai-m2f-n-ade, not with --init {Path('none.pt').resolve()}")
+    assert_one_line_error(result, f"began with m2f-mobile-ade, not with --init {Path('none.pt').resolve()}")
 
 
 def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is_killed(cli, data):
@@ -205,7 +205,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
     )
     result = cli("run", clip, "-o", "out.mp4", "--classes", "last", "--save-csv", "shares.csv", *weights, *FAST)
     assert result.code == 0 and Path("shares.csv").read_text().splitlines()[0].split(",")[-2] == "last"
-    assert cli("export", "fai-m2f-n-ade", "-o", "own.onnx", *weights).code == 0
+    assert cli("export", "m2f-mobile-ade", "-o", "own.onnx", *weights).code == 0
     assert yaml.safe_load(Path("own.onnx.yaml").read_text())["labels"] == names
 
 
@@ -304,7 +304,7 @@ def test_masks_of_0_and_255_are_refused_before_the_first_step_until_their_values
     assert result.code == 0 and "labels: class 0 75.0 %, class 1 25.0 %\n" in result.err, result.err
     lines = result.err.splitlines()
     told = next(number for number, line in enumerate(lines) if "labels: " in line)
-    assert told < next(number for number, line in enumerate(lines) if "training fai-m2f-n-ade on" in line)
+    assert told < next(number for number, line in enumerate(lines) if "training m2f-mobile-ade on" in line)
     result = cli("train", folder, "-o", "run", "--classes", 2, "--resume", *TINY, "--holdout", 4)
     assert_one_line_error(result, "--values was 255=1 and is now")
     weights = ("--weights", "run/weights.safetensors")

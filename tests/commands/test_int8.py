@@ -28,7 +28,7 @@ from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
 from vidseg.wiring.engine import load_engine
 
-NANO = "fai-m2f-n-ade"
+NANO = "m2f-mobile-ade"
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 PARTS = {"model.xml": b"<net/>", "model.bin": bytes(100)}
 
@@ -239,6 +239,6 @@ def test_a_version_that_openvino_does_not_take_is_passed_over(mine):
     write_quantized(path, PARTS, model)  # whole, and no network
     reporter = Quiet()
     assert "float32" in load_engine(RunConfig(precision="fast", device="cpu", weights=weights), reporter).runtime.name
-    assert [text for text in reporter.notes if "the int8 version of fai-m2f-n-ade does not run" in text]
+    assert [text for text in reporter.notes if "the int8 version of m2f-mobile-ade does not run" in text]
     with pytest.raises(DeviceError, match=r"--precision int8: the int8 version of .* does not run"):
         load_engine(RunConfig(precision="int8", device="cpu", weights=weights), Quiet())

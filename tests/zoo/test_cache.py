@@ -32,7 +32,7 @@ def test_no_home_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bundled_weights_count_as_cached(tmp_path: Path) -> None:
-    entry = zoo.entry("fai-m2f-n-ade")
+    entry = zoo.entry("m2f-mobile-ade")
     assert zoo.cached_path(entry, cache_dir=tmp_path) == entry.bundled_path
 
 
@@ -55,6 +55,7 @@ def test_record_round_trip_and_listing(tmp_path: Path) -> None:
     listed = zoo.cached_entries(cache_dir=tmp_path)
 
     assert [(cached.entry.name, cached.record) for cached in listed] == [
+        ("m2f-mobile-ade", None),
         ("fai-m2f-n-ade", None),
         ("bisenetformer-s-ade", RECORD),
     ]

@@ -14,7 +14,7 @@ from vidseg.errors import ConfigError
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/; or ADE20K's own.")],
     model: Annotated[str, option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
-        "fai-m2f-n-ade"
+        "m2f-mobile-ade"
     ),
     weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
     trust_model: Annotated[bool, option("--trust-model", help_text="As in `vidseg run`.")] = False,
@@ -57,7 +57,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and each class.
 
-    Example: `vidseg eval camvid/val -m fai-m2f-n-ade --mapping camvid11`.
+    Example: `vidseg eval camvid/val -m m2f-mobile-ade --mapping camvid11`.
     """
     from vidseg.cli.training_console import TrainingConsole, print_evaluation
     from vidseg.commands.evaluate import EvalRequest

@@ -35,7 +35,7 @@ def export(
     """Write a model as ONNX, OpenVINO or TorchScript, with a YAML beside it, and check that it agrees with torch.
 
     The file takes uint8 RGB pictures (batch, 3, height, width), so nothing has to be normalised; `vidseg run -m FILE`
-    reads it. Example: `vidseg export fai-m2f-n-ade --outputs semantic -o nano.onnx`.
+    reads it. Example: `vidseg export m2f-mobile-ade --outputs semantic -o nano.onnx`.
     """
     from vidseg.cli.console import RunConsole
     from vidseg.commands.export import ExportRequest

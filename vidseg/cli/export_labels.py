@@ -25,7 +25,7 @@ def export_labels(
     ] = 16,
     model: Annotated[
         str, _option("--model", "-m", help_text="The model that made the masks, for its classes; or a network file.")
-    ] = "fai-m2f-n-ade",
+    ] = "m2f-mobile-ade",
     weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your weights that did.")] = None,
     overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Write into a folder that holds files.")] = False,
 ) -> None:

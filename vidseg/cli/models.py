@@ -109,7 +109,7 @@ def pull(
 
 def classes(
     word: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only classes whose name holds this.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Or those of a network file.")] = "fai-m2f-n-ade",
+    model: Annotated[str, typer.Option("--model", "-m", help="Or those of a network file.")] = "m2f-mobile-ade",
     weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Or those of your weights.")] = None,
     label_set: Annotated[
         str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
@@ -119,7 +119,7 @@ def classes(
     from vidseg.labels import ade20k
 
     labels = ade20k()
-    if weights is not None or label_set is not None or model != "fai-m2f-n-ade":
+    if weights is not None or label_set is not None or model != "m2f-mobile-ade":
         from vidseg.config import merge
         from vidseg.wiring import engine
 

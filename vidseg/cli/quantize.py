@@ -15,7 +15,7 @@ def quantize(
             metavar="PICTURES", help="Folder, glob or video of pictures like those to be segmented.", show_default=False
         ),
     ],
-    model: Annotated[str, typer.Option("--model", "-m", help="See `vidseg models`.")] = "fai-m2f-n-ade",
+    model: Annotated[str, typer.Option("--model", "-m", help="See `vidseg models`.")] = "m2f-mobile-ade",
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="FILE", help="Your own weights.", show_default=False)
     ] = None,

@@ -29,7 +29,7 @@ _REQUEST = (
     flag(
         "out", Path, *("--out", "-o"), panel=_RUN, metavar="DIR", help_text="Checkpoints, weights, curves.", default=...
     ),
-    flag("model", str, *("--model", "-m"), panel=_RUN, help_text="See `vidseg models`; default fai-m2f-n-ade"),
+    flag("model", str, *("--model", "-m"), panel=_RUN, help_text="See `vidseg models`; default m2f-mobile-ade"),
     flag(
         "init",
         str,

@@ -57,7 +57,7 @@ class EvalRequest:
     """What to measure on what."""
 
     data: Path
-    model: str = "fai-m2f-n-ade"
+    model: str = "m2f-mobile-ade"
     weights: str | None = None
     trust_model: bool = False
     runtime: str | None = None

@@ -34,7 +34,7 @@ class QuantizeRequest:
 
     source: str
     """Folder, glob or video of pictures like those that will be segmented."""
-    model: str = "fai-m2f-n-ade"
+    model: str = "m2f-mobile-ade"
     weights: str | None = None
     imgsz: int | None = None
     pictures: int = 200

@@ -22,7 +22,7 @@ class TrainSettings:
         ConfigError: a number is out of range.
     """
 
-    model: str = "fai-m2f-n-ade"
+    model: str = "m2f-mobile-ade"
     classes: int = 150
     """Without "no object"; ids in label files are below it."""
     steps: int = 2000

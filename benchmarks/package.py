@@ -1,0 +1,106 @@
+"""Puts trained weights into the package: the file, its int8 version, the registry's facts, the card's measured table.
+
+    python benchmarks/package.py runs/mobile/weights.safetensors --data DATA [--model m2f-mobile-ade]
+
+DATA holds the data sets of `make weights`: the trained on ones give the pictures that the int8 version is calibrated
+with, those named val are measured. The lines between the two marks in the card are written anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from vidseg import zoo
+
+WEIGHTS = Path(zoo.__file__).parent / "weights"
+REGISTRY = WEIGHTS.parent / "registry.yaml"
+CALIBRATION = {"camvid/train": 20, "idd/train": 35, "coco/train": 45, "people": 15, "scenes": 60, "photos": 125}
+"""Data sets and how many pictures of each, spread evenly."""
+MEASURED = {"coco/val_dense": None, "coco/val": None, "idd/val": None, "camvid/val": "camvid11"}
+"""Data sets and the mapping of their classes."""
+GROUPS = ("person", "animal", "vehicle", "road", "chair", "sofa", "bicycle", "motorbike", "boat", "traffic light")
+BEGIN, END = "<!-- measured: benchmarks/package.py -->", "<!-- end of measured -->"
+
+
+def calibration_pictures(data: Path, folder: Path) -> int:
+    """Links to the pictures in one folder; how many."""
+    count = 0
+    for name, wanted in CALIBRATION.items():
+        found = sorted((data / name / "images").iterdir())
+        for picture in found[:: max(1, len(found) // wanted)][:wanted]:
+            (folder / f"{count:04}{picture.suffix}").symlink_to(picture.resolve())
+            count += 1
+    return count
+
+
+def measured(data: Path, name: str, mapping: str | None, model: str, precision: str) -> dict[str, Any]:
+    """What `vidseg eval` measures on one data set with the bundled weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "scores.json")
+        words = ["--mapping", mapping] if mapping else ["--groups"]
+        run_vidseg("eval", data / name, "-m", model, "--precision", precision, "--json", file, "-q", *words)
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def run_vidseg(*words: object) -> None:
+    """The command line, as a user would give it; ends this program if it fails."""
+    subprocess.run([sys.executable, "-m", "vidseg", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+
+
+def row(name: str, wide: dict[str, Any], narrow: dict[str, Any]) -> str:
+    """A line of the table: float32, and int8 in brackets."""
+    right = f"{wide['pixel_accuracy']:.3f} ({narrow['pixel_accuracy']:.3f})"
+    if "groups" not in wide:
+        return f"| `{name}` | {right} | mIoU of 11 classes {wide['miou']:.3f} ({narrow['miou']:.3f}) |"
+    both = [(group, wide["groups"][group], narrow["groups"][group]) for group in GROUPS if group in wide["groups"]]
+    return f"| `{name}` | {right} | {', '.join(f'{group} {a:.2f} ({b:.2f})' for group, a, b in both)} |"
+
+
+def set_facts(model: str, file: Path) -> None:
+    """Write hash and size of the file into the registry."""
+    content = file.read_bytes()
+    facts = {"sha256": hashlib.sha256(content).hexdigest(), "size": str(len(content))}
+    facts |= {"bundled": file.name, "int8": f"{model}.int8.zip"}
+    before, block = re.split(rf"(?<=- name: {re.escape(model)}\n)", REGISTRY.read_text(encoding="utf-8"), maxsplit=1)
+    for key, value in facts.items():
+        block = re.sub(rf"^    {key}: .*$", f"    {key}: {value}", block, count=1, flags=re.MULTILINE)
+    REGISTRY.write_text(before + block, encoding="utf-8")
+
+
+def main() -> None:
+    """Copy, quantise, measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="m2f-mobile-ade")
+    args = parser.parse_args()
+    target, small = WEIGHTS / f"{args.model}.safetensors", WEIGHTS / f"{args.model}.int8.zip"
+    shutil.copyfile(args.weights, target)
+    set_facts(args.model, target)
+    with tempfile.TemporaryDirectory() as folder:
+        count = calibration_pictures(args.data, Path(folder))
+        run_vidseg("quantize", folder, "-m", args.model, "--weights", target, "--pictures", count, "-o", small, "-y")
+    lines = ["| on | pixels right | IoU |", "|---|---|---|"]
+    for name, mapping in MEASURED.items():
+        if (args.data / name).is_dir():
+            both = [measured(args.data, name, mapping, args.model, precision) for precision in ("float32", "int8")]
+            lines.append(row(name, *both))
+            print(lines[-1], flush=True)
+    card = WEIGHTS / f"{args.model}.md"
+    text = card.read_text(encoding="utf-8")
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    card.write_text(text[:begin] + "\n\n" + "\n".join(lines) + "\n\n" + text[end:], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
