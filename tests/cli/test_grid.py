@@ -104,7 +104,7 @@ def closed_port() -> int:
 
 def test_a_stream_that_is_not_there_holds_up_nobody(cli):
     away = f"rtsp://user:secret@127.0.0.1:{closed_port()}/x"
-    words = ("-o", "grid.mp4", "--limit", 20, "--stats", "s.json", *SMALL)
+    words = ("-o", "grid.mp4", "--limit", 20, "--stats", "s.json", "--opacity", 0, *SMALL)
     result = cli("run", away, "test:128x96@30,frames=inf", *words)
     assert result.code == 0, result.err
     assert "trying again" in result.err and "no frame came" in result.err and "secret" not in result.err
