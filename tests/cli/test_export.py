@@ -13,7 +13,7 @@ import yaml
 from vidseg.commands import export as export_app
 from vidseg.runtimes.registry import installed_engines
 
-MODEL = "fai-m2f-n-ade"
+MODEL = "m2f-mobile-ade"
 
 
 def skip_unless_installed(*names):
@@ -87,7 +87,7 @@ def test_torchscript_is_read_by_torch(cli, clip):
     module = torch.jit.load("net.torchscript", _extra_files=extra)
     assert extra["model"].decode() == MODEL
     class_logits, mask_logits = module(torch.zeros(1, 3, 40, 56, dtype=torch.uint8))
-    assert class_logits.shape == (1, 100, 151) and mask_logits.shape[2:] == (10, 14)
+    assert class_logits.shape == (1, 64, 151) and mask_logits.shape[2:] == (10, 14)
     expected = masks(cli, clip, "expected", "--runtime", "torch")
     found = masks(cli, clip, "found", "-m", "net.torchscript", "--trust-model")
     assert all((ours == theirs).mean() > 0.995 for ours, theirs in zip(found, expected, strict=True))

@@ -353,7 +353,7 @@ def test_weights_of_another_model_are_named(cli, clip, tmp_path):
     weights = zoo.entry("m2f-mobile-ade").bundled_path
     result = cli("run", clip, "-o", "o.mp4", "-m", "fai-m2f-s-ade", "--weights", weights)
     assert result.code == 2
-    assert_one_line_error(result, "does not fit fai-m2f-s-ade", "fai-m2f-n-ade")
+    assert_one_line_error(result, "does not fit fai-m2f-s-ade", "m2f-mobile-ade")
 
 
 def test_a_model_without_published_weights_says_what_to_do(cli, clip):

@@ -64,7 +64,9 @@ class Watcher:
 
 
 def settings(**given) -> TrainSettings:
-    return TrainSettings(**{"steps": 6, "batch": 2, "crop_hw": (64, 64), "warmup": 2, "points": 64, **given})
+    return TrainSettings(
+        **{"model": "fai-m2f-n-ade", "steps": 6, "batch": 2, "crop_hw": (64, 64), "warmup": 2, "points": 64, **given}
+    )
 
 
 def session(dataset, out, given: TrainSettings, **options) -> Session:
