@@ -560,6 +560,12 @@ def test_photos_and_folders_alone_become_pictures(cli, tmp_path):
     assert len(list((tmp_path / "in_annotated").iterdir())) == 2
 
 
+def test_a_source_alone_that_is_not_there_is_named(cli):
+    result = cli("run", "nofile.mp4")
+    assert result.code == 2
+    assert_one_line_error(result, "nofile.mp4: no such file")
+
+
 def test_what_asks_for_data_only_gets_no_video(cli, clip, tmp_path):
     assert cli("run", clip, "--save-csv", "s.csv", *SMALL).code == 0
     assert not list(tmp_path.glob("*_annotated*"))

@@ -29,6 +29,7 @@ from vidseg.sinks.records.class_shares import ClassShareCsvSink
 from vidseg.sinks.records.detections_jsonl import DetectionsSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
+from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS
 from vidseg.wiring.work_folder import WorkFolder
@@ -59,8 +60,8 @@ def with_default_output(config: RunConfig) -> RunConfig:
     path = expand_user(config.source)
     if os.path.isdir(path):
         return replace(config, output=f"{os.path.basename(os.path.abspath(path))}_annotated/")
-    if not os.path.isfile(path):
-        return config
+    if not os.path.isfile(path) and classify(config.source) is not SourceKind.FILE:
+        return config  # of a file that is not there, whoever opens it tells
     stem, ending = os.path.splitext(os.path.basename(path))
     photo = ".jpg" if ending.casefold() in (".jpg", ".jpeg") else ".png"
     ending = photo if is_picture(path) else ".mp4"
