@@ -13,7 +13,7 @@ test: .venv/installed  ## set up and run the tests
 test-slow: .venv/installed  ## the tests that take minutes and are left out elsewhere
 	$(BIN)/python -m pytest -m slow
 
-drills: .venv/installed  ## damaged files, kills, full disks, closed terminals: some 15 minutes, one table
+drills: .venv/installed  ## damaged files, kills, full disks, closed terminals: some 10 minutes, one table
 	$(BIN)/python benchmarks/drills.py
 
 test-window: .venv/installed  ## the tests of windows, with the OpenCV that opens them in place of the other

@@ -200,10 +200,10 @@ def drill_kills(tally: Tally, folder: Path, count: int, chance: random.Random) -
             begun(place, signs, trial.process)
             seconds += 2.5 if job.startswith("live") and number == signal.SIGKILL else 0
         time.sleep(seconds)
-        if number == signal.SIGKILL:
-            os.kill(trial.process.pid, number)  # of the parent alone: workers have to notice
-        else:
-            with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):  # a fast machine may be done before
+            if number == signal.SIGKILL:
+                os.kill(trial.process.pid, number)  # of the parent alone: workers have to notice
+            else:
                 os.killpg(trial.process.pid, number)
         ended = trial.end(END_PATIENCE)
         judge(tally, name, trial, ended, (0, 128 + number, -number))
