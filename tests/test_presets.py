@@ -144,6 +144,6 @@ def test_the_schema_takes_every_value_that_an_option_takes(by_schema, name, valu
 
 def test_the_schema_tells_help_and_defaults_of_the_table():
     properties = schema()["properties"]
-    assert properties["opacity"]["description"] == "Of the colours; default 0.5, 0 with an effect"
+    assert properties["opacity"]["description"] == "Opacity of the colours; default 0.5, or 0 with an effect"
     assert "default" not in properties["opacity"] and properties["view"]["default"] == "overlay"
     assert set(properties) >= set(OPTIONS) - {"trust_model"}

@@ -1,7 +1,7 @@
-"""The options of a run: one table of defaults, checks and help, which every way of setting them shares.
+"""The options of a run: one table of defaults, checks and help texts, shared by every way of setting them.
 
-Flags, presets and config files all end here; order: defaults < preset < config file < flags. The commands of the
-command line (`vidseg.cli.options`) and the schema of config files (`vidseg.presets`) are made from the table.
+Flags, presets and config files all meet here; precedence: defaults < preset < config file < flags. The command line
+(`vidseg.cli.options`) and the schema of config files (`vidseg.presets`) are generated from the table.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from vidseg.option import (
 from vidseg.picture_size import MAX_PIXELS
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8", "fast")
-"""Number formats of the network. "fast" is the fastest that keeps the quality: int8 where there is one, or "auto";
+"""Number formats of the network. "fast" is the fastest that keeps the quality: int8 where available, else "auto";
 "half" is bfloat16 on a CPU, float16 elsewhere."""
 _PRECISION_WORDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "32": "float32", "16": "half"}
 
@@ -55,13 +55,13 @@ def _precision(value: Any) -> str:
 
 
 def _device(value: Any) -> str:
-    """A device; a number alone is that of a CUDA device."""
+    """A device; a bare number means that CUDA device."""
     text = str(TEXT(value))
     return f"cuda:{text}" if text.isascii() and text.isdecimal() else text
 
 
 HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
-"""What decodes video: software, any device, or the kind of device."""
+"""What decodes video: software, any hardware decoder, or one kind of hardware decoder."""
 
 _RATE = number(0, 1000, above=True)
 _SECONDS = number(0, 3600, above=True)
@@ -76,20 +76,20 @@ _other = partial(option, panel="Settings and messages")
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Every option of `vidseg run`. None means "not said": the run decides, and says what it decided.
+    """Every option of `vidseg run`. None means "not given": the run decides, and reports its choice.
 
-    The order is that of the help. A new option is an entry here, and nothing else.
+    The help lists them in this order. A new option is one entry here and nothing else.
     """
 
     source: str | None = option(
         None,
         TEXT,
         "Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test. "
-        "Several videos, streams or cameras are seen together in a grid.",
+        "Several videos, streams or cameras are shown together in a grid.",
         "SOURCE",
         single=True,
     )
-    more_sources: tuple[str, ...] = option((), TEXTS, "Further sources, seen beside the first in a grid.", single=True)
+    more_sources: tuple[str, ...] = option((), TEXTS, "More sources, shown beside the first in a grid.", single=True)
 
     output: str | None = _output(
         None,
@@ -104,92 +104,92 @@ class RunConfig:
     pace: bool | None = _output(
         None,
         FLAG,
-        "A file plays at its own speed; default {default}",
-        unset="when sent on",
+        "Play a file at its own speed; default {default}",
+        unset="only when sending to a URL",
         single=True,
         redraws=True,
     )
     show: bool = _output(
-        False, FLAG, "Show a window; press h in it for its keys.", short=True, single=True, redraws=True
+        False, FLAG, "Show a window; press h in it for a list of keys.", short=True, single=True, redraws=True
     )
     serve: str | None = _output(
-        None, ADDRESS, "A web page with the live video; default host local.", "[HOST:]PORT", short=True, single=True
+        None, ADDRESS, "Serve a live web page, by default on localhost.", "[HOST:]PORT", short=True, single=True
     )
     serve_token: str | None = _output(
-        None, TOKEN, "What viewers must know; default {default}", "TEXT", unset="by address", single=True, secret=True
+        None, TOKEN, "Token that viewers need; default {default}", "TEXT", unset="by address", single=True, secret=True
     )
-    record_dir: str | None = _output(None, TEXT, "Where the page's record button records.", "DIR", single=True)
-    metrics: str | None = _output(None, ADDRESS, "Figures of the run for Prometheus.", "[HOST:]PORT", single=True)
+    record_dir: str | None = _output(None, TEXT, "Folder for recordings made from the web page.", "DIR", single=True)
+    metrics: str | None = _output(None, ADDRESS, "Serve metrics for Prometheus.", "[HOST:]PORT", single=True)
     save_masks: str | None = _output(
         None,
         TEXT,
-        "Class ids (0-149, 255 none): a PNG per frame, or one lossless video.",
+        "Save class ids (0-149, 255: no label), as one PNG per frame or one lossless video.",
         "DIR|FILE.mkv",
         short=True,
     )
-    save_confidence: str | None = _output(None, TEXT, "How sure it is, 0 to 255.", "DIR|FILE.mkv")
+    save_confidence: str | None = _output(None, TEXT, "Save the model's confidence, 0 to 255.", "DIR|FILE.mkv")
     matte: tuple[str, ...] = _output(
-        (), CLASS_LIST, "OUT is these classes cut out: .mov, .webm, PNGs.", "A,B", short=True, redraws=True
+        (), CLASS_LIST, "Write only these, cut out, to OUT: .mov, .webm, PNGs.", "A,B", short=True, redraws=True
     )
     feather: float = _output(
-        1.5, number(0, 100), "Softness of a matte's edges; default {default}, 0 hard", "PX", redraws=True
+        1.5, number(0, 100), "Softness of the matte's edges; default {default}; 0: hard", "PX", redraws=True
     )
-    save_json: str | None = _output(None, TEXT, "Detections, one line of JSON per frame.", "FILE", short=True)
+    save_json: str | None = _output(None, TEXT, "Save detections, one line of JSON per frame.", "FILE", short=True)
     json_masks: str = _output(
-        "png", choice("png", "rle", "none"), "Masks in --save-json; default {default}", "{choices}"
+        "png", choice("png", "rle", "none"), "Format of masks in --save-json; default {default}", "{choices}"
     )
-    conf: float = _output(0.5, number(0, 1), "Least confidence in --save-json; default {default}", "0-1")
-    save_csv: str | None = _output(None, TEXT, "Share of pixels per class and frame.", "FILE")
-    save_parquet: str | None = _output(None, TEXT, "The same as Parquet; needs pyarrow.", "FILE")
-    stats: str | None = _output(None, TEXT, "Counts and timings as JSON.", "FILE")
+    conf: float = _output(0.5, number(0, 1), "Minimum confidence in --save-json; default {default}", "0-1")
+    save_csv: str | None = _output(None, TEXT, "Save the share of pixels per class, one row per frame.", "FILE")
+    save_parquet: str | None = _output(None, TEXT, "The same table as Parquet; needs pyarrow.", "FILE")
+    stats: str | None = _output(None, TEXT, "Save counts and timings as JSON.", "FILE")
     resume: bool = _output(
-        False, FLAG, "Keep finished pieces in OUT.resume; after a kill the same command goes on.", single=True
+        False, FLAG, "Keep finished chunks in OUT.resume, so that the same command continues a run.", single=True
     )
     segment_seconds: float = _output(
-        10.0, _SECONDS, "With --resume: length of a piece; default {default}", "S", single=True
+        10.0, _SECONDS, "With --resume: length of a chunk; default {default}", "S", single=True
     )
     workers: int | None = _output(
-        None, integer(1, 256), "Share one video among N processes; default {default}", "N", unset="1", single=True
+        None, integer(1, 256), "Split one video among N processes; default {default}", "N", unset="1", single=True
     )
     overlap: float | str | None = _output(
         None,
         number_or("scene", 0, 3600),
-        "With --workers: seconds by which each warms up its smoothing before its part; default {default}; "
-        "scene: parts begin at scene cuts, for labels of one pass to the last bit",
+        "With --workers: seconds that each process reads before its part to warm up smoothing; default {default}; "
+        "scene: parts begin at scene cuts, so that labels equal those of a single pass exactly",
         "S|scene",
         unset=f"{MEMORIES} times --smooth-seconds ({MEMORIES * MEMORY_SECONDS:g})",
         single=True,
     )
     overwrite: bool = _output(
-        False, FLAG, "Replace outputs that exist; default {default}", also=("-y/-n",), short=True, redraws=True
+        False, FLAG, "Replace existing outputs; default {default}", also=("-y/-n",), short=True, redraws=True
     )
     codec: str | None = _output(
         None,
         TEXT,
-        "h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default {default}. One of hardware that is "
-        "not here (h264_nvenc, ...) becomes software of the same codec",
-        unset="by container",
+        "h264, hevc, av1, vp9, ffv1, mjpeg, prores, or an FFmpeg encoder; default {default}. If a hardware "
+        "encoder (h264_nvenc, ...) is unavailable, its software counterpart is used",
+        unset="depends on the container",
         redraws=True,
     )
     crf: int | None = _output(
         None,
         integer(0, 63),
-        "Quality: lower is better and larger; default {default}",
+        "Quality; lower is better, with larger files; default {default}",
         "N",
-        unset=f"{H264_CRF} for h264, the codec's own for others",
+        unset=f"{H264_CRF} for h264, the encoder's own for others",
         redraws=True,
     )
     encoder_preset: str | None = _output(
         None,
         TEXT,
-        "Encoder speed: for h264 ultrafast ... veryslow, default {default}; others have their own words",
+        "Encoder speed: for h264 ultrafast ... veryslow, default {default}; other encoders have names of their own",
         unset=H264_PRESET,
         redraws=True,
     )
     audio: str = _output(
         "copy",
         choice("copy", "none"),
-        "The source's sound; default {default}; encoded anew where it is live or sent on",
+        "The source's audio; default {default}; re-encoded if the source is live or the output is a URL",
         "{choices}",
         redraws=True,
     )
@@ -197,14 +197,14 @@ class RunConfig:
     model: str = _model(
         "m2f-mobile-ade",
         TEXT,
-        "See `vidseg models`, or a network file; default {default}",
+        "A name from `vidseg models`, or a network file; default {default}",
         also=("-m",),
         short=True,
         redraws=True,
     )
     weights: str | None = _model(None, TEXT, "Your own weights (.pth, .pt, .safetensors).", "FILE", redraws=True)
     trust_model: bool = _model(
-        False, FLAG, "Run a TorchScript file, which may write any file of yours.", switch_off=False
+        False, FLAG, "Run a TorchScript file; it can write to any of your files, so trust its author.", switch_off=False
     )
     device: str = _model(
         "auto",
@@ -223,93 +223,93 @@ class RunConfig:
         Check(_precision, {"enum": [*PRECISIONS, *_PRECISION_WORDS]}),
         "auto, fp32, fp16, bf16, half, int8, fast; default {default}",
     )
-    half: bool = _model(False, FLAG, "16-bit numbers: float16, on a CPU bfloat16.", switch_off=False)
+    half: bool = _model(False, FLAG, "Use 16-bit numbers: float16, or bfloat16 on a CPU.", switch_off=False)
     imgsz: int | None = _model(
         None,
         integer(32, 4096),
-        "Long side the model sees; default {default}",
+        "Long side of the model's input; default {default}",
         "N",
         also=("--im-size",),
-        unset="by model, device",
+        unset="depends on model and device",
         short=True,
     )
-    short_side: int | None = _model(None, integer(32, 4096), "Its short side (network files).", "N")
+    short_side: int | None = _model(None, integer(32, 4096), "Short side of that (network files only).", "N")
     label_set: str | None = _model(
-        None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file.", "NAME|FILE"
+        None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.", "NAME|FILE"
     )
     rule: str = _model(
         "semantic", choice("semantic", "winner-query"), "How a pixel gets its label: {choices}; default {default}"
     )
     min_confidence: float | None = _model(
-        None, number(0, 1), "What is said with less gets no label.", "0-1", redraws=True
+        None, number(0, 1), "Leave pixels unlabelled below this confidence.", "0-1", redraws=True
     )
     batch: int | None = _model(
         None,
         integer(1, 64),
-        "Frames at once; default {default}",
+        "Frames per model call; default {default}",
         "N",
         unset=f"1; for files {CUDA_BATCH} on CUDA, {OPENVINO_BATCH} for a small model on OpenVINO",
     )
     threads: int | None = _model(
-        None, integer(1, 256), "CPU threads of the model; default {default}", "N", unset="leaves some free"
+        None, integer(1, 256), "CPU threads of the model; default {default}", "N", unset="leaves some cores free"
     )
 
     stride: int | str | None = _frames(
         None,
         whole_or("auto", 1, 1000),
-        "Segment every Nth frame; all are written, with the last masks; auto: what the machine can do; "
+        "Segment every Nth frame; the others reuse the last masks; auto: as often as the machine can; "
         "default {default}",
         "N",
         also=("--vid-stride",),
-        unset="1, for live sources watched or sent on auto",
+        unset="1, or auto for a live source that is watched or sent to a URL",
         short=True,
     )
-    infer_fps: float | None = _frames(None, _RATE, "Segment at most so many frames per second.", "R")
+    infer_fps: float | None = _frames(None, _RATE, "Segment at most R frames per second.", "R")
     propagate: str = _frames(
         "flow",
         choice("flow", "hold"),
-        "With --stride: the last masks follow the motion, or stay; default {default}",
+        "With --stride: move the last masks with the picture, or keep them still; default {default}",
         "{choices}",
     )
-    smooth: bool | None = _frames(None, FLAG, "Calm labels over time; default {default}", unset="on for video")
+    smooth: bool | None = _frames(None, FLAG, "Reduce flicker over time; default {default}", unset="on for video")
     smooth_seconds: float = _frames(
-        MEMORY_SECONDS, number(0, 10, above=True), "Memory of --smooth; default {default}", "S"
+        MEMORY_SECONDS, number(0, 10, above=True), "Time constant of --smooth; default {default}", "S"
     )
-    max_fps: float | None = _frames(None, _RATE, "Leave out frames above this rate.", "R")
+    max_fps: float | None = _frames(None, _RATE, "Skip frames above this rate.", "R")
     limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", short=True, redraws=True)
-    rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "For RTSP; default {default}", "{choices}")
+    rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "Transport for RTSP; default {default}", "{choices}")
     max_pixels: int = _frames(
         MAX_PIXELS,
         integer(1, 2**40),
-        "Refuse picture files of more pixels, before they are decoded; default {default}.",
+        "Refuse image files with more pixels, before decoding them; default {default}",
         "N",
     )
     hwaccel: str = _frames(
         "none",
         choice(*HWACCELS),
-        "Decode on a device, what it can: auto, cuda, videotoolbox, vaapi; default {default}",
+        "Decode in hardware where possible: auto, cuda, videotoolbox, vaapi; default {default}",
         "KIND",
     )
-    strict: bool = _frames(False, FLAG, "Exit 1 where a file is damaged; default {default}", redraws=True)
-    timeout: float = _frames(10.0, _SECONDS, "Seconds a stream may stay silent; default {default}", "S", redraws=True)
+    strict: bool = _frames(False, FLAG, "Exit with 1 if a file is damaged; default {default}", redraws=True)
+    timeout: float = _frames(10.0, _SECONDS, "Longest silence of a stream; default {default}", "S", redraws=True)
 
     live: str = _live(
         "auto",
         choice("auto", "every-frame", "newest"),
-        "Keep all frames, or the newest and count the rest; default {default}: newest if live",
+        "Process every frame, or only the newest and drop the rest; default {default}: newest if live",
         "{choices}",
     )
-    max_staleness: float = _live(0.5, _SECONDS, "Show nothing older, live; default {default}", "S")
+    max_staleness: float = _live(0.5, _SECONDS, "Live: skip frames older than this; default {default}", "S")
     reconnect: str | None = _live(
         None,
         whole_or("always", 0, 10**6, keep_text=True),
-        "Tries in a row, also for the first connection; default: {default}; 0: never; also for the receiver of -o",
+        "Connection attempts in a row, for sources and for the receiver of -o; 0: never reconnect; default {default}",
         "N|always",
-        unset="no end once it was there",
+        unset="always, once connected",
         redraws=True,
     )
-    camera_size: str | None = _live(None, FRAME_SIZE, "Size to ask a camera for.", "WxH")
-    camera_fps: float | None = _live(None, _RATE, "Rate to ask a camera for.", "R")
+    camera_size: str | None = _live(None, FRAME_SIZE, "Size to request from a camera.", "WxH")
+    camera_fps: float | None = _live(None, _RATE, "Frame rate to request from a camera.", "R")
     camera_format: str | None = _live(
         None,
         choice("mjpeg", "yuyv", "nv12", "h264"),
@@ -328,13 +328,13 @@ class RunConfig:
     opacity: float | None = _picture(
         None,
         number(0, 1),
-        "Of the colours; default {default}",
+        "Opacity of the colours; default {default}",
         "0-1",
         also=("--alpha",),
-        unset=f"{OPACITY:g}, 0 with an effect",
+        unset=f"{OPACITY:g}, or 0 with an effect",
     )
-    contours: bool = _picture(False, FLAG, "Draw the edges of regions.")
-    legend: bool = _picture(False, FLAG, "List the classes in the picture.")
+    contours: bool = _picture(False, FLAG, "Draw outlines around regions.")
+    legend: bool = _picture(False, FLAG, "Draw a legend of the classes in view.")
     labels: bool = _picture(False, FLAG, "Write class names on regions.")
     legend_place: str = _picture(
         "top-right",
@@ -342,47 +342,49 @@ class RunConfig:
         "{choices}; default {default}",
         "CORNER",
     )
-    text_size: float = _picture(1.0, number(0.5, 4), "Legend and names F times as large; default {default}", "F")
-    palette: str | None = _picture(None, TEXT, "ade20k, vivid, or a CSV: name,colour", "NAME|FILE")
-    color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of classes.", "A=#RRGGBB,...", also=("--colour",))
-    classes: tuple[str, ...] = _picture((), CLASS_LIST, "Colour only these (names or ids).", "A,B", short=True)
-    ignore_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Do not colour these.", "A,B", also=("--ignore-class",))
-    blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these unrecognisable.", "A,B", short=True)
+    text_size: float = _picture(1.0, number(0.5, 4), "Scale the legend and names by F; default {default}", "F")
+    palette: str | None = _picture(None, TEXT, "Colours: ade20k, vivid, or a CSV of name,colour", "NAME|FILE")
+    color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of single classes.", "A=#RRGGBB,...", also=("--colour",))
+    classes: tuple[str, ...] = _picture((), CLASS_LIST, "Colour only these classes (names or ids).", "A,B", short=True)
+    ignore_classes: tuple[str, ...] = _picture(
+        (), CLASS_LIST, "Leave these uncoloured.", "A,B", also=("--ignore-class",)
+    )
+    blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these classes unrecognisable.", "A,B", short=True)
     blur_style: str = _picture(
-        "pixelate", choice("pixelate", "blur", "fill"), "pixelate, blur, fill (black); default {default}", "STYLE"
+        "pixelate", choice("pixelate", "blur", "fill"), "pixelate, blur, or fill (black); default {default}", "STYLE"
     )
     blur_margin: int | None = _picture(
-        None, integer(0, 1000), "Blur so far around; default {default}", "PX", unset=f"short side / {MARGIN_DIVISOR}"
+        None, integer(0, 1000), "Hide more around them; default {default}", "PX", unset=f"short side / {MARGIN_DIVISOR}"
     )
-    background: str | None = _picture(None, TEXT, "blur, grey, '#RRGGBB', or a picture file.", "WHAT")
-    foreground: tuple[str, ...] = _picture((), CLASS_LIST, "With --background: what stays.", "A,B")
-    highlight: tuple[str, ...] = _picture((), CLASS_LIST, "Everything but these turns grey.", "A,B")
+    background: str | None = _picture(None, TEXT, "New background: blur, grey, '#RRGGBB', or an image.", "WHAT")
+    foreground: tuple[str, ...] = _picture((), CLASS_LIST, "With --background: the classes that stay.", "A,B")
+    highlight: tuple[str, ...] = _picture((), CLASS_LIST, "Turn everything grey except these classes.", "A,B")
 
     preset: str | None = _other(
-        None, TEXT, "Named set of options; see `vidseg presets`.", also=("-p",), short=True, redraws=True
+        None, TEXT, "Use a named set of options; see `vidseg presets`.", also=("-p",), short=True, redraws=True
     )
     quiet: bool = _other(False, FLAG, "Print errors only.", also=("-q",), switch_off=False, short=True, redraws=True)
-    verbose: bool = _other(False, FLAG, "Print what was decided.", also=("-v",), switch_off=False)
+    verbose: bool = _other(False, FLAG, "Also print what the run decided.", also=("-v",), switch_off=False)
 
     @property
     def keeps_confidence(self) -> bool:
-        """True where something is made of how sure the network is, besides leaving labels out."""
-        # the page has a button for it then
+        """True if an output shows or saves the confidence itself, beyond leaving pixels unlabelled."""
+        # the web page then has a button for it
         watched = self.min_confidence is not None and self.serve is not None and not self.more_sources
         return self.view == "confidence" or self.save_confidence is not None or watched
 
     @property
     def sent(self) -> bool:
-        """True where the output is an address, and no file."""
+        """True if the output is a URL rather than a file."""
         return url_scheme(self.output or "") is not None
 
 
 OPTIONS: Mapping[str, Option] = {item.name: item.metadata["option"] for item in fields(RunConfig)}
 """The table by name, in the order of the help."""
 SECRETS = frozenset(name for name, entry in OPTIONS.items() if entry.secret)
-"""Options whose value is neither printed nor written."""
+"""Options whose value is never printed or written."""
 SINGLE_RUN_OPTIONS = frozenset(name for name, entry in OPTIONS.items() if entry.single)
-"""Those that have no meaning for many files at once."""
+"""Those that make no sense for many files at once."""
 
 
 def option_names() -> list[str]:
@@ -391,11 +393,11 @@ def option_names() -> list[str]:
 
 
 def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
-    """The configuration of several layers, later ones first in rank.
+    """The configuration from several layers; later layers override earlier ones.
 
     Args:
         layers: (origin, values); origin is named in errors, e.g. "presets/street.yaml" or "command line". Keys may
-            be written with - or _; a value of None leaves what earlier layers say.
+            be written with - or _; a value of None keeps that of earlier layers.
     Raises:
         ConfigError: an unknown key (names the nearest known one) or a value out of range.
     """
@@ -406,7 +408,7 @@ def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
 
 
 def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in their proper types, None left out. Raises ConfigError as `merge` does."""
+    """The values converted to their types, without those that are None. Raises ConfigError as `merge` does."""
     good: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")

@@ -1,7 +1,7 @@
-"""What the table of options is made of: one entry for an option, and the checks of its value.
+"""The building blocks of the option table: `Option`, one entry, and `Check`, what its value may be.
 
-A check gives the value in its proper type, or raises ValueError with what is accepted. It knows the same as a JSON
-schema, and the type that a flag of the command line has.
+A check converts the value to its type, or raises ValueError with what is accepted. It also carries the same rule as
+a JSON schema, and the type of the command-line flag.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ class Check:
 
     convert: Callable[[Any], Any]
     schema: Mapping[str, Any]
-    """The same as a JSON schema."""
+    """The same rule as a JSON schema."""
     kind: type = str
-    """Of a flag: bool, int, float or str."""
+    """Type of the command-line flag: bool, int, float or str."""
     read_flag: Callable[[str], Any] | None = None
-    """Makes the value out of a flag's text, where it is not of the flag's type."""
+    """Converts the text of a flag to a value, where the value may have another type than the flag."""
 
     def __call__(self, value: Any) -> Any:
-        """The value in its proper type; raises ValueError with what is accepted."""
+        """The converted value; raises ValueError with what is accepted."""
         return self.convert(value)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The known words, where there are no other values."""
+        """The accepted words, if only certain words are accepted."""
         return tuple(self.schema.get("enum", ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What the table says of one option, besides its name."""
+    """One entry of the option table."""
 
     default: Any
-    """None leaves it to the run."""
+    """None: the run decides."""
     check: Check
     help: str
-    """`{default}` stands for the default, `{choices}` for the words of `check`."""
+    """May contain `{default}` and `{choices}` (the words that `check` accepts)."""
     metavar: str | None = None
-    """As in `help`; None shows the type."""
+    """May contain `{choices}`; None shows the type."""
     panel: str | None = None
-    """Heading it stands below in the help."""
+    """Heading in the help."""
     also: tuple[str, ...] = ()
-    """More flags, besides `--name` and, of a switch, `--no-name`: `-o`, `--alias`, `-y/-n`."""
+    """Flags beyond `--name` (and `--no-name`, for a switch): `-o`, `--alias`, `-y/-n`."""
     switch_off: bool = True
-    """A switch has `--no-name` too."""
+    """Whether a switch also gets `--no-name`."""
     unset: str = ""
-    """What happens without it, in words, where the run decides."""
+    """The default in words, where the run decides."""
     short: bool = False
-    """Belongs to the short help."""
+    """Listed in the short help."""
     single: bool = False
-    """Has no meaning for many files at once."""
+    """Makes no sense for many files at once, so `vidseg batch` lacks it."""
     redraws: bool = False
-    """Has a meaning where saved masks are drawn, without a model."""
+    """Makes sense without a model, so `vidseg render` has it."""
     secret: bool = False
-    """Its value is neither printed nor written."""
+    """The value is never printed or written."""
 
     def texts(self) -> tuple[str, str | None]:
-        """(help, metavar) as a user reads them."""
+        """(help, metavar) with placeholders filled in."""
         shown = self.unset if self.default is None else str(self.default)
         if isinstance(self.default, bool):
             shown = "yes" if self.default else "no"
@@ -76,14 +76,14 @@ class Option:
         return said, self.metavar and self.metavar.format(choices="|".join(self.check.choices))
 
     def flags(self, name: str) -> tuple[str, ...]:
-        """`--name`, and the others it has."""
+        """All its flags, `--name` first."""
         dashed = name.replace("_", "-")
         long = f"--{dashed}/--no-{dashed}" if self.check.kind is bool and self.switch_off else f"--{dashed}"
         return (long, *self.also)
 
 
 def option(default: Any, check: Check, help_text: str, metavar: str | None = None, **more: Any) -> Any:
-    """A field of a dataclass that is a table of options; `more` as in `Option`."""
+    """Declares a field of an option table (a dataclass); `more` as in `Option`."""
     return field(default=default, metadata={"option": Option(default, check, help_text, metavar, **more)})
 
 
@@ -95,7 +95,7 @@ def _flag(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value):
-        raise ValueError("a text")
+        raise ValueError("text that is not empty")
     return str(value)
 
 
@@ -138,8 +138,8 @@ def number(low: float, high: float, *, above: bool = False) -> Check:
 def _class_list(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
-        if not any(word.strip() for word in value):  # an unset shell variable must not hide nothing
-            raise ValueError("class names or ids, separated by commas; in a YAML file [] says none")
+        if not any(word.strip() for word in value):  # an unset shell variable must not mean "hide nothing"
+            raise ValueError("class names or ids, separated by commas; in a YAML file, [] for none")
     if isinstance(value, int) and not isinstance(value, bool):
         value = [value]
     if not isinstance(value, list | tuple) or any(isinstance(v, bool) or not isinstance(v, str | int) for v in value):
@@ -151,7 +151,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     try:
         return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
     except ValueError:
-        raise ValueError("a list of texts") from None
+        raise ValueError("text, or a list of texts") from None
 
 
 def _address(value: Any) -> str:
@@ -159,7 +159,7 @@ def _address(value: Any) -> str:
 
 
 def matching(pattern: str, accepted: str) -> Check:
-    """A text that the pattern matches as a whole."""
+    """Text that matches the whole pattern."""
 
     def convert(value: Any) -> str:
         text = "" if isinstance(value, bool) else str(value)
@@ -178,7 +178,7 @@ def _int_or_text(text: str) -> int | str:
 
 
 def whole_or(word: str, low: int, high: int, *, keep_text: bool = False) -> Check:
-    """A whole number, or the word; numbers come out as text, and may come in as such, with `keep_text`."""
+    """A whole number, or the word. With `keep_text`, numbers may be given as text and are returned as text."""
     whole_number = integer(low, high)
 
     def convert(value: Any) -> int | str:
@@ -195,7 +195,7 @@ def whole_or(word: str, low: int, high: int, *, keep_text: bool = False) -> Chec
 
 
 def number_or(word: str, low: float, high: float) -> Check:
-    """A number, also as text, or the word."""
+    """A number, possibly as text, or the word."""
     plain = number(low, high)
 
     def convert(value: Any) -> float | str:
@@ -214,13 +214,13 @@ _WORD = {"type": ["string", "integer"], "minLength": 1}
 FLAG = Check(_flag, {"type": "boolean"}, bool)
 TEXT = Check(_text, _WORD)
 TEXTS = Check(_texts, {"anyOf": [_WORD, {"type": "array", "items": _WORD}]})
-"""One text or a list of them, perhaps empty; commas belong to the texts."""
+"""One text or a list, possibly empty; commas are part of a text."""
 CLASS_LIST = Check(
     _class_list,
     {"type": ["string", "integer", "array"], "pattern": r"[^,\s]", "items": {"type": ["string", "integer"]}},
 )
-"""Class names or ids: a list, perhaps empty, or one text with commas, which says one at least."""
+"""Class names or ids: a list, possibly empty, or text with commas that names at least one."""
 ADDRESS = Check(_address, {"type": ["string", "integer"]})
-"""An address to listen at, as `parse_address` reads it."""
+"""An address to listen on, as `parse_address` reads it."""
 TOKEN = matching(r"[A-Za-z0-9_.~-]{8,128}", "8 to 128 letters, digits and _ . ~ -")
 FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")

@@ -18,7 +18,7 @@ from vidseg.yaml_file import read_yaml
 
 _PACKAGE = Path(__file__).resolve().parent
 _NOT_IN_FILES = frozenset({"trust_model"})
-"""Who wrote the file may have made the model too."""
+"""A file must not declare a model trusted: its author may have made the model too."""
 _FOLDERS = (_PACKAGE / "_presets", _PACKAGE.parent / "presets")
 
 

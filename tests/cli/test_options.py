@@ -45,7 +45,7 @@ def test_a_command_gets_what_was_given_by_name_and_none_for_the_rest():
 
 def test_help_comes_from_the_table_below_its_headings_but_for_texts_of_the_command():
     shown = CliRunner().invoke(made(*run_options(("imgsz", "stride")))[0], ["--help"], env={"COLUMNS": "200"}).output
-    assert "Model" in shown and "Frames" in shown and "default by model, device" in shown
+    assert "Model" in shown and "Frames" in shown and "default depends on model and device" in shown
     app, _ = made(*run_options(("imgsz", "stride"), panels=False, imgsz="My own words."))
     shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
     assert "Model" not in shown and "My own words." in shown and "by model" not in shown

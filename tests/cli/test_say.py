@@ -70,7 +70,7 @@ def test_data_that_is_lost_is_told(tmp_path: Path, words: list[str]) -> None:
         done = vidseg(*words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr == (
-        b"vidseg: error: standard output cannot be written (No space left on device); its text is lost\n"
+        b"vidseg: error: cannot write to standard output (No space left on device); some output is lost\n"
     )
 
 

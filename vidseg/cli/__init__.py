@@ -1,6 +1,6 @@
-"""The `vidseg` command. Thin: options in, calls into `vidseg.app`, one line out for every error.
+"""The `vidseg` command. Thin: it reads options, calls `vidseg.app`, and turns every error into one line.
 
-Heavy libraries are imported inside the commands, so that `vidseg --help` is quick.
+Commands import heavy libraries only when called, so that `vidseg --help` is quick.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed while running, 2 asked for something impossible, 130 Ctrl+C.
 
-    `VIDSEG_DEBUG=1` shows the traceback of errors that are otherwise one line.
+    `VIDSEG_DEBUG=1` shows tracebacks instead of one-line errors.
     """
-    # Until a run has something to finish, Ctrl+C leaves at once. KeyboardInterrupt would not do: torch, NumPy and PyAV
-    # swallow it, or turn it into errors of their own, while they are imported or wait for a server.
+    # Until a run has something to finish, Ctrl+C exits at once. KeyboardInterrupt would not do: torch, NumPy and PyAV
+    # swallow it, or turn it into errors of their own, during import or while waiting for a server.
     before = signal.signal(signal.SIGINT, _leave)
     keep_freed_memory()
     try:
@@ -64,6 +64,6 @@ def _run() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it
+    with contextlib.suppress(OSError):  # nobody is reading
         os.write(2, b"vidseg: interrupted\n")
     os._exit(128 + number)

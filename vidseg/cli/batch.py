@@ -1,4 +1,4 @@
-"""`vidseg batch`: many files in, everything `vidseg run` makes of one out, and a report."""
+"""`vidseg batch`: many files in; for each, everything `vidseg run` can write; and a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError
 from vidseg.names import printable
 
-_FILES, _AGAIN = "Files", "What is done, and again"
+_FILES, _AGAIN = "Files", "What to process, and how"
 
 
 _OWN = (
@@ -20,7 +20,7 @@ _OWN = (
         "inputs",
         list[str],
         "INPUT...",
-        "Video files, folders (searched to the bottom), globs, URLs of such (s3://, https:// ...), or - for a"
+        "Video files, folders (searched recursively), globs, URLs of these (s3://, https:// ...), or - for a"
         " list on standard input.",
     ),
     flag(
@@ -29,7 +29,7 @@ _OWN = (
         *("--out-dir", "-o"),
         panel=_FILES,
         metavar="OUT_DIR",
-        help_text="Folder or URL for everything; made if need be.",
+        help_text="Output folder or URL; created if missing.",
     ),
     flag(
         "lists",
@@ -37,14 +37,14 @@ _OWN = (
         *("--list", "-a"),
         panel=_FILES,
         metavar="FILE",
-        help_text="File with one input a line; # begins a comment. May be repeated.",
+        help_text="File with one input per line; # begins a comment. Repeatable.",
     ),
     flag(
         "null",
         bool,
         *("--null", "-0"),
         panel=_FILES,
-        help_text="Lists are separated by NUL, as `find -print0` writes.",
+        help_text="Lists are separated by NUL, as written by `find -print0`.",
         default=False,
     ),
     flag(
@@ -53,7 +53,7 @@ _OWN = (
         "--pattern",
         panel=_FILES,
         metavar="GLOB",
-        help_text="Files to take from folders, e.g. 'cam1_*.mp4'; default all videos. May be repeated.",
+        help_text="Files to take from folders, e.g. 'cam1_*.mp4'; default all videos. Repeatable.",
     ),
     flag(
         "name",
@@ -61,15 +61,15 @@ _OWN = (
         "--name",
         panel=_FILES,
         metavar="TEMPLATE",
-        help_text="Names from {stem} {name} {ext} {parent} {index} {date}; default {stem}_annotated{ext}. --save-masks,"
-        " --stats and other data outputs take templates too.",
+        help_text="Template for output names, from {stem} {name} {ext} {parent} {index} {date}; default "
+        "{stem}_annotated{ext}. --save-masks, --stats and other data outputs take templates too.",
     ),
     flag(
         "container",
         str,
         "--container",
         panel=_FILES,
-        help_text="The {ext} of names: mkv, webm ...; default mp4, with --matte mov",
+        help_text="{ext} in names: mkv, webm ...; default mp4, or mov with --matte",
     ),
     flag("video", bool, "--video/--no-video", panel=_FILES, help_text="Write annotated videos.", default=True),
     flag(
@@ -86,24 +86,24 @@ _OWN = (
         "--archive",
         panel=_AGAIN,
         metavar="FILE",
-        help_text="Remember here what is done, and skip it wherever its outputs are; default: OUT_DIR remembers, and "
-        "outputs that are gone are made again. (For a URL the cache folder of this machine remembers.)",
+        help_text="Record finished inputs here, and skip them even if their outputs have moved. By default the record "
+        "is kept in OUT_DIR (for a URL: in this machine's cache folder), and missing outputs are made again.",
     ),
     flag(
         "retry_failed",
         bool,
         "--retry-failed",
         panel=_AGAIN,
-        help_text="Also try inputs again that could not be read. Other failures are tried again in any case.",
+        help_text="Also retry inputs that could not be read. Other failures are always retried.",
         default=False,
     ),
-    flag("redo", bool, "--redo", panel=_AGAIN, help_text="Also do again what is done.", default=False),
+    flag("redo", bool, "--redo", panel=_AGAIN, help_text="Also process finished inputs again.", default=False),
     flag(
         "dry_run",
         bool,
         "--dry-run",
         panel=_AGAIN,
-        help_text="Print what would be done, and write nothing.",
+        help_text="Print what would be done and write nothing.",
         default=False,
     ),
     flag(
@@ -114,7 +114,7 @@ _OWN = (
         metavar="N",
         min=1,
         max=64,
-        help_text="Files at once, sharing one network; default by cores, memory and GPUs.",
+        help_text="Files to process at once, sharing one network; the default depends on cores, memory and GPUs.",
     ),
     flag(
         "ray",
@@ -122,8 +122,8 @@ _OWN = (
         "--ray",
         panel=_AGAIN,
         metavar="ADDRESS",
-        help_text="Work on a Ray cluster: auto (the one this machine belongs to), HOST:PORT, or local (one for this "
-        "batch). All nodes have to see the inputs and OUT_DIR, or be let in at their URLs; --jobs is for all "
+        help_text="Run on a Ray cluster: auto (the one of this machine), HOST:PORT, or local (one for this batch). "
+        "All nodes must be able to read the inputs and write to OUT_DIR, as paths or as URLs; --jobs counts all "
         "nodes together.",
     ),
     flag(
@@ -131,7 +131,7 @@ _OWN = (
         bool,
         "--keep-going/--no-keep-going",
         panel=_AGAIN,
-        help_text="Go on with the others when one file fails.",
+        help_text="When a file fails, continue with the others.",
         default=True,
     ),
 )
@@ -139,7 +139,7 @@ _OWN = (
 
 @made_of(*_OWN, *run_options((name for name, entry in OPTIONS.items() if not entry.single), config_file=True))
 def batch(given: dict[str, Any]) -> None:
-    """Segment many videos with one command: what is done is skipped, what fails is listed at the end.
+    """Segment many videos with one command. Finished files are skipped, and failures are listed at the end.
 
     Examples: `vidseg batch recordings/ -o annotated/`, `vidseg batch -a list.txt -o out --name "{date}_{stem}{ext}"`,
     `find . -name "*.mp4" -print0 | vidseg batch - -0 -o out --save-masks "{stem}_masks"`.

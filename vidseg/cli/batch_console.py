@@ -1,4 +1,4 @@
-"""Printing of batches: a live table on a terminal, plain lines elsewhere."""
+"""Prints batches: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from vidseg.batch.report import BatchReport
 
 PLAIN_LINE_SECONDS = 30.0
-"""How often the totals are printed where stderr is no terminal."""
+"""How often totals are printed if stderr is not a terminal."""
 REFRESH_SECONDS = 0.25
 LISTED_FAILURES = 50
-"""Failures printed at the end; the report has all."""
+"""Number of failures printed at the end; the report lists all."""
 
 _STYLES = {"running": "bold", "done": "green", "failed": "red", "stopped": "yellow", "waiting": "dim", "skipped": "dim"}
 _ACTIONS = {"do": "do  ", "skip": "skip", "fail": "fail"}
 
 
 class BatchConsole(RunConsole):
-    """Satisfies `vidseg.batch.work.Reporter`."""
+    """Implements `vidseg.batch.work.Reporter`."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(quiet=quiet, verbose=verbose)
@@ -46,14 +46,14 @@ class BatchConsole(RunConsole):
         super().__exit__(*error)
 
     def batch_progress(self, board: Board) -> None:
-        """Bring the table up to date, or print the totals now and then."""
+        """Update the table, or print totals now and then."""
         now = time.monotonic()
         if self._live and now >= self._next_table:
             self._next_table = now + REFRESH_SECONDS
             if self._table is None:
                 if self._download is not None:
                     self._download.stop()
-                # standard output is left as it is: while Ray is at work, what it prints there goes nowhere
+                # stdout stays as it is: while Ray runs, whatever it prints there is discarded
                 self._table = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
                 self._table.start()
             self._table.update(board_table(board, height=self._console.height), refresh=True)
@@ -62,23 +62,23 @@ class BatchConsole(RunConsole):
             self.note(totals_line(board))
 
     def job_finished(self, row: Row, board: Board) -> None:
-        """One line for a job that ended, where there is no table to show it."""
+        """Print one line for a finished job, unless the table shows it."""
         if self._quiet or self._live:
             return
         self.note(finished_line(row, board))
 
     def batch_summary(self, report: BatchReport, written: Sequence[str]) -> None:
-        """How the batch ended: counts, and every input that is not done with its reason."""
+        """Print how the batch ended: counts, and each unfinished input with the reason."""
         bad = [item for item in report.files if item.state not in ("done", "skipped")]
         not_started = [item for item in bad if item.state == "not started"]
         listed = [item for item in bad if item.state != "not started"]
         for item in listed[:LISTED_FAILURES]:
             self.problem(f"{shown_name(item.name)}: {item.reason}")
         if len(listed) > LISTED_FAILURES:
-            self.problem(f"and {len(listed) - LISTED_FAILURES} more; the report lists all")
+            self.problem(f"and {len(listed) - LISTED_FAILURES} more; see the report for all")
         if not_started:
             files = "1 file was" if len(not_started) == 1 else f"{len(not_started)} files were"
-            self.problem(f"{files} not started; the same command again goes on with them")
+            self.problem(f"{files} not started; run the same command again to continue")
         remarks = sum(item.state == "done" and bool(item.details.get("notes")) for item in report.files)
         if remarks and written:
             self.note(f"{'1 file has' if remarks == 1 else f'{remarks} files have'} remarks; see the report")
@@ -89,7 +89,7 @@ class BatchConsole(RunConsole):
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """One line for everything that was given, and the counts: "do   a.mp4 -> out/a.mp4"."""
+    """One line per input ("do   a.mp4 -> out/a.mp4"), then the counts."""
     for item in plan.decisions:
         outputs = ", ".join(map(_short, item.job.outputs.values()))
         reason = f" ({item.reason})" if item.reason else ""
@@ -102,7 +102,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def _short(path: str) -> str:
-    """From the working directory; a URL as it is."""
+    """Relative to the working directory; a URL unchanged."""
     return shown_name(os.path.relpath(path) if url_scheme(path) is None else path)
 
 
@@ -128,7 +128,7 @@ def totals_line(board: Board) -> str:
 
 
 def board_table(board: Board, *, height: int) -> Group:
-    """The rows that matter now, as many as fit, and the totals below them."""
+    """The most relevant rows that fit, with totals below."""
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("file", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("state", no_wrap=True)
@@ -149,7 +149,7 @@ def board_table(board: Board, *, height: int) -> Group:
 
 
 def visible_rows(rows: Sequence[Row], room: int) -> list[Row]:
-    """All rows if they fit; else those running, with what ended before and what comes next around them."""
+    """All rows if they fit; otherwise the running ones, with recently finished and upcoming ones around them."""
     if len(rows) <= room:
         return list(rows)
     running = [index for index, row in enumerate(rows) if row.state == "running"]

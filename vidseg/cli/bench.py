@@ -1,4 +1,4 @@
-"""`vidseg bench`: how fast it is on this machine, and what holds it back."""
+"""`vidseg bench`: how fast vidseg is on this machine, and what limits it."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _RUN_OPTIONS = (
 
 
 @made_of(
-    argument("source", str, "[SOURCE]", "Video file, or test; default: the sample."),
+    argument("source", str, "[SOURCE]", "Video file, or test (a test pattern); default: the sample."),
     *run_options(
         _RUN_OPTIONS,
         panels=False,
-        threads="CPU threads; default all, in a whole run as `vidseg run`.",
+        threads="CPU threads; default all cores, or the default of `vidseg run` for a whole run.",
         smooth="As in `vidseg run`; default yes",
         codec="As in `vidseg run`; default h264",
-        preset="As in `vidseg run`; a stride counts for the whole run.",
+        preset="As in `vidseg run`; a stride applies to the whole run only.",
     ),
-    flag("compare", bool, "--compare", help_text="All runtimes that are installed, side by side.", default=False),
+    flag("compare", bool, "--compare", help_text="Compare all installed runtimes.", default=False),
     flag(
         "batch",
         str,
         *("--batch", "-b"),
         metavar=_BATCH,
-        help_text=f"Pictures at once for the model alone; default {_BATCH}",
+        help_text=f"Batch sizes for the model alone; default {_BATCH}",
         default=_BATCH,
         show_default=False,
     ),
@@ -58,18 +58,18 @@ _RUN_OPTIONS = (
         "--seconds",
         "-s",
         metavar="S",
-        help_text="For each measurement; default 3",
+        help_text="Length of each measurement; default 3",
         default=3.0,
         show_default=False,
     ),
-    flag("json", Path, "--json", metavar="FILE", help_text="Write all numbers there too."),
-    flag("overwrite", bool, "--overwrite", "-y", help_text="Replace the JSON file if it exists.", default=False),
-    flag("quiet", bool, "--quiet", "-q", help_text="No progress.", default=False),
+    flag("json", Path, "--json", metavar="FILE", help_text="Also write all numbers to this file."),
+    flag("overwrite", bool, "--overwrite", "-y", help_text="Replace an existing JSON file.", default=False),
+    flag("quiet", bool, "--quiet", "-q", help_text="Print no progress.", default=False),
 )
 def bench(given: dict[str, Any]) -> None:
-    """Measure the model alone, each stage alone, and a whole run; say what the slowest part would allow.
+    """Measure the model alone, each stage alone, and a whole run; report the rate that the slowest part allows.
 
-    Leave the machine alone meanwhile. Example: `vidseg bench street.mp4 --compare --json bench.json`.
+    Leave the machine otherwise idle. Example: `vidseg bench street.mp4 --compare --json bench.json`.
     """
     from vidseg.cli.console import RunConsole
     from vidseg.commands.bench import BenchRequest
@@ -95,7 +95,7 @@ def bench(given: dict[str, Any]) -> None:
 
 
 def print_bench(result: BenchResult) -> None:
-    """The tables."""
+    """Print the result as tables."""
     from rich.table import Table
 
     from vidseg.cli.console import output

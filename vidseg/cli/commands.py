@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""All commands, assembled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Real-time video segmentation: what is where, in every frame.",
+    help="Real-time video segmentation: a class for every pixel of every frame.",
 )
 app.command("run", no_args_is_help=True)(run.run)
 app.command("batch", no_args_is_help=True)(batch.batch)

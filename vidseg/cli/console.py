@@ -1,4 +1,4 @@
-"""Printing of runs, and the helpers that other printing shares. Data goes to stdout, everything else to stderr."""
+"""Prints runs, and holds what other consoles share. Data goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from vidseg.pipeline.stats import RunStats
 
 PLAIN_LINE_SECONDS = 5.0
-"""How often progress is printed where stderr is no terminal."""
+"""How often progress is printed if stderr is not a terminal."""
 
 BAR_WIDTH = 20
 WIDE_TERMINAL = 140
-"""Columns from which the times of the stages fit beside the bar."""
+"""Width in columns from which stage times fit beside the bar."""
 
 SHOWN_STAGES = ("decode", "preprocess", "model", "postprocess", "render", "write")
 
 
 class RunConsole:
-    """Satisfies `vidseg.wiring.reporter.Reporter` on a terminal, or with plain lines elsewhere."""
+    """Implements `vidseg.wiring.reporter.Reporter`: a progress bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet
@@ -100,7 +100,7 @@ class RunConsole:
             self.note(line)
 
     def summary(self, outcome: Outcome) -> None:
-        """Print how the run ended; of damage even what is quiet tells."""
+        """Print how the run ended; damage is reported even with --quiet."""
         if outcome.damage is not None:
             self._console.print(f"vidseg: {outcome.damage}", markup=False)
         if self._quiet:
@@ -127,7 +127,7 @@ def stage_times(pipeline: Pipeline) -> str:
 
 
 def summary_lines(outcome: Outcome) -> list[str]:
-    """What a run did, for people."""
+    """What a run did, one line per topic."""
     stats = outcome.stats
     if outcome.kept is not None:
         return [f"stopped; {outcome.kept}"]
@@ -162,7 +162,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
 def stream_line(stream: StreamStats) -> str:
     """ "cam0: 300 frames in, 290 shown (29.0 fps), 120 segmented, 10 dropped": what is zero is left out at the end."""
     if not stream.decoded:
-        return f"{stream.name}: no frame came" + (", given up" if stream.broken is not None else "")
+        return f"{stream.name}: no frame arrived" + (", given up" if stream.broken is not None else "")
     rate = (stream.shown - 1) / stream.seconds if stream.seconds > 0 else 0.0
     parts = [
         f"{stream.name}: {stream.decoded} frames in",
@@ -172,7 +172,7 @@ def stream_line(stream: StreamStats) -> str:
     named = (
         ("dropped", stream.dropped),
         ("between two pictures", stream.passed_over),
-        ("under way at the end", stream.discarded),
+        ("in progress at the end", stream.discarded),
         ("offline cards", stream.placeholders),
         ("reconnects", stream.reconnects),
     )
@@ -183,5 +183,5 @@ def stream_line(stream: StreamStats) -> str:
 
 
 def output() -> Console:
-    """The console for data: stdout, not cut to a width when it is no terminal."""
+    """The console for data: stdout, without cutting lines unless it is a terminal."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 200)

@@ -1,4 +1,4 @@
-"""`vidseg doctor`: what this machine has, in one screen."""
+"""`vidseg doctor`: what this machine has, on one screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vidseg eval`: how right a model is on labelled pictures."""
+"""`vidseg eval`: how accurate a model is on labelled pictures."""
 
 from __future__ import annotations
 
@@ -12,50 +12,54 @@ from vidseg.errors import ConfigError
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/; or ADE20K's own.")],
-    model: Annotated[str, option("--model", "-m", help_text="See `vidseg models`; or a network file.")] = (
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/, or laid out as ADE20K.")
+    ],
+    model: Annotated[str, option("--model", "-m", help_text="A name from `vidseg models`, or a network file.")] = (
         "m2f-mobile-ade"
     ),
     weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
     trust_model: Annotated[bool, option("--trust-model", help_text="As in `vidseg run`.")] = False,
-    imgsz: Annotated[int | None, option("--imgsz", metavar="N", help_text="Long side the model sees.")] = None,
+    imgsz: Annotated[int | None, option("--imgsz", metavar="N", help_text="Long side of the model's input.")] = None,
     short_side: Annotated[
-        int | None, option("--short-side", metavar="N", help_text="Short side a network file sees.")
+        int | None,
+        option("--short-side", metavar="N", help_text="Short side of that (network files only)."),
     ] = None,
     label_set: Annotated[
         str | None, option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
     ] = None,
     rule: Annotated[str, option("--rule", help_text="semantic or winner-query.")] = "semantic",
     mapping: Annotated[
-        str | None, option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML.")
+        str | None,
+        option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML."),
     ] = None,
     groups: Annotated[
-        bool, option("--groups", help_text="Also groups of classes: person, animal, vehicle, ...")
+        bool, option("--groups", help_text="Also score groups of classes: person, animal, vehicle, ...")
     ] = False,
     values: Annotated[
-        str | None, option("--values", metavar="V=ID,...", help_text="As `vidseg train --values`.")
+        str | None, option("--values", metavar="V=ID,...", help_text="As in `vidseg train --values`.")
     ] = None,
     only: Annotated[str | None, option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
     every: Annotated[
         int | None,
-        option("--every", metavar="N", help_text="Every Nth picture only: those `train --holdout N` leaves out."),
+        option("--every", metavar="N", help_text="Measure on every Nth picture: those `train --holdout N` held out."),
     ] = None,
-    json: Annotated[Path | None, option("--json", metavar="FILE", help_text="Write the scores there too.")] = None,
-    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace the JSON file if it exists.")] = False,
+    json: Annotated[Path | None, option("--json", metavar="FILE", help_text="Also write the scores here.")] = None,
+    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace an existing JSON file.")] = False,
     device: Annotated[str, option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     runtime: Annotated[
         str | None,
         option(
-            "--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default torch, for int8 auto."
+            "--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default torch, or auto for int8."
         ),
     ] = None,
     precision: Annotated[
         str, option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
     ] = "auto",
     threads: Annotated[int | None, option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
-    quiet: Annotated[bool, option("--quiet", "-q", help_text="No progress.")] = False,
+    quiet: Annotated[bool, option("--quiet", "-q", help_text="Print no progress.")] = False,
 ) -> None:
-    """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and each class.
+    """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and a table of classes.
 
     Example: `vidseg eval camvid/val -m m2f-mobile-ade --mapping camvid11`.
     """
@@ -90,7 +94,7 @@ def evaluate(
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Those between the commas. Raises ConfigError where there are none."""
+    """The words between the commas. Raises ConfigError if there are none."""
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     if not words:
         raise ConfigError(f"--only is {text!r}; accepted: names or ids of classes, separated by commas")

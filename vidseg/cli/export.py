@@ -13,29 +13,31 @@ from vidseg.errors import ConfigError
 
 
 def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`.")],
     kind: Annotated[str, option("--format", "-f", help_text="onnx, openvino, torchscript.")] = "onnx",
     output: Annotated[
-        Path | None, option("--output", "-o", metavar="FILE", help_text="Default: NAME.onnx, .xml or .torchscript.")
+        Path | None,
+        option("--output", "-o", metavar="FILE", help_text="File to write; default NAME.onnx, .xml or .torchscript."),
     ] = None,
     outputs: Annotated[
         str,
-        option("--outputs", help_text="queries: class and mask logits; semantic: a map of scores for each class."),
+        option("--outputs", help_text="queries: class and mask logits; semantic: a score map per class."),
     ] = "queries",
     imgsz: Annotated[
-        int | None, option("--imgsz", metavar="N", help_text="Default long side of runs; the file takes any size.")
+        int | None,
+        option("--imgsz", metavar="N", help_text="Long side that runs use by default; the file still takes any size."),
     ] = None,
     fixed: Annotated[
-        str | None, option("--fixed", metavar="HxW", help_text="The file takes this size only, e.g. 384x640.")
+        str | None, option("--fixed", metavar="HxW", help_text="Fix the input size, e.g. 384x640.")
     ] = None,
     weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace files that exist.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace existing files.")] = False,
     quiet: Annotated[bool, option("--quiet", "-q", help_text="Print errors only.")] = False,
 ) -> None:
-    """Write a model as ONNX, OpenVINO or TorchScript, with a YAML beside it, and check that it agrees with torch.
+    """Write a model as ONNX, OpenVINO or TorchScript, with a YAML file beside it, and check that it agrees with torch.
 
-    The file takes uint8 RGB pictures (batch, 3, height, width), so nothing has to be normalised; `vidseg run -m FILE`
-    reads it. Example: `vidseg export m2f-mobile-ade --outputs semantic -o nano.onnx`.
+    The file takes uint8 RGB pictures (batch, 3, height, width); they need no normalisation. `vidseg run -m FILE`
+    runs it. Example: `vidseg export m2f-mobile-ade --outputs semantic -o nano.onnx`.
     """
     from vidseg.cli.console import RunConsole
     from vidseg.commands.export import ExportRequest

@@ -1,4 +1,4 @@
-"""`vidseg export-labels`: saved masks as a data set for other tools."""
+"""`vidseg export-labels`: saved masks as a dataset for other tools."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ def export_labels(
     masks: Annotated[
         str, typer.Argument(metavar="MASKS", help="What `vidseg run --save-masks` wrote for it: folder or .mkv.")
     ],
-    output: Annotated[Path, _option("--output", "-o", metavar="DIR", help_text="Folder for the data set.")],
+    output: Annotated[Path, _option("--output", "-o", metavar="DIR", help_text="Folder for the dataset.")],
     format: Annotated[str, _option("--format", "-f", help_text="coco, cvat, yolo or voc.")] = "coco",
-    every: Annotated[int, _option("--every", metavar="N", help_text="Every Nth frame that has a mask.")] = 1,
+    every: Annotated[int, _option("--every", metavar="N", help_text="Take every Nth frame that has a mask.")] = 1,
     min_area: Annotated[
         int, _option("--min-area", metavar="PX", help_text="Leave out smaller regions (coco, yolo).")
     ] = 16,
     model: Annotated[
-        str, _option("--model", "-m", help_text="The model that made the masks, for its classes; or a network file.")
+        str, _option("--model", "-m", help_text="The model or network file that made the masks, for its classes.")
     ] = "m2f-mobile-ade",
-    weights: Annotated[str | None, _option("--weights", metavar="FILE", help_text="Your weights that did.")] = None,
-    overwrite: Annotated[bool, _option("--overwrite", "-y", help_text="Write into a folder that holds files.")] = False,
+    weights: Annotated[
+        str | None, _option("--weights", metavar="FILE", help_text="Your own weights that made the masks.")
+    ] = None,
+    overwrite: Annotated[
+        bool, _option("--overwrite", "-y", help_text="Write into a folder that already holds files.")
+    ] = False,
 ) -> None:
-    """Write frames and their saved masks for COCO's, CVAT's, YOLO's or Pascal VOC's tools; no model is loaded.
+    """Write frames and their saved masks as a dataset for COCO, CVAT, YOLO or Pascal VOC tools. Loads no model.
 
     Example: `vidseg run clip.mp4 --save-masks masks.mkv`, then
     `vidseg export-labels clip.mp4 masks.mkv -o dataset/ --format yolo --every 10`.

@@ -11,14 +11,14 @@ from vidseg.names import printable
 if TYPE_CHECKING:
     from vidseg.zoo import ModelEntry
 
-app = typer.Typer(invoke_without_command=True, help="List models; show one; download its weights.")
+app = typer.Typer(invoke_without_command=True, help="List models, show one, or download its weights.")
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`.")]
 
 
 @app.callback()
 def list_models(context: typer.Context) -> None:
-    """List models, or do what the subcommand says."""
+    """List models, or run the subcommand."""
     if context.invoked_subcommand is not None:
         return
     from rich.table import Table
@@ -39,13 +39,13 @@ def list_models(context: typer.Context) -> None:
 
 @app.command("info")
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of `vidseg models`, or a network file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`, or a network file.")],
     trust_model: Annotated[bool, typer.Option("--trust-model", help="As in `vidseg run`.")] = False,
     label_set: Annotated[
         str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
     ] = None,
 ) -> None:
-    """What is known about a model, and the card of its weights; or about a network file."""
+    """Show what is known about a model and its weights, or about a network file."""
     from rich.text import Text
 
     from vidseg import zoo
@@ -86,9 +86,10 @@ def info(
 @app.command("pull")
 def pull(
     name: _Name,
-    force: Annotated[bool, typer.Option("--force", help="Download even if the weights are here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Download even if the weights are cached.")] = False,
     accept_change: Annotated[
-        bool, typer.Option("--accept-change", help="Download, and take a file that is not the one known.")
+        bool,
+        typer.Option("--accept-change", help="Download, and accept a file with another checksum than the known one."),
     ] = False,
 ) -> None:
     """Download the weights of a model into the cache."""
@@ -108,14 +109,20 @@ def pull(
 
 
 def classes(
-    word: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Only classes whose name holds this.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Or those of a network file.")] = "m2f-mobile-ade",
-    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Or those of your weights.")] = None,
+    word: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="List only classes whose name contains this.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="List the classes of this model or network file.")
+    ] = "m2f-mobile-ade",
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="List the classes of your own weights.")
+    ] = None,
     label_set: Annotated[
         str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
     ] = None,
 ) -> None:
-    """List the classes, those of ADE20K unless told otherwise: id and names."""
+    """List the ids and names of the classes, by default those of ADE20K."""
     from vidseg.labels import ade20k
 
     labels = ade20k()

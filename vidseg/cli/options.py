@@ -1,4 +1,4 @@
-"""Commands made from tables: the options of `vidseg run` (`vidseg.config`), and those that a command has besides."""
+"""Commands built from tables: the options of `vidseg run` (`vidseg.config`), and those of each command's own."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vidseg.config import OPTIONS
 
 
 def option(*flags: str, help_text: str, panel: str | None = None, metavar: str | None = None, **more: Any) -> Any:
-    """How one option is declared; `more` as in `typer.Option`."""
+    """Declares one option; `more` as in `typer.Option`."""
     return typer.Option(*flags, rich_help_panel=panel, help=help_text, metavar=metavar, **more)
 
 
 def parameter(name: str, kind: Any, info: Any, default: Any = None) -> inspect.Parameter:
-    """A parameter of a command that `made_of` makes.
+    """A parameter for a command built by `made_of`.
 
     Args:
-        kind: type of the value; without a default it may be None too.
-        info: of an option or argument.
-        default: `...` where a value has to be given.
+        kind: type of the value; it may also be None if there is no default.
+        info: typer's option or argument.
+        default: `...` if a value is required.
     """
     if default is ...:
         default = inspect.Parameter.empty
@@ -33,7 +33,7 @@ def parameter(name: str, kind: Any, info: Any, default: Any = None) -> inspect.P
 
 
 def argument(name: str, kind: Any, metavar: str, help_text: str, default: Any = None) -> inspect.Parameter:
-    """A parameter that stands without a flag; the rest as in `parameter`."""
+    """A positional parameter; the rest as in `parameter`."""
     return parameter(name, kind, typer.Argument(metavar=metavar, help=help_text, show_default=False), default)
 
 
@@ -48,19 +48,19 @@ CONFIG_FILE = flag(
     *("--config", "-c"),
     panel="Settings and messages",
     metavar="FILE",
-    help_text="YAML file with any of these options.",
+    help_text="Read any of these options from a YAML file.",
 )
 
 
 def run_options(
     names: Iterable[str], *, panels: bool = True, config_file: bool = False, **texts: str
 ) -> list[inspect.Parameter]:
-    """These options of a run, as their table has them; None stands for "not said".
+    """Parameters for these options of a run, from the option table; None stands for "not given".
 
     Args:
-        panels: below their headings.
-        config_file: with --config, after --preset.
-        texts: help by name, where this command does something else than `vidseg run`.
+        panels: group them under their headings.
+        config_file: add --config after --preset.
+        texts: help by name, where this command differs from `vidseg run`.
     """
     made = []
     for name in names:
@@ -76,7 +76,7 @@ def run_options(
 
 
 def made_of(*parameters: inspect.Parameter) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
-    """A decorator: the function becomes a command with these parameters, whose values it gets by name."""
+    """Decorator that makes a function a command with these parameters; it receives their values by name."""
 
     def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         def wrapper(**given: Any) -> None:
@@ -91,7 +91,7 @@ def made_of(*parameters: inspect.Parameter) -> Callable[[Callable[[dict[str, Any
 
 
 def flags_of(given: dict[str, Any], names: Iterable[str] = OPTIONS) -> dict[str, Any]:
-    """Those of the values that are options of a run, as `vidseg.presets.resolve` takes them."""
+    """The values that belong to options of a run, as `vidseg.presets.resolve` takes them."""
     return {name: _value(name, given[name]) for name in names if name in given}
 
 

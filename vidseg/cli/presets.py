@@ -11,10 +11,12 @@ from vidseg.cli.options import option
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one as YAML.")] = None,
-    schema: Annotated[bool, option("--schema", help_text="Print the JSON schema of such files, for editors.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this preset as YAML.")] = None,
+    schema: Annotated[
+        bool, option("--schema", help_text="Print the JSON schema of preset and config files, for editors.")
+    ] = False,
 ) -> None:
-    """List presets, or show one as a YAML file to start your own --config from."""
+    """List presets, or print one as YAML to start your own --config file from."""
     from vidseg import presets as shipped
 
     if schema:

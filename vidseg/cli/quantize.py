@@ -12,35 +12,40 @@ def quantize(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="PICTURES", help="Folder, glob or video of pictures like those to be segmented.", show_default=False
+            metavar="PICTURES",
+            help="Folder, glob or video of pictures like those you will segment.",
+            show_default=False,
         ),
     ],
-    model: Annotated[str, typer.Option("--model", "-m", help="See `vidseg models`.")] = "m2f-mobile-ade",
+    model: Annotated[str, typer.Option("--model", "-m", help="A name from `vidseg models`.")] = "m2f-mobile-ade",
     weights: Annotated[
         str | None, typer.Option("--weights", metavar="FILE", help="Your own weights.", show_default=False)
     ] = None,
     imgsz: Annotated[
-        int | None, typer.Option("--imgsz", metavar="N", help="Long side the model sees.", show_default=False)
+        int | None, typer.Option("--imgsz", metavar="N", help="Long side of the model's input.", show_default=False)
     ] = None,
-    pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="How many to take, spread evenly.")] = 200,
+    pictures: Annotated[
+        int, typer.Option("--pictures", metavar="N", help="Number of pictures to take, spread evenly.")
+    ] = 200,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE.zip",
-            help="Default: the cache. Runs find it there, and as mine.int8.zip beside mine.safetensors.",
+            help="File to write; default in the cache. Runs find it there or as mine.int8.zip beside mine.safetensors.",
             show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite/--no-overwrite", "-y/-n", help="Replace FILE.zip.", show_default=False)
+        bool,
+        typer.Option("--overwrite/--no-overwrite", "-y/-n", help="Replace an existing FILE.zip.", show_default=False),
     ] = False,
 ) -> None:
     r"""Make an int8 version of a model's weights, for `--precision int8`.
 
-    Needs pip install 'vidseg\[int8]' and a minute; runs then need OpenVINO only. The bundled weights have theirs; one
-    that you make of them is taken instead.
+    Needs pip install 'vidseg\[int8]' and takes about a minute; runs then only need OpenVINO. The bundled weights come
+    with an int8 version; one that you make yourself replaces it.
     Example: `vidseg quantize photos/ --weights mine.safetensors`.
     """
     from vidseg.cli.console import RunConsole
@@ -51,8 +56,8 @@ def quantize(
     )
     with RunConsole() as console:
         made = make_quantized(request, console)
-    elsewhere = "" if made.place == made.path else f"; runs look for it at {made.place}, put it there"
+    elsewhere = "" if made.place == made.path else f"; runs look for it at {made.place}, so move it there"
     console.note(
         f"wrote {made.path}: calibrated on {made.calibrated} pictures, {made.same_labels:.1%} of the labels of "
-        f"{made.checked} others are as in float32{elsewhere}"
+        f"{made.checked} other pictures equal those of float32{elsewhere}"
     )

@@ -1,4 +1,4 @@
-"""`vidseg render`: a clip and its saved masks in, annotated video, pictures or a window out. No model is needed."""
+"""`vidseg render`: a clip and its saved masks in; annotated video, pictures or a window out. Needs no model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vidseg.config import OPTIONS
         str,
         "--confidence",
         metavar="DIR|FILE.mkv",
-        help_text="What --save-confidence wrote with the masks: for --min-confidence and --view confidence.",
+        help_text="What --save-confidence wrote with the masks; needed for --min-confidence and --view confidence.",
     ),
     *run_options(name for name, entry in OPTIONS.items() if entry.redraws),
 )
 def render(given: dict[str, Any]) -> None:
-    """Draw a clip again from its saved masks, with other colours or filters; no model is loaded.
+    """Redraw a clip from its saved masks, with other colours or filters. Loads no model.
 
-    Masks of another network, or of your weights: give its -m or --weights, for its classes and colours.
+    If another network or your own weights made the masks, give its -m or --weights, for its classes and colours.
 
     Examples: `vidseg run clip.mp4 --save-masks masks.mkv`, then
     `vidseg render clip.mp4 masks.mkv -o people.mp4 --classes person --contours`,

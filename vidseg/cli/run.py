@@ -1,4 +1,4 @@
-"""`vidseg run`: one source in, or several at once, annotated video, pictures, masks or a window out."""
+"""`vidseg run`: one or several sources in; annotated video, pictures, masks or a window out."""
 
 from __future__ import annotations
 

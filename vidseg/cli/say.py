@@ -1,6 +1,6 @@
-"""The one way to stderr: lines of plain text, which can be lost but never end the work.
+"""The only way to stderr: lines of plain text. A line may get lost, but never stops the work.
 
-A terminal may be closed, a pipe's reader may go, the disk of a log may fill. What cannot be told then is dropped.
+A terminal may be closed, a pipe may lose its reader, the disk of a log may fill up. Such lines are dropped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vidseg.names import printable
 
 
 def say(text: str, console: Any = None) -> None:
-    """Print one line on stderr. Escape sequences, line breaks and whatever else moves a cursor come out as text.
+    """Print one line on stderr, with escape sequences, line breaks and other control characters made visible.
 
     Never raises within `unbreakable_streams`.
 
     Args:
-        console: a `rich.console.Console` on stderr that shows a bar or a table, which stays below the line.
+        console: a `rich.console.Console` on stderr whose bar or table stays below the line.
     """
     line = printable(text)
     if console is None:
@@ -31,13 +31,13 @@ def say(text: str, console: Any = None) -> None:
     else:
         from rich.text import Text
 
-        console.print(Text(line))  # as it is: no markup, no emoji
+        console.print(Text(line))  # verbatim: no markup, no emoji
 
 
 class UnbreakableStream(io.TextIOBase):
-    """Passes text on to a stream for as long as that takes it; then drops what it refuses.
+    """Writes text to another stream, and drops what that stream refuses.
 
-    What is not about writing is the other stream's: `fileno`, `isatty`, `encoding`, `buffer`.
+    Everything else comes from the other stream: `fileno`, `isatty`, `encoding`, `buffer`.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -46,7 +46,7 @@ class UnbreakableStream(io.TextIOBase):
         """Why the first text was dropped."""
 
     def write(self, text: str) -> int:
-        """Write, or drop."""
+        """Write, or drop the text."""
         try:
             try:
                 self._stream.write(text)
@@ -57,7 +57,7 @@ class UnbreakableStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop."""
+        """Flush, or drop what is buffered."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
@@ -89,7 +89,7 @@ class UnbreakableStream(io.TextIOBase):
         return getattr(self._stream, name)
 
     def _drop(self, error: Exception) -> None:
-        """Empty the buffers of the stream, which Python would try once more at its end, and then complain."""
+        """Empty the stream's buffers; otherwise Python would flush them again at exit, and complain."""
         if self.failure is None and isinstance(error, OSError):
             self.failure = error
         with contextlib.suppress(OSError, ValueError):
@@ -107,7 +107,7 @@ class UnbreakableStream(io.TextIOBase):
 
 @contextmanager
 def unbreakable_streams() -> Iterator[UnbreakableStream]:
-    """`sys.stdout`, which is given, and `sys.stderr` never raise inside of it."""
+    """Within this context `sys.stdout` (which it yields) and `sys.stderr` never raise."""
     before = sys.stdout, sys.stderr
     out, err = (UnbreakableStream(stream or io.StringIO()) for stream in before)
     sys.stdout, sys.stderr = out, err
@@ -120,9 +120,9 @@ def unbreakable_streams() -> Iterator[UnbreakableStream]:
 
 
 def tell_lost_output(out: UnbreakableStream) -> bool:
-    """Say that what was to be printed on stdout is lost; True then. A reader that wants no more is no failure."""
+    """Report that output to stdout was lost, and return True then. A pipe closed by its reader is no failure."""
     out.flush()
     if out.failure is None or out.failure.errno == errno.EPIPE:
         return False
-    say(f"vidseg: error: standard output cannot be written ({out.failure.strerror}); its text is lost")
+    say(f"vidseg: error: cannot write to standard output ({out.failure.strerror}); some output is lost")
     return True

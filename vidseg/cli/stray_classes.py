@@ -1,4 +1,4 @@
-"""Class names that the shell took for sources: `--classes person car` instead of `--classes person,car`."""
+"""Class names mistaken for sources: `--classes person car` instead of `--classes person,car`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPTIONS = ("classes", "ignore_classes", "blur_classes", "foreground", "highligh
 
 
 def refuse_stray_classes(sources: Iterable[str], settings: Mapping[str, Any]) -> None:
-    """Raises ConfigError if a source is no file but a class, and classes are given with an option."""
+    """Raises ConfigError if a source is not a file but a class, and an option names classes."""
     for option in _OPTIONS:
         given = settings.get(option)
         if not given:
@@ -23,7 +23,7 @@ def refuse_stray_classes(sources: Iterable[str], settings: Mapping[str, Any]) ->
         if stray:
             flag = "--" + option.replace("_", "-")
             together = ",".join((str(given), *stray))
-            raise ConfigError(f"{' '.join(stray)}: no such file; class names take commas: {flag} {together}")
+            raise ConfigError(f"{' '.join(stray)}: no such file; separate class names with commas: {flag} {together}")
 
 
 def _is_class(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""`vidseg train`: a network learns from folders of labelled pictures."""
+"""`vidseg train`: train a network on folders of labelled pictures."""
 
 from __future__ import annotations
 
@@ -16,29 +16,35 @@ _SETTINGS = (
     *("model", "steps", "batch", "lr", "warmup", "weight_decay", "clip", "ema", "points", "semantic", "cover"),
     *("freeze", "balance", "values", "seed"),
 )
-"""Those that `TrainSettings` takes as they are."""
+"""Options passed to `TrainSettings` unchanged."""
 _REQUEST = (
     *("out", "init", "resume", "val", "val_mapping", "val_every", "imgsz", "save_every", "device", "precision"),
     *("threads", "workers"),
 )
-"""Those that `TrainRequest` takes as they are."""
+"""Options passed to `TrainRequest` unchanged."""
 
 
 @made_of(
-    argument("data", list[Path], "DATA...", "Folders with images/, labels/ and perhaps soft/.", ...),
+    argument("data", list[Path], "DATA...", "Folders with images/, labels/ and optionally soft/.", ...),
     flag(
-        "out", Path, *("--out", "-o"), panel=_RUN, metavar="DIR", help_text="Checkpoints, weights, curves.", default=...
+        "out",
+        Path,
+        *("--out", "-o"),
+        panel=_RUN,
+        metavar="DIR",
+        help_text="Folder for checkpoints, weights and curves.",
+        default=...,
     ),
-    flag("model", str, *("--model", "-m"), panel=_RUN, help_text="See `vidseg models`; default m2f-mobile-ade"),
+    flag("model", str, *("--model", "-m"), panel=_RUN, help_text="A name from `vidseg models`; default m2f-mobile-ade"),
     flag(
         "init",
         str,
         "--init",
         panel=_RUN,
         metavar="FILE",
-        help_text="Start from this file, this model, or `pretrained`.",
+        help_text="Start from the weights in this file, of this model, or `pretrained`.",
     ),
-    flag("resume", bool, "--resume", panel=_RUN, help_text="Go on with the run in DIR.", default=False),
+    flag("resume", bool, "--resume", panel=_RUN, help_text="Continue the run in DIR.", default=False),
     flag(
         "save_every",
         int,
@@ -63,13 +69,18 @@ _REQUEST = (
         str,
         "--precision",
         panel=_RUN,
-        help_text="auto, float32, float16, bfloat16; default auto: AMP on CUDA",
+        help_text="auto, float32, float16, bfloat16; default auto: mixed precision on CUDA",
         default="auto",
         show_default=False,
     ),
     flag("threads", int, "--threads", panel=_RUN, metavar="N", help_text="CPU threads; default all cores"),
     flag(
-        "workers", int, "--workers", panel=_RUN, metavar="N", help_text="Reading processes; default 0; up to 12 on CUDA"
+        "workers",
+        int,
+        "--workers",
+        panel=_RUN,
+        metavar="N",
+        help_text="Processes that read pictures; default 0, or up to 12 on CUDA",
     ),
     flag("quiet", bool, *("--quiet", "-q"), panel=_RUN, help_text="Print errors only.", default=False),
     flag(
@@ -78,7 +89,7 @@ _REQUEST = (
         "--mix",
         panel=_DATA,
         metavar="A,B",
-        help_text="Shares of the datasets; default by number of pictures",
+        help_text="Relative shares of the datasets; default in proportion to their pictures",
     ),
     flag(
         "holdout",
@@ -86,7 +97,7 @@ _REQUEST = (
         "--holdout",
         panel=_DATA,
         metavar="N",
-        help_text="Keep every Nth picture to measure on; 0,25: one each",
+        help_text="Hold out every Nth picture for measuring; one number per dataset if separated by commas (0,25)",
     ),
     flag(
         "classes",
@@ -94,7 +105,7 @@ _REQUEST = (
         "--classes",
         panel=_DATA,
         metavar="N|FILE",
-        help_text="How many, or their names; default ADE20K's 150",
+        help_text="Number of classes, or a file with their names; default ADE20K's 150",
     ),
     flag(
         "values",
@@ -102,11 +113,23 @@ _REQUEST = (
         "--values",
         panel=_DATA,
         metavar="V=ID,...",
-        help_text="What label values mean: 255=1 for white masks",
+        help_text="Class ids of label values, e.g. 255=1 for white masks",
     ),
-    flag("val", Path, "--val", panel=_DATA, metavar="DIR", help_text="Measure on these; default: on the held-out"),
     flag(
-        "val_mapping", str, "--val-mapping", panel=_DATA, metavar="NAME|FILE", help_text="As `vidseg eval --mapping`."
+        "val",
+        Path,
+        "--val",
+        panel=_DATA,
+        metavar="DIR",
+        help_text="Folder to measure on; default: the held-out pictures",
+    ),
+    flag(
+        "val_mapping",
+        str,
+        "--val-mapping",
+        panel=_DATA,
+        metavar="NAME|FILE",
+        help_text="As in `vidseg eval --mapping`.",
     ),
     flag(
         "val_every",
@@ -118,18 +141,51 @@ _REQUEST = (
         default=500,
         show_default=False,
     ),
-    flag("imgsz", int, "--imgsz", panel=_DATA, metavar="N", help_text="Long side for measuring; default by model"),
-    flag("steps", int, "--steps", panel=_RECIPE, metavar="N", help_text="How many; default 2000"),
+    flag(
+        "imgsz",
+        int,
+        "--imgsz",
+        panel=_DATA,
+        metavar="N",
+        help_text="Long side for measuring; default depends on the model",
+    ),
+    flag("steps", int, "--steps", panel=_RECIPE, metavar="N", help_text="Number of steps; default 2000"),
     flag("batch", int, "--batch", panel=_RECIPE, metavar="N", help_text="Crops per step; default 8"),
     flag("crop", str, "--crop", panel=_RECIPE, metavar="HxW", help_text="Size of crops; default 256x320"),
-    flag("cover", float, "--cover", panel=_RECIPE, metavar="0-1", help_text="Smallest cut of a side; default 0.4"),
-    flag("lr", float, "--lr", panel=_RECIPE, help_text="Highest rate; default 0.001"),
-    flag("warmup", int, "--warmup", panel=_RECIPE, metavar="N", help_text="Steps of rising rate; default 200"),
-    flag("weight_decay", float, "--weight-decay", panel=_RECIPE, help_text="Of AdamW; default 0.02"),
-    flag("clip", float, "--clip", panel=_RECIPE, help_text="Longest gradient; default 1"),
-    flag("ema", float, "--ema", panel=_RECIPE, metavar="0-1", help_text="Memory of the average; default 0.998"),
     flag(
-        "points", int, "--points", panel=_RECIPE, metavar="N", help_text="Points per mask; 0: all cells; default 12544"
+        "cover",
+        float,
+        "--cover",
+        panel=_RECIPE,
+        metavar="0-1",
+        help_text="Smallest crop, as a share of the picture's side; default 0.4",
+    ),
+    flag("lr", float, "--lr", panel=_RECIPE, help_text="Peak learning rate; default 0.001"),
+    flag(
+        "warmup",
+        int,
+        "--warmup",
+        panel=_RECIPE,
+        metavar="N",
+        help_text="Steps over which the learning rate rises; default 200",
+    ),
+    flag("weight_decay", float, "--weight-decay", panel=_RECIPE, help_text="Weight decay of AdamW; default 0.02"),
+    flag("clip", float, "--clip", panel=_RECIPE, help_text="Clip gradients to this norm; default 1"),
+    flag(
+        "ema",
+        float,
+        "--ema",
+        panel=_RECIPE,
+        metavar="0-1",
+        help_text="Decay of the moving average of weights; default 0.998",
+    ),
+    flag(
+        "points",
+        int,
+        "--points",
+        panel=_RECIPE,
+        metavar="N",
+        help_text="Points sampled per mask; 0: all; default 12544",
     ),
     flag(
         "semantic",
@@ -144,7 +200,7 @@ _REQUEST = (
         "--freeze",
         panel=_RECIPE,
         metavar="N",
-        help_text="Keep the first N layers of the backbone; default 0",
+        help_text="Freeze the first N layers of the backbone; default 0",
     ),
     flag(
         "balance",
@@ -152,12 +208,12 @@ _REQUEST = (
         "--balance",
         panel=_RECIPE,
         metavar="0-1",
-        help_text="Show rare classes more often; default 0, try 0.1",
+        help_text="Sample rare classes more often; default 0, try 0.1",
     ),
-    flag("seed", int, "--seed", panel=_RECIPE, metavar="N", help_text="Default 0"),
+    flag("seed", int, "--seed", panel=_RECIPE, metavar="N", help_text="Random seed; default 0"),
 )
 def train(given: dict[str, Any]) -> None:
-    """Train a model on labelled pictures. Ctrl+C writes a checkpoint; `--resume` goes on to the same result.
+    """Train a model on labelled pictures. Ctrl+C writes a checkpoint; `--resume` continues to the same result.
 
     Example: `vidseg train street/ photos/ --mix 1,3 -o runs/street --init pretrained --steps 4000 --val street_val/`.
     """
@@ -189,5 +245,5 @@ def train(given: dict[str, Any]) -> None:
     if outcome.finished:
         console.note(f"wrote {outcome.weights} and {outcome.curves}")
     else:
-        console.note(f"stopped after step {outcome.steps}; --resume goes on")
+        console.note(f"stopped after step {outcome.steps}; continue with --resume")
         raise typer.Exit(outcome.exit_code)

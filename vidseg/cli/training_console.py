@@ -1,4 +1,4 @@
-"""Progress of training and measuring on stderr, and tables of scores on stdout."""
+"""Shows progress of training and measuring on stderr, and tables of scores on stdout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TrainingConsole:
-    """Satisfies the reporters of `vidseg.commands.train` and `vidseg.commands.evaluate`."""
+    """Implements the reporters of `vidseg.commands.train` and `vidseg.commands.evaluate`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -43,13 +43,13 @@ class TrainingConsole:
             say(f"vidseg: {text}", self._console)
 
     def detail(self, text: str) -> None:
-        """Nothing: what would only be shown with --verbose."""
+        """Ignored: these commands have no --verbose."""
 
     def download(self, done: int, total: int | None) -> None:
         self._show(done, total, f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
 
     def checking(self, done: int, total: int) -> None:
-        """Pictures that were read, or measured."""
+        """Pictures read or measured so far."""
         self._show(done, total, f"{done}/{total} pictures")
         if done == total:
             self._stop()
@@ -67,7 +67,7 @@ class TrainingConsole:
         self.note(f"step {step}: mIoU {result.mean_iou:.4f}, pixel accuracy {result.pixel_accuracy:.4f}")
 
     def _time_left(self, done: int, total: int) -> str:
-        """ ", 1:05 left", from the pace since the first step seen, measurements included; "" at that step."""
+        """ ", 1:05 left", from the rate since the first reported step, including measurements; "" at that step."""
         now = time.monotonic()
         if self._first is None:
             self._first = (now, done)
@@ -75,7 +75,7 @@ class TrainingConsole:
         return f", {clock_time((total - done) * (now - start) / (done - first))} left" if done > first else ""
 
     def _show(self, done: int, total: int | None, text: str) -> None:
-        """A bar on a terminal, a line every few seconds elsewhere."""
+        """Show a bar on a terminal, or a line every few seconds elsewhere."""
         if self._quiet:
             return
         if self._console.is_terminal:
@@ -96,7 +96,7 @@ class TrainingConsole:
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """The table of classes that the truth holds, most frequent first, then the means."""
+    """Print a table of the classes in the ground truth, most frequent first, then the means."""
     found = evaluation.scores
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
