@@ -4,7 +4,7 @@
 
 The sides, as far as what they need can be imported; the others are named as missing:
 
-- vidseg without a flag, with --precision fast, and the same with --no-smooth: H.264 with sound and exact times;
+- vidseg without a flag, with --no-smooth, and with --precision float32: H.264 with sound and exact times;
 - OpenVINO with its queue of asynchronous requests and the throughput hint, in the precision it chooses by itself and in
   float32: one thread decodes, prepares and writes while the engine works. Labels are chosen on the network's grid and
   enlarged without interpolation;
@@ -49,8 +49,8 @@ class Side:
 
 SIDES = (
     Side("vidseg", options=()),
-    Side("vidseg, fast", options=("--precision", "fast")),
-    Side("vidseg, fast, not smoothed", options=("--precision", "fast", "--no-smooth")),
+    Side("vidseg, not smoothed", options=("--no-smooth",)),
+    Side("vidseg, float32", options=("--precision", "float32")),
     Side("openvino queue", ("openvino",)),
     Side("openvino queue, float32", ("openvino",)),
     Side("onnxruntime", ("onnxruntime",)),

@@ -36,3 +36,8 @@ def engines_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _converted_networks_stay_in_the_test_run(monkeypatch: pytest.MonkeyPatch, engines_folder: Path) -> None:
     monkeypatch.setattr("vidseg.runtimes.engine_cache.engines_folder", lambda: engines_folder)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_number_format_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidseg.cores.computes_bfloat16", lambda: False)

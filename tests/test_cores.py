@@ -19,6 +19,7 @@ from vidseg.sinks.av_sink import AvSink
 from vidseg.wiring.engine import set_threads
 
 ROOT = Path(__file__).parent.parent
+NATIVE_BFLOAT16 = cores.computes_bfloat16  # before a fixture of all tests puts another in its place
 
 
 @pytest.fixture
@@ -33,6 +34,16 @@ def write(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         (folder / name.replace("_", ".", 1)).write_text(text)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fpu avx512_bf16 avx", True), ("amx_bf16", True), ("avx512_bf16x", False), (None, False)],
+)
+def test_a_processor_says_whether_it_computes_in_bfloat16(tmp_path, flags, expected):
+    if flags is not None:
+        write(tmp_path, cpuinfo=f"flags : {flags}\n")
+    assert NATIVE_BFLOAT16(tmp_path / "cpuinfo") is expected
 
 
 @pytest.mark.usefixtures("machine")

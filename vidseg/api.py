@@ -150,7 +150,7 @@ class Segmenter:
         trust_model: run a TorchScript file, which may write any file.
         device: auto, cpu, cuda, cuda:N, mps.
         runtime: auto, torch, openvino, onnxruntime, torch-compile.
-        precision: auto, float32, float16, bfloat16, int8, fast.
+        precision: auto, float32, float16, bfloat16, int8.
         imgsz: long side in pixels of what the network sees.
         rule: how a pixel gets its label: semantic, winner-query.
         min_confidence: 0..1; what is said with less is 255 in label maps.

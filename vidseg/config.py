@@ -44,10 +44,13 @@ from vidseg.option import (
 )
 from vidseg.picture_size import MAX_PIXELS
 
-PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8", "fast")
-"""Number formats of the network. "fast" is the fastest that keeps the quality: int8 where available, else "auto";
-"half" is bfloat16 on a CPU, float16 elsewhere."""
-_PRECISION_WORDS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "32": "float32", "16": "half"}
+PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8")
+"""Number formats of the network. "auto" is the fastest that keeps the labels, see `wiring.engine.load_engine`; "half"
+is bfloat16 on a CPU, float16 elsewhere."""
+_PRECISION_WORDS = {
+    **{"fast": "auto", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"},
+    **{"32": "float32", "16": "half"},
+}
 
 
 def _precision(value: Any) -> str:
@@ -221,7 +224,7 @@ class RunConfig:
     precision: str = _model(
         "auto",
         Check(_precision, {"enum": [*PRECISIONS, *_PRECISION_WORDS]}),
-        "auto, fp32, fp16, bf16, half, int8, fast; default {default}",
+        "auto, fp32, fp16, bf16, half, int8; default {default}: the fastest with good labels",
     )
     half: bool = _model(False, FLAG, "Use 16-bit numbers: float16, or bfloat16 on a CPU.", switch_off=False)
     imgsz: int | None = _model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 from vidseg.cgroups import MEMBERSHIP, ROOT, folders
@@ -29,6 +30,16 @@ def limited_cores() -> int | None:
     """`usable_cores` where that is fewer than the machine has; None where a library may choose by itself."""
     cores = usable_cores()
     return cores if cores < all_cores() else None
+
+
+@cache
+def computes_bfloat16(facts: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for bfloat16. False where it does not say; elsewhere they are emulated."""
+    try:
+        flags = facts.read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def _quota(folder: Path) -> float | None:

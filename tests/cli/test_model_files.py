@@ -54,6 +54,16 @@ def test_run_labels_pictures_with_a_network_file(cli, net, picture, runtime):
     assert (found == stripe_labels()).mean() > 0.95
 
 
+def test_a_network_file_runs_in_bfloat16_where_the_processor_does_and_says_so(cli, net, picture, monkeypatch):
+    monkeypatch.setattr("vidseg.cores.computes_bfloat16", lambda: True)
+    for number, (words, told) in enumerate([((), True), (("--precision", "float32"), False)]):
+        result = cli("run", picture, "--save-masks", f"masks{number}", "-m", net, "--threads", 1, "-v", *words)
+        assert result.code == 0, result.err
+        assert ("net.onnx runs in bfloat16" in result.err and "cpu, bfloat16" in result.err) == told
+        found = cv2.imread(f"masks{number}/stripes.png", cv2.IMREAD_UNCHANGED)
+        assert (found == stripe_labels()).mean() > 0.95
+
+
 def test_classes_and_colours_are_those_of_the_network(cli, net, picture, tmp_path):
     labels = "name,r,g,b\nred,1,2,3\ngreen,40,50,60\nblue,7,8,9\n"
     (tmp_path / "labels.csv").write_text(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from vidseg.runtimes.quantized import cached_path, find_quantized, path_beside, 
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
+from vidseg.wiring import engine as engine_module
 from vidseg.wiring.engine import load_engine
 
 NANO = "m2f-mobile-ade"
@@ -69,12 +71,37 @@ def test_the_bundled_int8_version_is_that_of_the_bundled_weights_and_gives_nearl
         assert 0.93 < (whole == rounded).mean() < 1  # equal everywhere would mean that nothing was rounded
 
 
-def test_fast_is_int8_where_there_is_an_int8_version_and_float32_where_there_is_none(tmp_path):
-    assert "int8" in load_engine(RunConfig(precision="fast", device="cpu"), Quiet()).runtime.name
-    assert "float32" in load_engine(RunConfig(precision="fast", device="cpu", runtime="torch"), Quiet()).runtime.name
+def test_a_run_takes_int8_where_there_is_such_a_version_else_what_the_processor_computes_in(tmp_path, monkeypatch):
+    engine = load_engine(RunConfig(device="cpu"), Quiet())
+    assert "int8" in engine.runtime.name and engine.precision == "int8"
+    assert "float32" in load_engine(RunConfig(precision="auto", device="cpu", runtime="torch"), Quiet()).runtime.name
     zoo.export_weights(tmp_path / "mine.safetensors", create_model(NANO).state_dict())
-    mine = RunConfig(precision="fast", device="cpu", weights=str(tmp_path / "mine.safetensors"))
+    mine = RunConfig(precision="auto", device="cpu", weights=str(tmp_path / "mine.safetensors"))
     assert "float32" in load_engine(mine, Quiet()).runtime.name
+    monkeypatch.setattr("vidseg.cores.computes_bfloat16", lambda: True)
+    reporter = Quiet()
+    engine = load_engine(mine, reporter)
+    assert "bfloat16" in engine.runtime.name and engine.precision == "bfloat16"
+    assert any("--precision float32 is exact" in text for text in reporter.notes)
+    for asked in (replace(mine, precision="float32"), replace(mine, runtime="torch")):
+        assert "float32" in load_engine(asked, Quiet()).runtime.name
+
+
+def test_bfloat16_that_does_not_run_is_passed_over_for_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr("vidseg.cores.computes_bfloat16", lambda: True)
+    created = engine_module.create_runtime
+
+    def fails(runtime, **options):
+        if options["precision"] == torch.bfloat16:
+            raise RuntimeError("no such instruction")
+        return created(runtime, **options)
+
+    monkeypatch.setattr(engine_module, "create_runtime", fails)
+    zoo.export_weights(tmp_path / "mine.safetensors", create_model(NANO).state_dict())
+    reporter = Quiet()
+    engine = load_engine(RunConfig(device="cpu", weights=str(tmp_path / "mine.safetensors")), reporter)
+    assert engine.precision == "float32" and "float32" in engine.runtime.name
+    assert any("does not run (no such instruction)" in text for text in reporter.notes)
 
 
 def test_int8_of_weights_that_have_none_is_refused_in_one_line(tmp_path):
@@ -192,7 +219,7 @@ def test_a_damaged_version_is_one_note_for_fast_and_one_line_for_int8(mine):
     path.write_bytes(b"PK")
     reporter = Quiet()
     settings = {"device": "cpu", "weights": weights}
-    engine = load_engine(RunConfig(precision="fast", runtime="openvino", **settings), reporter)
+    engine = load_engine(RunConfig(precision="auto", runtime="openvino", **settings), reporter)
     assert "float32" in engine.runtime.name
     assert reporter.notes[-1:] == [
         f"{path}: is damaged or cannot be read; {engine.runtime.name} runs instead, `vidseg quantize` makes it again"
@@ -220,7 +247,7 @@ def broken_openvino(monkeypatch):
 
 
 def test_without_a_working_openvino_fast_is_another_engine_and_int8_one_line(broken_openvino):
-    name = load_engine(RunConfig(precision="fast", device="cpu"), Quiet()).runtime.name
+    name = load_engine(RunConfig(precision="auto", device="cpu"), Quiet()).runtime.name
     assert not name.startswith("openvino") and "float32" in name
     for settings in ({}, {"runtime": "openvino"}):
         with pytest.raises(DeviceError, match=r"openvino: installed, but cannot be loaded \(libfoo.so: not found\)"):
@@ -238,7 +265,7 @@ def test_a_version_that_openvino_does_not_take_is_passed_over(mine):
     model, path, weights = mine
     write_quantized(path, PARTS, model)  # whole, and no network
     reporter = Quiet()
-    assert "float32" in load_engine(RunConfig(precision="fast", device="cpu", weights=weights), reporter).runtime.name
+    assert "float32" in load_engine(RunConfig(precision="auto", device="cpu", weights=weights), reporter).runtime.name
     assert [text for text in reporter.notes if "the int8 version of m2f-mobile-ade does not run" in text]
     with pytest.raises(DeviceError, match=r"--precision int8: the int8 version of .* does not run"):
         load_engine(RunConfig(precision="int8", device="cpu", weights=weights), Quiet())

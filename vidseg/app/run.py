@@ -81,7 +81,7 @@ def run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
-    from vidseg.chunks.resume import work_folder
+    from vidseg.chunks.resume import with_kept_precision, work_folder
     from vidseg.chunks.split.run import is_split
     from vidseg.wiring.engine import check_engine, label_set
 
@@ -104,6 +104,9 @@ def run(
         folder.remove()
         reporter.note("the run was finished already")
         return Outcome(RunStats(), shown_outputs(config))
+
+    if folder is not None:
+        config = with_kept_precision(config, folder)
 
     with ExitStack() as unfinished:
         opened = open_run(
@@ -131,7 +134,7 @@ def _run_shared(opened: OpenedRun) -> Outcome:
     source, sinks = opened.shared
     config, interrupts = opened.config, opened.interrupts
     stats, done = run_split(
-        *(config, source, sinks, opened.renderer, opened.batch, opened.files),
+        *(config, source, sinks, opened.renderer, opened.batch, opened.engine.precision, opened.files),
         smooth=not opened.info.still if config.smooth is None else config.smooth,
         reporter=opened.reporter,
         interrupts=interrupts,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,6 +73,16 @@ def work_folder(config: RunConfig) -> WorkFolder:
         if other and Path(os.path.realpath(other)) == folder.path:
             raise ConfigError(f"{other}: is where --resume keeps its pieces; choose another name")
     return folder
+
+
+def with_kept_precision(config: RunConfig, folder: WorkFolder) -> RunConfig:
+    """The configuration with the number format that the run was begun with, where it is left to vidseg.
+
+    Raises:
+        ResumeError: as `WorkFolder.load`.
+    """
+    state = folder.load() if config.precision == "auto" else None
+    return config if state is None else replace(config, precision=state["facts"]["settings"]["precision"])
 
 
 def resumable_source(config: RunConfig, source: VideoSource) -> ResumableSource:
@@ -167,6 +177,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
         if settings[name]:
             settings[name] = os.path.realpath(settings[name])
     settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
+    settings["precision"] = engine.precision
     if is_model_file(config.model):
         weights = read_model_file(config.model, config.label_set).files
     else:

@@ -54,7 +54,7 @@ def evaluate(
         ),
     ] = None,
     precision: Annotated[
-        str, option("--precision", help_text="auto, float32, float16, bfloat16, int8, fast.")
+        str, option("--precision", help_text="auto (on a CPU float32), float32, float16, bfloat16, int8, fast.")
     ] = "auto",
     threads: Annotated[int | None, option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
     quiet: Annotated[bool, option("--quiet", "-q", help_text="Print no progress.")] = False,

@@ -22,6 +22,7 @@ from vidseg.labels import ade20k
 from vidseg.metrics import Scores, group_iou, scores
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.runtimes.registry import ENGINES
+from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.segmentation.postprocess import LABEL_RULES
 from vidseg.timing import StageTimers
 from vidseg.train.evaluate import confusion
@@ -180,8 +181,10 @@ def _config(request: EvalRequest) -> RunConfig:
         "threads",
     )
     options: dict[str, Any] = {name: getattr(request, name) for name in names}
-    # torch is what others are compared with; the rest is measured when asked for
+    # torch in float32 is what others are compared with; the rest is measured when asked for
     plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")
+    if request.precision == "auto" and pick_device(request.device).type == "cpu":
+        options["precision"] = "float32"
     options |= {"smooth": False, "runtime": request.runtime or ("torch" if plain else "auto")}
     return merge(("command line", options))
 

@@ -33,7 +33,7 @@ class OpenVinoRuntime:
         model_name: for the cache file and for people.
         precision: float32, bfloat16, or int8 with `quantized`. Left alone OpenVINO takes bfloat16 on CPUs that have
             it. That is twice as fast, but 0.2 to 1.3 % of the labels differ (nano; 7 % in the worst of 100 pictures),
-            so here it has to be asked for.
+            so a run that takes it says so.
         threads: of one request; None leaves the choice to OpenVINO.
         requests: that run beside each other, where there are several images.
         quantized: the network in int8, instead of a conversion of `model`.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vidseg import zoo
+from vidseg import cores, zoo
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import RunConfig
 from vidseg.cores import limited_cores, usable_cores
@@ -27,8 +28,15 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import InputFormat, ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
-from vidseg.runtimes.registry import candidates, create_runtime, first_line, import_problem, runtime_device
-from vidseg.runtimes.sessions import file_runtimes
+from vidseg.runtimes.registry import (
+    candidates,
+    create_runtime,
+    first_line,
+    import_problem,
+    installed_engines,
+    runtime_device,
+)
+from vidseg.runtimes.sessions import READERS, file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
@@ -83,6 +91,8 @@ class Engine:
     """Frames that the network works on beside each other; more than one frame at once is given to it then."""
     given: InputFormat | None = None
     """How a network file is fed."""
+    precision: str = "auto"
+    """The number format that was taken; given as `--precision`, another process takes the same."""
 
     def segmenter(
         self,
@@ -181,8 +191,8 @@ def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
     if is_model_file(config.model):
         return _check_file_engine(config, read_model_file(config.model, config.label_set))
     device = runtime_device(config.runtime, config.device)
-    # "fast" cannot fail: what it is is decided when the network is there
-    precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
+    # of "auto" the exact one, which cannot fail: what is faster is known when the network is there
+    precision = pick_precision(config.precision, device)
     candidates(config.runtime, device, precision)
     zoo.entry(config.model)
     return device, precision
@@ -268,52 +278,90 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1) -> 
     network = load_model(
         entry.name, weights, num_classes=len(labels), announce=reporter.note, progress=reporter.download
     )
-    quantized, passed_over = None, list[str]()
-    full = precision
-    if precision == torch.int8 or (config.precision == "fast" and _runs_int8(config.runtime, device)):
-        quantized = find_quantized(entry.name, network, weights=weights, announce=passed_over.append)
-        if quantized is not None:
-            precision = torch.int8
-        elif config.precision == "int8":
-            reason = passed_over[0] if passed_over else f"there is no int8 version of these weights of {entry.name}"
-            raise ConfigError(
-                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
-            )
     create = partial(
         create_runtime,
-        config.runtime,
-        network,
-        entry.name,
+        model=network,
+        model_name=entry.name,
         device=device,
         threads=threads,
         requests=requests,
         announce=reporter.note,
     )
-    try:
-        runtime = create(precision=precision, quantized=quantized)
-    except Exception as error:
-        if quantized is None or isinstance(error, VidsegError):
-            raise
-        reason = f"the int8 version of {entry.name} does not run ({first_line(error)})"
-        if config.precision == "int8":
-            raise DeviceError(
-                f"--precision int8: {reason}; make one with `vidseg quantize`, or use --precision fast or auto"
-            ) from error
-        passed_over.append(reason)
-        runtime = create(precision=full)
-    for text in passed_over:
-        reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
+    runtime, precision = _created(config, create, network, weights, (device, precision), reporter)
     calibration = zoo.weights_calibration(weights or zoo.ensure(entry))
     requests = requests if runtime.name.startswith("openvino") else 1
     size = config.imgsz or default_imgsz(config)
-    return Engine(entry.name, runtime, size, device, labels, calibration=calibration, requests=requests)
+    return Engine(
+        *(entry.name, runtime, size, device, labels),
+        calibration=calibration,
+        requests=requests,
+        precision=precision_name(precision),
+    )
 
 
-def _runs_int8(runtime: str, device: torch.device) -> bool:
-    try:
-        return any(import_problem(name) is None for name in candidates(runtime, device, torch.int8))
-    except ConfigError:
-        return False
+def _created(
+    config: RunConfig,
+    create: Callable[..., Runtime],
+    network: nn.Module,
+    weights: Path | None,
+    exact: tuple[torch.device, torch.dtype],
+    reporter: Reporter,
+) -> tuple[Runtime, torch.dtype]:
+    """The engine, in the number format asked for. Of "auto" on OpenVINO the fastest whose labels hold.
+
+    That is int8 where there is such a version of the weights, which was measured when it was made; or bfloat16 where
+    the processor computes in it. What fails is told, and passed over for the exact one.
+    """
+    device, precision = exact
+    name = zoo.entry(config.model).name
+    passed_over = list[str]()
+    faster = config.precision == "auto" and _runs_openvino(config.runtime, device)
+    quantized = None
+    if config.precision == "int8" or faster:
+        quantized = find_quantized(name, network, weights=weights, announce=passed_over.append)
+        if quantized is None and not faster:
+            reason = passed_over[0] if passed_over else f"there is no int8 version of these weights of {name}"
+            raise ConfigError(f"--precision int8: {reason}; {_INT8_ADVICE}")
+    reduced = torch.int8 if quantized is not None else torch.bfloat16 if faster and cores.computes_bfloat16() else None
+    runtime = None
+    if reduced is not None:
+        try:
+            runtime = create("openvino" if faster else config.runtime, precision=reduced, quantized=quantized)
+        except Exception as error:
+            if not faster and (quantized is None or isinstance(error, VidsegError)):
+                raise
+            what = f"the int8 version of {name}" if quantized is not None else f"{name} in bfloat16"
+            reason = f"{what} does not run ({first_line(error)})"
+            if not faster:
+                raise DeviceError(f"--precision int8: {reason}; {_INT8_ADVICE}") from error
+            if quantized is None:
+                reporter.note(f"{reason}; it runs in float32 instead")
+            else:
+                passed_over.append(reason)
+    if runtime is None:
+        runtime, reduced = create(config.runtime, precision=precision), None
+    elif faster and reduced == torch.bfloat16:
+        reporter.note(_bfloat16_note(name))
+    for text in passed_over:
+        reporter.note(f"{text}; {runtime.name} runs instead, `vidseg quantize` makes it again")
+    return runtime, reduced or precision
+
+
+_INT8_ADVICE = "make one with `vidseg quantize`, or use --precision auto"
+
+
+def _bfloat16_note(name: str) -> str:
+    return f"{name} runs in bfloat16, twice as fast and all but exact; --precision float32 is exact"
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """As `--precision` has it."""
+    return str(precision).removeprefix("torch.")
+
+
+def _runs_openvino(runtime: str, device: torch.device) -> bool:
+    installed = runtime in ("auto", "openvino") and device.type == "cpu" and "openvino" in installed_engines()
+    return installed and import_problem("openvino") is None
 
 
 def _no_confidence(config: RunConfig, model: str) -> str:
@@ -335,7 +383,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
     if config.device not in ("auto", "cpu"):
         raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave -d out")
     device = torch.device("cpu")
-    precision = pick_precision("auto" if config.precision == "fast" else config.precision, device)
+    precision = pick_precision(config.precision, device)
     file_runtimes(file.path, config.runtime, precision, trusted=config.trust_model)
     return device, precision
 
@@ -345,15 +393,22 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
     device, precision = _check_file_engine(config, file)
     require(_LEAST_BYTES + _FILE_COPIES * file.path.stat().st_size, file.path.name)
     threads = set_threads(config.threads)
-    runtime = open_model_file(
+    opened = partial(
+        open_model_file,
         file,
-        config.runtime,
         trusted=config.trust_model,
-        precision=precision,
         threads=threads,
         requests=requests,
-        announce=reporter.note,
     )
+    runtime = None
+    if config.precision == "auto" and cores.computes_bfloat16() and _takes_bfloat16(config, file, device):
+        with suppress(VidsegError):  # what is wrong is told below
+            runtime = opened("openvino", precision=torch.bfloat16)
+    if runtime is None:
+        runtime = opened(config.runtime, precision=precision, announce=reporter.note)
+    else:
+        precision = torch.bfloat16
+        reporter.note(_bfloat16_note(file.path.name))
     given = _asked_size(config, file, runtime.input)
     for text in file.assumed:
         reporter.note(f"{file.path.name}: assumed: {text}")
@@ -367,7 +422,13 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
         given=given,
         calibration=file.calibration,
         requests=requests if runtime.name.startswith("openvino") else 1,
+        precision=precision_name(precision),
     )
+
+
+def _takes_bfloat16(config: RunConfig, file: ModelFile, device: torch.device) -> bool:
+    known = READERS[file.path.suffix.casefold()]
+    return "openvino" in known and _runs_openvino(config.runtime, device)
 
 
 def _asked_size(config: RunConfig, file: ModelFile, given: InputFormat) -> InputFormat:

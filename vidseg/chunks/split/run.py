@@ -105,6 +105,7 @@ def run_split(
     sinks: Sequence[SplitSink],
     renderer: Renderer,
     batch: int,
+    precision: str,
     files: InputFiles,
     *,
     smooth: bool,
@@ -116,6 +117,7 @@ def run_split(
     Args:
         sinks: as the run opened them; they give the outputs their names.
         files: of the source, as they were when the run began.
+        precision: of the network, the same for all workers.
         smooth: the labels are smoothed.
     Raises:
         VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
@@ -134,7 +136,8 @@ def run_split(
     )
     if not scan.places:
         raise WriteError(f"{config.output or config.save_masks}: no frame was written, so there is no video")
-    each = replace(config, batch=batch, threads=config.threads or max(1, usable_cores() // config.workers))
+    threads = config.threads or max(1, usable_cores() // config.workers)
+    each = replace(config, batch=batch, precision=precision, threads=threads)
     # from here on there is something to be ended in good order
     interrupts.started()
     with _work_folder(config) as folder:
