@@ -205,7 +205,7 @@ def test_bench_measures_and_compares(cli, net):
     assert result.code == 0 and result.err == "", result.err
     for text in (
         *("model alone, 1 network thread ", "compared, 1 network thread ", "stage alone, 1 network thread "),
-        *("end to end", "cores busy", "bound", "slowest stage", "same labels"),
+        *("end to end", "cores busy", "bound", "slowest stage", "same labels", "the busiest is "),
     ):
         assert text in result.out
     found = json.loads(Path("bench.json").read_text())

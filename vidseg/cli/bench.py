@@ -99,6 +99,7 @@ def print_bench(result: BenchResult) -> None:
     from rich.table import Table
 
     from vidseg.cli.console import output
+    from vidseg.commands.busy_threads import ADVICE
 
     out = output()
     height, width = result.size_hw
@@ -148,6 +149,17 @@ def print_bench(result: BenchResult) -> None:
     if bound.by_cores is not None:
         reasons.append(f"all {result.cores} cores busy: {bound.by_cores:.1f} fps")
     out.print(f"bound        {bound.fps:.1f} fps ({'; '.join(reasons)}); slowest stage: {bound.slowest_stage}")
+
+    if result.busy:
+        busiest = max(result.busy, key=lambda thread: thread.mean)
+        out.print("\nhow busy each thread of the whole run was, over time")
+        for thread in result.busy:
+            drawn = "".join(_BARS[min(7, int(8 * share))] for share in thread.shares)
+            out.print(f"{thread.name:<12} {drawn} {thread.mean:.0%}", markup=False)
+        out.print(f"the busiest is {busiest.name}; what makes its work less: {ADVICE[busiest.name]}", markup=False)
+
+
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def _threads(count: int | None) -> str:

@@ -25,6 +25,7 @@ from vidseg.commands.bench_stages import (
     output_stages,
     segment_stages,
 )
+from vidseg.commands.busy_threads import BusyWatch, ThreadBusy
 from vidseg.commands.sample import sample_source
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
@@ -123,6 +124,8 @@ class BenchResult:
     stages: tuple[StageCost, ...]
     end_to_end: EndToEnd
     bound: Bound
+    busy: tuple[ThreadBusy, ...] = ()
+    """How busy each thread of the whole run was."""
     compared: tuple[Compared, ...] = ()
     threads_alone: int | None = None
     """CPU threads of the model alone and of the comparison; None leaves the choice to the runtime, which takes all."""
@@ -180,7 +183,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         segmentations, costs = segment_stages(engine, config, info, frames, request.seconds)
         stages = (decoding, *costs, *output_stages(config, info, frames, segmentations, folder, request.seconds))
         reporter.phase("end to end")
-        end_to_end = _end_to_end(config, engine, stages, folder, request.seconds)
+        end_to_end, busy = _end_to_end(config, engine, stages, folder, request.seconds)
     compared: tuple[Compared, ...] = ()
     if request.compare:
         torch.set_num_threads(torch_threads)  # the run left cores to its other stages
@@ -198,6 +201,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
         stages=stages,
         end_to_end=end_to_end,
         bound=_bound(config, engine, stages),
+        busy=busy,
         compared=compared,
         threads_alone=request.config.threads,
         threads_run=config.threads,
@@ -254,8 +258,11 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-class _Silent:
-    """Satisfies `vidseg.wiring.reporter.Reporter`."""
+class _Watching:
+    """Satisfies `vidseg.wiring.reporter.Reporter`: says nothing, and looks at the threads."""
+
+    def __init__(self) -> None:
+        self.watch = BusyWatch()
 
     def note(self, text: str) -> None:
         pass
@@ -266,12 +273,12 @@ class _Silent:
         pass
 
     def progress(self, pipeline: Pipeline, total: int | None) -> None:
-        pass
+        self.watch.look(pipeline)
 
 
 def _end_to_end(
     config: RunConfig, engine: Engine, stages: tuple[StageCost, ...], folder: str, seconds: float
-) -> EndToEnd:
+) -> tuple[EndToEnd, tuple[ThreadBusy, ...]]:
     expected = _bound(config, engine, stages).fps
     whole = replace(
         config,
@@ -286,14 +293,17 @@ def _end_to_end(
     )
     # signals are the caller's: there is nothing here that a user would want finished
     begun, wall = time.process_time(), time.perf_counter()
-    stats = run(whole, _Silent(), engine=engine, interrupts=Interrupts()).stats
+    watching = _Watching()
+    stats = run(whole, watching, engine=engine, interrupts=Interrupts()).stats
     cpu = time.process_time() - begun
-    return EndToEnd(
+    busy = watching.watch.threads()
+    found = EndToEnd(
         frames=stats.delivered,
         fps=stats.fps,
         cpu_ms=1000 * cpu / stats.delivered,
         cores_busy=cpu / (time.perf_counter() - wall),
     )
+    return found, busy
 
 
 def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, reporter: Reporter) -> tuple[Compared, ...]:
