@@ -1,0 +1,54 @@
+"""The commands on each device, with torch: on the CPU always, on CUDA where there is one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from tests.data.folders import make_dataset
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def on(request) -> tuple[object, ...]:
+    """Options for a device and a small picture."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
+            pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
+        pytest.skip("no CUDA device")
+    return ("--device", request.param, "--runtime", "torch", "--imgsz", 64)
+
+
+def masks(folder: str) -> list[bytes]:
+    found = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED).tobytes() for path in sorted(Path(folder).glob("*.png"))]
+    assert len(found) == 12
+    return found
+
+
+def test_run_and_its_pieces_give_the_same_masks(cli, clip, on):
+    result = cli("run", clip, "-o", "whole.mp4", "--save-masks", "whole", "-v", "--batch", 2, *on)
+    assert result.code == 0 and f"torch, {on[1]}, " in result.err, result.err
+    words = ("--resume", "--segment-seconds", 0.2, "--batch", 2)
+    result = cli("run", clip, "-o", "pieces.mp4", "--save-masks", "pieces", *words, *on)
+    assert result.code == 0, result.err
+    assert masks("pieces") == masks("whole")
+
+
+def test_batch(cli, clip, on):
+    result = cli("batch", clip, "-o", "out", "--save-masks", "{stem}_masks", *on)
+    assert result.code == 0 and len(list(Path("out").glob("*.mp4"))) == 1, result.err
+
+
+def test_train_resume_eval_and_run(cli, clip, tmp_path, on):
+    data = make_dataset(tmp_path / "set", 2, (64, 96))
+    tiny = ("--batch", 2, "--crop", "64x64", "--warmup", 1, "--points", 0, "--device", on[1])
+    result = cli("train", data, "-o", "run", "--steps", 2, "--save-every", 1, *tiny)
+    assert result.code == 0 and f", {on[1]}, " in result.err, result.err
+    result = cli("train", data, "-o", "run", "--steps", 2, "--resume", *tiny)
+    assert result.code == 0, result.err
+    result = cli("eval", data, "--weights", "run/weights.safetensors", *on)
+    assert result.code == 0 and "pixel accuracy" in result.out, result.err
+    assert cli("run", clip, "-o", "out.mp4", "--weights", "run/weights.safetensors", *on).code == 0
