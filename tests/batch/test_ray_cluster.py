@@ -6,9 +6,11 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import pytest
 
 from tests.batch.test_run import Reporter
 from tests.video.clips import make_clip
+from vidseg.batch import ray_cluster
 from vidseg.batch.board import Board, Row
 from vidseg.batch.job import Job
 from vidseg.batch.prepare import HIDDEN_FOLDER, BatchOptions
@@ -24,6 +27,7 @@ from vidseg.batch.ray_cluster import Needs, _Progress, connected, needs_of
 from vidseg.batch.run import run_batch
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError
+from vidseg.signals import SIGNALS
 
 NEEDS_RAY = [
     pytest.mark.ray,
@@ -85,6 +89,56 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'vidseg\[ray\]'"), connected("auto"):
         pass
+
+
+class StartingRay:
+    """Ray as it starts: it takes the signals for itself, and its processes are children of this one."""
+
+    def __init__(self, error=None):
+        self.error, self.lives = error, None
+
+    def init(self, address, **options):
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        if self.error:
+            raise self.error
+
+    def shutdown(self): ...
+
+
+@pytest.mark.parametrize("error", [None, ConnectionError("refused")])
+def test_the_signals_that_end_a_batch_are_the_batchs_again_once_ray_has_started(monkeypatch, error):
+    noted, before = [], {number: signal.getsignal(number) for number in SIGNALS}
+    monkeypatch.setattr(ray_cluster, "_import_ray", lambda: StartingRay(error))
+    try:
+        for number in SIGNALS:
+            signal.signal(number, lambda number, frame: noted.append(number))
+        ends = pytest.raises(DeviceError, match="refused") if error else nullcontext()
+        with ends, connected("local"):
+            for number in SIGNALS:
+                signal.raise_signal(number)
+        for number in SIGNALS:
+            signal.raise_signal(number)
+        assert noted == [*SIGNALS] * (1 if error else 2)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("taken", [signal.SIG_DFL, signal.SIG_IGN])  # by default; under nohup
+def test_workers_of_a_local_cluster_outlive_a_closed_terminal(monkeypatch, taken):
+    class Ray(StartingRay):
+        def init(self, address, **options):
+            self.lives = subprocess.run(["sh", "-c", "kill -HUP $$; exit 7"], check=False).returncode == 7
+
+    ray, before = Ray(), signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(ray_cluster, "_import_ray", lambda: ray)
+    try:
+        signal.signal(signal.SIGHUP, taken)
+        with connected("local"):
+            assert ray.lives and signal.getsignal(signal.SIGHUP) == taken
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class NewsOnly:
