@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import frame
+from tests.rounding import assert_rounds_alike
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.segmenter import QuerySegmenter
@@ -85,12 +86,12 @@ def looked_up(map_, x, y, largest):
     return min(max(total, 0.0), largest)
 
 
-def oracle(sequence, motions, seconds, margin):
+def oracle(sequence, motions, seconds, margin, dtype=np.float64):
     """Maps of all classes for every frame, cell by cell; nothing is forgotten."""
     memory, winner, out = None, None, []
     for scores, motion in zip(sequence, motions, strict=True):
         k, h, w = scores.shape
-        smoothed = scores.astype(np.float64).copy()
+        smoothed = scores.astype(dtype)
         boosted = smoothed.copy()
         bonus, last = np.zeros((h, w)), np.zeros((h, w), int)
         if motion is not None and memory is not None:
@@ -125,10 +126,12 @@ def test_smoothing_is_the_plain_loop(seed, margin):
     # no score is near 0, so that every class stays alive and the oracle, which forgets nothing, is comparable
     sequence = [maps(10 * seed + i, 5, h, w) + 0.5 for i in range(6)]
     smoother = ScoreSmoother(FakeTracker(motions), seconds=0.1, margin=margin, scene_share=0.0)
-    for i, expected in enumerate(oracle([s.numpy() for s in sequence], motions, 0.1, margin)):
+    exact = oracle([s.numpy() for s in sequence], motions, 0.1, margin)
+    plain = oracle([s.numpy() for s in sequence], motions, 0.1, margin, np.float32)
+    for i in range(6):
         found, classes = smoother.smooth(frame(i), sequence[i])
         assert classes.tolist() == [0, 1, 2, 3, 4]
-        assert np.abs(found.numpy() - expected).max() < 1e-5
+        assert_rounds_alike(found, *(torch.from_numpy(each[i]) for each in (plain, exact)))
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(0.2, 4))

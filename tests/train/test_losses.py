@@ -12,6 +12,18 @@ from vidseg.train.matcher import assign, matching_cost
 from vidseg.train.points import random_points, sample_points, uncertain_points
 
 
+@pytest.fixture
+def exact(float64, monkeypatch):
+    """Regions too are in float64."""
+    plain = Regions.from_labels
+
+    def from_labels(labels, member):
+        found = plain(labels, member)
+        return Regions(found.values, *(part.double() for part in (found.masks, found.known, found.ground)))
+
+    monkeypatch.setattr(Regions, "from_labels", from_labels)
+
+
 def sigmoid(value):
     return 1 / (1 + math.exp(-value))
 
@@ -35,13 +47,15 @@ def slow_mask_and_dice(logits, truth, num_masks):
     return bce / num_masks, dice / num_masks
 
 
+@pytest.mark.usefixtures("exact")
 def test_mask_and_dice_loss_are_those_of_a_loop():
     logits, truth = random(4, 11), random(4, 11, seed=1).sigmoid()  # truth between 0 and 1: points on an edge
     bce, dice = slow_mask_and_dice(logits, truth, 3.0)
-    assert mask_loss(logits, truth, 3.0).item() == pytest.approx(bce, rel=1e-5)
-    assert dice_loss(logits, truth, 3.0).item() == pytest.approx(dice, rel=1e-5)
+    assert mask_loss(logits, truth, 3.0).item() == pytest.approx(bce, rel=1e-10)
+    assert dice_loss(logits, truth, 3.0).item() == pytest.approx(dice, rel=1e-10)
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("no_object", [0.0, 12.0])  # with 12 the floor counts as much as the scores
 def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth(no_object):
     class_logits, mask_logits = random(2, 5, 4), random(2, 5, 2, 3, seed=1)
@@ -62,16 +76,17 @@ def test_semantic_loss_is_that_of_a_loop_and_skips_cells_without_truth(no_object
                     share = scores[ids[b, n, y, x]] / sum(scores)
                     total -= probs[b, n, y, x].item() * math.log(share)
     assert known == 11
-    assert semantic_loss(class_logits, mask_logits, ids, probs).item() == pytest.approx(total / known, rel=1e-5)
+    assert semantic_loss(class_logits, mask_logits, ids, probs).item() == pytest.approx(total / known, rel=1e-10)
 
 
+@pytest.mark.usefixtures("exact")
 def test_queries_that_all_say_no_object_give_the_semantic_loss_of_a_guess():
     ids, probs = torch.zeros(1, 3, 2, 3, dtype=torch.int64), torch.zeros(1, 3, 2, 3)
     ids[:, 0], probs[:, 0] = 2, 1
     right, nothing = torch.zeros(1, 5, 151), torch.zeros(1, 5, 151)
     right[..., 2], nothing[..., -1] = 10, 40
     masks = torch.zeros(1, 5, 2, 3)
-    assert semantic_loss(nothing, masks, ids, probs).item() == pytest.approx(math.log(150), rel=1e-4)
+    assert semantic_loss(nothing, masks, ids, probs).item() == pytest.approx(math.log(150), rel=1e-9)
     assert semantic_loss(right, masks, ids, probs).item() < 0.01
 
 
@@ -149,6 +164,7 @@ def labels_case():
     return labels
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("member", [CLASSES, SETS], ids=["classes", "sets"])
 def test_set_losses_of_all_layers_are_those_of_a_loop(member):
     labels = labels_case()
@@ -161,9 +177,10 @@ def test_set_losses_of_all_layers_are_those_of_a_loop(member):
     for suffix, layer in (("", layers[2]), ("_0", layers[0]), ("_1", layers[1])):
         expected = slow_set_losses(layer.class_logits, layer.mask_logits, labels, member)
         found = [losses[f"loss_{kind}{suffix}"].item() for kind in ("ce", "mask", "dice")]
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
+@pytest.mark.usefixtures("exact")
 def test_set_losses_at_sampled_points_are_those_of_a_loop_over_the_same_points():
     labels = labels_case()
     labels[labels == 255] = 1
@@ -186,8 +203,8 @@ def test_set_losses_at_sampled_points_are_those_of_a_loop_over_the_same_points()
     known = sample_points(torch.ones_like(truth), places)  # less than 1 within half a pixel of the edge
     logits, truth = sample_points(logits, places), sample_points(truth, places)
     count = float(len(logits))
-    assert found["loss_mask"].item() == pytest.approx(5 * mask_loss(logits, truth, count, known).item(), rel=1e-4)
-    assert found["loss_dice"].item() == pytest.approx(5 * dice_loss(logits, truth, count, known).item(), rel=1e-4)
+    assert found["loss_mask"].item() == pytest.approx(5 * mask_loss(logits, truth, count, known).item(), rel=1e-10)
+    assert found["loss_dice"].item() == pytest.approx(5 * dice_loss(logits, truth, count, known).item(), rel=1e-10)
 
 
 @pytest.mark.parametrize("points", [0, 50])
@@ -222,6 +239,7 @@ def test_a_query_that_lies_on_unknown_ground_is_not_taught_no_object():
     assert towards_nothing[1] > 0.01 and towards_nothing[2] < 1e-6
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_semantic_loss_of_a_set_is_that_of_its_classes_together(seed):
     class_logits, mask_logits = random(1, 5, 5, seed=seed), random(1, 5, 1, 2, seed=seed + 1)
@@ -230,8 +248,9 @@ def test_the_semantic_loss_of_a_set_is_that_of_its_classes_together(seed):
     classes = class_logits.softmax(dim=-1)[0, :, :-1]
     scores = torch.einsum("qk,qw->kw", classes, mask_logits.sigmoid()[0, :, 0]) + 1e-6
     shares = scores / scores.sum(dim=0)
-    expected = -(0.7 * shares[[0, 1], 0].sum().log() + 0.3 * shares[3, 0].log() + shares[2, 1].log()) / 2
-    assert semantic_loss(class_logits, mask_logits, ids, probs, SETS).item() == pytest.approx(expected.item(), rel=1e-4)
+    expected = -(0.7 * shares[[0, 1], 0].sum().log() + 0.3 * shares[3, 0].log() + shares[2, 1].log()).item() / 2
+    found = semantic_loss(class_logits, mask_logits, ids, probs, SETS).item()
+    assert found == pytest.approx(expected, rel=1e-10)
 
 
 def test_every_parameter_of_the_network_gets_a_gradient():

@@ -9,6 +9,8 @@ import torch
 
 from vidseg.train.matcher import assign, matching_cost
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 
 def slow_cost(class_probs, mask_logits, masks, known):
     """The three costs of Mask2Former for every pair, number by number, at the points that count."""
@@ -28,7 +30,7 @@ def slow_cost(class_probs, mask_logits, masks, known):
 def case(seed, queries=6, regions=4, points=15):
     generator = torch.Generator().manual_seed(seed)
     masks = torch.rand(regions, points, generator=generator).round()
-    known = (torch.rand(regions, points, generator=generator) > 0.2).float()
+    known = (torch.rand(regions, points, generator=generator) > 0.2).double()
     return (
         torch.rand(queries, regions, generator=generator),
         3 * torch.randn(queries, points, generator=generator),
@@ -40,7 +42,7 @@ def case(seed, queries=6, regions=4, points=15):
 @pytest.mark.parametrize("seed", range(4))
 def test_costs_are_those_of_a_loop_over_all_pairs(seed):
     arguments = case(seed)
-    np.testing.assert_allclose(matching_cost(*arguments), slow_cost(*arguments), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(matching_cost(*arguments), slow_cost(*arguments), rtol=1e-12, atol=1e-12)
 
 
 def test_costs_of_very_sure_masks_stay_finite():
@@ -57,7 +59,7 @@ def test_costs_of_a_region_of_which_nothing_is_known_stay_finite():
 @pytest.mark.parametrize(("queries", "regions"), [(6, 4), (5, 5), (3, 5), (4, 1)])
 @pytest.mark.parametrize("seed", range(5))
 def test_no_permutation_is_cheaper_than_the_assignment(queries, regions, seed):
-    cost = matching_cost(*case(seed, queries, regions))
+    cost = matching_cost(*case(seed, queries, regions)).float().double()  # as exact as the assignment takes it
     rows, columns = assign(cost)
     count = min(queries, regions)
     assert len(rows) == len(columns) == len(set(rows.tolist())) == len(set(columns.tolist())) == count
@@ -72,7 +74,7 @@ def test_no_permutation_is_cheaper_than_the_assignment(queries, regions, seed):
             sum(table[row][column] for row, column in enumerate(chosen))
             for chosen in itertools.permutations(range(regions), queries)
         )
-    assert cost[rows, columns].sum().item() == pytest.approx(best, abs=1e-5)
+    assert cost[rows, columns].sum().item() == pytest.approx(best, abs=1e-12)
 
 
 def test_an_image_without_regions_gets_no_pairs():

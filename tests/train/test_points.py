@@ -8,6 +8,8 @@ import torch
 
 from vidseg.train.points import random_points, sample_points, uncertain_points
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 
 def bilinear(grid, x, y):
     """Value of a (h, w) grid at (x, y) in 0..1; cell centres carry the values, outside is 0."""
@@ -29,7 +31,7 @@ def test_values_between_cells_are_those_of_a_bilinear_loop():
     found = sample_points(maps, places)
     for n in range(3):
         expected = [bilinear(maps[n].tolist(), x, y) for x, y in places[n].tolist()]
-        np.testing.assert_allclose(found[n], expected, atol=1e-5)
+        np.testing.assert_allclose(found[n], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_three_quarters_of_the_points_are_the_least_certain_candidates():

@@ -114,9 +114,13 @@ def semantic_loss(
     for classes_of, masks, total, names, shares in zip(class_probs, mask_probs, totals, ids, probs, strict=True):
         # of 150 classes a picture has some ten: the scores of the others are in the total only
         present, places = torch.unique(names, return_inverse=True)
-        said = classes_of[:, present] if member is None else classes_of @ member[present].float().T
-        scores = torch.einsum("qk,qhw->khw", said, masks)
-        loss = loss - (shares * torch.log((scores.gather(0, places) + SCORE_FLOOR) / total)).sum()
+        if member is None:
+            said, floors = classes_of[:, present], torch.full_like(present, SCORE_FLOOR, dtype=total.dtype)
+        else:
+            said = classes_of @ member[present].to(classes_of.dtype).T
+            floors = SCORE_FLOOR * member[present].sum(dim=1).clamp_min(1).to(total.dtype)  # one for each class
+        scores = torch.einsum("qk,qhw->khw", said, masks) + floors[:, None, None]
+        loss = loss - (shares * torch.log(scores.gather(0, places) / total)).sum()
     return loss / known
 
 
@@ -167,14 +171,14 @@ class SetLoss:
             regions = cells
         losses = {}
         for suffix, layer in (("", output), *((f"_{n}", aux) for n, aux in enumerate(output.aux))):
-            classes, masks = layer.class_logits.float(), layer.mask_logits.float()
+            classes, masks = _sure(layer.class_logits), _sure(layer.mask_logits)
             pairs = [self._match(classes[n], masks[n], one, generator) for n, one in enumerate(regions)]
             losses[f"loss_ce{suffix}"] = CE_WEIGHT * self._class_loss(classes, masks, cells, pairs)
             logits, truth, known = self._matched(masks, regions, pairs, generator)
             losses[f"loss_mask{suffix}"] = MASK_WEIGHT * mask_loss(logits, truth, num_masks, known)
             losses[f"loss_dice{suffix}"] = DICE_WEIGHT * dice_loss(logits, truth, num_masks, known)
         if semantic is not None and self._semantic_weight:
-            last = semantic_loss(output.class_logits.float(), output.mask_logits.float(), *semantic, self._member)
+            last = semantic_loss(_sure(output.class_logits), _sure(output.mask_logits), *semantic, self._member)
             losses["loss_semantic"] = self._semantic_weight * last
         return losses
 
@@ -244,6 +248,11 @@ class SetLoss:
         with torch.no_grad():
             truth, known = sample_points(truth, places), sample_points(known, places)
         return sample_points(logits, places), truth, known
+
+
+def _sure(logits: Tensor) -> Tensor:
+    """In float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def cell_means(masks: Tensor, size_hw: Sequence[int]) -> Tensor:
