@@ -29,7 +29,6 @@ import safetensors.torch
 import torch
 
 from vidseg import zoo
-from vidseg.app.library import Silent
 from vidseg.atomic import write_whole_file
 from vidseg.confidence import IDENTITY, METADATA_KEY, STEPS, Calibration, calibration_metadata
 from vidseg.config import merge
@@ -39,6 +38,7 @@ from vidseg.frames import Frame
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.wiring.engine import load_engine
+from vidseg.wiring.reporter import SilentReporter
 
 KNOTS = 7
 MOST_CLASSES = 20
@@ -165,7 +165,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     weights = None if args.weights is None else str(args.weights)
     config = merge(("command line", {"model": args.model, "weights": weights, "runtime": "torch", "imgsz": args.imgsz}))
-    engine = load_engine(config, Silent())
+    engine = load_engine(config, SilentReporter())
     # shares, whatever the weights say of them now
     segmenter = QuerySegmenter(engine.runtime, imgsz=engine.imgsz, labels=engine.labels, doubt=Doubt(keep=True))
     halves = []

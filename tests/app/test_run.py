@@ -21,24 +21,17 @@ from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stats import RunStats
 from vidseg.sinks.av_sink import AvSink
 from vidseg.wiring import outputs as outputs_module
+from vidseg.wiring import reporter
 from vidseg.wiring.effects import render_options
 from vidseg.wiring.outputs import open_sinks, with_usable_encoder
 from vidseg.wiring.stats_file import StatsFile
 
 
-class SilentReporter:
+class SilentReporter(reporter.SilentReporter):
     def __init__(self):
         self.ticks = 0
 
-    def note(self, text):
-        pass
-
-    detail = problem = note
-
-    def download(self, done, total):
-        pass
-
-    def progress(self, pipeline, info):
+    def progress(self, progress, total):
         self.ticks += 1
 
 

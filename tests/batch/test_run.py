@@ -23,6 +23,7 @@ from vidseg.errors import ConfigError, SinkError, WriteError
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.reporter import SilentReporter
 
 SKY = 2
 
@@ -46,7 +47,7 @@ class FakeRuntime:
         return class_logits, torch.full((count, 1, height // 4, width // 4), 9.0)
 
 
-class Reporter:
+class Reporter(SilentReporter):
     """Keeps what it is told; `look` is called on every tick."""
 
     def __init__(self):
@@ -56,14 +57,8 @@ class Reporter:
     def note(self, text):
         self.notes.append(text)
 
-    def detail(self, text):
-        pass
-
     def problem(self, text):
         self.problems.append(text)
-
-    def download(self, done, total):
-        pass
 
     def batch_progress(self, board):
         self.look(board)

@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from vidseg.cli.console import progress_line
-from vidseg.pipeline.stats import RunStats
+from vidseg.pipeline.stats import Progress
 from vidseg.timing import clock_time
 
 
@@ -119,8 +119,8 @@ def test_a_library_that_does_not_load_is_told_in_one_line_and_other_import_error
 
 
 def test_progress_line_leaves_out_what_is_unknown_or_zero():
-    assert progress_line(RunStats(delivered=10), 5.0, 0, None) == "10 frames, 5.0 fps"
-    assert progress_line(RunStats(delivered=10), 5.0, 3, 40) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
+    assert progress_line(Progress(10, 5.0), None) == "10 frames, 5.0 fps"
+    assert progress_line(Progress(10, 5.0, dropped=3), 40) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])

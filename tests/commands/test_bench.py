@@ -14,6 +14,7 @@ from vidseg.commands.bench_stages import StageCost, decode
 from vidseg.config import RunConfig
 from vidseg.errors import DeviceError
 from vidseg.wiring.engine import load_engine
+from vidseg.wiring.reporter import SilentReporter
 
 
 def stages(**costs):
@@ -90,19 +91,11 @@ def test_a_comparison_takes_as_many_threads_as_the_model_alone(monkeypatch):
     monkeypatch.setattr(bench, "candidates", lambda *_: ["torch"])
     monkeypatch.setattr(bench, "fitting_engines", lambda *_: [])
 
-    class Reporter:
+    class Reporter(SilentReporter):
         at = "start"
 
         def phase(self, text):
             self.at = text
-
-        def note(self, text):
-            pass
-
-        detail = note
-
-        def download(self, done, total):
-            pass
 
     config = RunConfig(source="test:48x32@10,frames=6", runtime="torch", device="cpu", imgsz=64)
     try:

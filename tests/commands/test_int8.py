@@ -29,22 +29,19 @@ from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
 from vidseg.wiring import engine as engine_module
 from vidseg.wiring.engine import load_engine
+from vidseg.wiring.reporter import SilentReporter
 
 NANO = "m2f-mobile-ade"
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 PARTS = {"model.xml": b"<net/>", "model.bin": bytes(100)}
 
 
-class Quiet:
+class Quiet(SilentReporter):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def detail(self, text: str) -> None: ...
-
-    def download(self, done: int, total: int | None) -> None: ...
 
 
 def sample_frames(*indices: int) -> list[Frame]:

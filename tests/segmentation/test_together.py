@@ -9,6 +9,7 @@ import torch
 from tests.fakes import frame
 from vidseg.frames import Frame, Segmentation
 from vidseg.segmentation.together import SegmenterGroup
+from vidseg.wiring.reporter import SilentReporter
 
 
 class Steps:
@@ -49,13 +50,8 @@ def test_a_group_finds_what_each_segmenter_finds_alone(smooth):
     from vidseg.timing import StageTimers
     from vidseg.wiring.engine import load_engine
 
-    class Silent:
-        def note(self, text): ...
-        def detail(self, text): ...
-        def download(self, done, total): ...
-
     config = RunConfig(imgsz=64, threads=1, runtime="torch", smooth=smooth)
-    engine = load_engine(config, Silent())
+    engine = load_engine(config, SilentReporter())
 
     def segmenters(count):
         info = VideoInfo(64, 48, frame(0).time_base)

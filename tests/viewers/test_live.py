@@ -133,8 +133,8 @@ class AskingReporter(SilentReporter):
 
     note = address
 
-    def progress(self, pipeline, total) -> None:
-        if self.picture or pipeline.stats.delivered < 2:
+    def progress(self, progress, total) -> None:
+        if self.picture or progress.delivered < 2:
             return
         base, _, token = self.told.removeprefix("watch at ").partition("/?token=")
         header = {"Authorization": f"Bearer {token}"}

@@ -30,7 +30,7 @@ class Writer(SilentReporter):
     def problem(self, text):
         self.problems.append(text)
 
-    def progress(self, pipeline, info):
+    def progress(self, progress, total):
         if not self.ticks:
             with open(self._path, "ab") as file:
                 file.write(b"\0")
@@ -130,7 +130,7 @@ def test_an_input_that_is_removed_fails_a_run_to_be_gone_on_with_and_keeps_its_p
 
 def test_a_run_whose_input_is_removed_keeps_its_output_says_so_and_fails(clip):
     class Remover(Writer):
-        def progress(self, pipeline, info):
+        def progress(self, progress, total):
             clip.unlink(missing_ok=True)
 
     reporter = Remover(clip)

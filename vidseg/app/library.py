@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from os import PathLike
@@ -27,31 +26,26 @@ from vidseg.wiring.effects import propagator_for
 from vidseg.wiring.engine import Engine, load_engine
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import open_as_asked
+from vidseg.wiring.reporter import SilentReporter
 
 OnDownload = Callable[[int, int | None], None]
 """Told the bytes of weights so far, and in all if known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """Says nothing about the loading of a network but how a download goes, to who asks."""
+class _Downloads(SilentReporter):
+    """Tells of downloads only, who asks."""
 
-    on_download: OnDownload | None = None
-
-    def note(self, text: str) -> None:
-        pass
-
-    def detail(self, text: str) -> None:
-        pass
+    def __init__(self, tell: OnDownload | None) -> None:
+        self._tell = tell
 
     def download(self, done: int, total: int | None) -> None:
-        if self.on_download is not None:
-            self.on_download(done, total)
+        if self._tell is not None:
+            self._tell(done, total)
 
 
 def load_shared(config: RunConfig, on_download: OnDownload | None = None) -> Engine:
     """The network that the configuration names, for use by several threads. Raises VidsegError."""
-    return load_engine(config, Silent(on_download)).shared()
+    return load_engine(config, _Downloads(on_download)).shared()
 
 
 def results_of(

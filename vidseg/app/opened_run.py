@@ -18,7 +18,7 @@ from vidseg.timing import StageTimers
 from vidseg.viewers.live import LiveOutputs
 from vidseg.wiring.damage import refuse_strict_live
 from vidseg.wiring.input_files import InputFiles
-from vidseg.wiring.interrupts import Interrupts, killable
+from vidseg.wiring.interrupts import Interrupts, StopRequest, killable
 from vidseg.wiring.live_source import Announcements, open_run_source
 from vidseg.wiring.outputs import open_sinks, with_usable_encoder
 from vidseg.wiring.reporter import Reporter
@@ -53,9 +53,7 @@ class OpenedRun:
     announcements: Announcements
     timers: StageTimers
     reporter: Reporter
-    interrupts: Interrupts
-    own_interrupts: bool
-    """Whether signals are caught here."""
+    interrupts: StopRequest
     pieced: tuple[ResumableSource, list[ResumableSink]] | None
     """For `--resume`."""
     shared: tuple[ResumableSource, list[SplitSink]] | None
@@ -69,11 +67,6 @@ class OpenedRun:
         self._source_to_close.pop_all()
         self._sinks_to_abort.pop_all()
 
-    def started(self) -> None:
-        """From now on a signal is a wish to stop that the run looks at."""
-        if self.own_interrupts:
-            self.interrupts.started()
-
 
 def open_run(
     config: RunConfig,
@@ -85,7 +78,7 @@ def open_run(
     renderer: Renderer,
     split: bool,
     engine: Engine | None,
-    interrupts: Interrupts | None,
+    interrupts: StopRequest | None,
     watchers: Sequence[Sink],
 ) -> OpenedRun:
     """Open what the configuration says; `unfinished` gives it back.
@@ -114,7 +107,6 @@ def open_run(
 
     config = with_usable_encoder(config, info, reporter.note)
     claims = ExitStack()
-    own = interrupts is None
     if interrupts is None:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
     unfinished.enter_context(claims)
@@ -147,7 +139,7 @@ def open_run(
             live,
             files,
         ),
-        *(announcements, StageTimers(), reporter, interrupts, own, pieced, shared, opened, unfinished_sinks),
+        *(announcements, StageTimers(), reporter, interrupts, pieced, shared, opened, unfinished_sinks),
     )
 
 

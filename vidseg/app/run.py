@@ -31,7 +31,7 @@ from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, pipeline_options
 from vidseg.wiring.input_files import InputFiles
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.live_source import Announcements
 from vidseg.wiring.outputs import check_sent, make_renderer, output_names, shown_outputs
 from vidseg.wiring.pacing import PacedSource, Pacer
@@ -66,7 +66,7 @@ def run(
     reporter: Reporter,
     *,
     engine: Engine | None = None,
-    interrupts: Interrupts | None = None,
+    interrupts: StopRequest | None = None,
     watchers: Sequence[Sink] = (),
 ) -> Outcome:
     """Do what the configuration says, from the main thread when it shows a window.
@@ -151,7 +151,7 @@ def _run_pieces(opened: OpenedRun, folder: WorkFolder) -> Outcome:
     assert opened.pieced is not None
     source, sinks = opened.pieced
     config, reporter, interrupts = opened.config, opened.reporter, opened.interrupts
-    opened.started()
+    opened.interrupts.started()
     stats, kept = run_in_pieces(
         *(config, folder, source, sinks, opened.engine, opened.renderer, opened.options, opened.timers, opened.files),
         reporter=reporter,
@@ -170,7 +170,7 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
         *(pipeline, info, opened.options, opened.labels, reporter), model=engine.model, runtime=engine.runtime.name
     )
     opened.hand_over()
-    opened.started()
+    opened.interrupts.started()
     try:
         outcome = run_pipeline(
             *(pipeline, info, config, opened.options, opened.labels, reporter, opened.interrupts, opened.live),
@@ -247,7 +247,7 @@ def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outc
 
 
 def _pieced_outcome(
-    config: RunConfig, stats: RunStats, kept: str | None, reporter: Reporter, interrupts: Interrupts
+    config: RunConfig, stats: RunStats, kept: str | None, reporter: Reporter, interrupts: StopRequest
 ) -> Outcome:
     if kept is None:
         return Outcome(stats, shown_outputs(config))
@@ -277,7 +277,7 @@ def run_pipeline(
     options: RenderOptions,
     labels: LabelSet,
     reporter: Reporter,
-    interrupts: Interrupts,
+    interrupts: StopRequest,
     live: LiveOutputs,
     announcements: Announcements,
     *,
@@ -308,7 +308,7 @@ def run_pipeline(
         announcements.print(reporter.note)
         if grid is not None:
             pipeline.stats.inferred = grid.inferred
-        reporter.progress(pipeline, total)
+        reporter.progress(pipeline.progress, total)
         return handled > 0
 
     def tick(_: Pipeline) -> None:
@@ -344,7 +344,7 @@ def _outcome_of(
     stats: RunStats,
     config: RunConfig,
     reporter: Reporter,
-    interrupts: Interrupts,
+    interrupts: StopRequest,
     live: LiveOutputs,
     streams: tuple[StreamStats, ...],
     recorded: list[str],

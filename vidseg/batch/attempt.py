@@ -19,7 +19,7 @@ from vidseg.batch.job import Job, JobLog, JobResult, do_job, is_there, written_o
 from vidseg.errors import WriteError
 from vidseg.names import shown_name
 from vidseg.wiring.engine import Engine
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
 
 
 def attempt(job: Job, engine: Engine, *, out_dir: str, staging: str, log: JobLog | None = None) -> JobResult:
@@ -46,8 +46,8 @@ def _attempt(job: Job, engine: Engine, out_dir: str, staging: str, folder: str, 
     # a trailing slash means something, so the names are not taken apart
     names = {option: folder + path.removeprefix(out_dir) for option, path in job.outputs.items()}
     staged = replace(job, config=replace(job.config, **names))  # type: ignore[arg-type]
-    # Interrupts that were never entered: a worker is told to end by whom it belongs to
-    result = do_job(staged, engine, log=log, interrupts=Interrupts())
+    # nobody asks it to stop: a worker is ended by whom it belongs to
+    result = do_job(staged, engine, log=log, interrupts=StopRequest())
     result = replace(
         result,
         reason=result.reason.replace(folder, out_dir),

@@ -18,11 +18,12 @@ from vidseg.config import RunConfig, option_names
 from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
 from vidseg.memory import memory_problem
 from vidseg.names import shown_name
-from vidseg.pipeline.pipeline import Pipeline
+from vidseg.pipeline.stats import Progress
 from vidseg.sinks.image_sink import is_numbered, numbered_pictures
 from vidseg.wiring.engine import Engine
 from vidseg.wiring.input_files import Identity, identity_of
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.reporter import SilentReporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class JobResult:
     """The traceback of a failure that nobody foresaw."""
 
 
-class JobLog:
-    """Satisfies `vidseg.wiring.reporter.Reporter`: keeps what a run says, to be looked at from other threads."""
+class JobLog(SilentReporter):
+    """Keeps what a run says, to be looked at from other threads."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -99,22 +100,13 @@ class JobLog:
         if text not in self.notes:
             self.notes.append(text)
 
-    def detail(self, text: str) -> None:
-        """The same for every job: not kept."""
-
-    def address(self, text: str) -> None:
-        """A batch serves nothing."""
-
     def problem(self, text: str) -> None:
         """Keep it: the job is not quite done."""
         self.problems.append(text)
 
-    def download(self, done: int, total: int | None) -> None:
-        """Weights are fetched before jobs begin."""
-
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+    def progress(self, progress: Progress, total: int | None) -> None:
         """Keep the newest numbers."""
-        self.delivered, self.total, self.rate = pipeline.stats.delivered, total, pipeline.output_rate.rate
+        self.delivered, self.total, self.rate = progress.delivered, total, progress.rate
 
 
 def outputs_of(config: RunConfig) -> dict[str, str]:
@@ -124,7 +116,7 @@ def outputs_of(config: RunConfig) -> dict[str, str]:
     return {name: path for name, path in found.items() if isinstance(path, str) and path}
 
 
-def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: Interrupts | None = None) -> JobResult:
+def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: StopRequest | None = None) -> JobResult:
     """Do one job of files with a loaded network. Never raises: whatever goes wrong is the result's reason.
 
     Args:
@@ -163,7 +155,7 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: I
 
 
 def _run(
-    job: Job, engine: Engine, log: JobLog, interrupts: Interrupts | None, identity: Identity | None, sampler: Sampler
+    job: Job, engine: Engine, log: JobLog, interrupts: StopRequest | None, identity: Identity | None, sampler: Sampler
 ) -> Outcome:
     if identity is None:
         raise SourceError("no such file any more")

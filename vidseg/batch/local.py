@@ -12,8 +12,8 @@ from vidseg.batch.remote_attempt import needs_copies, remote_attempt
 from vidseg.config import RunConfig
 from vidseg.pipeline.jobs import run_jobs
 from vidseg.wiring.engine import Engine, beside_other_stages, load_engine
-from vidseg.wiring.engine import Reporter as EngineReporter
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.reporter import Reporter
 
 
 class Hooks(Protocol):
@@ -32,7 +32,7 @@ class Hooks(Protocol):
         ...
 
 
-def load_engines(config: RunConfig, devices: Sequence[str], reporter: EngineReporter) -> list[Engine]:
+def load_engines(config: RunConfig, devices: Sequence[str], reporter: Reporter) -> list[Engine]:
     """A network for each device that several threads may use. Raises VidsegError as `load_engine`."""
     return [load_engine(beside_other_stages(replace(config, device=device)), reporter).shared() for device in devices]
 
@@ -51,7 +51,7 @@ def run_local(
     Args:
         aborted: when it turns true, the jobs under way end at once and leave nothing.
     """
-    signals = {job.number: Interrupts() for job in jobs}  # never entered: counts what it is told
+    stops = {job.number: StopRequest() for job in jobs}
     taken: dict[int, int] = {}
 
     def begun() -> Iterator[Job]:
@@ -62,12 +62,12 @@ def run_local(
             yield job
 
     def work(job: Job) -> JobResult:
-        engine, signal = engines[taken[job.number]], signals[job.number]
+        engine, stop = engines[taken[job.number]], stops[job.number]
 
         def do(one: Job) -> JobResult:
-            return do_job(one, engine, log=board.rows[job.number].log, interrupts=signal)
+            return do_job(one, engine, log=board.rows[job.number].log, interrupts=stop)
 
-        return remote_attempt(job, do, aborted=lambda: signal.count >= 2) if needs_copies(job) else do(job)
+        return remote_attempt(job, do, aborted=lambda: stop.count >= 2) if needs_copies(job) else do(job)
 
     def done(job: Job, result: JobResult) -> None:
         del taken[job.number]
@@ -75,8 +75,8 @@ def run_local(
 
     def tick() -> bool:
         if aborted():
-            for signal in signals.values():
-                signal.count = 2
+            for stop in stops.values():
+                stop.count = 2
         return hooks.tick()
 
     run_jobs(begun(), work, workers=workers, on_done=done, on_tick=tick)

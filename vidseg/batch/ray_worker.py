@@ -18,10 +18,11 @@ from vidseg.batch.remote_attempt import needs_copies, remote_attempt
 from vidseg.config import RunConfig
 from vidseg.errors import VidsegError
 from vidseg.names import shown_name
-from vidseg.pipeline.pipeline import Pipeline
+from vidseg.pipeline.stats import Progress
 from vidseg.version import __version__
 from vidseg.wiring.engine import Engine, load_engine
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.reporter import SilentReporter
 
 TELL_SECONDS = 1.0
 
@@ -45,9 +46,9 @@ class TellingLog(JobLog):
         self._tell = tell
         self._next = 0.0
 
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+    def progress(self, progress: Progress, total: int | None) -> None:
         """Keep the newest numbers, and tell them."""
-        super().progress(pipeline, total)
+        super().progress(progress, total)
         now = time.monotonic()
         if now >= self._next:
             self._next = now + TELL_SECONDS
@@ -93,7 +94,7 @@ def do_task(version: str, pickled: bytes, tell: Callable[[int, Told], object]) -
 
     def do(one: Job) -> JobResult:
         if far:
-            return do_job(one, engine, log=log, interrupts=Interrupts())
+            return do_job(one, engine, log=log, interrupts=StopRequest())
         return attempt(one, engine, out_dir=task.out_dir, staging=task.staging, log=log)
 
     if not needs_copies(job):
@@ -101,17 +102,7 @@ def do_task(version: str, pickled: bytes, tell: Callable[[int, Told], object]) -
     return remote_attempt(job, do, mark=f"{task.staging}/{job.number}.named" if far else None)
 
 
-class _Silent:
-    """Satisfies `engine.Reporter`: nobody reads what a worker prints."""
-
-    def note(self, text: str) -> None: ...
-
-    def detail(self, text: str) -> None: ...
-
-    def download(self, done: int, total: int | None) -> None: ...
-
-
 @lru_cache(maxsize=1)
 def _engine(config: RunConfig) -> Engine:
     """Loaded once in the life of a worker: Ray keeps the process for the next job of the batch."""
-    return load_engine(replace(config, source=None), _Silent())
+    return load_engine(replace(config, source=None), SilentReporter())

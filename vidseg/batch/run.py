@@ -10,13 +10,14 @@ from vidseg.batch.archive import Archive
 from vidseg.batch.identity import is_remote
 from vidseg.batch.inputs import find_inputs
 from vidseg.batch.prepare import BatchOptions, check_options, make_plan, state_folder
-from vidseg.batch.work import Batch, BatchOutcome, Reporter
+from vidseg.batch.work import Batch, BatchOutcome, BatchReporter
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
+from vidseg.wiring.reporter import Reporter
 
 
 def run_batch(
-    config: RunConfig, options: BatchOptions, reporter: Reporter, *, stdin: Callable[[], bytes]
+    config: RunConfig, options: BatchOptions, reporter: BatchReporter, *, stdin: Callable[[], bytes]
 ) -> BatchOutcome:
     """Do everything that is not done yet, and say what could not be.
 

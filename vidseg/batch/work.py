@@ -30,18 +30,14 @@ from vidseg.cores import usable_cores
 from vidseg.errors import WriteError
 from vidseg.memory import free_memory
 from vidseg.runtimes.model_format import is_model_file
-from vidseg.wiring.engine import Reporter as EngineReporter
 from vidseg.wiring.engine import default_imgsz
 from vidseg.wiring.input_files import identity_of
 from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.reporter import Reporter
 
 
-class Reporter(EngineReporter, Protocol):
-    """Told what happens; prints it, or does not."""
-
-    def problem(self, text: str) -> None:
-        """Something went wrong, and the batch goes on."""
-        ...
+class BatchReporter(Reporter, Protocol):
+    """Told how a batch goes besides."""
 
     def batch_progress(self, board: Board) -> None:
         """About ten times a second."""
@@ -74,7 +70,7 @@ class Batch:
         plan: Plan,
         archive: Archive,
         out_dir: str,
-        reporter: Reporter,
+        reporter: BatchReporter,
     ) -> None:
         self._config = config
         self._options = options

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vidseg import zoo
 from vidseg.chunks.pieces import PiecedRun, Stages
@@ -30,7 +30,8 @@ from vidseg.version import __version__
 from vidseg.wiring.engine import Engine
 from vidseg.wiring.frame_policy import pipeline_options, skips_frames
 from vidseg.wiring.input_files import InputFiles
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.work_folder import WorkFolder
 
 _WITHOUT_EFFECT = frozenset(
@@ -40,18 +41,6 @@ _WITHOUT_EFFECT = frozenset(
 """Options that do not change the result, or that are compared by what they stand for."""
 _ENDS_BYTES = 1 << 20
 """Of each input file, the first and last so many are compared; the time of its last change stands for the rest."""
-
-
-class Reporter(Protocol):
-    """Told what happens."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
-        """About ten times a second; `total` frames will be delivered, None where unknown."""
-        ...
 
 
 def work_folder(config: RunConfig) -> WorkFolder:
@@ -119,7 +108,7 @@ def run_in_pieces(
     files: InputFiles,
     *,
     reporter: Reporter,
-    interrupts: Interrupts,
+    interrupts: StopRequest,
     total: int | None,
 ) -> tuple[RunStats, str | None]:
     """Do what is missing. The counts of all processes so far, and, if the run is not over, a sentence that says so.
@@ -163,7 +152,7 @@ def run_in_pieces(
     def look(pipeline: Pipeline) -> None:
         if interrupts.count:
             pipeline.abort()
-        reporter.progress(pipeline, total)
+        reporter.progress(pipeline.progress, total)
 
     if run.run(look):
         return run.stats, None

@@ -32,7 +32,7 @@ _ACTIONS = {"do": "do  ", "skip": "skip", "fail": "fail"}
 
 
 class BatchConsole(RunConsole):
-    """Implements `vidseg.batch.work.Reporter`."""
+    """Implements `vidseg.batch.work.BatchReporter`."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(quiet=quiet, verbose=verbose)

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
 from vidseg.cli.say import say
@@ -17,8 +18,7 @@ from vidseg.wiring.damage import DAMAGE
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome
     from vidseg.pipeline.grid_stream import StreamStats
-    from vidseg.pipeline.pipeline import Pipeline
-    from vidseg.pipeline.stats import RunStats
+    from vidseg.pipeline.stats import Progress
 
 PLAIN_LINE_SECONDS = 5.0
 """How often progress is printed if stderr is not a terminal."""
@@ -38,18 +38,18 @@ class RunConsole:
         self._verbose = verbose and not quiet
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal and not quiet
-        self._bar: Progress | None = None
+        self._bar: ProgressBar | None = None
         self._task: TaskID | None = None
-        self._download: Progress | None = None
+        self._download: ProgressBar | None = None
         self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for progress in (self._bar, self._download):
-            if progress is not None:
-                progress.stop()
+        for bar in (self._bar, self._download):
+            if bar is not None:
+                bar.stop()
 
     def note(self, text: str) -> None:
         if not self._quiet:
@@ -69,7 +69,7 @@ class RunConsole:
         if self._live:
             if self._download is None:
                 columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
-                self._download = Progress(*columns, console=self._console, transient=True)
+                self._download = ProgressBar(*columns, console=self._console, transient=True)
                 self._download.add_task("", total=total)
                 self._download.start()
             self._download.update(self._download.task_ids[0], completed=done, total=total)
@@ -78,23 +78,23 @@ class RunConsole:
             share = f" of {total / 1e6:.1f}" if total else ""
             self.note(f"{done / 1e6:.1f}{share} MB")
 
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+    def progress(self, progress: Progress, total: int | None) -> None:
         if self._quiet:
             return
-        line = progress_line(pipeline.stats, pipeline.output_rate.rate, pipeline.dropped, total)
+        line = progress_line(progress, total)
         if self._live:
             if self._bar is None:
                 if self._download is not None:
                     self._download.stop()
                 text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
                 bar = BarColumn(bar_width=BAR_WIDTH)
-                self._bar = Progress(bar, text, console=self._console, transient=True)
+                self._bar = ProgressBar(bar, text, console=self._console, transient=True)
                 self._task = self._bar.add_task("", total=total)
                 self._bar.start()
             assert self._task is not None
             if self._console.width >= WIDE_TERMINAL:
-                line = f"{line}  {stage_times(pipeline)}"
-            self._bar.update(self._task, completed=pipeline.stats.delivered, description=line)
+                line = f"{line}  {stage_times(progress)}"
+            self._bar.update(self._task, completed=progress.delivered, description=line)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
             self.note(line)
@@ -109,20 +109,20 @@ class RunConsole:
             self.note(line)
 
 
-def progress_line(stats: RunStats, rate: float, dropped: int, total: int | None) -> str:
+def progress_line(progress: Progress, total: int | None) -> str:
     """ "123/456 frames, 31.2 fps, 0:11 left, 4 dropped": what is unknown or zero is left out."""
     of_total = f"/{total}" if total else ""
-    parts = [f"{stats.delivered}{of_total} frames", f"{rate:.1f} fps"]
-    if total and rate > 0:
-        parts.append(f"{clock_time(max(0.0, (total - stats.delivered) / rate))} left")
-    if dropped:
-        parts.append(f"{dropped} dropped")
+    parts = [f"{progress.delivered}{of_total} frames", f"{progress.rate:.1f} fps"]
+    if total and progress.rate > 0:
+        parts.append(f"{clock_time(max(0.0, (total - progress.delivered) / progress.rate))} left")
+    if progress.dropped:
+        parts.append(f"{progress.dropped} dropped")
     return ", ".join(parts)
 
 
-def stage_times(pipeline: Pipeline) -> str:
+def stage_times(progress: Progress) -> str:
     """ "model 33 ms, write 9 ms": mean milliseconds per frame of the stages seen so far."""
-    totals = pipeline.timers.totals()
+    totals = progress.stages
     return ", ".join(f"{name} {totals[name].ms_per_frame:.0f} ms" for name in SHOWN_STAGES if name in totals)
 
 

@@ -15,13 +15,14 @@ from vidseg.cli.console import PLAIN_LINE_SECONDS, output
 from vidseg.cli.say import say
 from vidseg.names import printable
 from vidseg.timing import clock_time
+from vidseg.wiring.reporter import SilentReporter
 
 if TYPE_CHECKING:
     from vidseg.commands.evaluate import Evaluation
     from vidseg.metrics import Scores
 
 
-class TrainingConsole:
+class TrainingConsole(SilentReporter):
     """Implements the reporters of `vidseg.commands.train` and `vidseg.commands.evaluate`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -42,8 +43,8 @@ class TrainingConsole:
         if not self._quiet:
             say(f"vidseg: {text}", self._console)
 
-    def detail(self, text: str) -> None:
-        """Ignored: these commands have no --verbose."""
+    def problem(self, text: str) -> None:
+        say(f"vidseg: error: {text}", self._console)
 
     def download(self, done: int, total: int | None) -> None:
         self._show(done, total, f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")

@@ -33,7 +33,6 @@ from vidseg.errors import ConfigError, VidsegError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.opencv import installed_packages
-from vidseg.pipeline.pipeline import Pipeline
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_engines
@@ -42,13 +41,13 @@ from vidseg.timing import StageTimers
 from vidseg.version import __version__
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, requests_beside
-from vidseg.wiring.engine import Reporter as EngineReporter
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import Interrupts, StopRequest
 from vidseg.wiring.outputs import with_usable_encoder
+from vidseg.wiring.reporter import Reporter
 
 
-class Reporter(EngineReporter, Protocol):
-    """Told what happens; prints it, or does not."""
+class BenchReporter(Reporter, Protocol):
+    """Told what is measured besides."""
 
     def phase(self, text: str) -> None:
         """What is being measured now."""
@@ -144,7 +143,7 @@ _FEWEST_FRAMES = 60
 """Of the whole run: the pipeline fills and empties once in it."""
 
 
-def bench(request: BenchRequest, reporter: Reporter) -> BenchResult:
+def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
     """Measure, and write the JSON file where one is asked for.
 
     Raises:
@@ -258,24 +257,6 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-class _Watching:
-    """Satisfies `vidseg.wiring.reporter.Reporter`: says nothing, and looks at the threads."""
-
-    def __init__(self) -> None:
-        self.watch = BusyWatch()
-
-    def note(self, text: str) -> None:
-        pass
-
-    detail = address = problem = note
-
-    def download(self, done: int, total: int | None) -> None:
-        pass
-
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
-        self.watch.look(pipeline)
-
-
 def _end_to_end(
     config: RunConfig, engine: Engine, stages: tuple[StageCost, ...], folder: str, seconds: float
 ) -> tuple[EndToEnd, tuple[ThreadBusy, ...]]:
@@ -291,12 +272,13 @@ def _end_to_end(
         save_confidence=None,
         stats=None,
     )
-    # signals are the caller's: there is nothing here that a user would want finished
+    # signals are the caller's: nobody would want this finished
     begun, wall = time.process_time(), time.perf_counter()
-    watching = _Watching()
-    stats = run(whole, watching, engine=engine, interrupts=Interrupts()).stats
+    watch = BusyWatch()
+    stats = run(whole, watch, engine=engine, interrupts=StopRequest()).stats
     cpu = time.process_time() - begun
-    busy = watching.watch.threads()
+    watch.look(stats.stages)
+    busy = watch.threads()
     found = EndToEnd(
         frames=stats.delivered,
         fps=stats.fps,
@@ -306,7 +288,9 @@ def _end_to_end(
     return found, busy
 
 
-def _compare(config: RunConfig, frames: list[Frame], request: BenchRequest, reporter: Reporter) -> tuple[Compared, ...]:
+def _compare(
+    config: RunConfig, frames: list[Frame], request: BenchRequest, reporter: BenchReporter
+) -> tuple[Compared, ...]:
     """The model alone in every runtime that is installed and fits, and the share of right labels."""
     device, precision = check_engine(replace(config, runtime="auto"))
     if is_model_file(config.model):

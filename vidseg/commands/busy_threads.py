@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vidseg.pipeline.pipeline import Pipeline
-from vidseg.timing import Clock
+from vidseg.pipeline.stats import Progress
+from vidseg.timing import Clock, StageTime
+from vidseg.wiring.reporter import SilentReporter
 
 SLICES = 30
 """Of the run at most; not shorter than it was looked at."""
@@ -40,24 +41,23 @@ class ThreadBusy:
     mean: float
 
 
-class BusyWatch:
-    """Notes what the timers of a run say, whenever it is looked at."""
+class BusyWatch(SilentReporter):
+    """Notes what a run has told of its stages, whenever it tells of its progress."""
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
-        self._pipeline: Pipeline | None = None
         self._samples: list[_Sample] = []
 
-    def look(self, pipeline: Pipeline) -> None:
+    def progress(self, progress: Progress, total: int | None) -> None:
         """Note the seconds of each stage until now."""
-        self._pipeline = pipeline
-        totals = {name: stage.seconds for name, stage in pipeline.timers.totals().items()}
-        self._samples.append((self._clock(), totals))
+        self.look(progress.stages)
+
+    def look(self, stages: Mapping[str, StageTime]) -> None:
+        """Note the seconds of each stage until now; once more at the end, for what came after the last tick."""
+        self._samples.append((self._clock(), {name: stage.seconds for name, stage in stages.items()}))
 
     def threads(self) -> tuple[ThreadBusy, ...]:
-        """Since the first look until now; nothing where there was no second one."""
-        if self._pipeline is not None:
-            self.look(self._pipeline)
+        """Between the first look and the last; nothing where there was no second one."""
         return busy_threads(self._samples)
 
 

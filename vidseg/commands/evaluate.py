@@ -28,28 +28,17 @@ from vidseg.timing import StageTimers
 from vidseg.train.evaluate import confusion
 from vidseg.train.evaluate import evaluate as count_pixels
 from vidseg.wiring.engine import label_set, load_engine
+from vidseg.wiring.reporter import Reporter
 
 LEAST_GROUP_PIXELS = 2000
 """A group with fewer true pixels is not told: its IoU would say little."""
 
 
-class Reporter(Protocol):
-    """Told what happens; prints it, or does not."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def download(self, done: int, total: int | None) -> None:
-        """Bytes of weights so far, and in all if known."""
-        ...
+class PictureReporter(Reporter, Protocol):
+    """Told of labelled pictures besides."""
 
     def checking(self, done: int, total: int) -> None:
-        """Pictures measured."""
-        ...
-
-    def detail(self, text: str) -> None:
-        """Something for those who want to know more."""
+        """Pictures of a dataset that were read, or measured."""
         ...
 
 
@@ -118,7 +107,7 @@ class Evaluation:
         }
 
 
-def evaluate(request: EvalRequest, reporter: Reporter) -> Evaluation:
+def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
     """Measure, and write the JSON file where one is asked for.
 
     Raises:

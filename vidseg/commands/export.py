@@ -27,7 +27,7 @@ from vidseg.runtimes.sessions import OnnxSession, OpenVinoSession, Session, Torc
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.preprocess import network_size, to_network
 from vidseg.version import __version__
-from vidseg.wiring.engine import Reporter
+from vidseg.wiring.reporter import Reporter
 
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Of the main file of each format."""

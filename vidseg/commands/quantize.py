@@ -22,7 +22,7 @@ from vidseg.runtimes.registry import create_runtime
 from vidseg.segmentation.preprocess import network_size, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.sources.factory import open_source
-from vidseg.wiring.engine import Reporter
+from vidseg.wiring.reporter import Reporter
 
 CHECK_EVERY = 10
 """Of so many pictures one is kept back to compare the labels of both versions."""

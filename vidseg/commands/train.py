@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from vidseg import zoo
+from vidseg.commands.evaluate import PictureReporter
 from vidseg.config import checked
 from vidseg.cores import usable_cores
 from vidseg.data.folder import Content, FolderDataset, every_nth
@@ -28,7 +29,7 @@ from vidseg.metrics import Scores
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.evaluate import confusion
 from vidseg.train.initial import initial_model
-from vidseg.train.session import CURVES, STATE, WEIGHTS, Session, TrainReporter, Validation
+from vidseg.train.session import CURVES, STATE, WEIGHTS, Session, StepReporter, Validation
 from vidseg.train.settings import TrainSettings
 from vidseg.train.trainer import Trainer
 from vidseg.wiring.engine import set_threads
@@ -40,20 +41,8 @@ CUDA_WORKERS = 12
 """At most so many processes read ahead for a GPU by default; a CPU needs its cores for the network."""
 
 
-class Reporter(TrainReporter, Protocol):
-    """Told what happens; prints it, or does not."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def checking(self, done: int, total: int) -> None:
-        """Pictures of a dataset that were read and found good."""
-        ...
-
-    def download(self, done: int, total: int | None) -> None:
-        """Bytes of weights so far, and in all if known."""
-        ...
+class TrainingReporter(PictureReporter, StepReporter, Protocol):
+    """Told how training goes, from the first picture that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +80,7 @@ class TrainOutcome:
     exit_code: int
 
 
-def train(request: TrainRequest, reporter: Reporter) -> TrainOutcome:
+def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
     """Do what the request says. Cheap checks come first; every label file is read once before the first step.
 
     Raises:
@@ -207,7 +196,7 @@ def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
     return list(zip(request.data, holdout, strict=True))
 
 
-def _check_pictures(datasets: list[FolderDataset], request: TrainRequest, reporter: Reporter) -> list[Content]:
+def _check_pictures(datasets: list[FolderDataset], request: TrainRequest, reporter: TrainingReporter) -> list[Content]:
     """What is in the labels; also told. Raises ConfigError for a bad file, and where nothing can be learnt."""
     contents = [dataset.check(reporter.checking) for dataset in datasets]
     folders = ", ".join(str(dataset.folder) for dataset in datasets)
@@ -235,7 +224,7 @@ def _advice(pixels: npt.NDArray[np.int64]) -> str:
     return f"; {NO_LABEL} means no label: if it stands for a class, say which, e.g. --values {NO_LABEL}=1"
 
 
-def _with_labels(validation: Validation | None, request: TrainRequest, reporter: Reporter) -> Validation | None:
+def _with_labels(validation: Validation | None, request: TrainRequest, reporter: TrainingReporter) -> Validation | None:
     """The same; None where it is of held-out pictures without labels, which nobody asked to have measured.
 
     Raises:
@@ -297,7 +286,7 @@ def _init_name(request: TrainRequest, entry: zoo.ModelEntry) -> str | None:
     return named.name if named is not None else str(Path(request.init).resolve())
 
 
-def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: Reporter) -> Path | None:
+def _init_path(request: TrainRequest, entry: zoo.ModelEntry, reporter: TrainingReporter) -> Path | None:
     if request.init is None:
         return None
     named = _init_entry(request, entry)

@@ -29,7 +29,7 @@ from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_
 from vidseg.pipeline.outputs import Outputs
 from vidseg.pipeline.policy import RateLimit
 from vidseg.pipeline.stall import StallWatch, bytes_written
-from vidseg.pipeline.stats import RunStats
+from vidseg.pipeline.stats import Progress, RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
 
 TICK_SECONDS = 0.1
@@ -190,6 +190,11 @@ class Pipeline:
     def dropped(self) -> int:
         """Frames of a live source thrown away so far."""
         return self._incoming.dropped
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is now."""
+        return Progress(self.stats.delivered, self.output_rate.rate, self.dropped, self.timers.totals())
 
     @property
     def queue_depths(self) -> dict[str, int]:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vidseg.timing import StageTime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: what those who watch it are told while it goes on."""
+
+    delivered: int = 0
+    """Frames that every output has."""
+    rate: float = 0.0
+    """Delivered frames per second, of late."""
+    dropped: int = 0
+    """Frames of a live source thrown away."""
+    stages: Mapping[str, StageTime] = field(default_factory=dict)
+    """What each stage has cost, in the order in which they were first seen."""
 
 
 @dataclass(slots=True)

@@ -42,8 +42,8 @@ HISTORY_ROWS = 400
 """About how many points a loss curve gets."""
 
 
-class TrainReporter(Protocol):
-    """Told how training goes."""
+class StepReporter(Protocol):
+    """Told of the steps of training."""
 
     def step(self, done: int, total: int, losses: dict[str, float], lr: float, crops_per_second: float) -> None:
         """After each step."""
@@ -123,7 +123,7 @@ class Session:
                 raise ConfigError(f"{out}: holds a training run; go on with --resume, or choose another --out")
             self._resume()
 
-    def run(self, reporter: TrainReporter, should_stop: Callable[[], bool] = lambda: False) -> bool:
+    def run(self, reporter: StepReporter, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step, or until asked to stop; a checkpoint is written either way. True at the last step.
 
         Raises:
@@ -262,7 +262,7 @@ class Session:
                 raise
             yield batch
 
-    def _measure_if_due(self, reporter: TrainReporter) -> None:
+    def _measure_if_due(self, reporter: StepReporter) -> None:
         """Measure at the last step and at every so many, once. What was learnt is saved before, the scores after."""
         step = self._trainer.step
         due = step == self._settings.steps or (step > 0 and step % self._validate_every == 0)
@@ -273,7 +273,7 @@ class Session:
         self._measure(reporter)
         self.save()
 
-    def _measure(self, reporter: TrainReporter) -> None:
+    def _measure(self, reporter: StepReporter) -> None:
         """Measure the averaged weights."""
         validation = self.validation
         assert validation is not None

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from vidseg.address import Address, bound_address, listen, parse_address, reachable
 from vidseg.config import RunConfig
@@ -29,18 +29,7 @@ from vidseg.viewers.live_view import LiveView
 from vidseg.viewers.recorder import Recorder, check_folder
 from vidseg.viewers.watch import POLL_MS
 from vidseg.wiring.pacing import Pacer
-
-
-class Reporter(Protocol):
-    """Told where to look."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def address(self, text: str) -> None:
-        """Where the page is, token included: told even when only errors are."""
-        ...
+from vidseg.wiring.reporter import Reporter
 
 
 class LiveOutputs:

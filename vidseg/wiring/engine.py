@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +44,7 @@ from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
+from vidseg.wiring.reporter import Reporter
 
 SMALL_NETWORK = 10_000_000
 """Parameters at most."""
@@ -54,22 +54,6 @@ _BYTES_PER_PARAMETER = 8
 """While a network is loaded there are the numbers of the file and the network's own."""
 _FILE_COPIES = 2
 """The same of a network file: its content, and what the engine makes of it."""
-
-
-class Reporter(Protocol):
-    """Told what happens while a network is loaded."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence: also what takes long, and an engine that is passed over."""
-        ...
-
-    def detail(self, text: str) -> None:
-        """Something for those who want to know more."""
-        ...
-
-    def download(self, done: int, total: int | None) -> None:
-        """Bytes of weights so far, and in all if known."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,23 @@ def killable() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class Interrupts:
+class StopRequest:
+    """How often a run was asked to end: once finishes what is under way, twice aborts. The run looks at `count`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_signal = signal.SIGINT
+
+    def started(self) -> None:
+        """From now on there is something to finish."""
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports for a program ended by the last signal."""
+        return 128 + self.last_signal
+
+
+class Interrupts(StopRequest):
     """Counts signals while it is entered. The run looks at `count`; the handler itself does nothing.
 
     With `abandon` given, there is nothing to finish until `started` is called: the first signal calls it and leaves the
@@ -59,8 +75,7 @@ class Interrupts:
     """
 
     def __init__(self, abandon: Callable[[], None] | None = None, *, tell: Callable[[str], None] | None = None) -> None:
-        self.count = 0
-        self.last_signal = signal.SIGINT
+        super().__init__()
         self._abandon = abandon
         self._tell = tell
         self._signals = SignalCount()
@@ -115,11 +130,6 @@ class Interrupts:
                 then = "abort" if self.count == 1 else "leave at once"
                 with contextlib.suppress(Exception):  # what cannot be told is left out
                     self._tell(f"still {what} after {told * REMIND_SECONDS:.0f} s; once more to {then}")
-
-    @property
-    def exit_code(self) -> int:
-        """What a shell reports for a program ended by the last signal."""
-        return 128 + self.last_signal
 
 
 _writers: list[int] = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vidseg.pipeline.pipeline import Pipeline
+from vidseg.pipeline.stats import Progress
 
 
 class Reporter(Protocol):
-    """Told what happens; prints it, or does not. A `vidseg.wiring.engine.Reporter` too."""
+    """Told what happens; prints it, or does not."""
 
     def note(self, text: str) -> None:
         """Something the user should know, one sentence."""
@@ -30,6 +30,28 @@ class Reporter(Protocol):
         """Something went wrong, and the run goes on or ends with what it has."""
         ...
 
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
+    def progress(self, progress: Progress, total: int | None) -> None:
         """About ten times a second; `total` frames will be delivered, None where unknown."""
         ...
+
+
+class SilentReporter:
+    """Satisfies `Reporter` and says nothing; to be derived from by who wants to hear a part only."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def detail(self, text: str) -> None:
+        """Nothing."""
+
+    def address(self, text: str) -> None:
+        """Nothing."""
+
+    def download(self, done: int, total: int | None) -> None:
+        """Nothing."""
+
+    def problem(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, progress: Progress, total: int | None) -> None:
+        """Nothing."""

@@ -29,6 +29,7 @@ from vidseg.wiring.engine import load_engine
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
 from vidseg.wiring.outputs import make_renderer
+from vidseg.wiring.reporter import SilentReporter
 
 Tell = Callable[[int], None]
 """Told now and then how many frames of the piece are written."""
@@ -87,7 +88,7 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
         Whatever `tell` raises: nobody wants the piece any more.
     """
     config = job.config
-    engine = load_engine(config, _Silent())
+    engine = load_engine(config, SilentReporter())
     source = open_run_source(config, Announcements(), lambda text: None)
     sinks: list[SplitSink] = []
     try:
@@ -177,13 +178,3 @@ def _open_sinks(job: PieceJob, info: VideoInfo) -> Iterator[SplitSink]:
         )
     if config.save_masks:
         yield LabelMapSink(config.save_masks, overwrite=True)
-
-
-class _Silent:
-    """Satisfies `engine.Reporter`: the run has told all of it."""
-
-    def note(self, text: str) -> None: ...
-
-    def detail(self, text: str) -> None: ...
-
-    def download(self, done: int, total: int | None) -> None: ...

@@ -8,9 +8,8 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, cast
 
 import numpy as np
 
@@ -26,35 +25,19 @@ from vidseg.frames import Frame
 from vidseg.interfaces import Renderer, ResumableSource, Sink, VideoSource
 from vidseg.names import shown_name
 from vidseg.pipeline.options import nothing_found
-from vidseg.pipeline.pipeline import Pipeline
-from vidseg.pipeline.stats import RunStats
+from vidseg.pipeline.stats import Progress, RunStats
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sources.factory import SourceKind, classify
-from vidseg.timing import Clock, StageTime, StageTimers
+from vidseg.timing import Clock, StageTime
 from vidseg.wiring.frame_policy import pipeline_options, skips_frames
 from vidseg.wiring.input_files import InputFiles
-from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.reporter import Reporter
 
 SUFFIX = ".pieces"
 _OURS = re.compile(rf"\d{{5,}}(\.[^.]+)?({re.escape(PART_SUFFIX)})?|{LOCK}")
 _NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet", "save_confidence")
-
-
-class Reporter(Protocol):
-    """Told what happens."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know, one sentence."""
-        ...
-
-    def detail(self, text: str) -> None:
-        """Something for those who want to know more."""
-        ...
-
-    def progress(self, pipeline: Pipeline, total: int | None) -> None:
-        """About ten times a second; `total` frames will be delivered, None where unknown."""
-        ...
 
 
 def is_split(config: RunConfig) -> bool:
@@ -110,7 +93,7 @@ def run_split(
     *,
     smooth: bool,
     reporter: Reporter,
-    interrupts: Interrupts,
+    interrupts: StopRequest,
 ) -> tuple[RunStats, bool]:
     """Plan, do the pieces beside each other, join them. The counts, and False when the run was interrupted.
 
@@ -123,7 +106,7 @@ def run_split(
         VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
     """
     assert config.workers is not None
-    together = Together()
+    count = FrameCount()
     reporter.detail("reading the video once, to see where it can be cut")
     scan = scan_video(
         source,
@@ -146,19 +129,17 @@ def run_split(
         with Workers(jobs) as workers:
 
             def look() -> bool:
-                together.seen(sum(workers.written))
-                # what reporters look at is all there
-                reporter.progress(cast("Pipeline", together), scan.kept)
+                reporter.progress(count.seen(sum(workers.written)), scan.kept)
                 return not interrupts.count
 
             found = workers.results(look)
         if found is None:
-            return together.stats, False
+            return count.stats, False
         files.refuse_change()
         _say_seams(jobs, found, reporter)
         join_pieces(sinks, jobs, found)
-    together.seen(scan.kept)
-    stats = together.stats
+    count.seen(scan.kept)
+    stats = count.stats
     stats.decoded, stats.skipped = scan.decoded, scan.decoded - scan.kept
     stats.inferred = sum(done.stats.inferred for done in found)
     stats.held = sum(done.stats.held for done in found)
@@ -186,34 +167,26 @@ def join_pieces(sinks: Sequence[SplitSink], jobs: Sequence[PieceJob], found: Seq
         sink.close()
 
 
-@dataclass(slots=True)
-class MeanRate:
-    """Frames per second since the first were seen; several workers bring theirs together, so their gaps say nothing."""
-
-    rate: float = 0.0
-
-
-class Together:
-    """What a reporter wants to know of a pipeline, of several ones."""
+class FrameCount:
+    """Counts the frames of several workers. They bring theirs together, so the rate is a mean since the first."""
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self.stats = RunStats()
-        self.timers = StageTimers()
-        self.output_rate = MeanRate()
-        self.dropped = 0
         self._clock = clock
         self._begun = clock()
         self._first: tuple[int, float] | None = None
+        self._rate = 0.0
 
-    def seen(self, delivered: int) -> None:
+    def seen(self, delivered: int) -> Progress:
         """So many frames are written by now."""
         now = self._clock()
         if self._first is None and delivered:
             self._first = delivered, now
         elif self._first is not None and now > self._first[1]:
-            self.output_rate.rate = (delivered - self._first[0]) / (now - self._first[1])
+            self._rate = (delivered - self._first[0]) / (now - self._first[1])
         self.stats.delivered = delivered
         self.stats.elapsed_seconds = now - self._begun
+        return Progress(delivered, self._rate)
 
 
 def _picture_hw(config: RunConfig, renderer: Renderer, frame: Frame) -> tuple[int, int] | None:
