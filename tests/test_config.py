@@ -141,3 +141,34 @@ def test_half_is_the_16_bits_that_the_device_is_good_at():
 
     assert pick_precision("half", torch.device("cpu")) == torch.bfloat16
     assert pick_precision("half", torch.device("cuda")) == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        *((90, 90.0), ("90", 90.0), ("1:30", 90.0), ("01:02:03.5", 3723.5), ("-0:01.25", -1.25), (-2.5, -2.5)),
+        *(
+            ("1h", 3600.0),
+            ("1.5m", 90.0),
+            ("20s", 20.0),
+            (".5", 0.5),
+            ("1:00.1", 60.1),
+            (1e-6, 1e-6),
+            ("100:00:00", 360_000.0),
+        ),
+    ],
+)
+def test_a_time_is_seconds_a_clock_or_has_a_unit(given, seconds):
+    assert merge(("flags", {"start": given})).start == seconds
+
+
+@pytest.mark.parametrize("given", ["", "1:60", "1:2:3:4", "soon", "1d", "--1", True, float("nan"), float("inf"), 1e9])
+def test_what_is_no_time_is_refused(given):
+    with pytest.raises(ConfigError, match=r"--start is .*accepted: seconds, \[HH:\]MM:SS.mmm"):
+        merge(("flags", {"start": given}))
+
+
+@pytest.mark.parametrize("given", [0, "-1", "0:00"])
+def test_a_length_of_time_is_above_nothing(given):
+    with pytest.raises(ConfigError, match="above 0"):
+        merge(("flags", {"duration": given}))

@@ -215,6 +215,9 @@ class Segmenter:
         propagate: str | None = None,
         smooth: bool | None = None,
         max_fps: float | None = None,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        duration: float | str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Generator[SegmentedFrame, None, None]:
@@ -264,6 +267,9 @@ def segment(
     propagate: str | None = None,
     smooth: bool | None = None,
     max_fps: float | None = None,
+    start: float | str | None = None,
+    end: float | str | None = None,
+    duration: float | str | None = None,
     limit: int | None = None,
     timeout: float | None = None,
     keep_queries: bool = False,
@@ -284,6 +290,9 @@ def segment(
         propagate: these masks follow the motion ("flow") or stay ("hold").
         smooth: average scores over time against flicker; by default for videos, not for pictures.
         max_fps: leave out frames above this rate.
+        start, end: the part of a file to take, in seconds from its first frame or as "1:02:03.5"; negative times count
+            from its end. The frame at `start` is included, that at `end` is not. Indices and times stay the file's.
+        duration: in place of `end`, how long the part is; for a live source, when to end.
         limit: end after so many frames.
         timeout: seconds that a stream may stay silent.
     Raises:

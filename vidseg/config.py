@@ -37,6 +37,7 @@ from vidseg.option import (
     Option,
     choice,
     integer,
+    moment,
     number,
     number_or,
     option,
@@ -72,6 +73,7 @@ _SECONDS = number(0, 3600, above=True)
 _output = partial(option, panel="Output")
 _model = partial(option, panel="Model")
 _frames = partial(option, panel="Frames")
+_range = partial(option, metavar="TIME", panel="Frames", short=True, redraws=True)
 _live = partial(option, panel="Live sources")
 _picture = partial(option, panel="Picture", redraws=True)
 _other = partial(option, panel="Settings and messages")
@@ -279,6 +281,11 @@ class RunConfig:
         MEMORY_SECONDS, number(0, 10, above=True), "Time constant of --smooth; default {default}", "S"
     )
     max_fps: float | None = _frames(None, _RATE, "Skip frames above this rate.", "R")
+    start: float | None = _range(
+        None, moment(), "Begin here: seconds, MM:SS or 1h; negative: from the end.", also=("--ss",)
+    )
+    end: float | None = _range(None, moment(), "End before this time, counted as for --start.", also=("--to",))
+    duration: float | None = _range(None, moment(length=True), "End after this long, also live.", also=("-t",))
     limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", short=True, redraws=True)
     rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "Transport for RTSP; default {default}", "{choices}")
     max_pixels: int = _frames(
@@ -407,6 +414,8 @@ def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
     merged: dict[str, Any] = {}
     for origin, values in layers:
         merged.update(checked(origin, values))
+    if None not in (merged.get("end"), merged.get("duration")):
+        raise ConfigError("--end and --duration both say where to end; give one of them")
     return RunConfig(**merged)
 
 

@@ -210,6 +210,37 @@ def number_or(word: str, low: float, high: float) -> Check:
     return Check(convert, {"anyOf": [plain.schema, {"const": word}, digits]})
 
 
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TIME = r"(-?)(?:(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)|(\d+(?:\.\d*)?|\.\d+)([smh]?))"
+_LONGEST_SECONDS = 10_000_000
+
+
+def moment(*, length: bool = False) -> Check:
+    """A time in seconds, as a number, [HH:]MM:SS.mmm, or with a unit, such as 90s; comes out as a number.
+
+    Args:
+        length: it is a length of time, above 0.
+    """
+    accepted = "seconds, [HH:]MM:SS.mmm, or a number with s, m or h, such as 90, 1:30 or 1h"
+    accepted += ", above 0" if length else ""
+
+    def convert(value: Any) -> float:
+        text = f"{value:.6f}" if isinstance(value, float) else "" if isinstance(value, bool) else str(value).strip()
+        found = re.fullmatch(_TIME, text, re.ASCII)
+        if found is None:
+            raise ValueError(accepted)
+        sign, hours, minutes, rest, plain, unit = found.groups()
+        if plain is None:
+            seconds = int(hours or 0) * 3600 + int(minutes) * 60 + float(rest)
+        else:
+            seconds = float(plain) * _UNITS[unit]
+        if seconds > _LONGEST_SECONDS or (length and (sign or not seconds)):
+            raise ValueError(accepted)
+        return round(-seconds if sign else seconds, 6)  # a microsecond: 1:00.1 stays what it is
+
+    return Check(convert, {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^(?:{_TIME})$"}]})
+
+
 _WORD = {"type": ["string", "integer"], "minLength": 1}
 FLAG = Check(_flag, {"type": "boolean"}, bool)
 TEXT = Check(_text, _WORD)

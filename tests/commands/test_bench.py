@@ -43,7 +43,7 @@ def test_the_cpu_time_of_a_gpu_run_is_no_bound():
 
 
 def test_a_short_source_is_read_again_for_timing_but_kept_once():
-    info, frames, cost = decode("test:32x32@10,frames=3", seconds=0.001)
+    info, frames, cost = decode(RunConfig(source="test:32x32@10,frames=3"), seconds=0.001)
     assert [frame.index for frame in frames] == [0, 1, 2] and not info.live
     assert cost.frames >= 5 and cost.wall_ms > 0
 

@@ -84,6 +84,8 @@ def check_grid_options(config: RunConfig) -> None:
                 f"{shown_name(source)}: pictures are not shown beside other sources; accepted: video files, streams, "
                 "cameras, test patterns; give pictures by themselves, to `vidseg run` or `vidseg batch`"
             )
+    if (config.start, config.end) != (None, None) and {SourceKind.URL, SourceKind.CAMERA} & set(kinds):
+        raise ConfigError("--start and --end are for files, and a live source is among these; --duration ends the run")
     check_camera_options(config, *kinds)
 
 

@@ -75,6 +75,7 @@ class OrderedMasks:
         height, width = first.load().shape
         self.size: tuple[int, int] = (width, height)
         """(width, height) of the first mask."""
+        self.first = first
 
     def has_more(self) -> bool:
         return self._peek() is not None
@@ -165,12 +166,14 @@ class MaskedSource(WrappedSource[VideoSource]):
         *,
         confidence: tuple[SavedMasks, str] | None = None,
         least: int = 0,
+        part: bool = False,
     ) -> None:
         """Args:
         name: of the masks, for messages.
         num_classes: ids from this on, other than `NO_LABEL`, mean nothing.
         confidence: the saved levels of confidence, and their name for messages.
         least: labels of a lower level are left out.
+        part: the source ends before the clip does, so that masks are left.
         """
         self.segmenter = MaskSegmenter()
         self.notes: list[str] = []
@@ -181,6 +184,7 @@ class MaskedSource(WrappedSource[VideoSource]):
         self._num_classes = num_classes
         self._confidence = confidence
         self._least = least
+        self._is_part = part
         self._without = 0
         self._unknown: int | None = None
         self._interrupted = False
@@ -209,7 +213,7 @@ class MaskedSource(WrappedSource[VideoSource]):
                 else:
                     self._without += 1
             else:
-                if not self._interrupted and self._masks.has_more():
+                if not (self._interrupted or self._is_part) and self._masks.has_more():
                     self.notes.append("the clip ends before its masks do")
         except SourceError:
             if held is not None:

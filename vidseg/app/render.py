@@ -7,25 +7,28 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from vidseg import zoo
-from vidseg.app.masks import MaskedSource, open_masks
+from vidseg.app.masks import SAME_MOMENT_SECONDS, MaskedSource, OrderedMasks, SavedMasks, open_masks
 from vidseg.app.run import Outcome, is_paced, run_pipeline, tell_change
 from vidseg.confidence import least_level
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
+from vidseg.interfaces import VideoSource
 from vidseg.labels import LabelSet, ade20k
 from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
+from vidseg.sources.source_base import SourceBase
+from vidseg.sources.time_range import TimeRange
 from vidseg.viewers.live import LiveOutputs
 from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, killable
 from vidseg.wiring.live_source import Announcements, open_as_asked
-from vidseg.wiring.outputs import check_sent, make_renderer, open_sinks, with_usable_encoder
+from vidseg.wiring.outputs import check_sent, make_renderer, open_sinks, starts_inside, with_usable_encoder
 from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
 
@@ -41,14 +44,8 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
     Raises:
         VidsegError: anything the user can mend.
     """
-    if config.source is None:
-        raise ConfigError("no clip given; accepted: a file, folder, glob or image")
-    if not (config.output or config.show):
-        raise ConfigError("nothing to do; give -o FILE or --show")
-    check_sent(config)
-    if confidence is None and (config.min_confidence or config.view == "confidence"):
-        option = "--min-confidence" if config.min_confidence else "--view confidence"
-        raise ConfigError(f"{option}: masks do not say how sure they are; give --confidence with what was saved of it")
+    _check(config, confidence)
+    assert config.source is not None
     read = [masks] if confidence is None else [masks, confidence]
     if config.output:
         for path in read:
@@ -74,9 +71,11 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
             reporter.note(text)
         saved = open_masks(masks, clip.info)
         opened.callback(saved.close)
+        part = starts_inside(config) or _begins_with_masks(clip, saved)
         sure = None if confidence is None else (open_masks(confidence, clip.info), shown_name(confidence))
         least = least_level(config.min_confidence or 0.0)
-        source = MaskedSource(clip, saved, shown_name(masks), len(labels), confidence=sure, least=least)
+        is_cut = (config.end, config.duration) != (None, None)
+        source = MaskedSource(clip, saved, shown_name(masks), len(labels), confidence=sure, least=least, part=is_cut)
         opened.callback(source.close)
 
         config = with_usable_encoder(config, clip.info, reporter.note)
@@ -88,7 +87,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
             info = info if os.path.isdir(expand_user(path)) else _with_input(info, path)
         files.add(info.source_paths)
         announcements = Announcements()
-        sinks = open_sinks(config, info, labels, announcements)
+        sinks = open_sinks(config, info, labels, announcements, part=part)
         unfinished_sinks = claims.enter_context(ExitStack())
         for sink in sinks:
             unfinished_sinks.callback(sink.abort)
@@ -111,6 +110,18 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
         return with_damage(outcome, config, info)
 
 
+def _check(config: RunConfig, confidence: str | None) -> None:
+    """Refuse what cannot be drawn. Raises ConfigError and SinkError."""
+    if config.source is None:
+        raise ConfigError("no clip given; accepted: a file, folder, glob or image")
+    if not (config.output or config.show):
+        raise ConfigError("nothing to do; give -o FILE or --show")
+    check_sent(config)
+    if confidence is None and (config.min_confidence or config.view == "confidence"):
+        option = "--min-confidence" if config.min_confidence else "--view confidence"
+        raise ConfigError(f"{option}: masks do not say how sure they are; give --confidence with what was saved of it")
+
+
 def classes_of(config: RunConfig) -> LabelSet:
     """The classes of the model that made the masks. Torch is loaded only where weights or a network file are named.
 
@@ -126,6 +137,21 @@ def classes_of(config: RunConfig) -> LabelSet:
     from vidseg.wiring.engine import label_set
 
     return label_set(config)
+
+
+def _begins_with_masks(clip: VideoSource, saved: SavedMasks) -> bool:
+    """True where the masks are of a part of the clip that begins after its start; the clip is read from there then."""
+    if not isinstance(saved, OrderedMasks) or not isinstance(clip, SourceBase):
+        return False
+    first, part = saved.first, clip.part
+    if first.seconds is None:
+        return bool(first.index)
+    begins = first.seconds - clip.zero_seconds - SAME_MOMENT_SECONDS
+    if first.index == 0 or begins <= 0:
+        return False
+    if begins > part.start and (part.end is None or begins < part.end):
+        clip.keep(TimeRange(begins, part.end))
+    return True
 
 
 def _with_input(info: VideoInfo, path: str) -> VideoInfo:

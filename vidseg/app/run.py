@@ -199,6 +199,7 @@ def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
         # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
         options=PipelineOptions(
             limit=config.limit,
+            seconds=config.duration if opened.info.live else None,
             queue_size=1,
             live="every-frame",
             max_staleness=config.max_staleness,

@@ -27,6 +27,9 @@ _RUN_OPTIONS = (
         "threads",
         "smooth",
         "codec",
+        "start",
+        "end",
+        "duration",
     ),
     "preset",
 )

@@ -161,7 +161,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
     config = replace(request.config, source=spec)
     check_engine(config)
     render_options(config, drawn_labels(config, label_set(config)))
-    info, frames, decoding = decode(spec, request.seconds)
+    info, frames, decoding = decode(config, request.seconds)
     usable = with_usable_encoder(replace(config, output=_WHOLE, matte=()), info, reporter.note)
     config = replace(config, codec=usable.codec, encoder_preset=usable.encoder_preset)
     all_cores = load_engine(config, reporter)

@@ -18,10 +18,10 @@ from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.sinks.factory import open_video_sink
-from vidseg.sources.factory import open_source
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, label_set
+from vidseg.wiring.live_source import open_as_asked
 
 MAX_FRAMES = 48
 """Kept in memory and gone through again and again."""
@@ -58,18 +58,19 @@ class StageCost:
     frames: int
 
 
-def decode(spec: str, seconds: float) -> tuple[VideoInfo, list[Frame], StageCost]:
+def decode(config: RunConfig, seconds: float) -> tuple[VideoInfo, list[Frame], StageCost]:
     """The source, its first frames, and what decoding costs; a short source is read again."""
+    shown = shown_name(config.source or "")
     kept: list[Frame] = []
     walls: list[float] = []
     cpu, info = 0.0, None
     end = time.perf_counter() + seconds
     while info is None or (walls and (len(walls) < MIN_CALLS or time.perf_counter() < end)):
-        source = open_source(spec)
+        source = open_as_asked(config)
         info = source.info
         try:
             if info.live or info.still:
-                raise ConfigError(f"{shown_name(spec)}: bench needs a video file or test, which can be read again")
+                raise ConfigError(f"{shown}: bench needs a video file or test, which can be read again")
             frames = iter(source)
             while True:
                 start, cpu_start = time.perf_counter(), time.process_time()
@@ -85,7 +86,7 @@ def decode(spec: str, seconds: float) -> tuple[VideoInfo, list[Frame], StageCost
         finally:
             source.close()
     if not kept:
-        raise ConfigError(f"{shown_name(spec)}: has no frames")
+        raise ConfigError(f"{shown}: has no frames")
     return info, kept, StageCost("decode", _median_ms(walls), 1000 * cpu / len(walls), len(walls))
 
 

@@ -36,6 +36,8 @@ class PipelineOptions:
     """Seconds after which a frame of a live source is not shown any more; None for never."""
     failing: Failing = "all"
     """What becomes of the other outputs when one fails; its error is raised in any case, at the end."""
+    seconds: float | None = None
+    """Of the source's time after which the run ends; None for no end. Parts of files are the source's own matter."""
 
 
 @dataclass(frozen=True, slots=True)

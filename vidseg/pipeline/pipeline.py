@@ -283,7 +283,7 @@ class Pipeline:
         """Frames until the source ends or breaks off, the run is to stop, or the limit is reached."""
         frames = iter(self._source)
         stats = self.stats
-        cards = 0
+        cards, end = 0, math.inf
         while not self._stop_requested.is_set():
             start = self._clock()
             try:
@@ -293,8 +293,10 @@ class Pipeline:
                     raise
                 stats.broken_source = str(error)
                 return
-            if frame is None:
+            if frame is None or frame.seconds >= end:
                 return
+            if not stats.decoded and self._options.seconds is not None:
+                end = frame.seconds + self._options.seconds
             if not self._source.info.live:  # a live source mostly waits for its next frame
                 self.timers.add("decode", self._clock() - start)
             frame.arrived = self._clock()

@@ -6,14 +6,16 @@ decided here: it is a `SourceError`, and a new source can be opened.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 import av
 
-from vidseg.errors import ResumeError
+from vidseg.errors import ResumeError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user
 from vidseg.saved_state import State
@@ -21,9 +23,10 @@ from vidseg.sound import SoundQueue
 from vidseg.sources.announced import announced_seconds, ends_early
 from vidseg.sources.av_decoder import AvDecoder
 from vidseg.sources.av_open import HTTP_SCHEMES
-from vidseg.sources.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM
+from vidseg.sources.lost_frames import ONE_PICTURE_EACH, UNTOLD_FROM, LostFrames
 from vidseg.sources.resume_place import Tail, digest, is_searchable, starts_before
 from vidseg.sources.rgb import RgbConverter
+from vidseg.sources.seeking import HEAD_FRAMES, SeekPlace, end_of, find_place
 from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline, has_discontinuous_clock
 
@@ -79,6 +82,7 @@ class AvSource(AvDecoder):
             self._first_aspect = self._stored_aspect()
             self._converter = RgbConverter(first, exact(self._stream.sample_aspect_ratio) or None)
             self._time_base = exact(first.time_base) or self._stream_time_base()
+            self._zero = 0 if self._container.format.name == "avi" else first.pts or 0
             self._info = self._describe(self._text)
         except BaseException:
             self._release()
@@ -116,6 +120,25 @@ class AvSource(AvDecoder):
         assert self._index == 0 and self._running is None, "restore comes before the first frame"
         self._wanted = state
 
+    @property
+    def zero_seconds(self) -> Fraction:
+        """Time of the first frame, which parts are counted from."""
+        return (self._zero if self._start_pts is None else self._start_pts) * self._time_base
+
+    def length_seconds(self) -> Fraction | None:
+        """From the first frame to the end of the last, as the packets say; None for streams and pipes."""
+        if self._live or self._once:
+            return None
+        try:
+            end = end_of(self._open, self._video_number, self._usual_step())
+        except (av.FFmpegError, SourceError):
+            end = None
+        return None if end is None else end * self._stream_time_base() - self.zero_seconds
+
+    @property
+    def _video_number(self) -> int:
+        return self._container.streams.video.index(self._stream)
+
     def _describe(self, text: str) -> VideoInfo:
         stream, container = self._stream, self._container
         notes = list(self._converter.notes)
@@ -151,9 +174,15 @@ class AvSource(AvDecoder):
         self._first = None  # one decoded picture less in memory
         if self._wanted is not None and self._wanted["index"]:
             frame = self._found_again(self._wanted, frame)
+        elif self.part.start:
+            frame = self._sought(frame)
         while frame is not None:
             own = self._times.of(frame)
             pts = self._passed(frame, own)
+            if pts * self._time_base - self.zero_seconds < self.part.start:
+                self._heard.take()
+                frame = next(self._decoder, None)
+                continue
             image = self._picture(frame)
             self._tail.add(own, image)
             self._hand_on_sound(pts)
@@ -214,6 +243,51 @@ class AvSource(AvDecoder):
             self._container = self._open()
             first = self._start_decoder()
         return self._read_up_to(wanted, first)
+
+    def _sought(self, first: av.VideoFrame | None) -> av.VideoFrame | None:
+        """The frame at which the part begins, if there is a sure way to it; else the first of all."""
+        if first is None or first.pts is None or self._live or self._once or self._device is not None:
+            return first
+        target = first.pts + math.ceil(self.part.start / self._time_base)
+        try:
+            place = find_place(self._open, self._video_number, first.pts, target)
+        except (av.FFmpegError, SourceError):
+            place = None
+        if place is None:
+            return first
+        head = [first, *islice(self._decoder, HEAD_FRAMES - 1)]
+        if [frame.pts for frame in head] == place.times[: len(head)]:
+            for start in place.starts(self._time_base):
+                if (frame := self._decoded_at(place, start)) is not None:
+                    return frame
+        self._counters.clear()
+        self._container.close()
+        self._container = self._open()
+        return self._start_decoder()
+
+    def _decoded_at(self, place: SeekPlace, start: int) -> av.VideoFrame | None:
+        """The frame at the place, decoded from `start` on; None if another one came on the way than the packets say."""
+        try:
+            self._container.seek(start, stream=self._stream)
+        except av.FFmpegError:
+            return None
+        self._lost = LostFrames(usual_step=self._usual_step(), time_base=self._stream_time_base())
+        self._times.forget()
+        self._packets_read = place.packets
+        self._decoder = self._decoded()
+        expected = iter(place.times[place.key : place.number + 1])
+        for frame in self._decoder:
+            if frame.pts is None or frame.is_corrupt:
+                return None
+            if frame.pts < place.times[place.key]:
+                continue
+            if frame.pts != next(expected):
+                return None
+            if frame.pts == place.times[place.number]:
+                self._index, self._start_pts = place.number, place.times[0]
+                self._timeline.restore({"offset": 0, "last": place.times[place.number - 1], "next": frame.pts})
+                return frame
+        return None
 
     def _seek(self, start: int, tail: list[list[int | None]]) -> bool:
         """Go to the key frame before `start`, read past the frames of `tail`; True if they were all as they were."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -96,6 +97,7 @@ class PatternSource(SourceBase):
 
     def _frames(self) -> Iterator[Frame]:
         options = self._options
+        self._index = max(self._index, math.ceil(self.part.start * options.frame_rate))
         background = _background(options.width, options.height)
         start = self._clock()
         while options.frame_count is None or self._index < options.frame_count:

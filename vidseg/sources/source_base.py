@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
 from vidseg.frames import Frame, VideoInfo
+from vidseg.sources.time_range import TimeRange
 
 
 class SourceBase(ABC):
@@ -22,7 +25,10 @@ class SourceBase(ABC):
         self._released = False
         self._counters: dict[str, int] = {}
         self._info: VideoInfo
+        self._whole: VideoInfo | None = None
         self._running: Iterator[Frame] | None = None
+        self.part = TimeRange()
+        """What is asked for of it; see `keep`."""
 
     @property
     def info(self) -> VideoInfo:
@@ -43,7 +49,42 @@ class SourceBase(ABC):
             # Asked again: the stop may have come while the frame was awaited.
             if frame is None or self._stop.is_set():
                 return
-            yield frame
+            behind = frame.pts * frame.time_base - self.zero_seconds
+            if self.part.end is not None and behind >= self.part.end:
+                self._stop.set()
+                return
+            if behind >= self.part.start:
+                yield frame
+
+    def keep(self, part: TimeRange) -> None:
+        """Yield the frames of this part only, with the numbers and times that they have; to be said before the first.
+
+        `info` speaks of the part then.
+        """
+        assert self._running is None, "keep comes before the first frame"
+        self.part = part
+        self._whole = self._whole or self._info
+        info, end = self._whole, part.end
+        if info.duration_seconds is not None:
+            length = Fraction(info.duration_seconds)
+            end = length if end is None else min(end, length)
+        seconds = None if end is None else max(Fraction(0), end - part.start)
+        rate = info.frame_rate
+        self._info = replace(
+            info,
+            duration_seconds=None if seconds is None else float(seconds),
+            frame_count=None if seconds is None or rate is None else round(seconds * rate),
+        )
+
+    @property
+    def zero_seconds(self) -> Fraction:
+        """Time of the first frame of all, which parts are counted from."""
+        return Fraction(0)
+
+    def length_seconds(self) -> Fraction | None:
+        """From the first frame to the end of the last, whatever part is kept; None where unknown."""
+        seconds = (self._whole or self._info).duration_seconds
+        return None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
 
     def interrupt(self) -> None:
         """End the iteration soon; from any thread."""

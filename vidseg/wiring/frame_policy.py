@@ -23,6 +23,7 @@ def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> Pipeline
         live="every-frame" if config.live == "every-frame" else "newest" if config.live == "newest" else "auto",
         max_staleness=config.max_staleness,
         failing=failing_outputs(info),
+        seconds=config.duration if info.live else None,
     )
 
 

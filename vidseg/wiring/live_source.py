@@ -9,9 +9,12 @@ from functools import partial
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
+from vidseg.names import shown_name
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect
 from vidseg.render.offline_card import offline_card
 from vidseg.sources.factory import SourceKind, classify, open_source
+from vidseg.sources.source_base import SourceBase
+from vidseg.sources.time_range import range_of
 from vidseg.video.encoder_input import fit_into
 from vidseg.wiring.reopener import Reopener, TimedOpening
 
@@ -88,7 +91,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         open_timeout: seconds to wait for an answer; None for those of the configuration.
     """
     assert config.source is not None
-    return open_source(
+    source = open_source(
         config.source,
         camera_size=None if config.camera_size is None else _size(config.camera_size),
         camera_rate=config.camera_fps,
@@ -101,6 +104,33 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         sound=bool(config.output) and config.audio == "copy",
         more_images=config.more_sources,
     )
+    try:
+        keep_part(config, source)
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def keep_part(config: RunConfig, source: VideoSource) -> None:
+    """Have the source yield what `start`, `end` and `duration` leave of it. Of a live one the run ends in time.
+
+    Raises:
+        ConfigError: nothing is left, or these options mean nothing to the source.
+    """
+    given = {"start": config.start, "end": config.end, "duration": config.duration}
+    asked = [f"--{name}" for name, seconds in given.items() if seconds is not None]
+    shown = shown_name(config.source or "")
+    if not asked:
+        return
+    if source.info.still:
+        raise ConfigError(f"{shown}: {asked[0]} is for videos, and these are pictures; --limit N takes the first N")
+    if source.info.live:
+        if asked != ["--duration"]:
+            raise ConfigError(f"{shown}: is live, and {asked[0]} is for files; --duration ends a live run")
+        return
+    assert isinstance(source, SourceBase), "all that open_source gives"
+    source.keep(range_of(shown, source.length_seconds, start=config.start, end=config.end, duration=config.duration))
 
 
 def reconnecting(first: VideoSource, took: float, config: RunConfig, announce: Callable[[str], None]) -> VideoSource:

@@ -116,13 +116,19 @@ def shown_outputs(config: RunConfig) -> tuple[str, ...]:
 
 
 def open_sinks(
-    config: RunConfig, info: VideoInfo, labels: LabelSet, announce: Callable[[str], None] = lambda text: None
+    config: RunConfig,
+    info: VideoInfo,
+    labels: LabelSet,
+    announce: Callable[[str], None] = lambda text: None,
+    *,
+    part: bool | None = None,
 ) -> list[Sink]:
     """The outputs that the configuration asks for, checked and claimed; none is left behind when one fails.
 
     Args:
         labels: of the model.
         announce: told what becomes of the receiver of a stream.
+        part: the frames begin in the middle of the source, and so does its sound; None: as `starts_inside` says.
     """
     named = [*output_names(config), *filter(None, [config.stats])]
     for path, other in itertools.combinations(named, 2):
@@ -145,6 +151,7 @@ def open_sinks(
                     crf=config.crf,
                     encoder_preset=config.encoder_preset,
                     audio="none" if config.audio == "none" else "copy",
+                    rebase=(starts_inside(config) if part is None else part) or None,
                     alpha=bool(config.matte),
                     rolling=info.live or bool(config.pace),
                     in_pieces=config.resume or (config.workers or 1) > 1,
@@ -167,6 +174,11 @@ def open_sinks(
             sinks.append(_stream_sink(config, info, announce))
         stack.pop_all()
         return sinks
+
+
+def starts_inside(config: RunConfig) -> bool:
+    """True where the frames of a file begin in its middle: in a video, their times begin at 0 then."""
+    return config.start is not None
 
 
 def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
