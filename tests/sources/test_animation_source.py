@@ -95,3 +95,17 @@ def test_among_other_pictures_one_line_says_that_only_the_first_picture_is_used(
         assert container.format.name == "apng"
     with ImageSource(tmp_path) as source:
         assert "b.webp and 1 more are animated" in source.info.notes[0]
+
+
+def test_an_animated_avif_gives_all_its_frames_at_their_times(tmp_path):
+    path = tmp_path / "a.avif"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libsvtav1", rate=10, options={"preset": "12"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for value in range(5):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 40 * value, np.uint8))))
+        file.mux(stream.encode(None))
+    with open_source(str(path)) as source:
+        frames = list(source)
+    assert [frame.seconds for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert [round(float(frame.image.mean()) / 40) for frame in frames] == list(range(5))
