@@ -24,7 +24,7 @@ from vidseg.defaults import (
     OPENVINO_BATCH,
 )
 from vidseg.errors import ConfigError
-from vidseg.names import url_scheme
+from vidseg.names import PIPE, url_scheme
 from vidseg.option import (
     ADDRESS,
     CLASS_LIST,
@@ -89,7 +89,7 @@ class RunConfig:
     source: str | None = option(
         None,
         TEXT,
-        "Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, or test. "
+        "Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, test, or - (a pipe). "
         "Several videos, streams or cameras are shown together in a grid.",
         "SOURCE",
         single=True,
@@ -99,10 +99,19 @@ class RunConfig:
     output: str | None = _output(
         None,
         TEXT,
-        "Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), or rtsp:// rtmp:// udp:// srt://",
+        "Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), rtsp:// rtmp:// udp:// srt://, or - (a pipe)",
         "OUT",
         also=("-o",),
         short=True,
+        single=True,
+        redraws=True,
+    )
+    format: str | None = _output(
+        None,
+        choice("matroska", "mpegts", "nut", "y4m"),
+        "What -o - writes; default {default}; y4m has no sound",
+        "{choices}",
+        unset="matroska",
         single=True,
         redraws=True,
     )
@@ -387,6 +396,11 @@ class RunConfig:
     def sent(self) -> bool:
         """True if the output is a URL rather than a file."""
         return url_scheme(self.output or "") is not None
+
+    @property
+    def piped(self) -> bool:
+        """True if the output is standard output."""
+        return self.output == PIPE
 
 
 OPTIONS: Mapping[str, Option] = {item.name: item.metadata["option"] for item in fields(RunConfig)}

@@ -6,6 +6,10 @@ import os
 import re
 from urllib.parse import unquote
 
+PIPE = "-"
+"""Stands for standard input where a source is named, and for standard output where an output is."""
+STANDARD_OUTPUT = "standard output"
+
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://(?P<rest>.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@]*)(:\d*)?")
 _SECRET_VALUE = re.compile(

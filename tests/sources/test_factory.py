@@ -73,7 +73,6 @@ def test_what_exists_wins_over_patterns_but_not_over_cameras_and_urls() -> None:
     [
         ("", "source is empty; accepted: a video or image file"),
         ("  ", "source is empty"),
-        ("-", "-: reading from standard input is not supported"),
         ("test:huge", "test:huge: unknown option 'huge'; write test"),
     ],
 )

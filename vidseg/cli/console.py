@@ -12,6 +12,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
 from vidseg.cli.say import say
+from vidseg.names import STANDARD_OUTPUT
 from vidseg.timing import clock_time
 from vidseg.wiring.damage import DAMAGE
 
@@ -155,7 +156,9 @@ def summary_lines(outcome: Outcome) -> list[str]:
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:
         lines.append(f"ms per frame: {', '.join(times)}")
-    lines += [f"sent to {path}" if "://" in path else f"wrote {path}" for path in outcome.outputs]
+    lines += [
+        f"sent to {path}" if "://" in path or path == STANDARD_OUTPUT else f"wrote {path}" for path in outcome.outputs
+    ]
     return lines
 
 

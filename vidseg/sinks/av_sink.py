@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import av
 
@@ -20,13 +20,22 @@ from vidseg.sinks.subtitles import SubtitleCopy
 from vidseg.sinks.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import muxer_of, plan_alpha_encoder, plan_encoder
+from vidseg.video.encoders import SILENT, muxer_of, plan_alpha_encoder, plan_encoder
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
     "pts_fixed": "frame times moved to the next possible one, because they did not follow the one before: {}",
     "rescaled": "pictures of another size, scaled to that of the first: {}",
 }
+
+
+class Claim(Protocol):
+    """Where an output grows, as `PartFile` has it."""
+
+    part: Path
+
+    def commit(self, *, keep: bool = False) -> None: ...
+    def discard(self) -> None: ...
 
 
 class AvSink(EncodedPictures):
@@ -98,15 +107,15 @@ class AvSink(EncodedPictures):
         self._keep = info.live if keep is None else keep
         self._sources = [*map(str, source_paths), *sound]
         has_sound = info.audio_path is not None or info.sound is not None
-        self._wants_audio = audio == "copy" and has_sound and muxer != "gif"
-        if audio == "copy" and has_sound and muxer == "gif":
-            self._notes.append("gif holds no sound; it is left out")
+        self._wants_audio = audio == "copy" and has_sound and muxer not in SILENT
+        if audio == "copy" and has_sound and muxer in SILENT:
+            self._notes.append(f"{SILENT[muxer]} holds no sound; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None
         self._stream: Any = None
         self._sound: AudioCopy | LiveSound | None = None
         self._subtitles: SubtitleCopy | None = None
-        self._part = PartFile(self.path, overwrite=overwrite, sources=self._sources)
+        self._part = self._claim(overwrite)
         try:
             self._check_container()
         except BaseException:
@@ -212,6 +221,7 @@ class AvSink(EncodedPictures):
             if self._output is not None:
                 self._output.close()  # does its work if it was the encoder that failed
         self._end()
+        assert isinstance(self._part, PartFile)
         return keep_whole_part(self._part, self._muxer, self._last_seconds, error)
 
     def _end(self) -> None:
@@ -245,6 +255,10 @@ class AvSink(EncodedPictures):
                 trial.add_stream(self._plan.encoder.name)
             except (ValueError, av.FFmpegError) as error:
                 raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
+
+    def _claim(self, overwrite: bool) -> Claim:
+        """Claim the output. Raises SinkError."""
+        return PartFile(self.path, overwrite=overwrite, sources=self._sources)
 
     def _find_muxer(self, path: str) -> str:
         """FFmpeg's name of the container. Raises SinkError if the ending is unknown."""

@@ -14,7 +14,7 @@ import av
 from av.stream import Discard
 
 from vidseg.errors import SourceError
-from vidseg.names import shown_name, url_scheme, without_file_scheme
+from vidseg.names import PIPE, shown_name, url_scheme, without_file_scheme
 from vidseg.sound import SoundMover, SoundQueue
 from vidseg.sources.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_pipe, open_url, reason_of, stream_options
 from vidseg.sources.hwaccel import decodes_on_device, open_device
@@ -60,7 +60,7 @@ class AvDecoder(SourceBase):
         super().__init__()
         self._wants_sound = sound
         text = self._text = without_file_scheme(os.fspath(spec))
-        self._name = shown_name(text)
+        self._name = "standard input" if text == PIPE else shown_name(text)
         self._scheme = url_scheme(text)
         self._open_timeout, self._read_timeout = open_timeout, read_timeout
         self._options = stream_options(self._scheme or "") | dict(options or {})

@@ -11,7 +11,7 @@ from typing import Literal
 
 from vidseg.errors import ConfigError, SourceError
 from vidseg.interfaces import VideoSource
-from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.names import PIPE, expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.picture_size import MAX_PIXELS
 from vidseg.sources.animation_source import AnimationSource, is_webp
 from vidseg.sources.av_source import AvSource
@@ -19,10 +19,11 @@ from vidseg.sources.camera_source import CameraSource, is_camera
 from vidseg.sources.file_checks import near_names
 from vidseg.sources.image_source import GLOB_CHARACTERS, ImageSource, is_picture
 from vidseg.sources.pattern_source import PatternSource, parse_pattern
+from vidseg.sources.pipe_reader import stdin_file
 
 ACCEPTED = (
-    "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0) or a test "
-    "pattern (test)"
+    "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), a test "
+    "pattern (test) or a pipe (-)"
 )
 
 
@@ -49,19 +50,19 @@ def classify(
 ) -> SourceKind:
     """What `spec` stands for; whether it can be opened is found out by opening it.
 
-    In this order: camera (`cam0`, `0`, `/dev/video0`, `/dev/v4l/...`), URL (`scheme://`), a file or folder that exists,
-    test pattern (`test`, `test:...`), glob (`*`, `?`, `[`), image or video file by its ending. So a file called `0` or
-    `cam0` is written `./0`, and one called `test` wins over the pattern.
+    In this order: standard input (`-`), camera (`cam0`, `0`, `/dev/video0`, `/dev/v4l/...`), URL (`scheme://`), a file
+    or folder that exists, test pattern (`test`, `test:...`), glob (`*`, `?`, `[`), image or video file by its ending.
+    So a file called `0` or `cam0` is written `./0`, and one called `test` wins over the pattern.
 
     Args:
         is_file, is_dir: look into the file system; `~` is theirs to expand.
     Raises:
-        ConfigError: empty, `-` (standard input), or a test pattern that cannot be understood.
+        ConfigError: empty, or a test pattern that cannot be understood.
     """
     if not spec.strip():
         raise ConfigError(f"source is empty; accepted: {ACCEPTED}")
-    if spec == "-":
-        raise ConfigError("-: reading from standard input is not supported; write the video to a file first")
+    if spec == PIPE:
+        return SourceKind.FILE
     if is_camera(spec):
         return SourceKind.CAMERA
     spec = without_file_scheme(spec)
@@ -112,12 +113,12 @@ def open_source(
         SourceError: it cannot be opened; a misspelt file name gets suggestions.
     """
     kind = classify(spec)
-    spec = without_file_scheme(spec)
+    spec = (stdin_file() or spec) if spec == PIPE else without_file_scheme(spec)
     if kind is SourceKind.CAMERA:
         return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
         return PatternSource(spec, realtime=realtime)
-    if kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
+    if spec != PIPE and kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
         _check_exists(spec)
     if kind is SourceKind.IMAGES:
         more = [without_file_scheme(each) for each in more_images]

@@ -1,14 +1,15 @@
-"""The bytes of a named pipe as a file that `av.open` reads: once, from the beginning to the end."""
+"""The bytes of standard input or a named pipe as a file that `av.open` reads: once, from the beginning to the end."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import stat
 from pathlib import Path
 
-from vidseg.names import expand_user
+from vidseg.names import PIPE, expand_user
 
 PIPES = (
     "accepted through a pipe: what can be read from its start to its end, such as MPEG-TS, Matroska, or MP4 with its "
@@ -17,19 +18,35 @@ PIPES = (
 
 
 def is_pipe(path: str) -> bool:
-    """True for a named pipe, and for what `<(command)` stands for in a shell."""
+    """True for standard input, a named pipe, and what `<(command)` stands for in a shell."""
+    if path == PIPE:
+        return True
     try:
         return stat.S_ISFIFO(os.stat(expand_user(path)).st_mode)
     except (OSError, ValueError):
         return False
 
 
+def stdin_file() -> str | None:
+    """The file that standard input comes from (`< clip.mp4`), which can be read in any order; None for a pipe."""
+    try:
+        path = os.path.realpath("/dev/fd/0")
+        return path if stat.S_ISREG(os.fstat(0).st_mode) and os.path.samestat(os.stat(path), os.fstat(0)) else None
+    except OSError:
+        return None
+
+
 class PipeReader:
     """Waits for whoever writes, as long as it takes. Raises OSError when the pipe cannot be opened."""
 
     def __init__(self, path: str) -> None:
-        # opening must not wait, for there is no way to end that
-        self._pipe = os.open(Path(expand_user(path)), os.O_RDONLY | os.O_NONBLOCK)
+        if path == PIPE:
+            self._pipe = os.dup(0)
+        else:  # opening must not wait, for there is no way to end that
+            self._pipe = os.open(Path(expand_user(path)), os.O_RDONLY | os.O_NONBLOCK)
+        if os.isatty(self._pipe):
+            os.close(self._pipe)
+            raise OSError(errno.EINVAL, "this is a terminal; give a file, or send a video: cat clip.ts | vidseg run -")
         self._woken, self._waker = os.pipe()
         self._closed = False
 

@@ -17,7 +17,7 @@ from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.video.encoder_input import EncoderInput
-from vidseg.video.encoders import EncoderPlan
+from vidseg.video.encoders import COUNTED, EncoderPlan
 
 _FIXED_TICKS: Mapping[str, Fraction] = {
     "matroska": Fraction(1, 1000),
@@ -90,7 +90,7 @@ class EncodedPictures:
         self._origin = self._choose_origin(frame)
         rate = self._frame_rate(frame)
         # encoders refuse what no video has
-        self._rate = rate if self._muxer == "avi" else min(max(rate, Fraction(1)), Fraction(240))
+        self._rate = rate if self._muxer in COUNTED else min(max(rate, Fraction(1)), Fraction(240))
         self._input = self._make_input(size_hw)
         if self._input.padded:
             size = f"{size_hw[1]}x{size_hw[0]} to {self._input.width}x{self._input.height}"
@@ -138,7 +138,7 @@ class EncodedPictures:
 
     def _choose_tick(self, frame: Frame) -> Fraction:
         """The unit of time in the file, in seconds."""
-        if self._muxer == "avi":
+        if self._muxer in COUNTED:
             return 1 / self._frame_rate(frame)
         fixed = _FIXED_TICKS.get(self._muxer)
         if fixed is not None:
@@ -150,15 +150,15 @@ class EncodedPictures:
         first = frame.pts * frame.time_base
         if self._rebase or (self._rebase is None and self._info.live) or self._muxer == "gif":
             return first
-        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS) or self._muxer == "avi":
-            # AVI counts frames from 0 and cannot say that there are none yet
+        if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS) or self._muxer in COUNTED:
+            # these count frames from 0 and cannot say that there are none yet
             if not 0 <= first < self._tick:
                 self._notes.append(f"times start at 0; the source starts at {float(first):.3f} s")
             return first
         return Fraction(0)
 
     def _frame_rate(self, frame: Frame) -> Fraction:
-        """Frames per second as far as known: for avi the rate itself, else a hint."""
+        """Frames per second as far as known: in `COUNTED` the rate itself, else a hint."""
         rate = self._info.frame_rate
         if not rate and frame.duration:
             rate = 1 / (frame.duration * frame.time_base)

@@ -28,8 +28,22 @@ CONTAINERS: Mapping[str, str] = {
 }
 """File ending -> FFmpeg muxer."""
 
-DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif"}
+PIPE_MUXERS: Mapping[str, str] = {
+    "matroska": "matroska",
+    "mpegts": "mpegts",
+    "nut": "nut",
+    "y4m": "yuv4mpegpipe",
+}
+"""What `--format` takes -> FFmpeg muxer: containers that are written from their start to their end."""
+
+DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif", "yuv4mpegpipe": "rawvideo"}
 """Muxer -> codec where it is not h264."""
+
+SILENT: Mapping[str, str] = {"gif": "gif", "yuv4mpegpipe": "y4m"}
+"""Muxer -> its everyday name, where it holds no sound."""
+
+COUNTED = frozenset({"avi", "yuv4mpegpipe"})
+"""Muxers that know a constant frame rate only: pictures are counted from 0 on."""
 
 _X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -65,7 +79,7 @@ class Encoder:
 ENCODERS: Mapping[str, Encoder] = {
     "h264": Encoder(
         "libx264",
-        ("mp4", "mov", "matroska", "avi", "mpegts", "flv", "rtsp"),
+        ("mp4", "mov", "matroska", "avi", "mpegts", "flv", "rtsp", "nut"),
         quality_options=("crf",),
         quality_range=(0, 51),
         quality_default=H264_CRF,
@@ -75,7 +89,7 @@ ENCODERS: Mapping[str, Encoder] = {
     ),
     "hevc": Encoder(
         "libx265",
-        ("mp4", "mov", "matroska", "mpegts", "rtsp"),
+        ("mp4", "mov", "matroska", "mpegts", "rtsp", "nut"),
         quality_options=("crf",),
         quality_range=(0, 51),
         quality_default=28,
@@ -105,14 +119,14 @@ ENCODERS: Mapping[str, Encoder] = {
     ),
     "mjpeg": Encoder(
         "mjpeg",
-        ("avi", "mov", "matroska"),
+        ("avi", "mov", "matroska", "nut"),
         quality_options=("qmin", "qmax"),
         quality_range=(2, 31),
         quality_default=3,
         full_range=True,
     ),
     # RGB inside: lossless from picture to file.
-    "ffv1": Encoder("ffv1", ("matroska", "avi"), pix_fmt="bgr0"),
+    "ffv1": Encoder("ffv1", ("matroska", "avi", "nut"), pix_fmt="bgr0"),
     "prores": Encoder(
         "prores_ks",
         ("mov", "matroska"),
@@ -122,6 +136,7 @@ ENCODERS: Mapping[str, Encoder] = {
         preset_default="standard",
     ),
     "gif": Encoder("gif", ("gif",), pix_fmt="pal8"),
+    "rawvideo": Encoder("rawvideo", ("yuv4mpegpipe", "nut")),
 }
 
 ALPHA_ENCODERS: Mapping[str, tuple[str, Encoder]] = {
@@ -227,7 +242,7 @@ def plan_encoder(
     if encoder.name not in av.codecs_available:
         raise SinkError(f"codec {asked}: this FFmpeg has no {encoder.name}; known: {', '.join(ENCODERS)}")
     if encoder.muxers is not None and muxer not in encoder.muxers:
-        endings = " ".join(f".{ending}" for ending, name in CONTAINERS.items() if name in encoder.muxers)
+        endings = " ".join(f".{ending}" for ending, name in CONTAINERS.items() if name in encoder.muxers) or "a pipe"
         fitting = ", ".join(name for name, other in ENCODERS.items() if other.muxers and muxer in other.muxers)
         raise SinkError(f"{path}: codec {asked} does not fit this container; it goes into {endings}, here: {fitting}")
     plan = EncoderPlan(encoder, _options(asked, encoder, crf, preset))

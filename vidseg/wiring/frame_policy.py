@@ -11,7 +11,7 @@ from vidseg.pipeline.outputs import Failing
 def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> PipelineOptions:
     """How frames are passed on. What is watched live, here or elsewhere, adapts to the machine, unless something
     is to be hidden in it."""
-    hides, watched = bool(config.blur_classes), bool(config.show or config.serve or config.sent)
+    hides, watched = bool(config.blur_classes), bool(config.show or config.serve or config.sent or config.piped)
     auto = info.live and (config.stride == "auto" or (config.stride is None and watched and not hides))
     return PipelineOptions(
         "auto" if auto else config.stride if isinstance(config.stride, int) else 1,

@@ -14,7 +14,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
-from vidseg.names import expand_user, shown_name, url_scheme
+from vidseg.names import PIPE, STANDARD_OUTPUT, expand_user, shown_name, url_scheme
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
@@ -25,6 +25,7 @@ from vidseg.sinks.factory import open_video_sink
 from vidseg.sinks.hardware_encoders import software_instead
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.mask_sink import MaskVideoSink
+from vidseg.sinks.pipe_sink import PipeSink, refuse_terminal, take_stdout
 from vidseg.sinks.records.class_shares import ClassShareCsvSink
 from vidseg.sinks.records.detections_jsonl import DetectionsSink
 from vidseg.sinks.records.label_maps import LabelMapSink
@@ -55,8 +56,9 @@ def with_default_output(config: RunConfig) -> RunConfig:
     patterns and mattes, which need a container of their own, are left as they are.
     """
     asked = output_names(config) or config.show or config.serve or config.metrics or config.stats
-    if asked or config.source is None or config.more_sources or config.matte:
+    if asked or config.source in (None, PIPE) or config.more_sources or config.matte:
         return config
+    assert config.source is not None
     path = expand_user(config.source)
     if os.path.isdir(path):
         return replace(config, output=f"{os.path.basename(os.path.abspath(path))}_annotated/")
@@ -70,19 +72,23 @@ def with_default_output(config: RunConfig) -> RunConfig:
 
 
 def check_sent(config: RunConfig) -> None:
-    """Nothing, if the output is a file, or something that can be sent or played while it is made.
+    """Nothing, if the output is a file, or something that can be sent, piped or played while it is made.
 
     Raises:
         ConfigError: the other options do not go with it.
-        SinkError: nothing can be sent to the address.
+        SinkError: nothing can be sent to the address, or standard output is a terminal.
     """
+    if config.format is not None and not config.piped:
+        raise ConfigError("--format is for -o -; the ending of a file's name says what it is")
     playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
     if config.sent:
         stream_muxer(config.output or "")
+    elif config.piped:
+        refuse_terminal()
     elif not playlist:
         return
     shown = shown_name(config.output or "")
-    kind = "a playlist" if playlist else "a stream"
+    kind = "a playlist" if playlist else "a pipe" if config.piped else "a stream"
     unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1, "--matte": bool(config.matte)}
     for option, given in unsuited.items():
         if given:
@@ -100,7 +106,7 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
     if config.codec is None or config.output is None or config.matte:
         return config
     ending = Path(config.output).suffix.casefold()
-    if not config.sent and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
+    if not (config.sent or config.piped) and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
         return config  # pictures take no encoder; who opens them says so
     height, width = view_size(config.view, info.height, info.width)
     instead = software_instead(config.codec, config.encoder_preset, (width, height))
@@ -111,8 +117,9 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
 
 
 def shown_outputs(config: RunConfig) -> tuple[str, ...]:
-    """`output_names`, addresses without passwords."""
-    return tuple(shown_name(name) if url_scheme(name) else name for name in output_names(config))
+    """`output_names` as they are called in messages: addresses without passwords."""
+    names = tuple(shown_name(name) if url_scheme(name) else name for name in output_names(config))
+    return (STANDARD_OUTPUT, *names[1:]) if config.piped else names
 
 
 def open_sinks(
@@ -141,7 +148,10 @@ def open_sinks(
     again = config.resume and WorkFolder(config.output or config.save_masks or config.save_confidence or "").exists
     with ExitStack() as stack:
         sinks: list[Sink] = []
-        if config.output and not config.sent:
+        if config.piped:
+            sinks.append(_pipe_sink(config, info))
+            stack.callback(sinks[-1].abort)
+        elif config.output and not config.sent:
             sinks.append(
                 open_video_sink(
                     config.output,
@@ -186,6 +196,19 @@ def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
     if limit is None or info.frame_count is None:
         return info
     return replace(info, frame_count=min(info.frame_count, limit))
+
+
+def _pipe_sink(config: RunConfig, info: VideoInfo) -> PipeSink:
+    return PipeSink(
+        take_stdout(),
+        info,
+        format=config.format or "matroska",
+        codec=config.codec,
+        crf=config.crf,
+        encoder_preset=config.encoder_preset,
+        audio="none" if config.audio == "none" else "copy",
+        source_paths=info.source_paths,
+    )
 
 
 def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], None]) -> StreamSink:
