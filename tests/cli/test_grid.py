@@ -107,7 +107,7 @@ def test_a_stream_that_is_not_there_holds_up_nobody(cli):
     words = ("-o", "grid.mp4", "--limit", 20, "--stats", "s.json", "--opacity", 0, *SMALL)
     result = cli("run", away, "test:128x96@30,frames=inf", *words)
     assert result.code == 0, result.err
-    assert "trying again" in result.err and "no frame came" in result.err and "secret" not in result.err
+    assert "trying again" in result.err and "no frame arrived" in result.err and "secret" not in result.err
     painter = TiledPainter(["a", "b"], [SIZE_HW] * 2)
     numbers = [read_strip(tile(picture, painter, 1)) for picture in pictures("grid.mp4")]
     assert len(numbers) == 20 and numbers[0] == 0 and numbers == sorted(numbers)

@@ -173,7 +173,7 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_ends_the_run(cli, data, monkeypat
 
     monkeypatch.setattr(TrainingConsole, "step", interrupt_once)
     result = cli("train", data, "-o", "run", *TINY)
-    assert result.code == 130 and "stopped after step 1; --resume goes on" in result.err
+    assert result.code == 130 and "stopped after step 1; continue with --resume" in result.err
     result = cli("train", data, "-o", "run", "--resume", *TINY)
     assert result.code == 0 and "going on after step 1" in result.err
 
