@@ -48,7 +48,7 @@ bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
 # DATA holds camvid, idd and coco, each with train and val, and people, scenes and photos: folders of images/, labels/ and perhaps
-# sets.csv and soft/ (see docs/training.md). Some two hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
+# sets.csv and soft/ (see docs/training.md). Some three hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
 # the bundled weights unless it says otherwise. The same on a GPU: --device cuda, no --precision.
 START = vidseg/zoo/weights/m2f-mobile-ade.safetensors
 NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
@@ -57,13 +57,18 @@ FOLDERS = $(addprefix $(DATA)/,camvid/train idd/train coco/train people scenes p
 TRAIN = $(BIN)/vidseg train $(FOLDERS) -m m2f-mobile-ade --balance 0.1 --resume --batch 16 --crop 288x384 --points 0 --semantic 8 \
 	--freeze 3 --threads 1 --workers 1 --precision bfloat16 --val $(DATA)/coco/val_dense --val-every 600
 
+# FIRST SECOND SHARE OUT: weights that are SHARE of the second file and the rest of the first.
+MEAN = $(BIN)/python -c "import sys; from safetensors.torch import load_file, save_file; a, b = map(load_file, sys.argv[1:3]); \
+	t = float(sys.argv[3]); save_file({k: ((1 - t) * a[k].double() + t * b[k].double()).to(a[k].dtype) for k in a}, sys.argv[4])"
+
 weights: .venv/installed  ## train the bundled network further and put it into the package: make weights DATA=folder
 	$(NEEDS_DATA)
 	$(TRAIN) --mix 14,15,13,7,17,34 --steps 3700 --warmup 250 --lr 7e-4 --ema 0.9985 --seed 11 --init $(START) -o runs/mobile1
 	$(TRAIN) --mix 18,27,16,6,11,22 --steps 1150 --warmup 60 --lr 3e-4 --ema 0.998 --seed 12 --init runs/mobile1/weights.safetensors -o runs/mobile2
-	$(BIN)/python -c "import sys; from safetensors.torch import load_file, save_file; a, b = map(load_file, sys.argv[1:3]); \
-		save_file({k: ((a[k].double() + b[k].double()) / 2).to(a[k].dtype) for k in a}, sys.argv[3])" \
-		runs/mobile1/weights.safetensors runs/mobile2/weights.safetensors runs/mobile.safetensors
+	$(MEAN) runs/mobile1/weights.safetensors runs/mobile2/weights.safetensors 0.5 runs/mobile12.safetensors
+	$(BIN)/python samples/render_dataset.py runs/street --pictures 168 --streets 14
+	$(TRAIN) runs/street --mix 12,28,15,7,13,20,5 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 13 --init runs/mobile12.safetensors -o runs/mobile3
+	$(MEAN) runs/mobile12.safetensors runs/mobile3/weights.safetensors 0.7 runs/mobile.safetensors
 	$(BIN)/python benchmarks/package.py runs/mobile.safetensors --data $(DATA)
 	$(BIN)/python benchmarks/confidence.py --model m2f-mobile-ade $(addprefix --data $(DATA)/,idd/val coco/val coco/val_dense) --write
 

@@ -30,6 +30,7 @@ from vidseg.option import (
     CLASS_LIST,
     FLAG,
     FRAME_SIZE,
+    PRECISION_WORDS,
     TEXT,
     TEXTS,
     TOKEN,
@@ -39,6 +40,7 @@ from vidseg.option import (
     integer,
     moment,
     number,
+    number_format,
     number_or,
     option,
     whole_or,
@@ -46,16 +48,7 @@ from vidseg.option import (
 from vidseg.picture_size import MAX_PIXELS
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8")
-"""Number formats of the network. "auto" is the fastest that keeps the labels, see `wiring.engine.load_engine`; "half"
-is bfloat16 on a CPU, float16 elsewhere."""
-_PRECISION_WORDS = {
-    **{"fast": "auto", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"},
-    **{"32": "float32", "16": "half"},
-}
-
-
-def _precision(value: Any) -> str:
-    return str(choice(*PRECISIONS)(_PRECISION_WORDS.get(value, value) if isinstance(value, str) else value))
+"""Number formats of the network; "auto": the fastest that keeps the labels; "half": bfloat16 on a CPU, else float16."""
 
 
 def _device(value: Any) -> str:
@@ -234,7 +227,7 @@ class RunConfig:
     )
     precision: str = _model(
         "auto",
-        Check(_precision, {"enum": [*PRECISIONS, *_PRECISION_WORDS]}),
+        Check(number_format(*PRECISIONS), {"enum": [*PRECISIONS, *PRECISION_WORDS]}),
         "auto, fp32, fp16, bf16, half, int8; default {default}: the fastest with good labels",
     )
     half: bool = _model(False, FLAG, "Use 16-bit numbers: float16, or bfloat16 on a CPU.", switch_off=False)

@@ -255,3 +255,19 @@ ADDRESS = Check(_address, {"type": ["string", "integer"]})
 """An address to listen on, as `parse_address` reads it."""
 TOKEN = matching(r"[A-Za-z0-9_.~-]{8,128}", "8 to 128 letters, digits and _ . ~ -")
 FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")
+
+
+PRECISION_WORDS = {
+    "fast": "auto",
+    "fp32": "float32",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "32": "float32",
+    "16": "half",
+}
+
+
+def number_format(*formats: str) -> Check:
+    """One of these number formats, or a common word for one, such as fp16."""
+    known = choice(*formats)
+    return lambda value: known(PRECISION_WORDS.get(value, value) if isinstance(value, str) else value)
