@@ -267,7 +267,7 @@ PRECISION_WORDS = {
 }
 
 
-def number_format(*formats: str) -> Check:
+def number_format(*formats: str) -> Callable[[Any], Any]:
     """One of these number formats, or a common word for one, such as fp16."""
     known = choice(*formats)
     return lambda value: known(PRECISION_WORDS.get(value, value) if isinstance(value, str) else value)
