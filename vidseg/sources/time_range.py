@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 from vidseg.errors import ConfigError
 
@@ -30,15 +31,15 @@ def range_of(
     Raises:
         ConfigError: nothing is between the two, or the end is not known.
     """
-    known: list[Fraction | None] = []
+    length = cache(length)
 
     def from_first(option: str, seconds: float) -> Fraction:
         if seconds >= 0:
             return _exact(seconds)
-        known.append(length())
-        if known[-1] is None:
+        whole = length()
+        if whole is None:
             raise ConfigError(f"{name}: does not say how long it is; give {option} as a time from its first frame")
-        return max(Fraction(0), known[-1] + _exact(seconds))
+        return max(Fraction(0), whole + _exact(seconds))
 
     begin = Fraction(0) if start is None else from_first("--start", start)
     stop = None if end is None else from_first("--end", end)
