@@ -31,7 +31,7 @@ import torch
 from vidseg import zoo
 from vidseg.atomic import write_whole_file
 from vidseg.confidence import IDENTITY, METADATA_KEY, STEPS, Calibration, calibration_metadata
-from vidseg.config import merge
+from vidseg.configure import merge
 from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.label_sets import membership
 from vidseg.frames import Frame

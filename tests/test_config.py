@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidseg.config import OPTIONS, RunConfig, checked, merge, option_names
+from vidseg.config import OPTIONS, RunConfig
+from vidseg.configure import checked, merge, option_names
 from vidseg.errors import ConfigError
 from vidseg.option import Option, choice
 

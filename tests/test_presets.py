@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from vidseg.config import OPTIONS, RunConfig, checked
+from vidseg.config import OPTIONS, RunConfig
+from vidseg.configure import checked
 from vidseg.errors import ConfigError
 from vidseg.labels import ade20k
 from vidseg.presets import preset_names, presets_folder, read_options, read_preset, resolve, schema

@@ -44,7 +44,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidseg.app.library import OnDownload, load_shared, results_of, segment_pictures
-from vidseg.config import RunConfig, merge, option_names
+from vidseg.config import RunConfig
+from vidseg.configure import merge, option_names
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.labels import LabelSet

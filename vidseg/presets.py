@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidseg.config import OPTIONS, RunConfig, checked, merge
+from vidseg.config import OPTIONS, RunConfig
+from vidseg.configure import checked, merge
 from vidseg.errors import ConfigError
 from vidseg.yaml_file import read_yaml
 

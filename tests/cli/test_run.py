@@ -22,7 +22,7 @@ from tests.fakes import FakeSource
 from tests.limits import file_size_limit
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
-from vidseg.config import option_names
+from vidseg.configure import option_names
 from vidseg.runtimes.registry import installed_engines
 from vidseg.sources.camera_source import _ask
 

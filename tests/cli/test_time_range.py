@@ -15,7 +15,7 @@ from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
 from tests.sinks.sink_helpers import frame_times, sound_packets
 from tests.video.clips import make_clip, read_counter
 from vidseg.app.run import run
-from vidseg.config import merge
+from vidseg.configure import merge
 
 LOSSLESS = ("--opacity", 0, "--crf", 4)
 PACKET = 1024 / 48_000

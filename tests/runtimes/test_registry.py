@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidseg.config import RunConfig, merge
+from vidseg.config import RunConfig
+from vidseg.configure import merge
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.runtimes import registry
 from vidseg.runtimes.registry import (

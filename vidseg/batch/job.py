@@ -14,7 +14,8 @@ from typing import Any, Literal
 from vidseg.app.run import Outcome, run
 from vidseg.atomic import write_failure
 from vidseg.batch.sampler import InputGuard, Sampler
-from vidseg.config import RunConfig, option_names
+from vidseg.config import RunConfig
+from vidseg.configure import option_names
 from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
 from vidseg.memory import memory_problem
 from vidseg.names import shown_name

@@ -42,7 +42,7 @@ def export_labels(
     from vidseg.cli.console import RunConsole
     from vidseg.commands.export_labels import ExportLabelsRequest
     from vidseg.commands.export_labels import export_labels as export
-    from vidseg.config import merge
+    from vidseg.configure import merge
 
     labels = classes_of(merge(("command line", {"model": model, "weights": weights})))
     request = ExportLabelsRequest(

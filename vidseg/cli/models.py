@@ -127,7 +127,7 @@ def classes(
 
     labels = ade20k()
     if weights is not None or label_set is not None or model != "m2f-mobile-ade":
-        from vidseg.config import merge
+        from vidseg.configure import merge
         from vidseg.wiring import engine
 
         labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))

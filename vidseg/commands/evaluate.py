@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vidseg.atomic import PartFile, write_whole_file
-from vidseg.config import RunConfig, merge
+from vidseg.config import RunConfig
+from vidseg.configure import merge
 from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.label_sets import membership
 from vidseg.data.label_values import parse_values

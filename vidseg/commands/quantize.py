@@ -11,7 +11,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.atomic import PartFile, write_failure
-from vidseg.config import checked
+from vidseg.configure import checked
 from vidseg.errors import ConfigError, WriteError
 from vidseg.frames import Frame
 from vidseg.runtimes.base import Runtime

@@ -14,7 +14,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.commands.evaluate import PictureReporter
-from vidseg.config import checked
+from vidseg.configure import checked
 from vidseg.cores import usable_cores
 from vidseg.data.folder import Content, FolderDataset, every_nth
 from vidseg.data.label_sets import merged_sets
