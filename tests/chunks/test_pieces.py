@@ -22,6 +22,7 @@ from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sources.pattern_source import PatternSource
+from vidseg.video.encoders import EncodeOptions
 from vidseg.wiring.work_folder import WorkFolder
 
 PATTERN = "test:32x32@10,frames=5"
@@ -42,7 +43,9 @@ def do_run(
         work.remove()
         return None
     source = source or PatternSource(PATTERN)
-    video = PiecedAvSink(folder / "out.mov", source.info, overwrite=False, codec="mjpeg", threads=1)
+    video = PiecedAvSink(
+        folder / "out.mov", source.info, overwrite=False, encode=EncodeOptions(codec="mjpeg", threads=1)
+    )
     try:
         masks = LabelMapSink(folder / "masks", overwrite=work.exists)
         state = work.load()
@@ -76,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_pieces_are_the_undivided_run(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     source = PatternSource(PATTERN)
     sinks = [
-        AvSink(tmp_path / "out.mov", source.info, overwrite=False, codec="mjpeg"),
+        AvSink(tmp_path / "out.mov", source.info, overwrite=False, encode=EncodeOptions(codec="mjpeg")),
         LabelMapSink(tmp_path / "masks", overwrite=False),
     ]
     Pipeline(source, SummingSegmenter(), BandRenderer(), sinks, propagator=CountingPropagator(), options=OPTIONS).run()

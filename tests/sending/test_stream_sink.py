@@ -17,6 +17,7 @@ from vidseg.interfaces import SendingSink
 from vidseg.sending import stream_sink
 from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
 from vidseg.sound import Sound, SoundQueue
+from vidseg.video.encoders import EncodeOptions
 from vidseg.video.protocols import has_protocol
 
 URL = "udp://joe:s3cret@127.0.0.1:9"
@@ -134,7 +135,7 @@ def test_is_a_sink(stage):
 
 
 def test_every_frame_goes_out_at_once_with_its_time(stage):
-    one = stage(threads=4)
+    one = stage(encode=EncodeOptions(threads=4))
     for index in range(5):
         put(one.sink, [make_frame(index, size=(640, 368))])  # large enough for several threads
         assert one.sender.packets[-1][0] == index * 3600
@@ -353,7 +354,7 @@ def test_sound_is_lost_with_the_pictures_and_comes_back_with_them(stage):
 
 def test_the_sound_of_a_file_is_sent_too(stage, tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", frames=50, audio_seconds=2.0)
-    for options, heard in (({}, True), ({"audio": "none"}, False)):
+    for options, heard in (({}, True), ({"encode": EncodeOptions(audio="none")}, False)):
         one = stage(info=file_info(clip), **options)
         put(one.sink, file_frames(clip))
         one.sink.close()
@@ -444,7 +445,14 @@ def test_a_server_that_is_not_there_is_an_error_at_once_without_the_password():
 )
 def test_settings_that_do_not_fit_are_refused(url, options, words):
     with pytest.raises(SinkError, match=words):
-        StreamSink(url, video_info(), waits=Waits(), tries=PATIENT, connect=lambda _: FakeSender(), **options)
+        StreamSink(
+            url,
+            video_info(),
+            waits=Waits(),
+            tries=PATIENT,
+            connect=lambda _: FakeSender(),
+            encode=EncodeOptions(**options),
+        )
 
 
 def test_what_was_handed_to_a_connection_that_never_came_about_is_lost(stage):

@@ -29,6 +29,7 @@ from vidseg.sending.sender_process import Destination, SenderProcess, StreamForm
 from vidseg.sending.stream_sink import StreamSink, Tries
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
 from vidseg.sources.pattern_source import PatternSource
+from vidseg.video.encoders import EncodeOptions
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -70,7 +71,7 @@ class Sending:
         self.sink = StreamSink(
             url,
             video_info(*SIZE, sound=self._sound),
-            crf=0 if noise else None,
+            encode=EncodeOptions(crf=0 if noise else None),
             waits=Backoff(ReconnectOptions()),
             tries=tries,
             timeout=timeout,

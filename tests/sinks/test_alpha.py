@@ -16,6 +16,7 @@ from tests.video.clips import make_clip
 from vidseg.errors import SinkError
 from vidseg.frames import UInt8Array
 from vidseg.sinks.factory import open_video_sink
+from vidseg.video.encoders import EncodeOptions
 
 
 def cut_out(index: int, size: tuple[int, int] = (64, 48)) -> UInt8Array:
@@ -99,5 +100,5 @@ def test_sound_and_times_are_kept(tmp_path: Path) -> None:
 )
 def test_what_holds_no_transparency_is_refused(tmp_path: Path, name: str, options: dict, message: str) -> None:
     with pytest.raises(SinkError, match=message):
-        open_video_sink(tmp_path / name, video_info(), overwrite=False, alpha=True, **options)
+        open_video_sink(tmp_path / name, video_info(), overwrite=False, alpha=True, encode=EncodeOptions(**options))
     assert os.listdir(tmp_path) == []

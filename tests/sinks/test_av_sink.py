@@ -30,6 +30,7 @@ from tests.video.clips import corner_picture, counter_picture, plain_picture, re
 from vidseg.errors import SinkError, WriteError
 from vidseg.interfaces import Sink
 from vidseg.sinks.av_sink import AvSink
+from vidseg.video.encoders import EncodeOptions
 
 ROOT = Path(__file__).parents[2]
 NTSC = Fraction(30000, 1001)
@@ -99,7 +100,7 @@ class TestTimes:
     def test_avi_has_one_frame_per_tick_of_its_rate(self, tmp_path: Path) -> None:
         info = video_info(time_base=Fraction(1, 30000), frame_rate=NTSC)
         frames = timed_frames([1001 * i for i in range(8)], info.time_base, [1001] * 8)
-        write_all(AvSink(tmp_path / "a.avi", info, overwrite=False, codec="mjpeg"), frames)
+        write_all(AvSink(tmp_path / "a.avi", info, overwrite=False, encode=EncodeOptions(codec="mjpeg")), frames)
         assert frame_times(tmp_path / "a.avi") == [i / NTSC for i in range(8)]
 
     def test_unknown_last_duration_follows_the_rate(self, tmp_path: Path) -> None:
@@ -183,19 +184,27 @@ class TestPicture:
     )
     def test_every_codec(self, tmp_path: Path, codec: str, ending: str, decoder: str, pix_fmt: str) -> None:
         path = tmp_path / f"a.{ending}"
-        write_all(AvSink(path, video_info(), overwrite=False, codec=codec), (make_frame(i) for i in range(4)))
+        write_all(
+            AvSink(path, video_info(), overwrite=False, encode=EncodeOptions(codec=codec)),
+            (make_frame(i) for i in range(4)),
+        )
         found = stream_of(path)
         assert (found["codec"], found["pix_fmt"]) == (decoder, pix_fmt)
         assert [read_counter(image) for image in pictures(path)] == [0, 1, 2, 3]
 
     def test_hevc_in_mp4_has_the_tag_that_apple_players_want(self, tmp_path: Path) -> None:
-        write_all(AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, codec="hevc"), [make_frame(0)])
+        write_all(
+            AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, encode=EncodeOptions(codec="hevc")),
+            [make_frame(0)],
+        )
         assert stream_of(tmp_path / "a.mp4")["codec_tag"] == "hvc1"
 
     def test_ffv1_is_lossless(self, tmp_path: Path) -> None:
         image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         frame = make_frame(0, painter=lambda *_: image)
-        write_all(AvSink(tmp_path / "a.mkv", video_info(), overwrite=False, codec="ffv1"), [frame])
+        write_all(
+            AvSink(tmp_path / "a.mkv", video_info(), overwrite=False, encode=EncodeOptions(codec="ffv1")), [frame]
+        )
         assert np.array_equal(pictures(tmp_path / "a.mkv")[0], image)
 
     @pytest.mark.parametrize("size", [(320, 240), (1280, 720)], ids=["SD", "HD"])
@@ -203,14 +212,17 @@ class TestPicture:
         info = video_info(*size)
         path = tmp_path / "a.mp4"
         frame = make_frame(0, size=size, painter=corner_picture)
-        write_all(AvSink(path, info, overwrite=False, crf=10), [frame])
+        write_all(AvSink(path, info, overwrite=False, encode=EncodeOptions(crf=10)), [frame])
         matrix = 1 if size[1] >= 720 else 6
         assert stream_of(path)["tags"] == (1, matrix, matrix, matrix)
         result = pictures(path)[0]
         assert mean_difference_of_quarters(result, frame.image) < 3
 
     def test_prores_frames_carry_the_tags_themselves(self, tmp_path: Path) -> None:
-        write_all(AvSink(tmp_path / "a.mkv", video_info(), overwrite=False, codec="prores"), [make_frame(0)])
+        write_all(
+            AvSink(tmp_path / "a.mkv", video_info(), overwrite=False, encode=EncodeOptions(codec="prores")),
+            [make_frame(0)],
+        )
         with av.open(str(tmp_path / "a.mkv")) as container:
             packet = next(container.demux(video=0))
         # frame header: size, "icpf", 8 bytes, width, height, flags; then primaries, transfer, matrix
@@ -218,13 +230,18 @@ class TestPicture:
 
     def test_x264_threads_work_on_frames_not_slices(self, tmp_path: Path) -> None:
         """Slices are what PyAV asks for unless told; x264 writes its settings into the file."""
-        write_all(AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, threads=2), [make_frame(0)])
+        write_all(
+            AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, encode=EncodeOptions(threads=2)), [make_frame(0)]
+        )
         data = (tmp_path / "a.mp4").read_bytes()
         assert b"sliced_threads=0" in data and b" threads=2 " in data
 
     def test_jpeg_colours_survive(self, tmp_path: Path) -> None:
         frame = make_frame(0, size=(320, 240), painter=corner_picture)
-        write_all(AvSink(tmp_path / "a.avi", video_info(320, 240), overwrite=False, codec="mjpeg"), [frame])
+        write_all(
+            AvSink(tmp_path / "a.avi", video_info(320, 240), overwrite=False, encode=EncodeOptions(codec="mjpeg")),
+            [frame],
+        )
         assert mean_difference_of_quarters(pictures(tmp_path / "a.avi")[0], frame.image) < 3
 
     def test_first_picture_sets_the_size_not_the_source(self, tmp_path: Path) -> None:
@@ -246,7 +263,7 @@ class TestPicture:
 
     @pytest.mark.parametrize(("codec", "ending"), [("mjpeg", "avi"), ("ffv1", "mkv"), ("prores", "mov")])
     def test_odd_sides_stay_where_the_codec_can(self, tmp_path: Path, codec: str, ending: str) -> None:
-        sink = AvSink(tmp_path / f"a.{ending}", video_info(63, 47), overwrite=False, codec=codec)
+        sink = AvSink(tmp_path / f"a.{ending}", video_info(63, 47), overwrite=False, encode=EncodeOptions(codec=codec))
         write_all(sink, [make_frame(0, size=(63, 47))])
         assert stream_of(tmp_path / f"a.{ending}")["size"] == (63, 47)
         assert sink.notes == ()
@@ -259,7 +276,7 @@ class TestPicture:
     def test_another_size_in_mid_run_is_fitted_and_counted(self, tmp_path: Path) -> None:
         painter = plain_picture((240, 240, 240))
         sizes = [(64, 48), (128, 48), (32, 24)]
-        sink = AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, crf=5)
+        sink = AvSink(tmp_path / "a.mp4", video_info(), overwrite=False, encode=EncodeOptions(crf=5))
         write_all(sink, [make_frame(i, size=size, painter=painter) for i, size in enumerate(sizes)])
         wide = pictures(tmp_path / "a.mp4")[1]
         assert wide.shape == (48, 64, 3)
@@ -284,7 +301,12 @@ class TestPicture:
         for crf in (10, 45):
             path = tmp_path / f"{crf}.mp4"
             write_all(
-                AvSink(path, video_info(), overwrite=False, crf=crf, encoder_preset="ultrafast", threads=1),
+                AvSink(
+                    path,
+                    video_info(),
+                    overwrite=False,
+                    encode=EncodeOptions(crf=crf, encoder_preset="ultrafast", threads=1),
+                ),
                 [make_frame(i, painter=lambda *_: image) for i in range(3)],
             )
             sizes[crf] = path.stat().st_size
@@ -376,7 +398,7 @@ class TestFile:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-        sink = AvSink(tmp_path / "a.mkv", video_info(320, 240), overwrite=False, codec="ffv1")
+        sink = AvSink(tmp_path / "a.mkv", video_info(320, 240), overwrite=False, encode=EncodeOptions(codec="ffv1"))
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
             with pytest.raises(WriteError, match=r"a\.mkv: grew past") as caught:
@@ -431,18 +453,18 @@ class TestRefusals:
         self, tmp_path: Path, name: str, options: dict[str, object], message: str
     ) -> None:
         with pytest.raises(SinkError, match=message) as caught:
-            AvSink(tmp_path / name, video_info(), overwrite=False, **options)  # type: ignore[arg-type]
+            AvSink(tmp_path / name, video_info(), overwrite=False, encode=EncodeOptions(**options))  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
         assert os.listdir(tmp_path) == []
 
     def test_an_encoder_that_cannot_open_here_is_found_before_the_first_frame(self, tmp_path: Path) -> None:
         """As a hardware encoder without its hardware; H.261 has sizes of its own and is in every FFmpeg."""
         with pytest.raises(SinkError, match=r"h261: the encoder cannot be opened here \(Invalid argument\); try h264"):
-            AvSink(tmp_path / "a.avi", video_info(), overwrite=False, codec="h261")
+            AvSink(tmp_path / "a.avi", video_info(), overwrite=False, encode=EncodeOptions(codec="h261"))
         assert os.listdir(tmp_path) == []
 
     def test_encoder_that_refuses_the_size_is_one_line(self, tmp_path: Path) -> None:
-        sink = AvSink(tmp_path / "a.mp4", video_info(8, 8), overwrite=False, codec="hevc")
+        sink = AvSink(tmp_path / "a.mp4", video_info(8, 8), overwrite=False, encode=EncodeOptions(codec="hevc"))
         frame = make_frame(0, size=(8, 8), painter=plain_picture((0, 0, 0)))
         with pytest.raises(WriteError, match="libx265 failed at 8x8"):
             sink.write(frame, nothing_seen(frame), frame.image)

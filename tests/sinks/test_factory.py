@@ -12,6 +12,7 @@ from vidseg.errors import SinkError
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.factory import open_video_sink
 from vidseg.sinks.image_sink import ImageSink
+from vidseg.video.encoders import EncodeOptions
 
 
 @pytest.mark.parametrize(
@@ -46,5 +47,5 @@ def test_path_chooses_the_sink(tmp_path: Path, path: str, still: bool, kind: typ
 )
 def test_refusals_leave_nothing(tmp_path: Path, path: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(SinkError, match=message):
-        open_video_sink(f"{tmp_path}/{path}", video_info(), overwrite=False, **options)  # type: ignore[arg-type]
+        open_video_sink(f"{tmp_path}/{path}", video_info(), overwrite=False, encode=EncodeOptions(**options))  # type: ignore[arg-type]
     assert os.listdir(tmp_path) == []

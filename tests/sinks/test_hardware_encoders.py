@@ -14,7 +14,15 @@ from vidseg.errors import SinkError
 from vidseg.sinks import hardware_encoders as module
 from vidseg.sinks.hardware_encoders import hardware_encoders, hardware_problem, software_instead
 from vidseg.sources.hwaccel import open_device
-from vidseg.video.encoders import ENCODERS, HARDWARE, EncoderPlan, plan_encoder, trial_problem, without_delay
+from vidseg.video.encoders import (
+    ENCODERS,
+    HARDWARE,
+    EncodeOptions,
+    EncoderPlan,
+    plan_encoder,
+    trial_problem,
+    without_delay,
+)
 
 SIZE = (320, 192)
 
@@ -35,7 +43,7 @@ def test_an_encoder_without_its_hardware_is_replaced_by_software_of_the_same_cod
         assert f"codec {name}: cannot be used here (no hardware or driver for it" in instead.reason
         assert instead.reason.endswith(f"encoding with {ENCODERS[instead.codec].name}")
         assert "\n" not in instead.reason
-        plan_encoder("a.mp4", "mp4", codec=instead.codec, crf=None, preset=instead.encoder_preset, size=SIZE)
+        plan_encoder("a.mp4", "mp4", EncodeOptions(instead.codec, encoder_preset=instead.encoder_preset), SIZE)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,7 @@ def test_the_trial_opens_the_device_that_pictures_are_uploaded_to(device: str) -
 def test_sinks_refuse_what_nobody_replaced() -> None:
     for name in missing():
         with pytest.raises(SinkError, match=rf"codec {name}: the encoder cannot be opened here \(.*\); try h264"):
-            plan_encoder("a.mp4", "mp4", codec=name, crf=None, preset=None, size=SIZE)
+            plan_encoder("a.mp4", "mp4", EncodeOptions(name), SIZE)
 
 
 @pytest.mark.parametrize("name", hardware_encoders())

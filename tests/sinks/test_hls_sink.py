@@ -31,6 +31,7 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame
 from vidseg.interfaces import Sink
 from vidseg.sinks.hls_sink import HlsSink
+from vidseg.video.encoders import EncodeOptions
 
 
 def sink(path: Path, *, rolling: bool = False, overwrite: bool = False, info: Any = None, **options: Any) -> HlsSink:
@@ -257,5 +258,5 @@ def test_a_full_disk_ends_a_live_playlist_behind_its_last_whole_segment(tmp_path
 
 def test_codecs_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(SinkError, match="codec vp9 does not fit"):
-        sink(tmp_path / "a.m3u8", codec="vp9")
+        sink(tmp_path / "a.m3u8", encode=EncodeOptions(codec="vp9"))
     assert files(tmp_path) == []

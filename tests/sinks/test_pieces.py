@@ -32,6 +32,7 @@ from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.image_sink import ImageSink
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
+from vidseg.video.encoders import EncodeOptions
 
 
 def in_pieces(path: Path, info: VideoInfo, frames: Sequence[Frame], size: int = 4, **options: Any) -> PiecedAvSink:
@@ -87,8 +88,10 @@ def key_frames(path: Path) -> list[int]:
 )
 def test_times_and_pictures_are_those_of_an_undivided_video(tmp_path: Path, name: str, codec: str | None) -> None:
     frames = [make_frame(i) for i in range(10)]
-    write_all(AvSink(tmp_path / f"whole-{name}", video_info(), overwrite=False, codec=codec), frames)
-    in_pieces(tmp_path / name, video_info(), frames, codec=codec)
+    write_all(
+        AvSink(tmp_path / f"whole-{name}", video_info(), overwrite=False, encode=EncodeOptions(codec=codec)), frames
+    )
+    in_pieces(tmp_path / name, video_info(), frames, encode=EncodeOptions(codec=codec))
     assert frame_times(tmp_path / name) == frame_times(tmp_path / f"whole-{name}")
     assert durations(tmp_path / name) == durations(tmp_path / f"whole-{name}")
     assert [read_counter(image) for image in pictures(tmp_path / name)] == list(range(10))

@@ -18,6 +18,7 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.interfaces import SendingSink
 from vidseg.pipeline.outputs import Outputs
 from vidseg.sinks.pipe_sink import PipeSink
+from vidseg.video.encoders import EncodeOptions
 
 
 def piped(tmp_path: Path, make: Any) -> tuple[PipeSink, Path]:
@@ -101,5 +102,5 @@ def test_a_full_disk_behind_a_pipe_is_a_failure() -> None:
 def test_a_codec_that_the_format_does_not_take_is_refused() -> None:
     reader, writer = os.pipe()
     with pytest.raises(SinkError, match=r"codec h264 does not fit this container.*here: rawvideo"):
-        PipeSink(writer, video_info(), format="y4m", codec="h264")
+        PipeSink(writer, video_info(), format="y4m", encode=EncodeOptions(codec="h264"))
     os.close(reader)

@@ -34,6 +34,7 @@ from vidseg.frames import Frame
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.whole_part import find_whole_part
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
+from vidseg.video.encoders import EncodeOptions
 
 ROOT = Path(__file__).parents[2]
 NOISE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
@@ -88,7 +89,9 @@ def test_a_finished_recording_is_a_plain_file_with_the_times_of_any_other(
         info = video_info(
             time_base=Fraction(1, 30_000), live=True, has_audio=heard, sound=sound(1.4) if heard else None
         )
-        sink = AvSink(path, info, overwrite=False, codec=codec, keep=path.stem == "live", threads=1)
+        sink = AvSink(
+            path, info, overwrite=False, encode=EncodeOptions(codec=codec, threads=1), keep=path.stem == "live"
+        )
         write_all(sink, timed_frames(pts, info.time_base))
     recorded, plain = map(what_players_see, paths)
     assert recorded == plain and recorded["edit lists"]
@@ -112,7 +115,8 @@ def test_a_killed_recording_can_be_played_but_for_its_last_second(tmp_path: Path
         import os, signal
         from tests.sinks.sink_helpers import make_frame, nothing_seen, video_info
         from vidseg.sinks.av_sink import AvSink
-        sink = AvSink({str(path)!r}, video_info(live=True), overwrite=False, threads=1)
+        from vidseg.video.encoders import EncodeOptions
+        sink = AvSink({str(path)!r}, video_info(live=True), overwrite=False, encode=EncodeOptions(threads=1))
         for i in range(100):
             sink.write(make_frame(i), nothing_seen(make_frame(i)), make_frame(i).image)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -131,10 +135,10 @@ def test_a_killed_recording_can_be_played_but_for_its_last_second(tmp_path: Path
 def test_a_full_disk_ends_a_recording_and_it_keeps_its_name(tmp_path: Path, ending: str, share: float) -> None:
     path = tmp_path / f"a.{ending}"
     info = video_info(160, 120, live=True)
-    write_all(AvSink(path, info, overwrite=False, threads=1), noisy_frames())
+    write_all(AvSink(path, info, overwrite=False, encode=EncodeOptions(threads=1)), noisy_frames())
     size = path.stat().st_size
     path.unlink()
-    sink = AvSink(path, info, overwrite=False, threads=1)
+    sink = AvSink(path, info, overwrite=False, encode=EncodeOptions(threads=1))
     with file_size_limit(round(share * size)), pytest.raises(WriteError) as caught:
         write_all(sink, noisy_frames())
     sink.abort()
@@ -151,7 +155,7 @@ def test_a_full_disk_ends_a_recording_and_it_keeps_its_name(tmp_path: Path, endi
 
 
 def test_the_words_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = AvSink(tmp_path / "a.mp4", video_info(live=True), overwrite=False, threads=1)
+    sink = AvSink(tmp_path / "a.mp4", video_info(live=True), overwrite=False, encode=EncodeOptions(threads=1))
     for i in range(60):
         sink.write(make_frame(i), nothing_seen(make_frame(i)), make_frame(i).image)
 
@@ -164,7 +168,9 @@ def test_the_words_for_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_encoder_that_fails_costs_nothing_of_what_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = AvSink(tmp_path / "a.mp4", video_info(live=True), overwrite=False, threads=1, codec="mpeg4")
+    sink = AvSink(
+        tmp_path / "a.mp4", video_info(live=True), overwrite=False, encode=EncodeOptions(threads=1, codec="mpeg4")
+    )
     for i in range(60):
         sink.write(make_frame(i), nothing_seen(make_frame(i)), make_frame(i).image)
 
@@ -178,14 +184,14 @@ def test_an_encoder_that_fails_costs_nothing_of_what_it_gave(tmp_path: Path, mon
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path: Path) -> None:
-    sink = AvSink(tmp_path / "a.mp4", video_info(160, 120, live=True), overwrite=False, threads=1)
+    sink = AvSink(tmp_path / "a.mp4", video_info(160, 120, live=True), overwrite=False, encode=EncodeOptions(threads=1))
     with file_size_limit(100), pytest.raises(WriteError, match="grew past the largest file allowed here; choose"):
         write_all(sink, noisy_frames())
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_fails_at_the_very_end_costs_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = AvSink(tmp_path / "a.mp4", video_info(live=True), overwrite=False, threads=1)
+    sink = AvSink(tmp_path / "a.mp4", video_info(live=True), overwrite=False, encode=EncodeOptions(threads=1))
     for i in range(30):
         sink.write(make_frame(i), nothing_seen(make_frame(i)), make_frame(i).image)
 

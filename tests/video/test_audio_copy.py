@@ -27,6 +27,7 @@ from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
 from vidseg.errors import WriteError
 from vidseg.sinks.av_sink import AvSink
 from vidseg.video.audio_copy import AudioCopy
+from vidseg.video.encoders import EncodeOptions
 
 
 def sounds(path: Path) -> list[tuple[str, str | None]]:
@@ -193,7 +194,8 @@ def test_all_tracks_are_kept_with_language_and_title(tmp_path: Path) -> None:
 def test_no_sound_when_told(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=10, audio_seconds=0.4)
     sink = write_all(
-        AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False, audio="none"), file_frames(source)
+        AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False, encode=EncodeOptions(audio="none")),
+        file_frames(source),
     )
     assert sounds(tmp_path / "out.mp4") == []
     assert sink.notes == ()

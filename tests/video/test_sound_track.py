@@ -16,6 +16,7 @@ from tests.sinks.sink_helpers import make_frame, nothing_seen, video_info, write
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.hls_sink import HlsSink
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
+from vidseg.video.encoders import EncodeOptions
 from vidseg.video.sound_track import LATE_SECONDS, SoundTrack
 
 LOUD = 9000
@@ -172,7 +173,10 @@ def test_the_sound_of_a_live_source_is_in_step_with_the_pictures_in_every_contai
 
 
 def test_audio_none_takes_nothing(tmp_path):
-    write_all(AvSink(tmp_path / "a.mkv", live_info(7.5), overwrite=False, audio="none"), second_frames(1))
+    write_all(
+        AvSink(tmp_path / "a.mkv", live_info(7.5), overwrite=False, encode=EncodeOptions(audio="none")),
+        second_frames(1),
+    )
     with av.open(str(tmp_path / "a.mkv")) as container:
         assert not container.streams.audio
 

@@ -22,6 +22,7 @@ from vidseg.timing import StageTimers
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, label_set
 from vidseg.wiring.live_source import open_as_asked
+from vidseg.wiring.outputs import encode_options
 
 MAX_FRAMES = 48
 """Kept in memory and gone through again and again."""
@@ -187,10 +188,7 @@ def output_stages(
         Path(folder, "encode.mp4"),
         info,
         overwrite=True,
-        codec=config.codec,
-        crf=config.crf,
-        encoder_preset=config.encoder_preset,
-        audio="none",
+        encode=replace(encode_options(config), audio="none"),
     )
     count = 0
     try:

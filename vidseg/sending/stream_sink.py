@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import av
@@ -19,7 +19,7 @@ from vidseg.names import shown_name, url_scheme
 from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.sound import SOUND_RATE, SoundSupply
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import plan_encoder, short_reason, without_delay
+from vidseg.video.encoders import DEFAULT_ENCODE, EncodeOptions, plan_encoder, short_reason, without_delay
 from vidseg.video.protocols import has_protocol
 from vidseg.video.pyav import exact
 from vidseg.video.sound_reader import FileSound
@@ -105,11 +105,7 @@ class StreamSink(EncodedPictures):
         waits: Waits,
         tries: Tries | None = None,
         timeout: float = 10.0,
-        audio: Literal["copy", "none"] = "copy",
-        codec: str | None = None,
-        crf: int | None = None,
-        encoder_preset: str | None = None,
-        threads: int = 0,
+        encode: EncodeOptions = DEFAULT_ENCODE,
         announce: Callable[[str], None] = lambda text: None,
         connect: Callable[[Destination], Sender] = SenderProcess,
         clock: Callable[[], float] = time.monotonic,
@@ -119,17 +115,14 @@ class StreamSink(EncodedPictures):
         Args:
             url: its scheme chooses the container, see `STREAM_MUXERS`.
             timeout: seconds that connecting or sending one picture may take.
-            audio: "copy" sends the sound of `info.audio_path` or `info.sound` too; "none" leaves it out.
-            codec, crf, encoder_preset, threads: as in `AvSink`.
             announce: told in one sentence when the receiver goes away and comes back.
         Raises:
             SinkError: a setting is wrong, or nobody is there.
         """
         name = shown_name(url)
         muxer = stream_muxer(url)
-        size = (info.width, info.height)
-        plan = plan_encoder(name, muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
-        super().__init__(name, info, muxer=muxer, plan=without_delay(plan), threads=threads, rebase=True)
+        plan = plan_encoder(name, muxer, encode, (info.width, info.height))
+        super().__init__(name, info, muxer=muxer, plan=without_delay(plan), threads=encode.threads, rebase=True)
         self._check_codec()
         self.url = url
         self._tries = tries or Tries()
@@ -144,7 +137,7 @@ class StreamSink(EncodedPictures):
             options = {"rtsp_transport": "tcp", "timeout": str(round(timeout * 1_000_000))}
         options["max_interleave_delta"] = str(LONGEST_HOLD_MICROSECONDS)
         self._destination = Destination(_with_packet_size(url), muxer, options, timeout)
-        self._wants_audio = audio == "copy" and (info.audio_path is not None or info.sound is not None)
+        self._wants_audio = encode.takes_audio(info)
         self._sound: SoundTrack | None = None
         self._patience = min(timeout, _LONGEST_GOODBYE_SECONDS)
         self._encoder: Any = None

@@ -20,7 +20,7 @@ from vidseg.sinks.subtitles import SubtitleCopy
 from vidseg.sinks.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import SILENT, muxer_of, plan_alpha_encoder, plan_encoder
+from vidseg.video.encoders import DEFAULT_ENCODE, SILENT, EncodeOptions, muxer_of, plan_alpha_encoder, plan_encoder
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
@@ -60,11 +60,7 @@ class AvSink(EncodedPictures):
         info: VideoInfo,
         *,
         overwrite: bool,
-        codec: str | None = None,
-        crf: int | None = None,
-        encoder_preset: str | None = None,
-        audio: Literal["copy", "none"] = "copy",
-        threads: int = 0,
+        encode: EncodeOptions = DEFAULT_ENCODE,
         rebase: bool | None = None,
         alpha: bool = False,
         keep: bool | None = None,
@@ -75,12 +71,6 @@ class AvSink(EncodedPictures):
         Args:
             path: the ending chooses the container: mp4 m4v mov mkv webm avi ts gif.
             overwrite: replace an existing file, when this one is finished.
-            codec: h264, hevc, av1, vp9, mjpeg, ffv1, prores, gif, or an encoder's FFmpeg name; None takes the
-                container's usual one.
-            crf: quality, lower is better; the range depends on the codec.
-            encoder_preset: the encoder's word for its speed.
-            audio: "copy" takes the sound of `info.audio_path` or `info.sound`; "none" leaves it out.
-            threads: of the encoder; 0 lets it choose.
             rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
             alpha: pictures are RGBA, and their transparency is kept.
             keep: treat it as a recording that cannot be made again; None does so for live sources.
@@ -92,23 +82,17 @@ class AvSink(EncodedPictures):
         self.path = Path(path)
         if os.path.isdir(self.path):
             raise SinkError(f"{path}: is a folder; give the name of a file in it, such as {self.path / 'out.mp4'}")
-        if audio not in ("copy", "none"):
-            raise SinkError(f"audio '{audio}' is unknown; known: copy, none")
-        if threads < 0:
-            raise SinkError(f"threads {threads} is out of range; accepted: 0 (automatic) or more")
         muxer = self._find_muxer(str(path))
-        size = (info.width, info.height)
         if alpha:
-            plan = plan_alpha_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset)
+            plan = plan_alpha_encoder(str(path), muxer, encode)
         else:
-            plan = plan_encoder(str(path), muxer, codec=codec, crf=crf, preset=encoder_preset, size=size)
-        super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=threads, rebase=rebase)
+            plan = plan_encoder(str(path), muxer, encode, (info.width, info.height))
+        super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=encode.threads, rebase=rebase)
         sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
         self._keep = info.live if keep is None else keep
         self._sources = [*map(str, source_paths), *sound]
-        has_sound = info.audio_path is not None or info.sound is not None
-        self._wants_audio = audio == "copy" and has_sound and muxer not in SILENT
-        if audio == "copy" and has_sound and muxer in SILENT:
+        self._wants_audio = encode.takes_audio(info) and muxer not in SILENT
+        if encode.takes_audio(info) and muxer in SILENT:
             self._notes.append(f"{SILENT[muxer]} holds no sound; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None

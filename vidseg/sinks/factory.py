@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from vidseg.errors import SinkError
 from vidseg.frames import VideoInfo
@@ -14,7 +13,7 @@ from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING, HlsSink
 from vidseg.sinks.image_sink import IMAGE_ENDINGS, ImageSink
 from vidseg.sinks.pieces import PiecedAvSink
-from vidseg.video.encoders import CONTAINERS
+from vidseg.video.encoders import CONTAINERS, DEFAULT_ENCODE, EncodeOptions
 
 
 def open_video_sink(
@@ -22,11 +21,7 @@ def open_video_sink(
     info: VideoInfo,
     *,
     overwrite: bool,
-    codec: str | None = None,
-    crf: int | None = None,
-    encoder_preset: str | None = None,
-    audio: Literal["copy", "none"] = "copy",
-    threads: int = 0,
+    encode: EncodeOptions = DEFAULT_ENCODE,
     rebase: bool | None = None,
     alpha: bool = False,
     in_pieces: bool = False,
@@ -47,8 +42,9 @@ def open_video_sink(
     text, ending = str(path), Path(path).suffix.casefold()
     folder = text.endswith(("/", os.sep)) or os.path.isdir(text) or (info.still and not ending)
     if folder or ending in IMAGE_ENDINGS:
-        for name, value in (("codec", codec), ("crf", crf), ("encoder preset", encoder_preset)):
-            if value is not None:
+        for name in ("codec", "crf", "encoder_preset"):
+            if getattr(encode, name) is not None:
+                name = name.replace("_", " ")
                 raise SinkError(f"{path}: pictures take no {name}; leave it out or give a video file")
         return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
     playlist = ending == PLAYLIST_ENDING
@@ -61,11 +57,7 @@ def open_video_sink(
         path,
         info,
         overwrite=overwrite,
-        codec=codec,
-        crf=crf,
-        encoder_preset=encoder_preset,
-        audio=audio,
-        threads=threads,
+        encode=encode,
         rebase=rebase,
         alpha=alpha,
         source_paths=source_paths,

@@ -15,6 +15,7 @@ from av.codec.hwaccel import HWAccel
 
 from vidseg.defaults import H264_CRF, H264_PRESET
 from vidseg.errors import SinkError
+from vidseg.frames import VideoInfo
 
 CONTAINERS: Mapping[str, str] = {
     "mp4": "mp4",
@@ -196,6 +197,39 @@ HARDWARE: Mapping[str, Encoder] = {
 """Ending of an encoder's name, as in h264_nvenc -> what may be asked of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class EncodeOptions:
+    """What may be asked of an encoded output. None takes the default of the container or the codec.
+
+    Raises:
+        SinkError: `audio` is unknown, or `threads` below 0; the rest depends on the output.
+    """
+
+    codec: str | None = None
+    """h264, hevc, av1, vp9, mjpeg, ffv1, prores, gif, or an encoder's FFmpeg name."""
+    crf: int | None = None
+    """Quality, lower is better; the range depends on the codec."""
+    encoder_preset: str | None = None
+    """The encoder's word for its speed."""
+    audio: str = "copy"
+    """"copy" takes the audio of `VideoInfo.audio_path` or `VideoInfo.sound`; "none" leaves it out."""
+    threads: int = 0
+    """Of the encoder; 0 lets it choose."""
+
+    def __post_init__(self) -> None:
+        if self.audio not in ("copy", "none"):
+            raise SinkError(f"audio '{self.audio}' is unknown; known: copy, none")
+        if self.threads < 0:
+            raise SinkError(f"threads {self.threads} is out of range; accepted: 0 (automatic) or more")
+
+    def takes_audio(self, info: VideoInfo) -> bool:
+        """True where the source's audio is to be in the output, as far as the container holds any."""
+        return self.audio == "copy" and (info.audio_path is not None or info.sound is not None)
+
+
+DEFAULT_ENCODE = EncodeOptions()
+
+
 @dataclass(frozen=True)
 class EncoderPlan:
     """An encoder with its options settled."""
@@ -224,20 +258,15 @@ def muxer_of(path: str, ending: str) -> str:
     return muxer
 
 
-def plan_encoder(
-    path: str, muxer: str, *, codec: str | None, crf: int | None, preset: str | None, size: tuple[int, int]
-) -> EncoderPlan:
-    """The encoder for `codec` in `muxer`, with all settings checked.
+def plan_encoder(path: str, muxer: str, encode: EncodeOptions, size: tuple[int, int]) -> EncoderPlan:
+    """The encoder for `encode` in `muxer`, with all settings checked.
 
     Args:
-        codec: a key of ENCODERS, or any video encoder of FFmpeg by its name there; None takes the container's usual.
-        crf: quality, lower is better; the range depends on the codec. None takes the default.
-        preset: speed setting of the encoder; None takes the default.
         size: (width, height) of the frames, to try out hardware encoders.
     Raises:
         SinkError: unknown codec, wrong container, crf out of range, unknown preset, hardware not there.
     """
-    asked = (codec or DEFAULT_CODECS.get(muxer, "h264")).casefold()
+    asked = (encode.codec or DEFAULT_CODECS.get(muxer, "h264")).casefold()
     encoder = ENCODERS.get(_ALIASES.get(asked, asked)) or _foreign_encoder(asked)
     if encoder.name not in av.codecs_available:
         raise SinkError(f"codec {asked}: this FFmpeg has no {encoder.name}; known: {', '.join(ENCODERS)}")
@@ -245,14 +274,14 @@ def plan_encoder(
         endings = " ".join(f".{ending}" for ending, name in CONTAINERS.items() if name in encoder.muxers) or "a pipe"
         fitting = ", ".join(name for name, other in ENCODERS.items() if other.muxers and muxer in other.muxers)
         raise SinkError(f"{path}: codec {asked} does not fit this container; it goes into {endings}, here: {fitting}")
-    plan = EncoderPlan(encoder, _options(asked, encoder, crf, preset))
+    plan = EncoderPlan(encoder, _options(asked, encoder, encode))
     if asked not in ENCODERS and asked not in _ALIASES and (problem := trial_problem(plan, size)):
         raise SinkError(f"codec {asked}: the encoder cannot be opened here ({problem}); try h264")
     return plan
 
 
-def plan_alpha_encoder(path: str, muxer: str, *, codec: str | None, crf: int | None, preset: str | None) -> EncoderPlan:
-    """The encoder that keeps transparency in `muxer`. Arguments as in `plan_encoder`.
+def plan_alpha_encoder(path: str, muxer: str, encode: EncodeOptions) -> EncoderPlan:
+    """The encoder that keeps transparency in `muxer`.
 
     Raises:
         SinkError: the container or the codec holds no transparency, or a setting does not fit.
@@ -261,10 +290,10 @@ def plan_alpha_encoder(path: str, muxer: str, *, codec: str | None, crf: int | N
     if muxer not in ALPHA_ENCODERS:
         raise SinkError(f"{path}: this container is not written with transparency; {accepted}")
     fitting, encoder = ALPHA_ENCODERS[muxer]
-    asked = (codec or fitting).casefold()
+    asked = (encode.codec or fitting).casefold()
     if _ALIASES.get(asked, asked) != fitting:
         raise SinkError(f"{path}: codec {asked} is not written with transparency here; leave it out: {accepted}")
-    return EncoderPlan(encoder, _options(asked, encoder, crf, preset))
+    return EncoderPlan(encoder, _options(asked, encoder, encode))
 
 
 def without_delay(plan: EncoderPlan) -> EncoderPlan:
@@ -297,8 +326,8 @@ def _foreign_encoder(name: str) -> Encoder:
     return Encoder(name, None, pix_fmt=pix_fmt or "yuv420p")
 
 
-def _options(asked: str, encoder: Encoder, crf: int | None, preset: str | None) -> dict[str, str]:
-    options = dict(encoder.fixed_options)
+def _options(asked: str, encoder: Encoder, encode: EncodeOptions) -> dict[str, str]:
+    options, crf, preset = dict(encoder.fixed_options), encode.crf, encode.encoder_preset
     if encoder.quality_range is not None:
         quality = encoder.quality_default if crf is None else crf
         low, high = encoder.quality_range

@@ -18,6 +18,9 @@ from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.sinks.av_sink import AvSink
+from vidseg.video.encoders import EncodeOptions
+
+_NO_AUDIO = EncodeOptions(audio="none")
 
 
 class Recorder:
@@ -147,7 +150,7 @@ class Recorder:
     def _open(self, wish: RenderOptions, seconds: float) -> None:
         path = self._free_path()
         path.parent.mkdir(exist_ok=True)
-        self._sink = AvSink(path, self._info, overwrite=False, audio="none", rebase=True, keep=True)
+        self._sink = AvSink(path, self._info, overwrite=False, encode=_NO_AUDIO, rebase=True, keep=True)
         self._renderer, self._drawn_as = OverlayRenderer(wish, self._labels), wish
         self._first_seconds = seconds
         with self._lock:

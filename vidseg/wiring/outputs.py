@@ -32,7 +32,7 @@ from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
-from vidseg.video.encoders import CONTAINERS
+from vidseg.video.encoders import CONTAINERS, EncodeOptions
 from vidseg.wiring.work_folder import WorkFolder
 
 
@@ -116,6 +116,11 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
     return replace(config, codec=instead.codec, encoder_preset=instead.encoder_preset)
 
 
+def encode_options(config: RunConfig) -> EncodeOptions:
+    """What the configuration asks of the encoder of its output."""
+    return EncodeOptions(config.codec, config.crf, config.encoder_preset, config.audio)
+
+
 def shown_outputs(config: RunConfig) -> tuple[str, ...]:
     """`output_names` as they are called in messages: addresses without passwords."""
     names = tuple(shown_name(name) if url_scheme(name) else name for name in output_names(config))
@@ -157,10 +162,7 @@ def open_sinks(
                     config.output,
                     _limited(info, config.limit),
                     overwrite=config.overwrite,
-                    codec=config.codec,
-                    crf=config.crf,
-                    encoder_preset=config.encoder_preset,
-                    audio="none" if config.audio == "none" else "copy",
+                    encode=encode_options(config),
                     rebase=(starts_inside(config) if part is None else part) or None,
                     alpha=bool(config.matte),
                     rolling=info.live or bool(config.pace),
@@ -203,10 +205,7 @@ def _pipe_sink(config: RunConfig, info: VideoInfo) -> PipeSink:
         take_stdout(),
         info,
         format=config.format or "matroska",
-        codec=config.codec,
-        crf=config.crf,
-        encoder_preset=config.encoder_preset,
-        audio="none" if config.audio == "none" else "copy",
+        encode=encode_options(config),
         source_paths=info.source_paths,
     )
 
@@ -220,10 +219,7 @@ def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], N
         waits=Backoff(ReconnectOptions(longest_wait=2.0)),  # each try starts a process
         tries=Tries(attempts, wait_for_first=config.reconnect not in (None, "0")),
         timeout=config.timeout,
-        audio="none" if config.audio == "none" else "copy",
-        codec=config.codec,
-        crf=config.crf,
-        encoder_preset=config.encoder_preset,
+        encode=encode_options(config),
         announce=announce,
     )
 

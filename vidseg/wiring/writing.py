@@ -14,6 +14,7 @@ import numpy as np
 from vidseg.errors import ConfigError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
 from vidseg.sinks.factory import open_video_sink
+from vidseg.video.encoders import EncodeOptions
 
 
 class Drawable(Protocol):
@@ -61,6 +62,7 @@ def write(
     if fps is not None and not 0 < fps <= 1000:
         raise ConfigError(f"fps is {fps!r}; give a number above 0, at most 1000")
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
+    encode = EncodeOptions(codec=codec, crf=crf, audio="none")
     count = 0
     with ExitStack() as unfinished:
         sink = None
@@ -69,7 +71,7 @@ def write(
             if sink is None:
                 height, width = picture.shape[:2]
                 info = VideoInfo(width, height, Fraction(frame.time_base), frame_rate=rate)
-                sink = open_video_sink(name, info, overwrite=overwrite, codec=codec, crf=crf, audio="none")
+                sink = open_video_sink(name, info, overwrite=overwrite, encode=encode)
                 unfinished.callback(sink.abort)
             sink.write(frame, segmentation, picture)
             count += 1

@@ -28,7 +28,7 @@ from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
-from vidseg.wiring.outputs import make_renderer, starts_inside
+from vidseg.wiring.outputs import encode_options, make_renderer, starts_inside
 from vidseg.wiring.reporter import SilentReporter
 
 Tell = Callable[[int], None]
@@ -171,10 +171,7 @@ def _open_sinks(job: PieceJob, info: VideoInfo) -> Iterator[SplitSink]:
             job.path.with_suffix(Path(config.output).suffix),
             info,
             overwrite=False,
-            codec=config.codec,
-            crf=config.crf,
-            encoder_preset=config.encoder_preset,
-            audio="none",
+            encode=replace(encode_options(config), audio="none"),
             rebase=starts_inside(config) or None,
         )
     if config.save_masks:
