@@ -47,6 +47,7 @@ def measured(data: Path, name: str, mapping: str | None, model: str, precision: 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "scores.json")
         words = ["--mapping", mapping] if mapping else ["--groups"]
+        words += ["--runtime", "torch"] if precision == "float32" else []
         run_vidseg("eval", data / name, "-m", model, "--precision", precision, "--json", file, "-q", *words)
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found

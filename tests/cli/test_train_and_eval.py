@@ -355,22 +355,23 @@ def test_eval_prints_classes_and_means_and_writes_them_as_json(cli, data):
 
 
 def test_eval_labels_as_a_run_does(cli, data):
-    """The masks that `vidseg run` saves have the scores that `vidseg eval` prints."""
-    assert cli("run", data / "images", "--save-masks", "masks", "--precision", "float32", *FAST).code == 0
+    """The masks that `vidseg run` saves have the scores that `vidseg eval` prints, of the network that a run takes."""
+    assert cli("run", data / "images", "--save-masks", "masks", "--stats", "run.json", *FAST).code == 0
     hits = pixels = 0
     for path in sorted((data / "labels").iterdir()):
         truth, found = (cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (path, Path("masks") / path.name))
         hits, pixels = hits + int((truth == found)[truth != 255].sum()), pixels + int((truth != 255).sum())
     assert cli("eval", data, "--json", "scores.json", *FAST).code == 0
-    assert json.loads(Path("scores.json").read_text())["pixel_accuracy"] == pytest.approx(hits / pixels, abs=1e-12)
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["pixel_accuracy"] == pytest.approx(hits / pixels, abs=1e-12)
+    assert json.loads(Path("run.json").read_text())["runtime"] in scores["description"]
 
 
-def test_eval_measures_int8_and_fast_as_they_run(cli, data):
-    pytest.importorskip("openvino")
-    for precision in ("int8", "fast"):
-        result = cli("eval", data, "--precision", precision, "--imgsz", 64, "--threads", 1, "-q")
-        assert result.code == 0 and "pixel accuracy" in result.out, result.err
+def test_eval_measures_the_engine_and_the_number_format_that_are_asked_for(cli, data):
+    result = cli("eval", data, *FAST, "--runtime", "torch", "--precision", "float32", "-q")
+    assert result.code == 0 and "m2f-mobile-ade, torch, cpu, float32, long side 64, 5 pictures" in result.out
     for words, text in (
+        (("--runtime", "torches"), "--runtime is 'torches'; accepted: auto | torch"),
         (("--precision", "fats"), "--precision is 'fats'; accepted: auto | float32"),
         (("--precision", "int8", "--runtime", "torch"), "--runtime torch knows"),
     ):

@@ -48,18 +48,17 @@ def evaluate(
     overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace an existing JSON file.")] = False,
     device: Annotated[str, option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     runtime: Annotated[
-        str | None,
-        option(
-            "--runtime", help_text="auto, torch, openvino, onnxruntime, torch-compile; default torch, or auto for int8."
-        ),
-    ] = None,
+        str, option("--runtime", help_text="auto (as `vidseg run`), torch, openvino, onnxruntime, torch-compile.")
+    ] = "auto",
     precision: Annotated[
-        str, option("--precision", help_text="auto (on a CPU float32), float32, float16, bfloat16, int8, fast.")
+        str, option("--precision", help_text="auto (as `vidseg run`), float32, float16, bfloat16, int8.")
     ] = "auto",
     threads: Annotated[int | None, option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
     quiet: Annotated[bool, option("--quiet", "-q", help_text="Print no progress.")] = False,
 ) -> None:
     """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and a table of classes.
+
+    Measures the network that `vidseg run` takes, and prints which. To compare: --runtime torch --precision float32.
 
     Example: `vidseg eval camvid/val -m m2f-mobile-ade --mapping camvid11`.
     """

@@ -21,9 +21,6 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import Segmenter
 from vidseg.labels import ade20k
 from vidseg.metrics import Scores, group_iou, scores
-from vidseg.runtimes.model_format import is_model_file
-from vidseg.runtimes.registry import ENGINES
-from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.segmentation.postprocess import LABEL_RULES
 from vidseg.timing import StageTimers
 from vidseg.train.evaluate import confusion
@@ -51,8 +48,7 @@ class EvalRequest:
     model: str = "m2f-mobile-ade"
     weights: str | None = None
     trust_model: bool = False
-    runtime: str | None = None
-    """None: torch, or what reads the file of the model."""
+    runtime: str = "auto"
     imgsz: int | None = None
     short_side: int | None = None
     label_set: str | None = None
@@ -124,8 +120,6 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
     ):
         if value is not None and value < low:
             raise ConfigError(f"--{name} is {value}; accepted: {low} or more")
-    if request.runtime not in (None, "auto", *ENGINES):
-        raise ConfigError(f"--runtime is {request.runtime!r}; accepted: auto, {', '.join(ENGINES)}")
     if request.json is not None:  # a wrong name is told at the start
         PartFile(request.json, overwrite=request.overwrite).discard()
     mapping = None if request.mapping is None else read_mapping(request.mapping)
@@ -158,6 +152,7 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
 
 
 def _config(request: EvalRequest) -> RunConfig:
+    """As a run on pictures has it, so that what is measured is what a run takes."""
     names = (
         "model",
         "weights",
@@ -167,16 +162,11 @@ def _config(request: EvalRequest) -> RunConfig:
         "label_set",
         "rule",
         "device",
+        "runtime",
         "precision",
         "threads",
     )
-    options: dict[str, Any] = {name: getattr(request, name) for name in names}
-    # torch in float32 is what others are compared with; the rest is measured when asked for
-    plain = not is_model_file(request.model) and request.precision not in ("int8", "fast")
-    if request.precision == "auto" and pick_device(request.device).type == "cpu":
-        options["precision"] = "float32"
-    options |= {"smooth": False, "runtime": request.runtime or ("torch" if plain else "auto")}
-    return merge(("command line", options))
+    return merge(("command line", {name: getattr(request, name) for name in names} | {"smooth": False}))
 
 
 def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[Segmenter, str]:
