@@ -141,6 +141,7 @@ class FakeSink:
         close_error: BaseException | None = None,
         before: Callable[[int], None] | None = None,
     ) -> None:
+        self.path, self.notes = "fake.mp4", ()
         self.needs_picture = needs_picture
         self.written: list[tuple[int, int]] = []
         self.pictures: list[UInt8Array | None] = []

@@ -158,6 +158,16 @@ class Sink(Protocol):
     """Takes results in frame order, from one thread."""
 
     @property
+    def path(self) -> str | Path:
+        """What it writes, as messages call it; of an address, without passwords."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user should know about the result, one sentence each; complete after `close`."""
+        ...
+
+    @property
     def needs_picture(self) -> bool:
         """False when only the segmentation is used, so that rendering can be left out."""
         ...

@@ -133,8 +133,8 @@ def test_a_seam_that_shows_is_told(cli, here, tmp_path):
         (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png: workers cannot write this output together"]),
         (["CLIP", "--save-masks", "masks.mkv"], ["masks.mkv: workers cannot write"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "leave out --resume and --workers"]),
-        (["picture.png", "-o", "out.mp4"], ["picture.png: --workers need a video file"]),
-        (["test:64x48@10,frames=3,realtime", "-o", "out.mp4"], ["--workers need a video file"]),
+        (["picture.png", "-o", "out.mp4"], ["picture.png: --workers needs a video file"]),
+        (["test:64x48@10,frames=3,realtime", "-o", "out.mp4"], ["--workers needs a video file"]),
         (["CLIP", "-o", "out.mp4", "--overlap", "soon"], ["--overlap is 'soon'", "a number from 0 to 3600, or scene"]),
     ],
 )

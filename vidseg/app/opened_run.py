@@ -87,8 +87,9 @@ def open_run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) gets by without torch
-    from vidseg.chunks.resume import resumable_sinks, resumable_source
-    from vidseg.chunks.split.run import split_sinks, split_source
+    from vidseg.chunks.refusals import resumable_source
+    from vidseg.chunks.resume import resumable_sinks
+    from vidseg.chunks.split.run import split_sinks
 
     assert config.source is not None
     live = unfinished.enter_context(LiveOutputs(config))
@@ -101,8 +102,8 @@ def open_run(
     info = source.info
     refuse_strict_live(config, info)
     files.add(info.source_paths)
-    pieced_source = resumable_source(config, source) if config.resume else None
-    shared_source = split_source(config, source) if split else None
+    pieced_source = resumable_source("--resume", config, source) if config.resume else None
+    shared_source = resumable_source("--workers", config, source) if split else None
     _tell_of_source(config, info, reporter, several=grid is not None)
 
     config = with_usable_encoder(config, info, reporter.note)

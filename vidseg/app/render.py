@@ -105,7 +105,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
         for text in source.notes:
             reporter.note(text)
         for sink in sinks:
-            for text in getattr(sink, "notes", ()):
+            for text in sink.notes:
                 reporter.note(text)
         return with_damage(outcome, config, info)
 

@@ -29,7 +29,7 @@ from vidseg.viewers.live import LiveOutputs, page_title, relay
 from vidseg.viewers.watch import watch
 from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
-from vidseg.wiring.frame_policy import failing_outputs, pipeline_options
+from vidseg.wiring.frame_policy import failing_outputs, is_smoothed, pipeline_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.live_source import Announcements
@@ -135,7 +135,7 @@ def _run_shared(opened: OpenedRun) -> Outcome:
     config, interrupts = opened.config, opened.interrupts
     stats, done = run_split(
         *(config, source, sinks, opened.renderer, opened.batch, opened.engine.precision, opened.files),
-        smooth=not opened.info.still if config.smooth is None else config.smooth,
+        smooth=is_smoothed(config, opened.info),
         reporter=opened.reporter,
         interrupts=interrupts,
     )
@@ -229,7 +229,7 @@ def _finished(outcome: Outcome, opened: OpenedRun) -> Outcome:
     """The outcome with runtime and damage, once the notes of the sinks are told and the counts are written."""
     config, engine = opened.config, opened.engine
     for sink in opened.sinks:
-        for text in getattr(sink, "notes", ()):
+        for text in sink.notes:
             opened.reporter.note(text)
     if opened.stats_file is not None and not outcome.aborted:
         opened.stats_file.write(
@@ -363,7 +363,7 @@ def _outcome_of(
     failed = stats.broken_source is not None or bool(broken) or bool(live.failures)
     exit_code = interrupts.exit_code if interrupts.count else int(failed)
     if pipeline.left_behind is not None:
-        left = {str(getattr(sink, "path", "")) for sink in pipeline.left_sinks}
+        left = {str(sink.path) for sink in pipeline.left_sinks}
         outputs = tuple(path for path in outputs if path not in left)
         reporter.problem(f"{pipeline.left_behind}; the rest was finished")
         exit_code = 1

@@ -16,7 +16,6 @@ from vidseg.batch.archive import Archive, Record
 from vidseg.batch.identity import is_remote, known_as, plain_path
 from vidseg.batch.inputs import Input
 from vidseg.batch.job import Job, is_there, outputs_of
-from vidseg.chunks.resume import file_hash
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name
@@ -25,6 +24,7 @@ from vidseg.runtimes.model_format import is_model_file
 from vidseg.sinks.image_sink import ALPHA_ENDINGS, IMAGE_ENDINGS
 from vidseg.sources.image_source import is_picture
 from vidseg.wiring.input_files import Identity, identity_of
+from vidseg.zoo.download import file_sha256
 
 DEFAULT_NAME = "{stem}_annotated{ext}"
 DEFAULT_CONTAINER = "mp4"
@@ -168,7 +168,7 @@ def settings_digest(config: RunConfig, imgsz: int) -> str:
 
 def _digest(path: str | Path) -> str:
     try:
-        return file_hash(Path(path))
+        return file_sha256(Path(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidseg.errors import InputChangedError
 from vidseg.frames import Frame, Segmentation, UInt8Array
-from vidseg.names import shown_name
-from vidseg.wiring.input_files import Identity, identity_of
+from vidseg.wiring.input_files import Identity, InputFiles
 
 TILES = 8
 TILE_HEIGHT = 72
@@ -45,22 +43,18 @@ class InputGuard:
     """
 
     needs_picture = False
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: str, identity: Identity) -> None:
-        self._path = path
-        self._identity = identity
+        self.path = path
+        self._files = InputFiles((), {path: identity})
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
         """Raises InputChangedError if the file was changed or is gone."""
-        now = identity_of(self._path)
-        if now != self._identity:
-            what = "was removed" if now is None else "changed"
-            raise InputChangedError(
-                f"{shown_name(self._path)}: {what} while it was read; do it again when it is no longer written to"
-            )
+        self._files.refuse_change()
 
     def abort(self) -> None:
         """Nothing to do."""
@@ -76,6 +70,8 @@ class Sampler:
         sources_pictures: where nothing is drawn, take the source's own pictures.
     """
 
+    path = "the report"
+    notes: tuple[str, ...] = ()
     needs_picture = False  # it takes what is drawn for others
 
     def __init__(self, *, sources_pictures: bool) -> None:

@@ -17,7 +17,7 @@ from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Propagator, Remembers, Renderer, ResumableSink, ResumableSource, Segmenter
 from vidseg.pipeline.options import Carried, PipelineOptions, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.pipeline.policy import RateLimit
+from vidseg.pipeline.policy import RateLimit, cover
 from vidseg.pipeline.stats import RunStats
 from vidseg.saved_state import State
 from vidseg.timing import StageTimers
@@ -109,8 +109,8 @@ class PieceSource(WrappedSource[ResumableSource]):
                 return frame
             self._stats.decoded += 1
             self._stats.skipped += 1
-            if held is not None and frame.pts > held.pts:
-                held.duration = frame.pts + (frame.duration or 0) - held.pts
+            if held is not None:
+                cover(held, frame)
 
     def _now(self) -> State:
         return {"source": self._source.state(), "limit": self._limit.state()}

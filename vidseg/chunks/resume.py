@@ -12,27 +12,27 @@ from typing import Any
 
 from vidseg import zoo
 from vidseg.chunks.pieces import PiecedRun, Stages
+from vidseg.chunks.refusals import refuse_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ResumeError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink, VideoSource
-from vidseg.motion.propagate import FlowPropagator
-from vidseg.names import shown_name
+from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.options import RenderOptions
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.saved_state import State
-from vidseg.sources.factory import SourceKind, classify
 from vidseg.timing import StageTimers
 from vidseg.version import __version__
+from vidseg.wiring.effects import flow_propagator
 from vidseg.wiring.engine import Engine
-from vidseg.wiring.frame_policy import pipeline_options, skips_frames
+from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.work_folder import WorkFolder
+from vidseg.zoo.download import file_sha256
 
 _WITHOUT_EFFECT = frozenset(
     {"source", "preset", "output", "overwrite", "stats", "resume", "show", "quiet", "verbose", "strict"}
@@ -45,15 +45,7 @@ _ENDS_BYTES = 1 << 20
 
 def work_folder(config: RunConfig) -> WorkFolder:
     """Where the run keeps what is finished. Raises ConfigError for options that `--resume` does not go with."""
-    for name in ("show", "serve", "metrics", "matte"):
-        if getattr(config, name):
-            raise ConfigError(f"--resume does not go with --{name}; leave one of them out")
-    if config.hwaccel != "none":  # the same frames come out with other roundings, and a device may be gone next time
-        raise ConfigError(f"--resume does not go with --hwaccel {config.hwaccel}; leave one of them out")
-    if config.blur_classes and skips_frames(config):
-        raise ConfigError(
-            "--resume does not go with --blur-classes at a --stride above 1 or with --infer-fps; leave one of them out"
-        )
+    refuse_options("--resume", config, ("show", "serve", "metrics", "matte"))
     output = config.output or config.save_masks or config.save_confidence
     if output is None:
         raise ConfigError("--resume keeps pieces of an output; give -o FILE or --save-masks DIR")
@@ -74,23 +66,13 @@ def with_kept_precision(config: RunConfig, folder: WorkFolder) -> RunConfig:
     return config if state is None else replace(config, precision=state["facts"]["settings"]["precision"])
 
 
-def resumable_source(config: RunConfig, source: VideoSource) -> ResumableSource:
-    """The source, if a run over it can be gone on with. Raises ConfigError."""
-    local = source.info.source_paths or classify(config.source or "") is SourceKind.PATTERN
-    if source.info.live or not local or not isinstance(source, ResumableSource):
-        shown = shown_name(config.source or "")
-        raise ConfigError(f"{shown}: --resume needs a video file on this machine, or a test pattern; leave it out")
-    return source
-
-
 def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
     """The sinks, if all can be gone on with. Raises ConfigError."""
     found: list[ResumableSink] = []
     for sink in sinks:
         if not isinstance(sink, ResumableSink):
-            shown = getattr(sink, "path", type(sink).__name__)
             raise ConfigError(
-                f"{shown}: this output cannot be gone on with; --resume goes with -o VIDEO and --save-masks FOLDER"
+                f"{sink.path}: this output cannot be gone on with; --resume goes with -o VIDEO and --save-masks FOLDER"
             )
         found.append(sink)
     return found
@@ -131,7 +113,7 @@ def run_in_pieces(
     stages = Stages(
         engine.segmenter(config, info, timers),
         renderer,
-        FlowPropagator(timers) if config.propagate == "flow" else None,
+        flow_propagator(config, timers),
         sinks,
     )
     run = PiecedRun(
@@ -173,7 +155,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
         weights = (Path(config.weights) if config.weights else zoo.ensure(zoo.entry(engine.model)),)
     facts = {
         "vidseg": __version__,
-        "weights": [file_hash(path) for path in weights],
+        "weights": [file_sha256(path) for path in weights],
         "settings": settings,
         "input": [_input_facts(Path(path)) for path in info.source_paths] or [{"pattern": config.source}],
     }
@@ -215,9 +197,3 @@ def _input_facts(path: Path) -> State:
         file.seek(max(0, status.st_size - _ENDS_BYTES))
         digest.update(file.read(_ENDS_BYTES))
     return {"size": status.st_size, "changed_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
-
-
-def file_hash(path: Path) -> str:
-    """Hex SHA-256 of the content. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,18 @@ from vidseg.pipeline.policy import InferenceStride
 
 
 @dataclass(frozen=True, slots=True)
+class BegunFrame:
+    """A frame that the network is done with, and what makes its masks; to be called in frame order."""
+
+    frame: Frame
+    masks: Callable[[], Segmentation]
+
+    def finish(self) -> Result:
+        """The frame with its masks."""
+        return Result(self.frame, self.masks())
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     """A frame not yet handed on, and how it gets its masks."""
 
@@ -45,7 +57,7 @@ class MaskStages:
         *,
         still: bool,
         incoming: Buffer[Frame],
-        begun: Buffer[Callable[[], Result]],
+        begun: Buffer[BegunFrame],
         results: Buffer[Result],
     ) -> None:
         self._segmenter = segmenter
@@ -76,10 +88,10 @@ class MaskStages:
             if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
                 self._hand_on(waiting)
             if frame.found is not None:
-                self._begun.put(partial(Result, frame, frame.found))
+                self._begun.put(BegunFrame(frame, partial(_same, frame.found)))
                 continue
             if frame.placeholder:
-                self._begun.put(partial(Result, frame, nothing_found(frame)))
+                self._begun.put(BegunFrame(frame, partial(nothing_found, frame)))
                 # what comes after it is not what came before: its first frame is segmented
                 wants = inference_stride(self._options, still=self._still)
                 continue
@@ -103,7 +115,7 @@ class MaskStages:
                 else:
                     found = inference.segmentation(frame)
                 self._carried.stats.inferred = inference.inferred
-                self._begun.put(partial(Result, frame, found))
+                self._begun.put(BegunFrame(frame, partial(_same, found)))
 
     def _planned(self, frame: Frame, wants: InferenceStride) -> _Waiting:
         """How the frame gets its masks. Decided as frames come, so that it does not depend on the batch."""
@@ -124,7 +136,8 @@ class MaskStages:
         finishers = iter(self._begin(chosen) if chosen else ())
         self._carried.stats.inferred += len(chosen)
         for item in waiting:
-            self._begun.put(partial(self._result, item, next(finishers) if item.needs_model else None))
+            finish = next(finishers) if item.needs_model else None
+            self._begun.put(BegunFrame(item.frame, partial(self._masks, item, finish)))
         waiting.clear()
 
     def _begin(self, frames: list[Frame]) -> list[Callable[[], Segmentation]]:
@@ -136,17 +149,17 @@ class MaskStages:
     def finish_masks(self) -> None:
         """The thread of the masks: finish what the network has begun, in order."""
         while True:
-            self._results.put(self._begun.get()())
+            self._results.put(self._begun.get().finish())
 
-    def _result(self, item: _Waiting, finish: Callable[[], Segmentation] | None) -> Result:
-        """The frame with its masks: its own by `finish`, else the last ones. On the masks thread, in frame order."""
+    def _masks(self, item: _Waiting, finish: Callable[[], Segmentation] | None) -> Segmentation:
+        """The masks of a frame: its own by `finish`, else the last ones. On the masks thread, in frame order."""
         if finish is not None:
             self._carried.last = finish()
         found = self._carried.last
         assert found is not None  # the first frame always needs the model
         if item.carry is not None:
-            return Result(item.frame, item.carry(found))
-        return Result(item.frame, own_masks(item.frame, found) if self._options.fail_closed else found)
+            return item.carry(found)
+        return own_masks(item.frame, found) if self._options.fail_closed else found
 
     def _in_flight(self) -> int:
         return max(self._options.queue_size, self._options.batch)

@@ -24,10 +24,10 @@ from vidseg.errors import SourceError
 from vidseg.frames import Frame
 from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.mask_stages import MaskStages
+from vidseg.pipeline.mask_stages import BegunFrame, MaskStages
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride
 from vidseg.pipeline.outputs import Outputs
-from vidseg.pipeline.policy import RateLimit
+from vidseg.pipeline.policy import RateLimit, cover
 from vidseg.pipeline.stall import StallWatch, bytes_written
 from vidseg.pipeline.stats import Progress, RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
@@ -95,7 +95,7 @@ class Pipeline:
         size = max(self._options.queue_size, self._options.batch)
         self._incoming: Buffer[Frame] = Buffer(1 if live else size, drop_oldest=live)
         # what waits here has been chosen already: of a live source not more than one, for it grows old
-        self._begun: Buffer[Callable[[], Result]] = Buffer(1 if live else size)
+        self._begun: Buffer[BegunFrame] = Buffer(1 if live else size)
         self._results: Buffer[Result] = Buffer(size)
         # Sinks and live sources set the pace; without any, the display does.
         unpaced = bool(sinks) or live
@@ -266,8 +266,8 @@ class Pipeline:
             keep = frame.placeholder or limit.keep(frame.seconds)
             if not keep:
                 self.stats.skipped += 1
-                if held is not None and frame.pts > held.pts:
-                    held.duration = frame.pts + (frame.duration or 0) - held.pts
+                if held is not None:
+                    cover(held, frame)
                 continue
             if held is not None:
                 self._incoming.put(held)
@@ -422,7 +422,7 @@ class Pipeline:
             self._results.cancel()
             sink = row.leave()
             if sink is not None:
-                what = str(getattr(sink, "path", type(sink).__name__))
+                what = str(sink.path)
             self._start("output", row.take, self._end_output)
         found = f"{what}: was blocked for {seconds:g} seconds and is left unfinished"
         self.left_behind = found if self.left_behind is None else f"{self.left_behind}; {found}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vidseg.frames import Frame
 from vidseg.saved_state import State
 
 
@@ -38,6 +39,12 @@ class RateLimit:
     def restore(self, state: State) -> None:
         """Go on after the frame of `state`."""
         self._due = state["due"]
+
+
+def cover(kept: Frame, left_out: Frame) -> None:
+    """Lengthen a kept frame's time on screen to the end of one that was left out behind it."""
+    if left_out.pts > kept.pts:
+        kept.duration = left_out.pts + (left_out.duration or 0) - kept.pts
 
 
 @dataclass(slots=True)

@@ -176,10 +176,11 @@ class _Piece:
     """Takes the pictures of one piece. Satisfies `vidseg.interfaces.Sink`; no file appears before `close`."""
 
     needs_picture = True
+    notes: tuple[str, ...] = ()
 
     def __init__(self, video: PiecedAvSink, path: Path) -> None:
         self._video = video
-        self._path = path
+        self.path = path
         self._stream: Any = None
         self._file: PacketFileWriter | None = None
 
@@ -217,6 +218,6 @@ class _Piece:
 
     def _keep(self, packet: Any) -> None:
         if self._file is None:
-            self._file = PacketFileWriter(self._path, exact(packet.time_base))
+            self._file = PacketFileWriter(self.path, exact(packet.time_base))
         dts = packet.pts if packet.dts is None else packet.dts
         self._file.write(StoredPacket(packet.pts, dts, packet.duration or 0, packet.is_keyframe, bytes(packet)))

@@ -104,6 +104,10 @@ def overlay_opacity(config: RunConfig) -> float:
 
 def propagator_for(config: RunConfig, hidden: tuple[int, ...], timers: StageTimers) -> Propagator | None:
     """What carries masks onto frames that the model does not see; careful where classes are to be hidden."""
-    if config.propagate == "hold":
-        return None
-    return CautiousPropagator(hidden, timers) if hidden else FlowPropagator(timers)
+    flow = flow_propagator(config, timers)
+    return CautiousPropagator(hidden, timers) if hidden and flow is not None else flow
+
+
+def flow_propagator(config: RunConfig, timers: StageTimers) -> FlowPropagator | None:
+    """As `propagator_for`, where nothing is hidden in frames that the model does not see."""
+    return FlowPropagator(timers) if config.propagate == "flow" else None

@@ -44,6 +44,7 @@ from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
+from vidseg.wiring.frame_policy import is_smoothed
 from vidseg.wiring.reporter import Reporter
 
 SMALL_NETWORK = 10_000_000
@@ -92,7 +93,7 @@ class Engine:
         Raises:
             ConfigError: queries, confidence or smoothing are asked for, and the network cannot give what that takes.
         """
-        smooth = not info.still if config.smooth is None else config.smooth
+        smooth = is_smoothed(config, info)
         keep = confidence or config.keeps_confidence
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         if isinstance(self.runtime, ScoreFileRuntime):

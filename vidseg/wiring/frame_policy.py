@@ -27,6 +27,11 @@ def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> Pipeline
     )
 
 
+def is_smoothed(config: RunConfig, info: VideoInfo) -> bool:
+    """Whether the labels are smoothed over time: as asked, else where one picture follows from the other."""
+    return not info.still if config.smooth is None else config.smooth
+
+
 def failing_outputs(info: VideoInfo) -> Failing:
     """What an output that fails means for the others: those of a file become whole, as everything that has its name; a
     live run ends, so that somebody looks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,9 @@ class InputFiles:
     To be made before the source is opened, with the names that were given: what is noted later may be of another file.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._found: dict[str, Identity | None] = {}
+    def __init__(self, paths: Iterable[str], known: Mapping[str, Identity | None] | None = None) -> None:
+        """`known`: path -> what is known of it already; each has to be a plain path."""
+        self._found = dict(known or {})
         self.add(paths)
 
     def add(self, paths: Iterable[str]) -> None:

@@ -155,7 +155,7 @@ def _checked_digest(entry: ModelEntry, part: Path, continued: bool) -> str:
 
     A part put together in several goes gets a second chance, begun from nothing.
     """
-    size, digest = part.stat().st_size, _sha256(part)
+    size, digest = part.stat().st_size, file_sha256(part)
     problem = None
     if entry.size is not None and size != entry.size:
         problem = f"got {size} bytes, expected {entry.size} (--accept-change takes it)"
@@ -216,7 +216,7 @@ def _is_intact(entry: ModelEntry, path: Path) -> bool:
     wanted = entry.sha256 or (record.sha256 if record is not None else None)
     if record is not None and record.accepted:
         wanted = record.sha256
-    return wanted is None or _sha256(path) == wanted
+    return wanted is None or file_sha256(path) == wanted
 
 
 @contextmanager
@@ -232,7 +232,8 @@ def _only_one(path: Path, entry: ModelEntry, say: Announce) -> Iterator[None]:
         yield
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of the content. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

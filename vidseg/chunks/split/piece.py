@@ -15,7 +15,6 @@ from vidseg.chunks.split.plan import PieceJob, SplitSink
 from vidseg.errors import ResumeError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.interfaces import Remembers, ResumableSource
-from vidseg.motion.propagate import FlowPropagator
 from vidseg.names import shown_name
 from vidseg.pipeline.options import Carried, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
@@ -24,7 +23,7 @@ from vidseg.saved_state import State
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.timing import StageTimers
-from vidseg.wiring.effects import drawn_labels, render_options
+from vidseg.wiring.effects import drawn_labels, flow_propagator, render_options
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
@@ -102,7 +101,7 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
         carried = Carried(inference_stride(options, still=False))
         carried.stride.restore(job.begin.stride)
         segmenter = engine.segmenter(config, info, timers)
-        propagator = FlowPropagator(timers) if config.propagate == "flow" else None
+        propagator = flow_propagator(config, timers)
         bounded = BoundedSource(source, job, carried.stats)
 
         def look(pipeline: Pipeline) -> None:

@@ -20,7 +20,7 @@ from vidseg.interfaces import ResumableSink, ResumableSource
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.motion.tracker import FlowTracker
 from vidseg.pipeline.options import PipelineOptions, inference_stride
-from vidseg.pipeline.policy import RateLimit
+from vidseg.pipeline.policy import RateLimit, cover
 from vidseg.saved_state import State
 
 SCENE: Literal["scene"] = "scene"
@@ -145,8 +145,8 @@ def scan_video(
             break
         decoded += 1
         if not limit.keep(frame.seconds):
-            if held is not None and frame.pts > held.pts:
-                held.duration = frame.pts + (frame.duration or 0) - held.pts
+            if held is not None:
+                cover(held, frame)
             continue
         size = size or picture_hw(frame)
         if held is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vidseg.atomic import PART_SUFFIX, write_failure
+from vidseg.chunks.refusals import refuse_options
 from vidseg.chunks.split.piece import PieceDone
 from vidseg.chunks.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
 from vidseg.chunks.split.workers import Workers
@@ -22,15 +23,13 @@ from vidseg.cores import usable_cores
 from vidseg.errors import ConfigError, WriteError
 from vidseg.folder_lock import LOCK, locked
 from vidseg.frames import Frame
-from vidseg.interfaces import Renderer, ResumableSource, Sink, VideoSource
-from vidseg.names import shown_name
+from vidseg.interfaces import Renderer, ResumableSource, Sink
 from vidseg.pipeline.options import nothing_found
 from vidseg.pipeline.stats import Progress, RunStats
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
-from vidseg.sources.factory import SourceKind, classify
 from vidseg.timing import Clock, StageTime
-from vidseg.wiring.frame_policy import pipeline_options, skips_frames
+from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.reporter import Reporter
@@ -46,27 +45,10 @@ def is_split(config: RunConfig) -> bool:
         if config.overlap is not None:
             raise ConfigError("--overlap is for --workers 2 or more; leave it out")
         return False
-    for name in _NOT_WITH:
-        if getattr(config, name):
-            raise ConfigError(f"--workers does not go with --{name.replace('_', '-')}; leave one of them out")
-    if config.hwaccel != "none":  # a worker that gets no decoder on the device would see other roundings
-        raise ConfigError(f"--workers does not go with --hwaccel {config.hwaccel}; leave one of them out")
-    if config.blur_classes and skips_frames(config):
-        raise ConfigError("--workers does not go with --blur-classes at a --stride above 1; leave one of them out")
+    refuse_options("--workers", config, _NOT_WITH)
     if not (config.output or config.save_masks):
         raise ConfigError("--workers share the work on an output; give -o FILE or --save-masks DIR")
     return True
-
-
-def split_source(config: RunConfig, source: VideoSource) -> ResumableSource:
-    """The source, if several processes can read it. Raises ConfigError."""
-    local = source.info.source_paths or classify(config.source or "") is SourceKind.PATTERN
-    if source.info.live or not local or not isinstance(source, ResumableSource):
-        raise ConfigError(
-            f"{shown_name(config.source or '')}: --workers need a video file on this machine, or a test pattern; "
-            "leave them out"
-        )
-    return source
 
 
 def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
@@ -74,9 +56,8 @@ def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
     found: list[SplitSink] = []
     for sink in sinks:
         if not isinstance(sink, PiecedAvSink | LabelMapSink):
-            shown = getattr(sink, "path", type(sink).__name__)
             raise ConfigError(
-                f"{shown}: workers cannot write this output together; --workers go with videos and --save-masks DIR"
+                f"{sink.path}: workers cannot write this output together; --workers go with videos and --save-masks DIR"
             )
         found.append(sink)
     return found

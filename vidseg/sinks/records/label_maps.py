@@ -176,9 +176,11 @@ class _Piece:
     """Takes the maps of one piece and flushes them to the disk at its end. Satisfies `vidseg.interfaces.Sink`."""
 
     needs_picture = False
+    notes: tuple[str, ...] = ()
 
     def __init__(self, maps: LabelMapSink) -> None:
         self._maps = maps
+        self.path = maps.path
         self._written: list[Path] = []
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
@@ -190,9 +192,9 @@ class _Piece:
         try:
             for path in self._written:
                 sync_file(path)
-            sync_folder(self._maps.path)
+            sync_folder(self.path)
         except OSError as error:
-            raise WriteError(write_failure(self._maps.path, error)) from error
+            raise WriteError(write_failure(self.path, error)) from error
 
     def abort(self) -> None:
         """Nothing: each map is whole, and the next run writes the same ones."""
