@@ -34,7 +34,7 @@ def test_every_default_passes_its_own_check():
     ("values", "text"),
     [
         ({"strid": 2}, "fast.yaml: unknown option 'strid'; did you mean stride?"),
-        ({"zzzzzz": 2}, "fast.yaml: unknown option 'zzzzzz'; did you mean [a-z_]+. `vidseg run --help` lists all"),
+        ({"zzzzzz": 2}, "fast.yaml: unknown option 'zzzzzz'; did you mean [a-z_]+. `vidseg run --help-all` lists all"),
         ({"stride": 0}, "--stride is 0; accepted: a whole number from 1 to 1000"),
         ({"stride": 1.5}, "--stride is 1.5; accepted: a whole number"),
         ({"stride": "often"}, "--stride is 'often'; accepted: a whole number from 1 to 1000, or auto"),

@@ -64,7 +64,7 @@ _SECONDS = number(0, 3600, above=True)
 _output = partial(option, panel="Output")
 _model = partial(option, panel="Model")
 _frames = partial(option, panel="Frames")
-_range = partial(option, metavar="TIME", panel="Frames", short=True, redraws=True)
+_range = partial(option, metavar="TIME", panel="Frames", redraws=True)
 _live = partial(option, panel="Live sources")
 _picture = partial(option, panel="Picture", redraws=True)
 _other = partial(option, panel="Settings and messages")
@@ -134,7 +134,7 @@ class RunConfig:
     )
     save_confidence: str | None = _output(None, TEXT, "Save the model's confidence, 0 to 255.", "DIR|FILE.mkv")
     matte: tuple[str, ...] = _output(
-        (), CLASS_LIST, "Write only these, cut out, to OUT: .mov, .webm, PNGs.", "A,B", short=True, redraws=True
+        (), CLASS_LIST, "Write only these, cut out, to OUT: .mov, .webm, PNGs.", "A,B", redraws=True
     )
     feather: float = _output(
         1.5, number(0, 100), "Softness of the matte's edges; default {default}; 0: hard", "PX", redraws=True
@@ -282,11 +282,13 @@ class RunConfig:
     )
     max_fps: float | None = _frames(None, _RATE, "Skip frames above this rate.", "R")
     start: float | None = _range(
-        None, moment(), "Begin here: seconds, MM:SS or 1h; negative: from the end.", also=("--ss",)
+        None, moment(), "Begin here: seconds, MM:SS or 1h; negative: from the end.", also=("--ss",), short=True
     )
-    end: float | None = _range(None, moment(), "End before this time, counted as for --start.", also=("--to",))
+    end: float | None = _range(
+        None, moment(), "End before this time, counted as for --start.", also=("--to",), short=True
+    )
     duration: float | None = _range(None, moment(length=True), "End after this long, also live.", also=("-t",))
-    limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", short=True, redraws=True)
+    limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", redraws=True)
     rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "Transport for RTSP; default {default}", "{choices}")
     max_pixels: int = _frames(
         MAX_PIXELS,
@@ -359,7 +361,7 @@ class RunConfig:
     ignore_classes: tuple[str, ...] = _picture(
         (), CLASS_LIST, "Leave these uncoloured.", "A,B", also=("--ignore-class",)
     )
-    blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these classes unrecognisable.", "A,B", short=True)
+    blur_classes: tuple[str, ...] = _picture((), CLASS_LIST, "Make these classes unrecognisable.", "A,B")
     blur_style: str = _picture(
         "pixelate", choice("pixelate", "blur", "fill"), "pixelate, blur, or fill (black); default {default}", "STYLE"
     )
@@ -373,7 +375,7 @@ class RunConfig:
     preset: str | None = _other(
         None, TEXT, "Use a named set of options; see `vidseg presets`.", also=("-p",), short=True, redraws=True
     )
-    quiet: bool = _other(False, FLAG, "Print errors only.", also=("-q",), switch_off=False, short=True, redraws=True)
+    quiet: bool = _other(False, FLAG, "Print errors only.", also=("-q",), switch_off=False, redraws=True)
     verbose: bool = _other(False, FLAG, "Also print what the run decided.", also=("-v",), switch_off=False)
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from vidseg.config import OPTIONS, SECRETS, RunConfig
 from vidseg.errors import ConfigError
+from vidseg.option import nearest_options
 
 
 def option_names() -> list[str]:
@@ -38,8 +38,10 @@ def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in OPTIONS:
-            near = difflib.get_close_matches(name, OPTIONS, n=1, cutoff=0)[0]
-            raise ConfigError(f"{origin}: unknown option '{key}'; did you mean {near}? `vidseg run --help` lists all")
+            near = nearest_options(name, OPTIONS, cutoff=0)[0]
+            raise ConfigError(
+                f"{origin}: unknown option '{key}'; did you mean {near}? `vidseg run --help-all` lists all"
+            )
         if value is None:
             continue
         try:

@@ -48,7 +48,7 @@ def parse(words: tuple[str, ...]) -> None:
     command, left = _SUBCOMMANDS[words[0]], list(words[1:])
     while left and left[0] in getattr(command, "commands", {}):
         command = command.commands[left.pop(0)]
-    if "--help" not in left:
+    if not {"--help", "--help-all"} & set(left):
         command.make_context(words[0], left)
 
 

@@ -64,4 +64,4 @@ def test_a_word_of_an_option_that_takes_numbers_too_stays_a_word():
 
 
 def test_the_short_help_is_short():
-    assert 10 <= sum(entry.short for entry in OPTIONS.values()) <= 20
+    assert 10 <= sum(entry.short for entry in OPTIONS.values()) <= 18

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
+from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, short_names
 from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError
 from vidseg.names import printable
@@ -137,7 +137,11 @@ _OWN = (
 )
 
 
-@made_of(*_OWN, *run_options((name for name, entry in OPTIONS.items() if not entry.single), config_file=True))
+@made_of(
+    *_OWN,
+    *run_options((name for name, entry in OPTIONS.items() if not entry.single), config_file=True),
+    short=short_names(("out_dir", "lists", "patterns", "name", "redo", "dry_run", "jobs")),
+)
 def batch(given: dict[str, Any]) -> None:
     """Segment many videos with one command. Finished files are skipped, and failures are listed at the end.
 

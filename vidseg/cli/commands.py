@@ -20,28 +20,30 @@ from vidseg.cli import (
     run,
     train,
 )
+from vidseg.cli.help import Command, Group
 from vidseg.version import __version__
 
 app = typer.Typer(
+    cls=Group,
     name="vidseg",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Real-time video segmentation: a class for every pixel of every frame.",
 )
-app.command("run", no_args_is_help=True)(run.run)
-app.command("batch", no_args_is_help=True)(batch.batch)
-app.command("render", no_args_is_help=True)(render.render)
+app.command("run", cls=Command, no_args_is_help=True)(run.run)
+app.command("batch", cls=Command, no_args_is_help=True)(batch.batch)
+app.command("render", cls=Command, no_args_is_help=True)(render.render)
 app.add_typer(models.app, name="models")
-app.command("classes")(models.classes)
-app.command("presets")(presets.presets)
-app.command("train", no_args_is_help=True)(train.train)
-app.command("eval", no_args_is_help=True)(evaluate.evaluate)
-app.command("quantize", no_args_is_help=True)(quantize.quantize)
-app.command("export", no_args_is_help=True)(export.export)
-app.command("export-labels", no_args_is_help=True)(export_labels.export_labels)
-app.command("bench")(bench.bench)
-app.command("doctor")(doctor.doctor)
+app.command("classes", cls=Command)(models.classes)
+app.command("presets", cls=Command)(presets.presets)
+app.command("train", cls=Command, no_args_is_help=True)(train.train)
+app.command("eval", cls=Command, no_args_is_help=True)(evaluate.evaluate)
+app.command("quantize", cls=Command, no_args_is_help=True)(quantize.quantize)
+app.command("export", cls=Command, no_args_is_help=True)(export.export)
+app.command("export-labels", cls=Command, no_args_is_help=True)(export_labels.export_labels)
+app.command("bench", cls=Command)(bench.bench)
+app.command("doctor", cls=Command)(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidseg.cli.help import Command, Group
 from vidseg.names import printable
 
 if TYPE_CHECKING:
     from vidseg.zoo import ModelEntry
 
-app = typer.Typer(invoke_without_command=True, help="List models, show one, or download its weights.")
+app = typer.Typer(cls=Group, invoke_without_command=True, help="List models, show one, or download its weights.")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`.")]
 
@@ -37,7 +38,7 @@ def list_models(context: typer.Context) -> None:
     output().print(table)
 
 
-@app.command("info")
+@app.command("info", cls=Command)
 def info(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`, or a network file.")],
     trust_model: Annotated[bool, typer.Option("--trust-model", help="As in `vidseg run`.")] = False,
@@ -83,7 +84,7 @@ def info(
         out.print(card, markup=False, soft_wrap=True)
 
 
-@app.command("pull")
+@app.command("pull", cls=Command)
 def pull(
     name: _Name,
     force: Annotated[bool, typer.Option("--force", help="Download even if the weights are cached.")] = False,

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vidseg.cli.completion import completer
+from vidseg.cli.help import show_everything
 from vidseg.config import OPTIONS
 
 
@@ -38,8 +40,9 @@ def argument(name: str, kind: Any, metavar: str, help_text: str, default: Any = 
 
 
 def flag(name: str, kind: Any, *flags: str, help_text: str, default: Any = None, **more: Any) -> inspect.Parameter:
-    """A parameter with flags; the rest as in `parameter` and `option`."""
-    return parameter(name, kind, option(*flags, help_text=help_text, **more), default)
+    """A parameter with flags, whose values shells complete; the rest as in `parameter` and `option`."""
+    info = option(*flags, help_text=help_text, autocompletion=completer(name), **more)
+    return parameter(name, kind, info, default)
 
 
 CONFIG_FILE = flag(
@@ -75,16 +78,42 @@ def run_options(
     return made
 
 
-def made_of(*parameters: inspect.Parameter) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
-    """Decorator that makes a function a command with these parameters; it receives their values by name."""
+_HELP_ALL = flag(
+    "help_all",
+    bool,
+    "--help-all",
+    help_text="Show all options and exit.",
+    default=False,
+    is_eager=True,
+    callback=show_everything,
+)
+
+
+def short_names(own: Iterable[str] = ()) -> frozenset[str]:
+    """Options that the short help of a command shows: those of the option table, and these of its own."""
+    return frozenset(own) | {name for name, entry in OPTIONS.items() if entry.short}
+
+
+def made_of(
+    *parameters: inspect.Parameter, short: frozenset[str] | None = None
+) -> Callable[[Callable[[dict[str, Any]], None]], Callable[..., None]]:
+    """Decorator that makes a function a command with these parameters; it receives their values by name.
+
+    Args:
+        short: names of the options that its help shows, the others being left to `--help-all`; None: all.
+    """
+    if short is not None:
+        parameters = (*parameters, _HELP_ALL)
 
     def decorate(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         def wrapper(**given: Any) -> None:
+            given.pop("help_all", None)
             command(given)
 
         wrapper.__name__, wrapper.__doc__, wrapper.__module__ = command.__name__, command.__doc__, command.__module__
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
+        wrapper.short_help_names = short  # type: ignore[attr-defined]
         return wrapper
 
     return decorate

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
+from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, short_names
 from vidseg.config import OPTIONS
 
 
@@ -21,6 +21,7 @@ from vidseg.config import OPTIONS
         help_text="What --save-confidence wrote with the masks; needed for --min-confidence and --view confidence.",
     ),
     *run_options(name for name, entry in OPTIONS.items() if entry.redraws),
+    short=short_names(("confidence",)),
 )
 def render(given: dict[str, Any]) -> None:
     """Redraw a clip from its saved masks, with other colours or filters. Loads no model.

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from vidseg.cli.options import argument, flags_of, made_of, run_options
+from vidseg.cli.options import argument, flags_of, made_of, run_options, short_names
 from vidseg.cli.stray_classes import refuse_stray_classes
 from vidseg.config import OPTIONS
 
@@ -16,11 +16,13 @@ _HELP, _METAVAR = OPTIONS["source"].texts()
 @made_of(
     argument("source", list[str], _METAVAR or "", _HELP),
     *run_options((name for name in OPTIONS if name not in ("source", "more_sources")), config_file=True),
+    short=short_names(),
 )
 def run(given: dict[str, Any]) -> None:
     """Segment a video, a stream, a camera or images.
 
-    Examples: `vidseg run street.mp4 -o annotated.mp4`, `vidseg run cam0 --show`,
+    Examples: `vidseg run street.mp4`, `vidseg run street.mp4 -o annotated.mp4 --classes person,car`,
+    `vidseg run cam0 --show`,
     `vidseg run clip.mp4 -o out.mp4 --preset street --stride 2`, `vidseg run photos/ -o annotated/ --save-masks masks/`,
     `vidseg run cam0 rtsp://a rtsp://b --show`.
     """

@@ -22,6 +22,9 @@ _REQUEST = (
     *("threads", "workers"),
 )
 """Options passed to `TrainRequest` unchanged."""
+_SHORT = frozenset(
+    ("out", "model", "init", "resume", "device", "mix", "holdout", "classes", "values", "val", "steps", "batch", "lr")
+)
 
 
 @made_of(
@@ -211,6 +214,7 @@ _REQUEST = (
         help_text="Sample rare classes more often; default 0, try 0.1",
     ),
     flag("seed", int, "--seed", panel=_RECIPE, metavar="N", help_text="Random seed; default 0"),
+    short=_SHORT,
 )
 def train(given: dict[str, Any]) -> None:
     """Train a model on labelled pictures. Ctrl+C writes a checkpoint; `--resume` continues to the same result.
