@@ -66,7 +66,7 @@ def test_the_small_model_starts_from_the_nano(cli, data):
 
 
 def test_a_cpu_trains_in_bfloat16_when_asked(cli, data):
-    result = cli("train", data, "-o", "run", *TINY, "--precision", "bfloat16")
+    result = cli("train", data, "-o", "run", *TINY, "--half")
     assert result.code == 0 and "cpu, bfloat16" in result.err, result.err
     rounded = json.loads(Path("run/history.json").read_text())[-1]["loss"]
     cli("train", data, "-o", "full", *TINY)
@@ -235,6 +235,8 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("--save-every", 0), "--save-every is 0; accepted: 1 or more"),
         (("--device", "cuda:99"), "--device cuda:99"),
         (("--precision", "float16"), "--precision float16 needs CUDA for training; on cpu use float32 or bfloat16"),
+        (("--precision", "fp16"), "--precision float16 needs CUDA for training"),
+        (("--half", "--precision", "fp32"), "--half and --precision float32 contradict each other"),
         (("--precision", "int8"), "--precision is 'int8'; accepted: auto, float32"),
         (("--classes", 10), "holds class id 20; accepted: 0 to 9"),
     ],
@@ -370,6 +372,8 @@ def test_eval_labels_as_a_run_does(cli, data):
 def test_eval_measures_the_engine_and_the_number_format_that_are_asked_for(cli, data):
     result = cli("eval", data, *FAST, "--runtime", "torch", "--precision", "float32", "-q")
     assert result.code == 0 and "m2f-mobile-ade, torch, cpu, float32, long side 64, 5 pictures" in result.out
+    for words in (("--precision", "fp16", "--half"), ("--half", "--precision", "fp32")):
+        assert_one_line_error(cli("eval", data, *words), "contradict each other")
     for words, text in (
         (("--runtime", "torches"), "--runtime is 'torches'; accepted: auto | torch"),
         (("--precision", "fats"), "--precision is 'fats'; accepted: auto | float32"),

@@ -3,59 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from vidseg.cli.options import option
+from vidseg.cli.options import argument, flag, made_of, run_options
 from vidseg.errors import ConfigError
 
 
-def evaluate(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/, or laid out as ADE20K.")
-    ],
-    model: Annotated[str, option("--model", "-m", help_text="A name from `vidseg models`, or a network file.")] = (
-        "m2f-mobile-ade"
+@made_of(
+    argument("data", Path, "DATA", "Folder with images/ and labels/, or laid out as ADE20K.", ...),
+    *run_options(
+        ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule"),
+        panels=False,
     ),
-    weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    trust_model: Annotated[bool, option("--trust-model", help_text="As in `vidseg run`.")] = False,
-    imgsz: Annotated[int | None, option("--imgsz", metavar="N", help_text="Long side of the model's input.")] = None,
-    short_side: Annotated[
-        int | None,
-        option("--short-side", metavar="N", help_text="Short side of that (network files only)."),
-    ] = None,
-    label_set: Annotated[
-        str | None, option("--label-set", metavar="NAME|FILE", help_text="As in `vidseg run`.")
-    ] = None,
-    rule: Annotated[str, option("--rule", help_text="semantic or winner-query.")] = "semantic",
-    mapping: Annotated[
-        str | None,
-        option("--mapping", metavar="NAME|FILE", help_text="Score coarser classes: camvid11, or a YAML."),
-    ] = None,
-    groups: Annotated[
-        bool, option("--groups", help_text="Also score groups of classes: person, animal, vehicle, ...")
-    ] = False,
-    values: Annotated[
-        str | None, option("--values", metavar="V=ID,...", help_text="As in `vidseg train --values`.")
-    ] = None,
-    only: Annotated[str | None, option("--only", metavar="A,B", help_text="Score these classes only.")] = None,
-    every: Annotated[
-        int | None,
-        option("--every", metavar="N", help_text="Measure on every Nth picture: those `train --holdout N` held out."),
-    ] = None,
-    json: Annotated[Path | None, option("--json", metavar="FILE", help_text="Also write the scores here.")] = None,
-    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace an existing JSON file.")] = False,
-    device: Annotated[str, option("--device", "-d", help_text="auto, cpu, cuda, cuda:N, mps.")] = "auto",
-    runtime: Annotated[
-        str, option("--runtime", help_text="auto (as `vidseg run`), torch, openvino, onnxruntime, torch-compile.")
-    ] = "auto",
-    precision: Annotated[
-        str, option("--precision", help_text="auto (as `vidseg run`), float32, float16, bfloat16, int8.")
-    ] = "auto",
-    threads: Annotated[int | None, option("--threads", metavar="N", help_text="CPU threads; default all.")] = None,
-    quiet: Annotated[bool, option("--quiet", "-q", help_text="Print no progress.")] = False,
-) -> None:
+    flag(
+        "mapping",
+        str,
+        "--mapping",
+        metavar="NAME|FILE",
+        help_text="Score coarser classes: camvid11, or a YAML.",
+    ),
+    flag(
+        "groups",
+        bool,
+        "--groups",
+        help_text="Also score groups of classes: person, animal, vehicle, ...",
+        default=False,
+    ),
+    flag("values", str, "--values", metavar="V=ID,...", help_text="As in `vidseg train --values`."),
+    flag("only", str, "--only", metavar="A,B", help_text="Score these classes only."),
+    flag(
+        "every",
+        int,
+        "--every",
+        metavar="N",
+        help_text="Measure on every Nth picture: those `train --holdout N` held out.",
+    ),
+    flag("json", Path, "--json", metavar="FILE", help_text="Also write the scores here."),
+    flag("overwrite", bool, *("--overwrite", "-y"), help_text="Replace an existing JSON file.", default=False),
+    *run_options(
+        ("device", "runtime", "precision", "half", "threads"),
+        panels=False,
+        threads="CPU threads; default all.",
+    ),
+    flag("quiet", bool, *("--quiet", "-q"), help_text="Print no progress.", default=False),
+)
+def evaluate(given: dict[str, Any]) -> None:
     """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and a table of classes.
 
     Measures the network that `vidseg run` takes, and prints which. To compare: --runtime torch --precision float32.
@@ -66,29 +58,11 @@ def evaluate(
     from vidseg.commands.evaluate import EvalRequest
     from vidseg.commands.evaluate import evaluate as run_evaluation
 
-    request = EvalRequest(
-        data=data,
-        model=model,
-        weights=weights,
-        trust_model=trust_model,
-        runtime=runtime,
-        imgsz=imgsz,
-        short_side=short_side,
-        label_set=label_set,
-        rule=rule,
-        mapping=mapping,
-        groups=groups,
-        values=values,
-        only=() if only is None else _words(only),
-        every=every,
-        json=json,
-        overwrite=overwrite,
-        device=device,
-        precision=precision,
-        threads=threads,
-    )
-    with TrainingConsole(quiet=quiet) as console:
-        result = run_evaluation(request, console)
+    asked = {name: value for name, value in given.items() if value is not None and name != "quiet"}
+    if given["only"] is not None:
+        asked["only"] = _words(given["only"])
+    with TrainingConsole(quiet=given["quiet"]) as console:
+        result = run_evaluation(EvalRequest(**asked), console)
     print_evaluation(result)
 
 

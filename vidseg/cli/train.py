@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from vidseg.cli.options import argument, flag, made_of
+from vidseg.config import OPTIONS
 
 _DATA, _RUN, _RECIPE = "Data", "Run", "Recipe"
 
@@ -18,7 +19,7 @@ _SETTINGS = (
 )
 """Options passed to `TrainSettings` unchanged."""
 _REQUEST = (
-    *("out", "init", "resume", "val", "val_mapping", "val_every", "imgsz", "save_every", "device", "precision"),
+    *("out", "init", "resume", "val", "val_mapping", "val_every", "imgsz", "save_every", "device", "precision", "half"),
     *("threads", "workers"),
 )
 """Options passed to `TrainRequest` unchanged."""
@@ -72,10 +73,11 @@ _SHORT = frozenset(
         str,
         "--precision",
         panel=_RUN,
-        help_text="auto, float32, float16, bfloat16; default auto: mixed precision on CUDA",
+        help_text="auto, fp32, fp16, bf16, half; default auto: mixed precision on CUDA",
         default="auto",
         show_default=False,
     ),
+    flag("half", bool, "--half", panel=_RUN, help_text=OPTIONS["half"].help, default=False),
     flag("threads", int, "--threads", panel=_RUN, metavar="N", help_text="CPU threads; default all cores"),
     flag(
         "workers",

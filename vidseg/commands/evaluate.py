@@ -67,6 +67,7 @@ class EvalRequest:
     """The JSON file may replace one that exists."""
     device: str = "auto"
     precision: str = "auto"
+    half: bool = False
     threads: int | None = None
 
 
@@ -164,6 +165,7 @@ def _config(request: EvalRequest) -> RunConfig:
         "device",
         "runtime",
         "precision",
+        "half",
         "threads",
     )
     return merge(("command line", {name: getattr(request, name) for name in names} | {"smooth": False}))

@@ -64,6 +64,7 @@ class TrainRequest:
     save_every: int = 200
     device: str = "auto"
     precision: str = "auto"
+    half: bool = False
     threads: int | None = None
     workers: int | None = None
 
@@ -90,7 +91,8 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
     entry = zoo.entry(request.settings.model)
     device = pick_device(request.device)
-    precision = pick_training_precision(request.precision, device)
+    wanted = {"precision": None if request.precision == "auto" else request.precision, "half": request.half}
+    precision = pick_training_precision(checked("command line", wanted).get("precision", "auto"), device)
     _check_options(request)
     datasets = _datasets(request)
     validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
@@ -156,6 +158,8 @@ def pick_training_precision(name: str, device: torch.device) -> torch.dtype:
         if device.type != "cuda":
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if name == "half":
+        name = "float16" if device.type == "cuda" else "bfloat16"
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if name not in known:
         raise ConfigError(f"--precision is {name!r}; accepted: auto, {', '.join(known)}")
