@@ -1,12 +1,15 @@
 import json
+from email.message import Message
 
 import pytest
 import torch
 import yaml
 
 from vidseg.cli.console import progress_line
+from vidseg.commands import doctor
 from vidseg.pipeline.stats import Progress
 from vidseg.timing import clock_time
+from vidseg.version import __version__
 
 
 def test_models_lists_all_with_parameters_accuracy_and_state(cli):
@@ -74,8 +77,33 @@ def test_doctor_names_what_is_here(cli):
         "fai-m2f-n-ade",
         "presets",
         "cameras",
+        "extras",
     ):
         assert word in result.out
+    found = json.loads(cli("doctor", "--json").out)
+    assert {"topic": "vidseg", "good": True, "text": __version__} in found
+
+
+class Installed:
+    """An installation with packages that are here, and others that never are."""
+
+    metadata = Message()
+    requires = ("typer>=0.1; extra == 'train'", "no-such-package>=1; extra == 'ray'", "no-such; extra == 'dev'")
+    for extra in ("train", "ray", "dev"):
+        metadata["Provides-Extra"] = extra
+
+
+def test_doctor_fits_80_columns_and_says_how_to_get_what_is_not_installed(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    real = doctor.metadata.distribution
+    monkeypatch.setattr(doctor.metadata, "distribution", lambda name: Installed() if name == "vidseg" else real(name))
+    findings = [*doctor._extras(), doctor.Finding("display", "a word " * 30, good=False)]
+    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    shown = cli("doctor").out
+    assert max(map(len, shown.splitlines())) <= 80 and "extras        ok      train" in shown
+    assert "  no ray (batch --ray): pip install 'vidseg[ray]'\n" in shown and "no-such" not in shown
+    for name, use in doctor.EXTRAS.items():  # the line can be copied
+        assert len(f"no {name} ({use}): pip install 'vidseg[{name}]'") <= 58
 
 
 def test_version_and_unknown_command(cli):

@@ -48,7 +48,7 @@ class Command(TyperCommand):
             lines += ["", _bold(heading), *_columns(rows)]
         if len(shown) < len(params):
             rest = f"`{ctx.command_path} --help-all` lists all {len(params)} options."
-            lines += ["", *textwrap.wrap(rest, _width())]
+            lines += ["", *textwrap.wrap(rest, help_width())]
         typer.echo("\n".join(lines))
 
 
@@ -77,7 +77,8 @@ def _is_always_shown(param: Any) -> bool:
     return param.param_type_name == "argument" or param.name in ("help", "help_all")
 
 
-def _width() -> int:
+def help_width() -> int:
+    """Columns for texts that people read: those of the terminal, within `WIDTHS`."""
     least, most = WIDTHS
     return max(least, min(most, shutil.get_terminal_size().columns))
 
@@ -107,7 +108,7 @@ def _described(help_text: str) -> Iterator[str]:
     for number, part in enumerate((*texts[:1], *examples, *texts[1:])):
         yield from ("",) if number else ()
         if part not in examples:
-            yield from textwrap.wrap(_plain(part), _width(), break_on_hyphens=False)
+            yield from textwrap.wrap(_plain(part), help_width(), break_on_hyphens=False)
             continue
         yield _bold("Examples" if part.startswith("Examples") else "Example")
         for command in re.findall(r"`([^`]+)`", part):
@@ -116,7 +117,7 @@ def _described(help_text: str) -> Iterator[str]:
 
 def _command_lines(command: str) -> list[str]:
     """A command that can be copied, also where it takes several lines."""
-    lines = textwrap.wrap(command, _width() - 8, break_on_hyphens=False, break_long_words=False)
+    lines = textwrap.wrap(command, help_width() - 8, break_on_hyphens=False, break_long_words=False)
     return ["  " + line for line in " \\\n    ".join(lines).split("\n")]
 
 
@@ -158,7 +159,7 @@ def _description(param: Any) -> str:
 
 def _columns(rows: Iterable[tuple[str, str]], column: int = _HELP_COLUMN) -> Iterator[str]:
     for left, text in rows:
-        wrapped = textwrap.wrap(text, _width() - column, break_on_hyphens=False)
+        wrapped = textwrap.wrap(text, help_width() - column, break_on_hyphens=False)
         styled = "  " + typer.style(left, fg="cyan")
         if len(left) + 4 > column:
             yield styled

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import metadata
 
 from vidseg.cores import all_cores, usable_cores
 from vidseg.opencv import import_problem, installed_packages, too_many
@@ -22,6 +24,17 @@ class Finding:
 
 
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
+EXTRAS = {
+    "train": "vidseg train",
+    "int8": "vidseg quantize",
+    "parquet": "--save-parquet",
+    "serve": "--serve, --metrics",
+    "ray": "batch --ray",
+    "remote": "URLs for batch",
+    "pages": "video sites",
+}
+"""What the optional parts of an installation are for."""
+_FOR_DEVELOPERS = ("dev", "docs")
 _TRIAL_SIZE = (640, 360)
 
 
@@ -31,6 +44,7 @@ def examine() -> list[Finding]:
         ("vidseg", _versions),
         ("torch", _torch),
         ("runtimes", _runtimes),
+        ("extras", _extras),
         ("opencv", _opencv),
         ("video", _video),
         ("encoders", _encoders),
@@ -86,10 +100,36 @@ def _runtimes() -> list[Finding]:
     for name, problem in problems.items():
         if problem is not None:
             findings.append(Finding("", f"{name} cannot be imported ({problem}); {reinstall_advice(name)}", good=False))
-    missing = [name for name in automatic if name not in installed]
-    if missing:
-        findings.append(Finding("", f"not installed: {', '.join(missing)}; pip install 'vidseg[{','.join(missing)}]'"))
     return findings
+
+
+def _extras() -> list[Finding]:
+    try:
+        distribution = metadata.distribution("vidseg")
+    except metadata.PackageNotFoundError:
+        return [Finding("extras", "unknown: vidseg runs from a folder and is not installed")]
+    extras = [name for name in distribution.metadata.get_all("Provides-Extra") or () if name not in _FOR_DEVELOPERS]
+    lacking = {name: _missing(distribution.requires or (), name) for name in extras}
+    here = [name for name in extras if not lacking[name]]
+    findings = [Finding("extras", ", ".join(here) or "none", good=bool(here) or None)]
+    for name in extras:
+        if lacking[name]:
+            use = f" ({EXTRAS[name]})" if name in EXTRAS else ""
+            findings.append(Finding("", f"no {name}{use}: pip install 'vidseg[{name}]'"))
+    return findings
+
+
+def _missing(requirements: Iterable[str], extra: str) -> list[str]:
+    """The packages of an extra that are not installed, of requirements such as "scipy>=1.11; extra == 'train'"."""
+    found = []
+    for requirement in requirements:
+        name = re.match(r"[\w.-]+", requirement)
+        if name and re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", requirement):
+            try:
+                metadata.version(name[0])
+            except metadata.PackageNotFoundError:
+                found.append(name[0])
+    return found
 
 
 def _video() -> list[Finding]:
