@@ -1,7 +1,7 @@
 from dataclasses import fields
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vidseg.config import OPTIONS, RunConfig
@@ -88,6 +88,7 @@ junk = st.one_of(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(option_names()), junk)
 def test_any_value_is_either_taken_or_refused_with_a_config_error(name, value):
     try:

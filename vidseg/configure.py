@@ -52,7 +52,7 @@ def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
             shown = "***" if name in SECRETS else shown
             raise ConfigError(f"{origin}: {flag} is {shown!r}; accepted: {error}") from None
     if good.get("half"):
-        if good.get("precision", "half") != "half":
+        if good.get("precision", "auto") not in ("auto", "half"):
             raise ConfigError(f"{origin}: --half and --precision {good['precision']} contradict each other; give one")
         good["precision"] = "half"
     return good

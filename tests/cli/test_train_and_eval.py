@@ -372,6 +372,7 @@ def test_eval_labels_as_a_run_does(cli, data):
 def test_eval_measures_the_engine_and_the_number_format_that_are_asked_for(cli, data):
     result = cli("eval", data, *FAST, "--runtime", "torch", "--precision", "float32", "-q")
     assert result.code == 0 and "m2f-mobile-ade, torch, cpu, float32, long side 64, 5 pictures" in result.out
+    assert ", torch, cpu, bfloat16, " in cli("eval", data, *FAST, "--runtime", "torch", "--half", "-q").out
     for words in (("--precision", "fp16", "--half"), ("--half", "--precision", "fp32")):
         assert_one_line_error(cli("eval", data, *words), "contradict each other")
     for words, text in (

@@ -91,8 +91,8 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
     entry = zoo.entry(request.settings.model)
     device = pick_device(request.device)
-    wanted = {"precision": None if request.precision == "auto" else request.precision, "half": request.half}
-    precision = pick_training_precision(checked("command line", wanted).get("precision", "auto"), device)
+    wanted = checked("command line", {"precision": request.precision, "half": request.half})["precision"]
+    precision = pick_training_precision(wanted, device)
     _check_options(request)
     datasets = _datasets(request)
     validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
