@@ -145,7 +145,7 @@ def test_a_runtime_that_is_unknown_or_not_installed_is_told_in_one_line(cli, cli
     assert_one_line_error(
         cli("run", clip, "-o", "out.mp4", "--runtime", "tensorrt"), "--runtime is 'tensorrt'", "openvino"
     )
-    monkeypatch.setattr("vidseg.runtimes.registry._is_installed", lambda engine: engine.name == "torch")
+    monkeypatch.setattr("vidseg.runtimes.registry.is_installed", lambda name: name == "torch")
     result = cli("run", clip, "-o", "out.mp4", "--runtime", "openvino")
     assert result.code == 2
     assert_one_line_error(result, "--runtime openvino: not installed", "pip install 'vidseg[openvino]'")

@@ -22,7 +22,7 @@ from vidseg.runtimes.convert import INPUT_NAME, OUTPUT_NAMES, picture_network, t
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_format import MIN_SIDE, exported_yaml, yaml_beside
-from vidseg.runtimes.registry import import_problem, installed_engines, reinstall_advice
+from vidseg.runtimes.registry import import_problem, is_installed, reinstall_advice
 from vidseg.runtimes.sessions import OnnxSession, OpenVinoSession, Session, TorchScriptSession
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.preprocess import network_size, to_network
@@ -215,7 +215,7 @@ def _checked_output(request: ExportRequest, model: str) -> Path:
         if any(side is not None and not MIN_SIDE <= side <= 4096 for side in sides):
             raise ConfigError(f"--{name}: sides are {MIN_SIDE} to 4096 pixels")
     engine = _ENGINES[request.format]
-    if engine not in installed_engines():
+    if not is_installed(engine):
         raise DeviceError(f"--format {request.format}: needs {engine}; get it with pip install 'vidseg[{engine}]'")
     problem = import_problem(engine)
     if problem is not None:

@@ -56,7 +56,12 @@ ENGINES = {
 
 def installed_engines() -> dict[str, str]:
     """Name and version of the engines that are installed, fastest first."""
-    return {name: _version(engine.modules[0]) for name, engine in ENGINES.items() if _is_installed(engine)}
+    return {name: _version(engine.modules[0]) for name, engine in ENGINES.items() if is_installed(name)}
+
+
+def is_installed(name: str) -> bool:
+    """True if the engine is installed. Cheap, unlike `installed_engines`, which reads the versions from disk."""
+    return all(find_spec(module) is not None for module in ENGINES[name].modules)
 
 
 def import_problem(name: str) -> str | None:
@@ -83,7 +88,7 @@ def runtime_device(runtime: str, device: str) -> torch.device:
     if runtime == "auto":
         return pick_device(device)
     engine = ENGINES[runtime]
-    if not _is_installed(engine):
+    if not is_installed(runtime):
         raise DeviceError(
             f"--runtime {runtime}: not installed; get it with pip install 'vidseg[{runtime}]', or use --runtime auto"
         )
@@ -109,7 +114,7 @@ def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> li
     """
     if runtime == "auto":
         fitting = [name for name in fitting_engines(device, precision) if ENGINES[name].automatic]
-        installed = [name for name in fitting if name in installed_engines()]
+        installed = [name for name in fitting if is_installed(name)]
         if not installed:
             needed = f"needs pip install 'vidseg[{fitting[0]}]'" if fitting else f"is not offered on {device.type}"
             raise ConfigError(f"--precision {_name_of(precision)}: {needed}")
@@ -202,10 +207,6 @@ def _create(
 
         return CompiledRuntime(model, device, precision, cache_folder=cache_folder, announce=announce)
     return TorchRuntime(model, device, precision)
-
-
-def _is_installed(engine: Engine) -> bool:
-    return all(find_spec(module) is not None for module in engine.modules)
 
 
 def _version(module: str) -> str:

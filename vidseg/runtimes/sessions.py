@@ -18,7 +18,7 @@ from vidseg.errors import ConfigError, ModelError
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
-from vidseg.runtimes.registry import ENGINES, installed_engines
+from vidseg.runtimes.registry import ENGINES, is_installed
 
 Array = npt.NDArray[Any]
 READERS = {
@@ -162,8 +162,7 @@ def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: 
     wanted = readers if runtime == "auto" else (runtime,)
     if not set(wanted) <= set(readers):
         raise ConfigError(f"--runtime {runtime}: does not read {path.name}; {' or '.join(readers)} does")
-    installed = installed_engines()
-    found = [name for name in wanted if name in installed]
+    found = [name for name in wanted if is_installed(name)]
     if not found:
         raise ConfigError(
             f"{path.name} is read by {' or '.join(wanted)}; get it with pip install 'vidseg[{wanted[-1]}]'"

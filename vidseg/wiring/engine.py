@@ -32,7 +32,7 @@ from vidseg.runtimes.registry import (
     create_runtime,
     first_line,
     import_problem,
-    installed_engines,
+    is_installed,
     runtime_device,
 )
 from vidseg.runtimes.sessions import READERS, file_runtimes
@@ -345,7 +345,7 @@ def precision_name(precision: torch.dtype) -> str:
 
 
 def _runs_openvino(runtime: str, device: torch.device) -> bool:
-    installed = runtime in ("auto", "openvino") and device.type == "cpu" and "openvino" in installed_engines()
+    installed = runtime in ("auto", "openvino") and device.type == "cpu" and is_installed("openvino")
     return installed and import_problem("openvino") is None
 
 
