@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -247,3 +248,11 @@ def test_only_the_pipeline_starts_threads():
         if unit_of(path) != "pipeline":
             text = path.read_text(encoding="utf-8")
             assert "Thread(" not in text and "ThreadPool" not in text, path
+
+
+def test_openvino_is_imported_at_the_one_door_that_keeps_its_telemetry_out():
+    plainly = re.compile(r"(import|from) openvino($|[. ])|import(orskip|_module)\(.openvino[\"'.]", re.MULTILINE)
+    tests, here = PACKAGE.parent / "tests", Path(__file__)
+    assert plainly.search("    import openvino\n") and plainly.search('pytest.importorskip("openvino")')
+    found = {path for path in (*FILES, *tests.rglob("*.py")) if plainly.search(path.read_text(encoding="utf-8"))}
+    assert found == {PACKAGE / "runtimes" / "openvino_import.py", here}

@@ -16,6 +16,8 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from vidseg.runtimes.openvino_import import import_openvino, unreported
+
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 FLOAT, UINT8, INT32, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64
 
@@ -229,11 +231,11 @@ def _ultralytics_logits_labels(image: np.ndarray) -> np.ndarray:
 
 
 def _ultralytics_openvino(folder: Path) -> Path:
-    import openvino
-
+    openvino = import_openvino()
     network = _ultralytics_map(folder)
     inner = folder / "yolo26n-sem_openvino_model"
-    openvino.save_model(openvino.convert_model(network), inner / "yolo26n-sem.xml", compress_to_fp16=False)
+    with unreported():
+        openvino.save_model(openvino.convert_model(network), inner / "yolo26n-sem.xml", compress_to_fp16=False)
     network.unlink()
     notes = {"description": "Ultralytics", "task": "semantic", "stride": 32, "batch": 1, "imgsz": [64, 64]}
     (inner / "metadata.yaml").write_text(yaml.safe_dump({**notes, "names": dict(enumerate(ADE))}))

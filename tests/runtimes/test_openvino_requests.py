@@ -5,9 +5,10 @@ import pytest
 
 from tests.runtimes.tiny_networks import write_network
 from vidseg.runtimes.openvino_import import openvino_core
-
-pytest.importorskip("openvino")
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
+from vidseg.runtimes.registry import installed_engines
+
+pytestmark = pytest.mark.skipif("openvino" not in installed_engines(), reason="needs openvino")
 
 
 @pytest.fixture(scope="module")

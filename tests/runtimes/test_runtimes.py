@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ import torch
 
 from tests.rounding import assert_rounds_alike, in_float64
 from tests.runtimes.tiny_networks import write_network
-from vidseg.runtimes import onnxruntime_runtime, openvino_runtime
+from vidseg.runtimes import onnxruntime_runtime, openvino_runtime, quantized
+from vidseg.runtimes.convert import to_openvino
 from vidseg.runtimes.loading import load_model
+from vidseg.runtimes.openvino_import import import_openvino
 from vidseg.runtimes.registry import ENGINES, create_runtime, installed_engines
 from vidseg.segmentation.postprocess import QueryOutput
 from vidseg.segmentation.preprocess import to_network
@@ -222,6 +225,40 @@ def test_openvino_is_imported_without_its_telemetry(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def reports(monkeypatch):
+    """What openvino_telemetry would send; it is imported already, as by a program that uses vidseg and OpenVINO."""
+    sender = pytest.importorskip("openvino_telemetry.utils.sender")
+    sent = []
+    monkeypatch.setattr(sender.TelemetrySender, "send", lambda self, *message: sent.append(message))
+    yield sent
+    sender.TelemetrySender().send("outside")
+    assert sent == [("outside",)]
+    for name in [name for name in sys.modules if name.startswith("openvino_telemetry")]:
+        del sys.modules[name]
+
+
+def report_use(*args, **options):
+    from openvino_telemetry.utils.sender import TelemetrySender
+
+    TelemetrySender().send("used")
+    raise InterruptedError
+
+
+def test_neither_converting_nor_quantising_reports_where_the_telemetry_was_imported_before(reports, monkeypatch):
+    skip_unless_installed("openvino")
+    network = torch.nn.Identity()
+    with monkeypatch.context() as changed, pytest.raises(InterruptedError):
+        changed.setattr(import_openvino(), "convert_model", report_use)
+        to_openvino(network, ("scores",))
+    pytest.importorskip("nncf")
+    monkeypatch.setattr("nncf.quantize", report_use)
+    monkeypatch.setattr(quantized, "convert", lambda model: {"model.xml": b"", "model.bin": b""})
+    monkeypatch.setattr(quantized, "openvino_core", lambda: SimpleNamespace(read_model=lambda *parts: None))
+    with pytest.raises(InterruptedError):
+        quantized.quantize(network, [np.zeros((3, 32, 32), np.uint8)])
 
 
 SIGNAL_AFTER_TWO_NETWORKS = """

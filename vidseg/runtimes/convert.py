@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidseg.runtimes.network import PictureNetwork, example_images
-from vidseg.runtimes.openvino_import import import_openvino
+from vidseg.runtimes.openvino_import import import_openvino, unreported
 
 OPSET = 17
 """ONNX operator set; every ONNX Runtime since 1.13 (2022) reads it."""
@@ -98,7 +98,8 @@ def to_openvino(
     openvino = import_openvino()
     example = _example(size_hw)
     shape = [-1, 3, -1, -1] if size_hw is None else list(example.shape)
-    converted = openvino.convert_model(_traced(network, example), example_input=example, input=shape)
+    with unreported():
+        converted = openvino.convert_model(_traced(network, example), example_input=example, input=shape)
     for port, name in zip((*converted.inputs, *converted.outputs), (INPUT_NAME, *output_names), strict=True):
         port.get_tensor().set_names({name})
     for name, value in (facts or {}).items():

@@ -1,9 +1,11 @@
-"""Gets the module openvino, and its one core."""
+"""Gets the module openvino, without its telemetry, and its one core."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -11,22 +13,32 @@ _lock = threading.Lock()
 _core: Any = None
 
 
-def import_openvino() -> Any:
-    """The module openvino, without its telemetry: imported plainly it reports its use to a server.
+@contextlib.contextmanager
+def unreported() -> Iterator[None]:
+    """What is imported or called in here reports its use to no server, as openvino and NNCF do by openvino_telemetry.
 
-    It does without when openvino_telemetry is not installed, which is what it is told here.
+    They do without when that is not installed, which is what they are told here. Where the program that uses vidseg has
+    imported it before, nothing leaves its sender.
+    """
+    sender = sys.modules.get("openvino_telemetry.utils.sender")
+    with contextlib.ExitStack() as after:
+        if sender is not None:
+            after.callback(setattr, sender.TelemetrySender, "send", sender.TelemetrySender.send)
+            sender.TelemetrySender.send = lambda *_: None
+        elif "openvino_telemetry" not in sys.modules:
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+            after.callback(sys.modules.pop, "openvino_telemetry")
+        yield
+
+
+def import_openvino() -> Any:
+    """The module openvino, without its telemetry.
 
     Raises:
         ImportError: openvino is not installed, or its libraries do not load here.
     """
-    hidden = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
-    if hidden:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
+    with unreported():
         return import_module("openvino")
-    finally:
-        if hidden:
-            del sys.modules["openvino_telemetry"]
 
 
 def openvino_core() -> Any:

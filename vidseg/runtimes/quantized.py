@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import UInt8Array
 from vidseg.runtimes.engine_cache import DAMAGE, Parts, engines_folder, part_hashes
 from vidseg.runtimes.network import code_sha256, weights_sha256
-from vidseg.runtimes.openvino_import import import_openvino, openvino_core
+from vidseg.runtimes.openvino_import import import_openvino, openvino_core, unreported
 from vidseg.runtimes.openvino_runtime import convert
 
 _FACTS = "facts.json"
@@ -44,13 +44,13 @@ def quantize(model: nn.Module, pictures: Sequence[UInt8Array]) -> Parts:
     """
     try:
         openvino = import_openvino()
-        with contextlib.redirect_stdout(sys.stderr):
-            nncf = _import_nncf()
+        with unreported(), contextlib.redirect_stdout(sys.stderr):
+            nncf = import_module("nncf")
     except ImportError as error:
         raise ConfigError(f"quantising needs {error.name}: pip install 'vidseg[int8]'") from None
     parts = convert(model)
     network = openvino_core().read_model(parts["model.xml"], parts["model.bin"])
-    with contextlib.redirect_stdout(sys.stderr):  # of progress bars
+    with unreported(), contextlib.redirect_stdout(sys.stderr):  # of progress bars
         quantized = nncf.quantize(
             network,
             nncf.Dataset(pictures, lambda picture: picture[None]),
@@ -134,21 +134,3 @@ def path_beside(weights: Path) -> Path:
 def cached_path(model_name: str, weights_digest: str) -> Path:
     """Where the int8 version of weights (hash by `weights_sha256`) lies in the user's cache."""
     return engines_folder() / f"{model_name}-int8-{weights_digest[:16]}.zip"
-
-
-@contextlib.contextmanager
-def _without_telemetry() -> Iterator[None]:
-    """NNCF imports openvino_telemetry where it is installed, which reports to a server."""
-    before = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["openvino_telemetry"]
-        if before is not None:
-            sys.modules["openvino_telemetry"] = before
-
-
-def _import_nncf() -> Any:
-    with _without_telemetry():
-        return import_module("nncf")
