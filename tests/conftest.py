@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,3 +42,14 @@ def _converted_networks_stay_in_the_test_run(monkeypatch: pytest.MonkeyPatch, en
 @pytest.fixture(autouse=True)
 def _the_same_number_format_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidseg.cores.computes_bfloat16", lambda: False)
+
+
+@pytest.fixture(autouse=True)
+def _a_closed_terminal_reaches_what_is_tested() -> Iterator[None]:
+    """Under nohup too, where SIGHUP is ignored: a handler that does nothing is the default again in a child."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -17,10 +19,16 @@ ROOT = Path(__file__).parents[2]
 ENDLESS = "test:320x240@50,frames=inf,realtime"
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A run, which does not outlive the block."""
     command = [sys.executable, "-m", "vidseg", "run", *words, "--imgsz", "64", "--threads", "1", "--runtime", "torch"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(path: Path, size: int, process: subprocess.Popen[str]) -> None:
@@ -39,19 +47,17 @@ def frames_in(path: Path) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_finishes_the_file(tmp_path, number):
-    process = start(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg")
-    wait_for(tmp_path / "out.mkv.part", 2000, process)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    with started(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg") as process:
+        wait_for(tmp_path / "out.mkv.part", 2000, process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "finishing" in err and "Traceback" not in err
     assert os.listdir(tmp_path) == ["out.mkv"] and frames_in(tmp_path / "out.mkv") > 0
 
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
-    process = start(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg")
-    wait_for(tmp_path / "out.mkv.part", 2000, process)
-    process.kill()
-    process.communicate(timeout=30)
+    with started(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg") as process:
+        wait_for(tmp_path / "out.mkv.part", 2000, process)
     assert all(name.endswith(".part") for name in os.listdir(tmp_path))
 
 
@@ -65,13 +71,13 @@ def test_ctrl_c_while_a_stream_does_not_answer_ends_at_once(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = start(tmp_path, f"udp://127.0.0.1:{port}", "-o", "out.mkv", "--timeout", "100")
-    deadline = time.monotonic() + 60
-    while not is_bound(port):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    with started(tmp_path, f"udp://127.0.0.1:{port}", "-o", "out.mkv", "--timeout", "100") as process:
+        deadline = time.monotonic() + 60
+        while not is_bound(port):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
     assert process.returncode == -signal.SIGINT  # which a shell reports as 130
     assert os.listdir(tmp_path) == []
 
