@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-window test-newest test-slim drills check format bench weights docs docs-pictures clean
+.PHONY: demo test test-slow test-window test-newest test-slim test-processors drills check format bench weights docs docs-pictures clean
 
 demo: .venv/installed  ## set up and segment the bundled sample
 	$(BIN)/vidseg run samples/street.mp4 -o street_annotated.mp4 --legend --labels -y
@@ -25,6 +25,9 @@ test-newest:  ## the tests with the newest packages and Pythons; takes an hour, 
 
 test-slim:  ## the Dockerfile's commands and the first of the README in a bare Debian; needs root and debootstrap
 	.ci/slim
+
+test-processors: .venv/installed  ## the tests that float32 decides, with the instructions of older processors too; takes an hour
+	.ci/processors
 
 docs: .venv/installed-docs  ## the site of docs/, in build/docs; any warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
