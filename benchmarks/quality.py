@@ -27,6 +27,7 @@ import av
 import cv2
 import numpy as np
 import torch
+from flicker import Alignment, changed_share
 from torch import Tensor
 
 from vidseg import zoo
@@ -35,7 +36,6 @@ from vidseg.data.mapping import ClassMapping, read_mapping
 from vidseg.defaults import MEMORY_SECONDS
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array
 from vidseg.metrics import Scores, confusion_matrix, label_counts, scores
-from vidseg.motion.flicker import Alignment, changed_share
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.motion.tracker import FlowTracker
 from vidseg.pipeline.policy import InferenceStride

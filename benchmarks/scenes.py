@@ -22,11 +22,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from flicker import Alignment, changed_share
 from quality import SAMPLE, OnceRuntime, at_least_one, video
 
 from vidseg import zoo
 from vidseg.frames import Frame, UInt8Array
-from vidseg.motion.flicker import Alignment, changed_share
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime

@@ -10,6 +10,7 @@ import numpy as np
 
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.pipeline.buffer import Buffer
+from vidseg.pipeline.inference_worker import Lane
 from vidseg.pipeline.options import Result
 
 TIME_BASE = Fraction(1, 30)
@@ -186,3 +187,9 @@ def filled(count: int, close: bool = True) -> Buffer[Result]:
     if close:
         buffer.close()
     return buffer
+
+
+def settled(lane: Lane, timeout: float = 10) -> bool:
+    """Wait until the model has nothing of this lane to do; False where that takes longer."""
+    with lane._changed:
+        return lane._changed.wait_for(lambda: lane._waiting is None and not lane._under_way, timeout)

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from tests.cli.test_signals import start, wait_for
+from tests.sources.graph_camera import plug_in
+from tests.sources.strip import read_strip
 from tests.video.clips import counter_picture, make_clip
 from vidseg.render.grid import TiledPainter
-from vidseg.sources.pattern_source import read_strip
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 SIZE_HW = (96, 128)
@@ -115,8 +116,8 @@ def test_a_stream_that_is_not_there_holds_up_nobody(cli):
     assert dead["decoded"] == 0 and alive["shown"] == len(set(numbers))
 
 
-def test_a_camera_beside_a_file_is_seen_as_it_comes(cli):
-    camera = "lavfi:testsrc=size=128x96:rate=20"
+def test_a_camera_beside_a_file_is_seen_as_it_comes(cli, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=128x96:rate=20")
     words = ("-o", "grid.mp4", "--stats", "s.json", "--limit", 40, "--opacity", 0, *SMALL)
     result = cli("run", camera, "test:128x96@10,frames=5", *words)
     assert result.code == 0, result.err

@@ -20,6 +20,7 @@ import pytest
 
 from tests.fakes import FakeSource
 from tests.limits import file_size_limit
+from tests.sources.graph_camera import plug_in
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
 from vidseg.configure import option_names
@@ -386,8 +387,8 @@ def test_a_full_disk_costs_a_file_only_the_output_that_it_hits(cli, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_a_full_disk_ends_a_live_recording_which_keeps_its_name(cli, tmp_path, ending):
-    camera = "lavfi:testsrc2=size=320x240:rate=25,noise=alls=90:allf=t"
+def test_a_full_disk_ends_a_live_recording_which_keeps_its_name(cli, tmp_path, ending, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc2=size=320x240:rate=25,noise=alls=90:allf=t")
     with file_size_limit(3_000_000):
         result = cli(
             *("run", camera, "-o", f"out.{ending}", "--save-csv", "shares.csv", "--save-masks", "masks.mkv"),
@@ -411,8 +412,8 @@ def test_without_arguments_the_help_is_shown(cli):
     assert "SOURCE" in cli("run").out
 
 
-def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli):
-    camera = "lavfi:testsrc=size=64x48:rate=25:duration=0.5"
+def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=25:duration=0.5")
     wanted = ("-o", "out.mkv", "--save-json", "seen.jsonl", "--limit", 20, "--stats", "stats.json")
     result = cli("run", camera, *wanted, *SMALL)
     assert result.code == 0, result.err
@@ -428,8 +429,8 @@ def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli):
     assert all(card["detections"] == [] for card in cards)
 
 
-def test_a_camera_that_goes_away_ends_the_run_if_it_is_not_to_come_back(cli):
-    camera = "lavfi:testsrc=size=64x48:rate=50:duration=0.2"
+def test_a_camera_that_goes_away_ends_the_run_if_it_is_not_to_come_back(cli, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=50:duration=0.2")
     result = cli("run", camera, "-o", "out.mkv", "--reconnect", 0, *SMALL)
     assert result.code == 1 and "what came before that was kept" in result.err
     assert video_pts("out.mkv")

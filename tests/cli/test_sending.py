@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
 from tests.servers.processes import free_port
+from tests.sources.graph_camera import plug_in
 from tests.video.clips import make_clip
 from vidseg.video import srt_tool
 from vidseg.video.protocols import has_protocol
@@ -99,8 +100,8 @@ def test_a_file_becomes_a_whole_playlist_with_its_sound(cli, clip, tmp_path):
     assert cli("run", clip, "-o", "out/a.m3u8", "-y", *SMALL).code == 0
 
 
-def test_a_live_source_becomes_a_rolling_playlist_that_ends_properly(cli):
-    camera = "lavfi:testsrc=size=64x48:rate=25"
+def test_a_live_source_becomes_a_rolling_playlist_that_ends_properly(cli, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=25")
     result = cli("run", camera, "-o", "a.m3u8", "--limit", 20, *SMALL)
     assert result.code == 0, result.err
     text = Path("a.m3u8").read_text()

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 
+from benchmarks.flicker import Alignment, changed_share, returns
 from tests.motion.moving import texture, window
-from vidseg.motion.flicker import Alignment, changed_share, returns
 
 
 def alignment(rows, columns, visible):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.fakes import FakePropagator, frame
+from tests.fakes import FakePropagator, frame, settled
 from vidseg.frames import Segmentation
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Closed
@@ -56,7 +56,7 @@ def test_lanes_take_turns_however_often_one_of_them_asks():
                 assert eager.take(10) is not None
                 eager.give(frame(number))
         model.let_go()
-        assert eager.settled(10)
+        assert settled(eager)
     assert model.calls == [[(0, 0)], [(1, 10)], [(2, 20)], [(0, 1)]]
 
 
@@ -68,7 +68,7 @@ def test_a_batch_takes_one_frame_of_each_lane_that_waits_and_waits_for_none():
         for number in (0, 1, 2):
             worker.lanes[number].give(frame(number))
         model.let_go(3)
-        assert all(lane.settled(10) for lane in worker.lanes)
+        assert all(settled(lane) for lane in worker.lanes)
         assert [lane.take(0).frame_index for lane in worker.lanes] == [0, 1, 2, 3]
     assert model.calls == [[(3, 3)], [(0, 0), (1, 1)], [(2, 2)]]
     assert [lane.served for lane in worker.lanes] == [1, 1, 1, 1]
@@ -84,7 +84,7 @@ def test_a_newer_frame_takes_the_place_of_one_that_waits_but_not_of_one_that_is_
         waits.give(frame(10))
         assert waits.replace(frame(11)) and waits.replace(frame(12))
         model.let_go(2)
-        assert waits.settled(10)
+        assert settled(waits)
     assert model.calls == [[(0, 0)], [(1, 12)]]
 
 
@@ -129,7 +129,7 @@ def test_a_reset_forgets_what_waits_and_what_is_found():
         lane.reset()
         assert lane.idle
         model.let_go()
-        assert busy.settled(10)
+        assert settled(busy)
         busy.reset()
         assert busy.idle and busy.take(0) is None
     assert model.calls == [[(0, 0)]]
@@ -148,7 +148,7 @@ def test_a_frame_that_waits_for_its_turn_gives_way_to_newer_ones_with_their_prop
         found = [inference.segmentation(frame(index)) for index in (1, 2, 3)]
         assert {each.frame_index for each in found} == {0}, "nobody waits for the other stream"
         model.let_go(2)
-        assert worker.lanes[1].settled(10)
+        assert settled(worker.lanes[1])
         assert inference.segmentation(frame(4)).frame_index == 3, "the newest was looked at"
         model.let_go(10)
     assert model.calls[:3] == [[(1, 0)], [(0, 100)], [(1, 3)]]
@@ -164,5 +164,5 @@ def test_a_stride_leaves_frames_out(stride, expected):
         inference = BackgroundInference(None, None, lane=worker.lanes[0], stride=stride)
         for index in range(6):
             inference.segmentation(frame(index))
-            assert worker.lanes[0].settled(10)
+            assert settled(worker.lanes[0])
     assert [index for call in model.calls for _, index in call] == expected

@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.processes import Publisher, RtmpServer, free_port, needs_rtmp
 from tests.servers.viewer import Viewer
+from tests.sources.graph_camera import plug_in
 from vidseg.errors import SourceError
 from vidseg.sources.av_source import AvSource
 
@@ -94,15 +95,15 @@ def test_rtmp_that_sends_sound_alone_up_to_the_next_key_frame_is_opened_all_the_
             assert source.info.has_audio and (source.info.width, source.info.height) == (96, 64)
 
 
-def test_a_camera_that_is_pulled_out_and_plugged_in_again():
-    with Viewer("lavfi:testsrc=size=96x64:rate=50:duration=0.3") as viewer:
+def test_a_camera_that_is_pulled_out_and_plugged_in_again(monkeypatch):
+    with Viewer(plug_in(monkeypatch, "testsrc=size=96x64:rate=50:duration=0.3")) as viewer:
         assert viewer.source.info.live and (viewer.source.info.width, viewer.source.info.height) == (96, 64)
         viewer.until(lambda frame: viewer.source.counters.get("reconnects", 0) >= 3)
         viewer.frames(5)
         assert viewer.cards >= 3 and viewer.source.counters["empty_reads"] >= 10
-        assert any("lavfi" in text and "unplugged?; trying again" in text for text in viewer.said)
+        assert any("cam7" in text and "unplugged?; trying again" in text for text in viewer.said)
 
 
-def test_a_camera_that_cannot_be_made_is_said_so():
-    with pytest.raises(SourceError, match="lavfi:nonsense: cannot be opened"):
-        Viewer("lavfi:nonsense")
+def test_a_camera_that_cannot_be_made_is_said_so(monkeypatch):
+    with pytest.raises(SourceError, match="cam7: cannot be opened"):
+        Viewer(plug_in(monkeypatch, "nonsense"))

@@ -9,6 +9,7 @@ import cv2
 import pytest
 
 from tests.sources.fake_capture import FakeCapture
+from tests.sources.graph_camera import plug_in
 from vidseg.errors import ConfigError, SourceError
 from vidseg.sources import camera_source
 from vidseg.sources.camera_source import CameraSource, camera_number, is_camera, list_cameras
@@ -116,8 +117,8 @@ def test_a_link_that_stays_with_the_camera_is_followed_each_time(monkeypatch: py
     assert numbers == [4, 2]
 
 
-def test_a_camera_made_of_a_filter_graph_gives_its_pictures_and_ends() -> None:
-    with CameraSource("lavfi:color=red:size=64x48:rate=100:duration=0.05") as source:
+def test_a_camera_made_of_a_filter_graph_gives_its_pictures_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    with CameraSource(plug_in(monkeypatch, "color=red:size=64x48:rate=100:duration=0.05")) as source:
         assert source.info.live and source.info.frame_rate == 100
         frames = iter(source)
         seen = [next(frames) for _ in range(5)]

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sources.strip import read_strip
 from vidseg.errors import ConfigError
-from vidseg.sources.pattern_source import PatternSource, parse_pattern, read_strip
+from vidseg.sources.pattern_source import PatternSource, parse_pattern
 
 
 @pytest.mark.parametrize(

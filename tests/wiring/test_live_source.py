@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from tests.sources.graph_camera import plug_in
 from tests.video.clips import make_clip
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SourceError
@@ -16,7 +17,6 @@ from vidseg.wiring import live_source
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.live_source import Announcements, open_run_source
 
-CAMERA = "lavfi:testsrc=size=64x48:rate=25"
 INFO = VideoInfo(64, 48, Fraction(1, 25), live=True)
 
 
@@ -25,15 +25,16 @@ def opened(source, said=None, **options):
     return open_run_source(config, Announcements(), (said if said is not None else []).append)
 
 
-def test_files_and_patterns_are_read_as_they_are_and_cameras_come_back(tmp_path):
+def test_files_and_patterns_are_read_as_they_are_and_cameras_come_back(tmp_path, monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=25")
     clip = make_clip(tmp_path / "clip.mp4", frames=2)
     for spec, options, kind in (
         (clip, {}, AvSource),
         (clip, {"reconnect": "always"}, AvSource),
         ("test:64x48@25,realtime", {}, PatternSource),
-        (CAMERA, {}, ReconnectingSource),
-        (CAMERA, {"reconnect": "3"}, ReconnectingSource),
-        (CAMERA, {"reconnect": "0"}, CameraSource),
+        (camera, {}, ReconnectingSource),
+        (camera, {"reconnect": "3"}, ReconnectingSource),
+        (camera, {"reconnect": "0"}, CameraSource),
     ):
         source = opened(spec, **options)
         source.close()
@@ -61,13 +62,14 @@ def test_camera_options_without_a_camera_are_refused(option):
 
 
 def test_a_first_connection_that_fails_ends_it_unless_it_is_to_be_waited_for(monkeypatch):
+    camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=25")
     tries = []
 
     def fake(spec, **options):
         tries.append(spec)
         if len(tries) == 1:
             raise SourceError("cam0: refused")
-        return CameraSource(CAMERA)
+        return CameraSource(camera)
 
     monkeypatch.setattr(live_source, "open_source", fake)
     with pytest.raises(SourceError, match=r"^cam0: refused$"):
@@ -91,7 +93,7 @@ def test_a_first_connection_that_fails_ends_it_unless_it_is_to_be_waited_for(mon
 def test_the_card_holds_no_picture_where_parts_of_it_are_taken_away(monkeypatch, options, plain):
     seen = []
     monkeypatch.setattr(live_source, "offline_card", lambda picture, text, plain: seen.append(plain) or picture)
-    source = opened("lavfi:testsrc=size=64x48:rate=50:duration=0.1", **options)
+    source = opened(plug_in(monkeypatch, "testsrc=size=64x48:rate=50:duration=0.1"), **options)
     next(frame for frame in source if frame.placeholder)
     source.close()
     assert seen[0] is plain

@@ -153,11 +153,6 @@ class Lane:
             self._changed.wait_for(lambda: not self._under_way)
             self._found = None
 
-    def settled(self, timeout: float | None = None) -> bool:
-        """Wait until the model has nothing of this lane to do; False where that takes longer."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._waiting is None and not self._under_way, timeout)
-
     # the worker's side, called with the lock held
 
     def _begin(self) -> Frame:

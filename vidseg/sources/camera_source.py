@@ -18,7 +18,6 @@ from vidseg.defaults import CAMERA_FORMAT
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
-from vidseg.sources.lavfi_capture import LAVFI_PREFIX, LavfiCapture
 from vidseg.sources.source_base import SourceBase
 from vidseg.video.quiet import quiet_opencv
 
@@ -78,8 +77,6 @@ class CameraSource(SourceBase):
             raise ConfigError(f"{shown_name(spec)}: not a camera; write cam0, 0 or /dev/video0")
         number = camera_number(os.path.realpath(spec) if spec.startswith(_LINKS) else spec)
         self._name = shown_name(spec) if number is None else f"cam{number}"
-        if spec.startswith(LAVFI_PREFIX):
-            number, open_capture = 0, lambda _: LavfiCapture(spec.removeprefix(LAVFI_PREFIX))
         if number is None:
             raise SourceError(f"{self._name}: no such camera now; {_cameras_in_words()}")
         self._clock_ns = clock_ns
@@ -136,7 +133,7 @@ class CameraSource(SourceBase):
 
 def is_camera(spec: str) -> bool:
     """Whether this text names a camera, plugged in or not."""
-    return camera_number(spec) is not None or spec.startswith((_LINKS, LAVFI_PREFIX))
+    return camera_number(spec) is not None or spec.startswith(_LINKS)
 
 
 def camera_number(spec: str) -> int | None:

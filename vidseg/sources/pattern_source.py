@@ -182,18 +182,6 @@ def draw_pattern(background: UInt8Array, index: int, seconds: Fraction) -> UInt8
     return image
 
 
-def read_strip(image: UInt8Array) -> int:
-    """The frame number (modulo 2**24) in the strip along the bottom; survives lossy coding and scaling of the picture.
-
-    For measuring which frame arrived where, and how late. The picture must be at least 24 pixels wide.
-    """
-    height, width = image.shape[:2]
-    row = image[-max(1, height // 48)].mean(axis=-1)
-    centres = (np.arange(STRIP_BITS) + 0.5) * width / STRIP_BITS
-    bits = row[centres.astype(int)] > 127
-    return int("".join("1" if bit else "0" for bit in bits), 2)
-
-
 def _background(width: int, height: int) -> UInt8Array:
     """(height, width, 3): all hues from left to right, once round, darker towards the bottom."""
     hue = np.broadcast_to(np.linspace(0, 180, width, endpoint=False).astype(np.uint8), (height, width))

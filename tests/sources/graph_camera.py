@@ -1,4 +1,4 @@
-"""A camera that is made of an FFmpeg filter graph, for trying and testing what lies above the device."""
+"""Cameras that are made of FFmpeg filter graphs, for what lies above the device."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import Any
 
 import av
 import cv2
+import pytest
 
-LAVFI_PREFIX = "lavfi:"
+NUMBER = 7
 
 
-class LavfiCapture:
+def plug_in(monkeypatch: pytest.MonkeyPatch, graph: str) -> str:
+    """Make "cam7" the camera that gives this graph's pictures; its name."""
+
+    def opened(number: int) -> GraphCapture:
+        assert number == NUMBER
+        return GraphCapture(graph)
+
+    monkeypatch.setattr("vidseg.sources.camera_source._open_capture", opened)
+    return f"cam{NUMBER}"
+
+
+class GraphCapture:
     """Satisfies `vidseg.sources.camera_source.Capture` with the pictures of a graph such as
     `testsrc=size=640x480:rate=25`, each at its time. A graph that ends is a camera that is pulled out.
     """
