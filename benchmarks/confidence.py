@@ -167,7 +167,7 @@ def main() -> None:
     config = merge(("command line", {"model": args.model, "weights": weights, "runtime": "torch", "imgsz": args.imgsz}))
     engine = load_engine(config, SilentReporter())
     # shares, whatever the weights say of them now
-    segmenter = QuerySegmenter(engine.runtime, imgsz=engine.imgsz, labels=engine.labels, doubt=Doubt(keep=True))
+    segmenter = QuerySegmenter(engine.runtime, imgsz=engine.size.imgsz, labels=engine.labels, doubt=Doubt(keep=True))
     halves = []
     for folder in args.data:
         keep = None if args.every == 1 else every_nth(args.every)
@@ -185,7 +185,7 @@ def main() -> None:
     names = ", ".join(f"{folder.resolve().parent.name}/{folder.name}" for folder in args.data)
     knots = ", ".join(f"{share:g}: {confidence:g}" for share, confidence in curve.knots)
     lines = [
-        f"{args.model}, long side {engine.imgsz}, {names}: expected calibration error {error:.3f}, "
+        f"{args.model}, long side {engine.size.imgsz}, {names}: expected calibration error {error:.3f}, "
         f"of plain shares {plain:.3f}; knots {knots}",
         *("", *rows, "", *left_out(parts)),
     ]

@@ -28,6 +28,7 @@ from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
 from vidseg.wiring import live_source
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.network_input import NetworkInput
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"imgsz": 64, "threads": 1, "runtime": "torch"}
@@ -44,7 +45,8 @@ def halves(monkeypatch) -> HalvesRuntime:
     """A network that sees sky above road, in place of all others; remembers the shapes it was given."""
     runtime = HalvesRuntime()
     monkeypatch.setattr(
-        "vidseg.app.library.load_engine", lambda config, reporter: Engine("halves", runtime, 64, runtime.device)
+        "vidseg.app.library.load_engine",
+        lambda config, reporter: Engine("halves", runtime, NetworkInput(64), runtime.device),
     )
     return runtime
 

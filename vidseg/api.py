@@ -153,6 +153,8 @@ class Segmenter:
         runtime: auto, torch, openvino, onnxruntime, torch-compile.
         precision: auto, float32, float16, bfloat16, int8.
         imgsz: long side in pixels of what the network sees.
+        short_side: its short side instead, or "published": as its makers measured it, also for video on a CPU.
+        label_set: classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.
         rule: how a pixel gets its label: semantic, winner-query.
         min_confidence: 0..1; what is said with less is 255 in label maps.
         batch: pictures given to the network at once at most.
@@ -174,6 +176,8 @@ class Segmenter:
         runtime: str | None = None,
         precision: str | None = None,
         imgsz: int | None = None,
+        short_side: int | str | None = None,
+        label_set: str | PathLike[str] | None = None,
         rule: str | None = None,
         min_confidence: float | None = None,
         batch: int | None = None,
@@ -260,6 +264,8 @@ def segment(
     runtime: str | None = None,
     precision: str | None = None,
     imgsz: int | None = None,
+    short_side: int | str | None = None,
+    label_set: str | PathLike[str] | None = None,
     rule: str | None = None,
     min_confidence: float | None = None,
     batch: int | None = None,

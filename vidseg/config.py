@@ -238,7 +238,9 @@ class RunConfig:
         unset="depends on model and device",
         short=True,
     )
-    short_side: int | None = _model(None, integer(32, 4096), "Short side of that (network files only).", "N")
+    short_side: int | str | None = _model(
+        None, whole_or("published", 32, 4096), "Short side of that; published: that of the published mIoU.", "N"
+    )
     label_set: str | None = _model(
         None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.", "NAME|FILE"
     )

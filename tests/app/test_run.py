@@ -158,7 +158,7 @@ def test_expected_frames_are_those_that_the_limit_of_the_rate_keeps(rate, max_fp
 def test_stats_hide_the_password_of_the_source(tmp_path):
     path = tmp_path / "stats.json"
     config = RunConfig(source="rtsp://user:secret@camera/1")
-    StatsFile(path, overwrite=False).write(RunStats(), config, "m", "r", 64)
+    StatsFile(path, overwrite=False).write(RunStats(), config, "m", "r", {"imgsz": 64})
     assert "camera" in path.read_text() and "secret" not in path.read_text()
 
 
@@ -180,7 +180,7 @@ def test_weights_that_fail_to_load_leave_no_output_behind(tmp_path):
 
 def test_stats_file_is_claimed_early_and_written_whole(tmp_path):
     path = tmp_path / "stats.json"
-    StatsFile(path, overwrite=False).write(RunStats(delivered=3), RunConfig(), "m", "r", 64)
+    StatsFile(path, overwrite=False).write(RunStats(delivered=3), RunConfig(), "m", "r", {"imgsz": 64})
     assert '"delivered": 3' in path.read_text() and os.listdir(tmp_path) == ["stats.json"]
     with pytest.raises(SinkError, match="exists; overwrite it with -y"):
         StatsFile(path, overwrite=False)
@@ -195,7 +195,7 @@ def test_stats_file_whose_folder_goes_away_says_so(tmp_path):
     stats = StatsFile(tmp_path / "sub" / "stats.json", overwrite=False)
     shutil.rmtree(tmp_path / "sub")
     with pytest.raises(WriteError, match="cannot be written"):
-        stats.write(RunStats(), RunConfig(), "m", "r", 64)
+        stats.write(RunStats(), RunConfig(), "m", "r", {"imgsz": 64})
 
 
 def test_doctor_reports_a_broken_part_and_goes_on(monkeypatch):

@@ -12,6 +12,7 @@ from vidseg.batch.attempt import attempt
 from vidseg.batch.job import Job
 from vidseg.config import RunConfig
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.network_input import NetworkInput
 
 FRAMES = 4
 
@@ -32,7 +33,7 @@ class Place:
         return Job(7, "in.mp4", RunConfig(source=str(self.source), **paths | more))
 
     def attempt(self, **more):
-        engine = Engine("fai-m2f-n-ade", self.runtime, 32, torch.device("cpu"))
+        engine = Engine("fai-m2f-n-ade", self.runtime, NetworkInput(32), torch.device("cpu"))
         return attempt(self.job(**more), engine, out_dir=str(self.out), staging=str(self.staging))
 
     def files(self):

@@ -120,26 +120,26 @@ def test_what_a_batch_made_is_no_input_of_the_next(tmp_path):
 
 
 def test_only_settings_that_change_outputs_make_them_stale(tmp_path):
-    base = settings_digest(RunConfig(), 512)
+    base = settings_digest(RunConfig(), "long side 512")
     for same in ({"threads": 3}, {"device": "cpu"}, {"quiet": True}, {"overwrite": True}, {"imgsz": 512}, {"batch": 2}):
-        assert settings_digest(RunConfig(**same), 512) == base
-    for other in ({"crf": 20}, {"imgsz": 256}, {"classes": ("sky",)}, {"model": "x"}, {"stats": "{stem}.json"}):
-        assert settings_digest(RunConfig(**other), 512) != base
-    assert settings_digest(RunConfig(), 640) != base
+        assert settings_digest(RunConfig(**same), "long side 512") == base
+    for other in ({"crf": 20}, {"classes": ("sky",)}, {"model": "x"}, {"stats": "{stem}.json"}):
+        assert settings_digest(RunConfig(**other), "long side 512") != base
+    assert settings_digest(RunConfig(), "long side 640") != base
     named, again = RunConfig(stats="{stem}.json"), RunConfig(stats="{name}.json")
-    assert settings_digest(named, 512) == settings_digest(again, 512)
+    assert settings_digest(named, "long side 512") == settings_digest(again, "long side 512")
 
 
 def test_other_weights_under_the_same_name_make_a_difference(tmp_path):
     weights = tmp_path / "w.pth"
     weights.write_bytes(b"1")
-    before = settings_digest(RunConfig(weights=str(weights)), 512)
+    before = settings_digest(RunConfig(weights=str(weights)), "long side 512")
     time = weights.stat().st_mtime_ns
     weights.write_bytes(b"2")
     os.utime(weights, ns=(time, time))
-    assert settings_digest(RunConfig(weights=str(weights)), 512) != before
+    assert settings_digest(RunConfig(weights=str(weights)), "long side 512") != before
     weights.write_bytes(b"1")
-    assert settings_digest(RunConfig(weights=str(weights)), 512) == before
+    assert settings_digest(RunConfig(weights=str(weights)), "long side 512") == before
 
 
 # what is to be done

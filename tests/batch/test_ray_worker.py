@@ -16,6 +16,7 @@ from vidseg.batch.ray_progress import ProgressBoard, Told
 from vidseg.batch.ray_worker import Task, do_task
 from vidseg.config import RunConfig
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.network_input import NetworkInput
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_the_network_is_loaded_once_and_progress_is_told(task, monkeypatch):
 
     def load(config, reporter):
         loaded.append(config)
-        return Engine(config.model, FakeRuntime(), 32, torch.device("cpu"))
+        return Engine(config.model, FakeRuntime(), NetworkInput(32), torch.device("cpu"))
 
     monkeypatch.setattr(ray_worker, "load_engine", load)
     assert do(task, lambda number, what: told.append((number, what.total))).state == "done"

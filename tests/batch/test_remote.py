@@ -27,6 +27,7 @@ from vidseg.batch.remote_files import _identity
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, SinkError
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.network_input import NetworkInput
 
 fsspec = pytest.importorskip("fsspec")
 FRAMES = 4
@@ -55,7 +56,7 @@ def far(tmp_path, monkeypatch):
     (tmp_path / "copies").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
     runtime = FakeRuntime()
-    load = lambda config, reporter: Engine(config.model, runtime, 32, torch.device("cpu"))  # noqa: E731
+    load = lambda config, reporter: Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))  # noqa: E731
     monkeypatch.setattr(local, "load_engine", load)
     monkeypatch.setattr(ray_worker, "load_engine", load)
     ray_worker._engine.cache_clear()

@@ -23,6 +23,7 @@ from vidseg.errors import ConfigError, SinkError, WriteError
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.wiring.engine import Engine
+from vidseg.wiring.network_input import NetworkInput
 from vidseg.wiring.reporter import SilentReporter
 
 SKY = 2
@@ -108,7 +109,7 @@ def place(tmp_path, monkeypatch):
 
     def load(config, reporter):
         place.loaded.append(config.device)
-        return Engine(config.model, runtime, 32, torch.device("cpu"))
+        return Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))
 
     monkeypatch.setattr(local, "load_engine", load)
     return place
@@ -383,7 +384,7 @@ def test_a_job_is_a_plain_value_and_so_is_its_result(place):
     place.batch(str(clip), dry_run=True)
     [decision] = place.outcome.plan.decisions
     job = pickle.loads(pickle.dumps(decision.job))
-    result = do_job(job, Engine("fake", place.runtime, 32, torch.device("cpu")))
+    result = do_job(job, Engine("fake", place.runtime, NetworkInput(32), torch.device("cpu")))
     assert pickle.loads(pickle.dumps(result)) == result
     assert (result.state, result.frames, list(result.outputs)) == ("done", 4, [job.config.output])
 
@@ -400,7 +401,7 @@ def test_several_gpus_get_a_network_each(place, monkeypatch):
         return real(job, engine, **more)
 
     def load(config, reporter):
-        return Engine(config.device, place.runtime, 32, torch.device("cpu"))
+        return Engine(config.device, place.runtime, NetworkInput(32), torch.device("cpu"))
 
     monkeypatch.setattr(local, "load_engine", load)
     monkeypatch.setattr(local, "do_job", do)

@@ -15,6 +15,7 @@ from vidseg.wiring.engine import (
     requests_beside,
     threads_beside,
 )
+from vidseg.wiring.network_input import NetworkInput
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (6, 3), (8, 5), (64, 61)])
@@ -50,7 +51,7 @@ def test_one_frame_at_once_where_threads_are_given_or_frames_come_one_by_one(mon
 
 def test_a_network_that_works_on_two_frames_gets_two():
     runtime = SimpleNamespace(name="openvino 2026.4.1, cpu, float32")
-    two = Engine("net", runtime, 640, torch.device("cpu"), requests=2)
+    two = Engine("net", runtime, NetworkInput(640), torch.device("cpu"), requests=2)
     config = RunConfig(device="cpu", model="net.onnx")
     assert (two.batch(config, info()), two.batch(config, info(live=True))) == (2, 1)
 
@@ -75,5 +76,5 @@ def test_threads_are_the_engines_choice_where_the_network_is_elsewhere():
 )
 def test_frames_are_batched_where_that_gains_and_nobody_waits_for_them(runtime, device, words, live, batch):
     config = RunConfig(source="x", **words)
-    engine = Engine(config.model, SimpleNamespace(name=runtime), 384, torch.device(device))
+    engine = Engine(config.model, SimpleNamespace(name=runtime), NetworkInput(384), torch.device(device))
     assert engine.batch(config, VideoInfo(64, 48, Fraction(1, 25), live=live)) == batch

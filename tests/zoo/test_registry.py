@@ -58,6 +58,7 @@ def test_every_accuracy_has_a_source_and_every_model_a_licence_and_sizes() -> No
         assert entry.licence and entry.licence_note
         assert set(entry.imgsz) == {"cpu", "cuda"}
         assert all(size % 32 == 0 for size in entry.imgsz.values())
+        assert (entry.miou is None) == (entry.short_side is None)
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,16 @@ def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, s
 def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter: Reporter) -> tuple[Engine, int]:
     """The network, and how many frames it gets at once."""
     from vidseg.wiring.engine import beside_other_stages, load_engine, requests_beside
+    from vidseg.wiring.network_input import published_advice
 
     if engine is None:
         engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info))
     batch = engine.batch(config, info)
     beside = f" ({engine.requests} beside each other)" if engine.requests > 1 else ""
-    reporter.detail(f"model {engine.model}, {engine.runtime.name}, long side {engine.imgsz}, batch {batch}{beside}")
+    reporter.detail(f"model {engine.model}, {engine.runtime.name}, {engine.size.words(info)}, batch {batch}{beside}")
+    advice = None if info.still else published_advice(engine.model, engine.size)
+    if advice is not None:
+        reporter.note(advice)
     if config.blur_classes:
         reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
         if config.min_confidence:

@@ -233,7 +233,8 @@ def _finished(outcome: Outcome, opened: OpenedRun) -> Outcome:
             opened.reporter.note(text)
     if opened.stats_file is not None and not outcome.aborted:
         opened.stats_file.write(
-            outcome.stats, config, engine.model, engine.runtime.name, engine.imgsz, streams=outcome.streams
+            *(outcome.stats, config, engine.model, engine.runtime.name, engine.size.sides(opened.info)),
+            streams=outcome.streams,
         )
     return replace(with_damage(outcome, config, opened.info), runtime=engine.runtime.name)
 

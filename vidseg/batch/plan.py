@@ -145,17 +145,17 @@ def drop_own_outputs(inputs: Sequence[Input], archive: Archive, out_dir: str) ->
     return kept, dropped
 
 
-def settings_digest(config: RunConfig, imgsz: int) -> str:
+def settings_digest(config: RunConfig, size: str) -> str:
     """A short text that changes when the outputs of the same input would.
 
     Args:
-        imgsz: the side that "not said" stands for here.
+        size: of what the network sees here, in words.
     Raises:
         ConfigError: the network file or the weights cannot be read.
     """
     paths = outputs_of(config)
     values = {key: value for key, value in asdict(config).items() if key not in _NO_EFFECT and key not in paths}
-    values["imgsz"] = config.imgsz or imgsz
+    values |= {"imgsz": size, "short_side": None}
     if config.weights:
         values["weights"] = _digest(config.weights)
     if is_model_file(config.model):

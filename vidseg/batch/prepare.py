@@ -33,7 +33,7 @@ from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.image_sink import is_numbered
 from vidseg.video.encoders import ALPHA_ENCODERS, CONTAINERS
 from vidseg.wiring.effects import drawn_labels, render_options
-from vidseg.wiring.engine import check_engine, default_imgsz, label_set
+from vidseg.wiring.engine import check_engine, input_size, label_set
 from vidseg.wiring.input_files import identity_of
 
 HIDDEN_FOLDER = ".vidseg-batch"
@@ -142,7 +142,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
         notes.append(f"{which}: made by an earlier batch; left out")
     name = options.name if options.video else None
     jobs = make_jobs(inputs, config, out_dir=out_dir, name=name, container=container_of(config, options))
-    settings = settings_digest(config, default_imgsz(config))
+    settings = settings_digest(config, str(input_size(config)))
     there = RemoteFolder(out_dir) if is_remote(out_dir) else None
     decisions = [
         decide(

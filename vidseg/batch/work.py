@@ -29,10 +29,11 @@ from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
 from vidseg.errors import WriteError
 from vidseg.memory import free_memory
-from vidseg.runtimes.model_format import is_model_file
-from vidseg.wiring.engine import default_imgsz
+from vidseg.sources.image_source import is_picture
+from vidseg.wiring.engine import check_engine, input_size
 from vidseg.wiring.input_files import identity_of
 from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.network_input import NetworkInput, published_advice, same_everywhere
 from vidseg.wiring.reporter import Reporter
 
 
@@ -130,21 +131,28 @@ class Batch:
         engine = engines[0]
         on = engine.runtime.name if len(engines) == 1 else f"{len(engines)} devices"
         counted = "1 file" if len(jobs) == 1 else f"{len(jobs)} files"
-        self._reporter.detail(f"model {engine.model}, {on}, long side {engine.imgsz}; {counted}, {workers} at a time")
+        self._reporter.detail(f"model {engine.model}, {on}, {engine.size}; {counted}, {workers} at a time")
+        self._advise(jobs, engine.model, engine.size)
         self._begin(engine.model)
         run_local(jobs, engines, self._board, self, workers=workers, aborted=lambda: self._interrupts.count >= 2)
 
+    def _advise(self, jobs: Sequence[Job], model: str, size: NetworkInput) -> None:
+        advice = published_advice(model, size)
+        if advice is not None and not all(is_picture(job.source) for job in jobs):
+            self._reporter.note(advice)
+
     def _do_on_ray(self, jobs: Sequence[Job], address: str) -> None:
-        imgsz = default_imgsz(self._config)
         config = self._config
-        if not is_model_file(config.model):  # those say it themselves, and some take one size only
-            config = replace(config, imgsz=config.imgsz or imgsz)  # the same on every kind of node
-        jobs = [replace(job, config=replace(job.config, imgsz=config.imgsz)) for job in jobs]
+        size, device = input_size(config), check_engine(config)[0]
+        jobs = [  # of one size on every kind of node
+            replace(job, config=same_everywhere(job.config, device, still=is_picture(job.source))) for job in jobs
+        ]
         with (
             connected(address) as ray,
             staging_folder(self._out_dir, self._archive.path, hidden=HIDDEN_FOLDER) as staging,
         ):
-            self._reporter.detail(f"model {config.model}, Ray cluster {address}, long side {config.imgsz or imgsz}")
+            self._reporter.detail(f"model {config.model}, Ray cluster {address}, {size}")
+            self._advise(jobs, config.model, size)
             self._begin(config.model)
             run_ray(
                 ray,

@@ -147,7 +147,8 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
     for name in ("save_masks", "save_confidence"):
         if settings[name]:
             settings[name] = os.path.realpath(settings[name])
-    settings |= {"imgsz": engine.imgsz, "batch": batch, "model": engine.model, "runtime": engine.runtime.name}
+    settings |= engine.size.sides(info)
+    settings |= {"batch": batch, "model": engine.model, "runtime": engine.runtime.name}
     settings["precision"] = engine.precision
     if is_model_file(config.model):
         weights = read_model_file(config.model, config.label_set).files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vidseg.cli.options import argument, flag, made_of, run_options
+from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
 from vidseg.errors import ConfigError
 
 
@@ -59,6 +59,7 @@ def evaluate(given: dict[str, Any]) -> None:
     from vidseg.commands.evaluate import evaluate as run_evaluation
 
     asked = {name: value for name, value in given.items() if value is not None and name != "quiet"}
+    asked |= flags_of(asked)
     if given["only"] is not None:
         asked["only"] = _words(given["only"])
     with TrainingConsole(quiet=given["quiet"]) as console:

@@ -32,10 +32,11 @@ def list_models(context: typer.Context) -> None:
         table.add_column(heading, justify="right" if side == "right" else "left")
     table.add_column("what")
     for entry in zoo.entries():
-        miou = f"{entry.miou:.1f}" if entry.miou is not None else "-"
+        miou = f"{entry.miou:.1f} at {entry.short_side}" if entry.miou is not None else "not measured"
         name = " ".join((entry.name, *(f"({alias})" for alias in entry.aliases)))
         table.add_row(name, f"{entry.parameters / 1e6:.1f} M", miou, _state(entry), entry.description)
     output().print(table)
+    output().print("\nmIoU: ADE20K validation as published, at that short side; not measured here.", markup=False)
 
 
 @app.command("info", cls=Command)
@@ -68,8 +69,8 @@ def info(
     rows = {
         "aliases": ", ".join(entry.aliases),
         "parameters": f"{entry.parameters:,}",
-        "mIoU": f"{entry.miou} % on ADE20K val as published ({entry.miou_source})" if entry.miou is not None else "-",
-        "long side": ", ".join(f"{size} on {kind}" for kind, size in entry.imgsz.items()),
+        "mIoU": _miou(entry),
+        "size": _size(entry),
         "weights": _state(entry),
         "from": entry.url or "",
         "sha256": _sha256(entry),
@@ -145,6 +146,21 @@ def _state(entry: ModelEntry) -> str:
     if zoo.cached_path(entry) is not None:
         return "cached"
     return "download" if entry.url else "not published"
+
+
+def _miou(entry: ModelEntry) -> str:
+    if entry.miou is None:
+        return "not measured on ADE20K val"
+    return (
+        f"{entry.miou} % on ADE20K val with the short side {entry.short_side}, as published ({entry.miou_source}); "
+        "not measured here"
+    )
+
+
+def _size(entry: ModelEntry) -> str:
+    if entry.short_side is None:
+        return f"long side {entry.imgsz['cpu']}"
+    return f"short side {entry.short_side}; for video on a CPU long side {entry.imgsz['cpu']}"
 
 
 def _sha256(entry: ModelEntry) -> str:

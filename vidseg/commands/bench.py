@@ -172,7 +172,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
         Interrupts(abandon=lambda: _remove_files(folder)),
     ):
         reporter.phase("model alone")
-        alone = model_alone(all_cores, frames, request.batches, request.seconds)
+        alone = model_alone(all_cores, info, frames, request.batches, request.seconds)
         reporter.phase("each stage alone")
         # from here on as `vidseg run` does it: with cores left for the other stages
         requests = requests_beside(config, info)
@@ -193,7 +193,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
         size_hw=(height, width),
         model=engine.model,
         runtime=engine.runtime.name,
-        network_hw=engine.network_size(height, width, engine.imgsz),
+        network_hw=engine.size.network_hw(info, height, width),
         cores=usable_cores(),
         machine=machine() | {"torch_threads": str(torch_threads)},
         model_alone=alone,
@@ -315,7 +315,7 @@ def _compare(
         reporter.phase(f"model alone in {name}")
         try:
             engine = load_engine(replace(single, runtime=name), reporter)
-            times = model_alone(engine, frames, request.batches, request.seconds)
+            times = model_alone(engine, still, frames, request.batches, request.seconds)
             same = float((labels_by(engine) == expected).mean())
         except VidsegError as error:  # no compiler here, or a damaged installation
             reporter.note(f"left out: {error}")

@@ -91,10 +91,12 @@ def decode(config: RunConfig, seconds: float) -> tuple[VideoInfo, list[Frame], S
     return info, kept, StageCost("decode", _median_ms(walls), 1000 * cpu / len(walls), len(walls))
 
 
-def model_alone(engine: Engine, frames: list[Frame], batches: tuple[int, ...], seconds: float) -> tuple[BatchTime, ...]:
+def model_alone(
+    engine: Engine, info: VideoInfo, frames: list[Frame], batches: tuple[int, ...], seconds: float
+) -> tuple[BatchTime, ...]:
     found = []
     for batch in sorted(batches):  # a compiled network fills up a batch that is smaller than one it has seen
-        images = torch.cat([engine.seen(frames[number % len(frames)].image) for number in range(batch)])
+        images = torch.cat([engine.seen(frames[number % len(frames)].image, info) for number in range(batch)])
         walls = _repeated(lambda images=images: _run_model(engine, images), seconds)  # type: ignore[misc]
         p50, p95 = (float(1000 * np.percentile(walls, share)) for share in (50, 95))
         found.append(BatchTime(batch, p50, p95, batch * len(walls) / sum(walls), len(walls)))

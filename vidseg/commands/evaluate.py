@@ -50,7 +50,7 @@ class EvalRequest:
     trust_model: bool = False
     runtime: str = "auto"
     imgsz: int | None = None
-    short_side: int | None = None
+    short_side: int | str | None = None
     label_set: str | None = None
     rule: str = "semantic"
     mapping: str | None = None
@@ -174,8 +174,9 @@ def _config(request: EvalRequest) -> RunConfig:
 def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[Segmenter, str]:
     """What labels the pictures, and a description of it."""
     engine = load_engine(config, reporter)
-    segmenter = engine.segmenter(config, VideoInfo(1, 1, Fraction(1), still=True), StageTimers())
-    return segmenter, f"{engine.model}, {engine.runtime.name}, long side {engine.imgsz}"
+    still = VideoInfo(1, 1, Fraction(1), still=True)
+    segmenter = engine.segmenter(config, still, StageTimers())
+    return segmenter, f"{engine.model}, {engine.runtime.name}, {engine.size.words(still)}"
 
 
 def _find(word: str, names: tuple[str, ...]) -> int:

@@ -51,6 +51,8 @@ class InputFormat:
     short_side: int | None = None
     max_side: int | None = None
     """The long side is at most this, where the short one is given."""
+    cut: bool = True
+    """Fractions of a side are cut off, as transformers does, where the short one is given; else rounded."""
     multiple_of: int = 1
     resize: str | None = None
     """None: the aspect is kept, with padding where the size is fixed."""
@@ -110,14 +112,15 @@ class InputFormat:
         return self._stepped(height * imgsz / longest, round), self._stepped(width * imgsz / longest, round)
 
     def _content(self, height: int, width: int, imgsz: int) -> tuple[int, int]:
-        """Both sides of the picture itself. By the short side as transformers does it, which cuts off fractions."""
+        """Both sides of the picture itself."""
         if self.short_side is None:
             ratio = imgsz / max(height, width)
             return max(1, round(height * ratio)), max(1, round(width * ratio))
         short, long = min(height, width), max(height, width)
-        new_short, new_long = self.short_side, int(self.short_side * long / short)
+        whole = int if self.cut else round
+        new_short, new_long = self.short_side, whole(self.short_side * long / short)
         if self.max_side is not None and new_long > self.max_side:
-            new_short, new_long = max(1, int(self.max_side * new_short / new_long)), self.max_side
+            new_short, new_long = max(1, whole(self.max_side * new_short / new_long)), self.max_side
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
     def _stepped(self, length: float, rounded: Callable[[float], int]) -> int:

@@ -25,7 +25,7 @@ from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
-from vidseg.runtimes.model_format import InputFormat, ModelFile, is_model_file
+from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
 from vidseg.runtimes.registry import (
     candidates,
@@ -45,6 +45,7 @@ from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 from vidseg.wiring.frame_policy import is_smoothed
+from vidseg.wiring.network_input import NetworkInput, file_input, network_input
 from vidseg.wiring.reporter import Reporter
 
 SMALL_NETWORK = 10_000_000
@@ -64,18 +65,14 @@ class Engine:
     model: str
     """Its name in the zoo, or its file."""
     runtime: Runtime | ScoreFileRuntime
-    imgsz: int
-    """Long side in pixels of what the network sees."""
+    size: NetworkInput
+    """How frames are fed."""
     device: torch.device
     labels: LabelSet = field(default_factory=ade20k)
-    network_size: Callable[[int, int, int], tuple[int, int]] = network_size
-    """(height, width, imgsz) -> height and width of what the network sees."""
     calibration: Calibration = IDENTITY
     """What the winner's share of the scores says of being right."""
     requests: int = 1
     """Frames that the network works on beside each other; more than one frame at once is given to it then."""
-    given: InputFormat | None = None
-    """How a network file is fed."""
     precision: str = "auto"
     """The number format that was taken; given as `--precision`, another process takes the same."""
 
@@ -107,33 +104,33 @@ class Engine:
                 smooth = False
             return DenseSegmenter(
                 self.runtime,
-                imgsz=self.imgsz,
-                network_size=self.network_size,
+                imgsz=self.size.imgsz,
+                network_size=network_size,
                 doubt=doubt,
                 smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
                 timers=timers,
-                given=self.given,
+                given=self.size.format(info),
             )
         return QuerySegmenter(
             self.runtime,
-            imgsz=self.imgsz,
-            network_size=self.network_size,
+            imgsz=self.size.imgsz,
             labels=self.labels,
             rule=config.rule,
             keep_queries=keep_queries,
             doubt=doubt,
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
             timers=timers,
-            given=self.given,
+            given=self.size.format(info),
             activated=isinstance(self.runtime, QueryFileRuntime) and self.runtime.activated,
         )
 
-    def seen(self, image: UInt8Array) -> Tensor:
-        """(1, 3, h, w) uint8: what the network sees of a picture (H, W, 3)."""
+    def seen(self, image: UInt8Array, info: VideoInfo) -> Tensor:
+        """(1, 3, h, w) uint8: what the network sees of a frame (H, W, 3) of the source."""
         height, width = image.shape[:2]
-        if self.given is None:
-            return to_network(image, self.network_size(height, width, self.imgsz))
-        return on_canvas(image, self.given.place(height, width, self.imgsz), self.given)
+        given = self.size.format(info)
+        if given is None:
+            return to_network(image, network_size(height, width, self.size.imgsz))
+        return on_canvas(image, given.place(height, width, self.size.imgsz), given)
 
     def shared(self) -> Engine:
         """The same for several threads: one after the other gets through."""
@@ -179,20 +176,20 @@ def check_engine(config: RunConfig) -> tuple[torch.device, torch.dtype]:
     # of "auto" the exact one, which cannot fail: what is faster is known when the network is there
     precision = pick_precision(config.precision, device)
     candidates(config.runtime, device, precision)
-    zoo.entry(config.model)
+    network_input(config, device)
     return device, precision
 
 
-def default_imgsz(config: RunConfig) -> int:
-    """Long side in pixels of what the network sees where the configuration gives none; loads no network.
+def input_size(config: RunConfig) -> NetworkInput:
+    """How frames are fed; loads no network.
 
     Raises:
         VidsegError: as `check_engine`.
     """
     if is_model_file(config.model):
-        return read_model_file(config.model, config.label_set).input.default_imgsz()
-    device, _ = check_engine(config)
-    return zoo.entry(config.model).imgsz["cpu" if device.type == "cpu" else "cuda"]
+        file = read_model_file(config.model, config.label_set)
+        return file_input(config, file, file.input)
+    return network_input(config, check_engine(config)[0])
 
 
 def threads_beside(cores: int) -> int:
@@ -275,9 +272,8 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1) -> 
     runtime, precision = _created(config, create, network, weights, (device, precision), reporter)
     calibration = zoo.weights_calibration(weights or zoo.ensure(entry))
     requests = requests if runtime.name.startswith("openvino") else 1
-    size = config.imgsz or default_imgsz(config)
     return Engine(
-        *(entry.name, runtime, size, device, labels),
+        *(entry.name, runtime, network_input(config, device), device, labels),
         calibration=calibration,
         requests=requests,
         precision=precision_name(precision),
@@ -360,7 +356,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
     name = file.path.name
     if file.output.gives_labels and (config.min_confidence or config.keeps_confidence):
         raise ConfigError(_no_confidence(config, name))
-    _asked_size(config, file, file.input)
+    file_input(config, file, file.input)
     if config.weights is not None:
         raise ConfigError(f"--weights: {name} holds its own weights; leave --weights out")
     if config.rule != "semantic" and not file.queries:
@@ -394,17 +390,15 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
     else:
         precision = torch.bfloat16
         reporter.note(_bfloat16_note(file.path.name))
-    given = _asked_size(config, file, runtime.input)
+    size = file_input(config, file, runtime.input)
     for text in file.assumed:
         reporter.note(f"{file.path.name}: assumed: {text}")
     return Engine(
         file.path.name,
         runtime,
-        config.imgsz or runtime.input.default_imgsz(),
+        size,
         device,
         labels=file.labels,
-        network_size=given.network_size,
-        given=given,
         calibration=file.calibration,
         requests=requests if runtime.name.startswith("openvino") else 1,
         precision=precision_name(precision),
@@ -414,18 +408,3 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
 def _takes_bfloat16(config: RunConfig, file: ModelFile, device: torch.device) -> bool:
     known = READERS[file.path.suffix.casefold()]
     return "openvino" in known and _runs_openvino(config.runtime, device)
-
-
-def _asked_size(config: RunConfig, file: ModelFile, given: InputFormat) -> InputFormat:
-    """How the network is fed, by the size that was asked for. Raises ConfigError where it takes one size only."""
-    asked = {"imgsz": config.imgsz, "short-side": config.short_side}
-    named = [(name, side) for name, side in asked.items() if side is not None]
-    if not named:
-        return given
-    name, side = named[0]
-    if len(named) > 1:
-        raise ConfigError("--imgsz and --short-side both say the size; give one of them")
-    fixed = given.fixed_hw
-    if fixed is not None:
-        raise ConfigError(f"--{name} {side}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave --{name} out")
-    return given.with_long_side(side) if name == "imgsz" else given.with_short_side(side)

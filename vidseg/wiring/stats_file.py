@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,19 +32,20 @@ class StatsFile:
         config: RunConfig,
         model: str,
         runtime: str,
-        imgsz: int,
+        sides: Mapping[str, int | None],
         streams: Sequence[StreamStats] = (),
     ) -> None:
         """Write and give the file its name. Sources and output are named without passwords. Raises WriteError.
 
         Args:
+            sides: of what the network sees, by option, see `NetworkInput.sides`.
             streams: of several sources seen together, each its own counts.
         """
         content = {
             "vidseg": __version__,
             "model": model,
             "runtime": runtime,
-            "imgsz": imgsz,
+            **sides,
             "config": {name: value for name, value in asdict(config).items() if name not in SECRETS}
             | {
                 "source": shown_name(config.source or ""),

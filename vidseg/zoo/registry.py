@@ -47,6 +47,8 @@ class ModelEntry:
     licence_note: str
     imgsz: Mapping[str, int]
     """Default inference size, long side in pixels, for "cpu" and "cuda"."""
+    short_side: int | None
+    """Short side in pixels that the published mIoU was measured at; then the default size, but for video on a CPU."""
     probe: Mapping[str, tuple[int, ...]]
     """State-dict keys and shapes that together fit this model and no other known one."""
 
@@ -102,6 +104,7 @@ def _entry_from(row: dict[str, Any]) -> ModelEntry:
     return ModelEntry(
         **{
             "int8": None,
+            "short_side": None,
             **row,
             "aliases": tuple(row["aliases"]),
             "probe": {key: tuple(shape) for key, shape in row["probe"].items()},
