@@ -123,7 +123,7 @@ class RunConfig:
     serve_token: str | None = _output(
         None, TOKEN, "Token that viewers need; default {default}", "TEXT", unset="by address", single=True, secret=True
     )
-    record_dir: str | None = _output(None, TEXT, "Folder for recordings made from the web page.", "DIR", single=True)
+    record_dir: str | None = _output(None, TEXT, "Folder for recordings of what is watched.", "DIR", single=True)
     metrics: str | None = _output(None, ADDRESS, "Serve metrics for Prometheus.", "[HOST:]PORT", single=True)
     save_masks: str | None = _output(
         None,

@@ -18,6 +18,12 @@ def test_known_figures_are_listed_and_unknown_ones_left_out() -> None:
         ("time", "1:02:05.50"),
         ("view", "overlay"),
     ]
+    assert status_rows(WindowStatus(speed=0.5, costs_ms={"model": 12.34, "window": 5.0}), "mask") == [
+        ("speed", "0.5x"),
+        ("view", "mask"),
+        ("model", "12.3 ms a frame"),
+        ("window", "5.0 ms a frame"),
+    ]
 
 
 def test_rows_are_drawn_at_the_top_left_one_panel_below_the_other() -> None:

@@ -34,6 +34,11 @@ def press(window: WindowState, *keys: str) -> list[Action]:
         ("p", Action.TOGGLE_PAUSE),
         (".", Action.STEP),
         ("s", Action.SCREENSHOT),
+        ("L", Action.LOOP),
+        ("o", Action.LOOP),
+        ("[", Action.SLOWER),
+        ("]", Action.FASTER),
+        ("r", Action.RECORD),
     ],
 )
 def test_keys_that_are_for_the_caller(key: str, action: Action) -> None:
@@ -135,19 +140,34 @@ def test_messages_run_out() -> None:
     assert window.message is None
 
 
-@pytest.mark.parametrize("code", [-1, 0, 13, ord("x"), 225, 65505, 65361, 0x10FFFF, 2**20])
-def test_other_keys_do_nothing(code: int) -> None:
+@pytest.mark.parametrize("codes", [(65361, 65363, 65364, 65362), (2424832, 2555904, 2621440, 2490368)])
+def test_arrows_go_back_and_on(codes: tuple[int, ...]) -> None:
+    window = state()
+    assert [window.handle_key(code) for code in codes] == [Action.BACK, Action.ON, Action.FAR_BACK, Action.FAR_ON]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(ord("x"), "x"), (ord("Q"), "Q"), *((code, "this key") for code in (13, -60, 65474))]
+)
+def test_other_keys_say_that_they_do_nothing(code: int, name: str) -> None:
     window = state()
     assert window.handle_key(code) is None
-    assert window.options == RenderOptions() and window.message is None
+    assert window.options == RenderOptions() and window.message == f"{name}: does nothing; h shows the keys"
+
+
+@pytest.mark.parametrize("code", [-1, 0, 225, 65505, 65507, 65513, 65027, 65407])
+def test_keys_that_are_held_with_others_say_nothing(code: int) -> None:
+    window = state()
+    assert window.handle_key(code) is None and window.message is None
 
 
 def test_the_key_help_names_keys_that_work() -> None:
-    words = {"Esc": ESC, "Space": " ", "Tab": TAB}
+    words = {"Esc": ord(ESC), "Space": ord(" "), "Tab": ord(TAB)}
+    words |= {"Left": 65361, "Right": 65363, "Down": 65364, "Up": 65362}
     for keys, _ in KEY_HELP:
         for key in keys.split():
             window = state()
             before = (window.options, window.overlay_on, window.fullscreen, window.show_stats, window.show_help)
-            action = window.handle_key(ord(words.get(key, key)))
+            action = window.handle_key(words[key] if key in words else ord(key))
             after = (window.options, window.overlay_on, window.fullscreen, window.show_stats, window.show_help)
             assert action is not None or before != after, key

@@ -174,3 +174,8 @@ def test_a_frame_that_was_awaited_during_the_interrupt_is_not_given_out() -> Non
 
     source = PatternSource("test:64x48@10,frames=4", realtime=True, clock=clock, wait=interrupted_wait)
     assert [frame.index for frame in source] == [0]
+
+
+def test_an_endless_pattern_ends_where_it_says_so_only():
+    assert PatternSource("test:32x32", endless=True).info.frame_count is None
+    assert PatternSource("test:32x32@10,seconds=2", endless=True).info.frame_count == 20

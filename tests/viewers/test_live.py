@@ -85,9 +85,12 @@ def test_the_address_holds_the_token_where_there_is_one():
     assert page_url(Address("192.168.1.5", 80), "abc") == "http://192.168.1.5:80/?token=abc"
 
 
-@pytest.mark.parametrize("options", [{"serve_token": "open-sesame"}, {"record_dir": "rec"}])
-def test_options_of_the_page_need_the_page(options):
-    with pytest.raises(ConfigError, match="needs --serve"):
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [({"serve_token": "open-sesame"}, "--serve or --metrics"), ({"record_dir": "rec"}, "--show or --serve PORT")],
+)
+def test_options_of_the_page_need_the_page(options, needed):
+    with pytest.raises(ConfigError, match=f"needs {needed}"):
         LiveOutputs(RunConfig(**options))
 
 

@@ -5,9 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fakes import filled
+from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.stats import RunStats
+from vidseg.render.options import RenderOptions
 from vidseg.render.window_state import Action
-from vidseg.viewers.watch import watch
+from vidseg.timing import StageTime
+from vidseg.viewers.player import Player, Reach
+from vidseg.viewers.watch import Watch
 from vidseg.wiring.pacing import Pacer
 
 pytestmark = pytest.mark.timeout(10)
@@ -27,7 +31,11 @@ class FakeWindow:
     def __init__(self, script=(), clock=None):
         self.shown: list[int] = []
         self.polled_ms: list[int] = []
-        self.state = SimpleNamespace(paused=False)
+        self.said: list[str] = []
+        self.statuses = []
+        self.state = SimpleNamespace(
+            paused=False, recorded=None, effective_options=RenderOptions(), say=self.said.append
+        )
         self._script = list(script)
         self._clock = clock
 
@@ -37,6 +45,7 @@ class FakeWindow:
 
     def show(self, image, segmentation, status):
         self.shown.append(status.frame_index)
+        self.statuses.append(status)
 
     def poll(self, wait_ms):
         self.polled_ms.append(wait_ms)
@@ -51,12 +60,53 @@ class FakeWindow:
         return actions
 
 
-def run_watch(window, buffer, **options):
-    pipeline = SimpleNamespace(
-        stats=RunStats(), output_rate=SimpleNamespace(rate=1.0), dropped=0, stale=lambda result: False
+class FakeRecorder:
+    """Says it records while it is told to."""
+
+    def __init__(self, refusal=None):
+        self.offered: list[int] = []
+        self.on = False
+        self._refusal = refusal
+
+    def start(self, options):
+        if self._refusal:
+            raise ValueError(self._refusal)
+        self.on = True
+
+    def stop(self):
+        self.on = False
+
+    def settle(self):
+        pass
+
+    def offer(self, result):
+        if self.on:
+            self.offered.append(result.frame.index)
+
+    def status(self):
+        return {"state": "on" if self.on else "off", "seconds": len(self.offered) / 30, "message": "saved it"}
+
+
+def fake_pipeline():
+    return SimpleNamespace(
+        stats=RunStats(),
+        output_rate=SimpleNamespace(rate=1.0),
+        dropped=2,
+        stale=lambda result: False,
+        age_seconds=lambda frame: 0.05,
+        timers=SimpleNamespace(totals=lambda: {"model": StageTime(4, 2, 0.06)}),
     )
-    settings = {"pacer": None, "hold": False, "stop": lambda: False, **options}
-    watch(window, buffer, pipeline, **settings)
+
+
+def goal_of(window, buffer, *, stop=lambda: False, player=None, recorder=None, pipeline=None, **options):
+    settings = {"live": False, "hold": False, **options}
+    watch = Watch(window, player or Player(), recorder or FakeRecorder(), **settings)
+    return watch.watch(buffer, pipeline or fake_pipeline(), stop)
+
+
+def run_watch(window, buffer, **options):
+    pipeline = fake_pipeline()
+    goal_of(window, buffer, pipeline=pipeline, **options)
     return pipeline.stats
 
 
@@ -117,7 +167,7 @@ def test_a_file_plays_at_its_own_speed():
     clock = FakeClock()
     window = FakeWindow(clock=clock)
     start = clock.now
-    run_watch(window, filled(31), pacer=Pacer(clock))  # 30 fps: frame 30 is due after one second
+    run_watch(window, filled(31), player=Player(Pacer(clock)))  # 30 fps: frame 30 is due after one second
     assert clock.now - start == pytest.approx(1.0, abs=0.05) and len(window.shown) == 31
 
 
@@ -137,3 +187,140 @@ def test_pacer_waits_ten_seconds_at_most_and_starts_anew_after_reset():
     assert pacer.wait_seconds(3600.0) == 10
     pacer.reset()
     assert pacer.wait_seconds(3600.0) == 0
+
+
+MINUTE = Reach(0.0, 60.0)
+ELSEWHERE = [Action.BACK, Action.ON, Action.FAR_BACK, Action.FAR_ON]
+
+
+@pytest.mark.parametrize(
+    ("keys", "goal", "said"),
+    [
+        ([Action.ON], 25.0, "0:25 of 1:00"),
+        ([Action.BACK], 15.0, "0:15 of 1:00"),
+        ([Action.ON, Action.ON, Action.ON], 35.0, "0:35 of 1:00"),
+        ([Action.FAR_BACK], 0.0, "0:00 of 1:00"),
+        ([Action.FAR_ON], 59.0, "0:59 of 1:00"),
+    ],
+)
+def test_arrows_go_to_another_place_in_a_file(keys, goal, said):
+    window, player = FakeWindow([keys]), Player(Pacer(FakeClock()), MINUTE)
+    player.position = 20.0
+    assert goal_of(window, Buffer(1), player=player) == goal and window.said[-1] == said
+
+
+def test_nobody_goes_past_the_end():
+    said = []
+    player = Player(Pacer(FakeClock()), MINUTE)
+    player.position = 59.5
+    assert player.follow([Action.ON], said.append) is None and said == ["1:00 of 1:00"]
+
+
+def test_the_wait_for_a_frame_ends_when_an_arrow_is_pressed():
+    clock = FakeClock()
+    window = FakeWindow([[], [], [Action.BACK]], clock)
+    assert goal_of(window, filled(9), player=Player(Pacer(clock), MINUTE)) == 0.0
+    assert window.shown == [0]
+
+
+def test_an_arrow_works_while_paused_and_the_frame_there_is_shown():
+    window = FakeWindow([[Action.TOGGLE_PAUSE], [], [Action.ON]])
+    player = Player(Pacer(FakeClock()), MINUTE)
+    assert goal_of(window, filled(9), player=player) == 5.0
+    window._script = [[], [Action.QUIT]]
+    assert goal_of(window, filled(9), player=player) is None and window.shown == [0, 0]
+
+
+@pytest.mark.parametrize(("action", "key"), [*((each, "arrows") for each in ELSEWHERE), (Action.LOOP, "o")])
+def test_where_time_cannot_be_changed_the_keys_say_why(action, key):
+    window = FakeWindow([[action]])
+    assert goal_of(window, filled(3), player=Player(refusal="not for live sources")) is None
+    assert window.said == [f"{key}: not for live sources"] and window.shown == [0, 1, 2]
+
+
+@pytest.mark.parametrize("action", [Action.SLOWER, Action.FASTER])
+def test_the_speed_of_what_is_written_stays(action):
+    clock = FakeClock()
+    window = FakeWindow([[action]], clock)
+    player = Player(Pacer(clock), None, "not while something is written or sent")
+    goal_of(window, filled(3), player=player)
+    assert window.said == ["[ ]: not while something is written or sent"] and player.speed == 1
+
+
+def test_a_file_plays_at_twice_its_speed_and_at_half():
+    for keys, seconds in (([Action.FASTER] * 3, 0.5), ([Action.SLOWER] * 2, 2.0)):
+        clock = FakeClock()
+        window = FakeWindow([keys], clock)
+        goal_of(window, filled(31), player=Player(Pacer(clock), MINUTE))
+        assert clock.now - 100 == pytest.approx(seconds, abs=0.1)
+        assert window.statuses[-1].speed == 1 / seconds and window.said[-1] == f"speed {1 / seconds:g}x"
+
+
+def test_speed_stops_at_the_ends():
+    said = []
+    player = Player(Pacer(FakeClock()), MINUTE)
+    player.follow([Action.FASTER] * 20, said.append)
+    assert said[-1] == "speed 4x"
+    player.follow([Action.SLOWER] * 20, said.append)
+    assert said[-1] == "speed 0.25x"
+
+
+def test_a_loop_starts_again_at_the_end_until_it_is_switched_off():
+    player = Player(None, MINUTE)
+    assert goal_of(FakeWindow([[Action.LOOP]]), filled(3), player=player) == 0.0
+    assert goal_of(FakeWindow([[Action.LOOP]]), filled(3), player=player) is None
+
+
+@pytest.mark.parametrize("error", [False, True])
+def test_a_loop_ends_where_nothing_was_shown_or_the_run_failed(error):
+    player = Player(Pacer(FakeClock()), MINUTE)
+    player.loops = True
+    buffer = Buffer(1)
+    buffer.cancel() if error else buffer.close()
+    assert goal_of(FakeWindow(), buffer, player=player) is None
+
+
+def test_arrows_turn_the_pages_of_a_folder():
+    def pages():
+        return Player(None, Reach(0.0, 12 / 30, step=1 / 30, far=10 / 30, picture=1 / 30))
+
+    window = FakeWindow([[], [Action.ON], [], [], [Action.BACK]])
+    assert goal_of(window, filled(4), hold=True, player=pages()) == pytest.approx(0)
+    assert window.shown == [0, 1] and window.said == ["picture 1 of 12"]
+    player, said = pages(), []
+    assert player.follow([Action.FAR_ON, Action.FAR_ON], said.append) == pytest.approx(11 / 30)
+    assert said == ["picture 11 of 12", "picture 12 of 12"]
+
+
+def test_the_last_picture_stays_until_q():
+    window = FakeWindow([[], [Action.STEP], [], [Action.ON], [Action.QUIT]])
+    run_watch(window, filled(1), hold=True)
+    assert window.shown == [0] and not window._script and set(window.said) == {"the last picture; q quits"}
+
+
+def test_r_records_what_is_shown_until_r():
+    recorder = FakeRecorder()
+    window = FakeWindow([[Action.RECORD], [], [Action.RECORD]])
+    goal_of(window, filled(5), recorder=recorder)
+    assert recorder.offered == [1, 2] and window.said == ["saved it"] and window.state.recorded is None
+
+
+def test_a_recording_ends_where_the_file_is_wound():
+    recorder = FakeRecorder()
+    window = FakeWindow([[Action.RECORD], [], [Action.BACK]])
+    assert goal_of(window, filled(5), recorder=recorder, player=Player(None, MINUTE)) == 0.0 and not recorder.on
+
+
+def test_where_nothing_can_be_recorded_r_says_so():
+    window = FakeWindow([[Action.RECORD]])
+    goal_of(window, filled(2), recorder=FakeRecorder("recording is off"))
+    assert window.said == ["recording is off"] and window.state.recorded is None
+
+
+def test_figures_tell_what_a_frame_costs_and_the_age_of_live_ones_only():
+    window = FakeWindow()
+    goal_of(window, filled(2))
+    assert window.statuses[-1].costs_ms["model"] == pytest.approx(30) and window.statuses[-1].costs_ms["window"] >= 0
+    assert (window.statuses[-1].latency_ms, window.statuses[-1].dropped) == (None, None)
+    goal_of(window, filled(2), live=True)
+    assert (window.statuses[-1].latency_ms, window.statuses[-1].dropped) == (50, 2)

@@ -6,27 +6,25 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid
 from vidseg.app.opened_run import OpenedRun, open_run
+from vidseg.app.watching import Replay, Watching, following
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import SendingSink, Sink
+from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
-from vidseg.names import shown_name
-from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.grid_stream import StreamStats
-from vidseg.pipeline.options import PipelineOptions, Result
+from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
-from vidseg.render.window import Window
 from vidseg.timing import StageTimers
-from vidseg.viewers.live import LiveOutputs, page_title, relay
-from vidseg.viewers.watch import watch
+from vidseg.viewers.live import LiveOutputs
 from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, is_smoothed, pipeline_options
@@ -34,7 +32,7 @@ from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.live_source import Announcements
 from vidseg.wiring.outputs import check_sent, make_renderer, output_names, shown_outputs
-from vidseg.wiring.pacing import PacedSource, Pacer
+from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -165,7 +163,7 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
     """From the first frame to the last, or until it is to stop."""
     config, info, reporter, grid = opened.config, opened.info, opened.reporter, opened.grid
     engine = opened.engine
-    pipeline = _plain_pipeline(opened) if grid is None else _grid_pipeline(opened, grid)
+    pipeline = _plain_pipeline(opened, opened.source) if grid is None else _grid_pipeline(opened, grid)
     opened.live.start(
         *(pipeline, info, opened.options, opened.labels, reporter), model=engine.model, runtime=engine.runtime.name
     )
@@ -177,6 +175,7 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
             opened.announcements,
             sinks=opened.sinks,
             grid=grid,
+            replay=None if grid is not None else Replay(config, opened.source, partial(_plain_pipeline, opened)),
         )
     except WriteError:
         if not pipeline.aborted:  # an output that fails costs no other one
@@ -210,17 +209,19 @@ def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
     )
 
 
-def _plain_pipeline(opened: OpenedRun) -> Pipeline:
+def _plain_pipeline(opened: OpenedRun, source: VideoSource, stats: RunStats | None = None) -> Pipeline:
     config, info, timers = opened.config, opened.info, opened.timers
     hidden = opened.options.blur_classes
+    options, carried = following(pipeline_options(config, info, opened.batch), stats, still=info.still)
     return Pipeline(
-        PacedSource(opened.source) if is_paced(config, info) else opened.source,
+        PacedSource(source) if is_paced(config, info) else source,
         opened.engine.segmenter(config, info, timers, keep_queries=config.save_json is not None),
         *(opened.renderer, opened.sinks),
         propagator=propagator_for(config, hidden, timers),
         second_propagator=propagator_for(config, hidden, StageTimers()),
-        options=pipeline_options(config, info, opened.batch),
+        options=options,
         timers=timers,
+        carried=carried,
         watchers=opened.watchers,
     )
 
@@ -285,16 +286,18 @@ def run_pipeline(
     *,
     sinks: Sequence[Sink] = (),
     grid: Grid | None = None,
+    replay: Replay | None = None,
 ) -> Outcome:
     """Run to the end, look after signals, progress and the window meanwhile, and say how it went.
 
     Args:
+        replay: for a window that may go to another place in a file.
         sinks: those of the pipeline; it is stopped when one says that it has `given_up`.
     """
     total = expected_frames(config, info)
     handled = 0
 
-    def look() -> bool:
+    def look(pipeline: Pipeline) -> bool:
         """Act on signals, report progress; True once the window should go."""
         nonlocal handled
         if interrupts.count > handled:
@@ -310,48 +313,32 @@ def run_pipeline(
         announcements.print(reporter.note)
         if grid is not None:
             pipeline.stats.inferred = grid.inferred
-        reporter.progress(pipeline.progress, total)
+        reporter.progress(pipeline.progress, None if watching.moved else total)
         return handled > 0
 
-    def tick(_: Pipeline) -> None:
-        look()
-
-    def display(results: Buffer[Result]) -> None:
-        pacer = None if info.live or info.still or config.output else Pacer()
-        hold = info.still and not config.output
-        publish = live.publish if live.shown else None
-        try:
-            if config.show:
-                with Window(f"vidseg - {shown_sources(config)}", options, labels=labels) as window:
-                    watch(window, results, pipeline, pacer=pacer, hold=hold, stop=look, publish=publish)
-            elif publish is not None:
-                relay(results, publish, pacer=pacer, hold=hold, stop=look)
-        finally:
-            recorded.extend(live.end())
-
-    recorded: list[str] = []
+    watching = Watching(config, info, options, labels, reporter, live, look, replay)
     try:
-        stats = pipeline.run(display if config.show or live.shown else None, on_tick=tick)
+        with watching:
+            pipeline = watching.run(pipeline)
     finally:
         if grid is not None:
             grid.close()  # waits for the model, which no thread of the pipeline does
     if grid is not None:
-        stats.inferred = grid.inferred
+        pipeline.stats.inferred = grid.inferred
     announcements.print(reporter.note)
-    return _outcome_of(pipeline, stats, config, reporter, interrupts, live, _streams(grid), recorded)
+    return _outcome_of(pipeline, config, reporter, interrupts, watching, _streams(grid))
 
 
 def _outcome_of(
     pipeline: Pipeline,
-    stats: RunStats,
     config: RunConfig,
     reporter: Reporter,
     interrupts: StopRequest,
-    live: LiveOutputs,
+    watching: Watching,
     streams: tuple[StreamStats, ...],
-    recorded: list[str],
 ) -> Outcome:
     """How a pipeline ended, and what is to be told of that."""
+    stats = pipeline.stats
     nothing = pipeline.aborted or not stats.delivered
     outputs = shown_outputs(config)
     if stats.broken_source is not None:
@@ -359,9 +346,9 @@ def _outcome_of(
     broken = [stream.broken for stream in streams if stream.broken is not None]
     for reason in broken:
         reporter.problem(f"{reason}; the other streams went on")
-    for reason in live.failures:
+    for reason in watching.failures:
         reporter.problem(reason)
-    failed = stats.broken_source is not None or bool(broken) or bool(live.failures)
+    failed = stats.broken_source is not None or bool(broken) or bool(watching.failures)
     exit_code = interrupts.exit_code if interrupts.count else int(failed)
     if pipeline.left_behind is not None:
         left = {str(sink.path) for sink in pipeline.left_sinks}
@@ -370,7 +357,7 @@ def _outcome_of(
         exit_code = 1
     return Outcome(
         stats,
-        (*(() if nothing else outputs), *recorded),
+        (*(() if nothing else outputs), *watching.recorded),
         exit_code=exit_code,
         aborted=pipeline.aborted,
         streams=streams,
@@ -380,10 +367,3 @@ def _outcome_of(
 def _streams(grid: Grid | None) -> tuple[StreamStats, ...]:
     """The counts of each stream; none where there is one source."""
     return () if grid is None else tuple(stream.stats for stream in grid.streams)
-
-
-def shown_sources(config: RunConfig) -> str:
-    """What is watched, for a title."""
-    if is_grid(config):
-        return ", ".join(page_title(source) for source in (config.source or "", *config.more_sources))
-    return shown_name(config.source or "")

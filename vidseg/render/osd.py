@@ -25,7 +25,10 @@ def status_rows(status: WindowStatus, view: str) -> list[Row]:
     if status.seconds is not None:
         minutes, seconds = divmod(max(0.0, status.seconds), 60)
         rows.append(("time", f"{int(minutes // 60)}:{int(minutes % 60):02}:{seconds:05.2f}"))
+    if status.speed != 1:
+        rows.append(("speed", f"{status.speed:g}x"))
     rows.append(("view", view))
+    rows += [(name, f"{cost:.1f} ms a frame") for name, cost in status.costs_ms.items()]
     return rows
 
 

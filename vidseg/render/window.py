@@ -21,6 +21,7 @@ from vidseg.render.osd import Row, draw_rows, status_rows
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.screenshot import save_screenshot
 from vidseg.render.window_state import KEY_HELP, Action, WindowState, WindowStatus
+from vidseg.timing import clock_time
 
 _NO_KEY = -1
 _KEYS_PER_POLL = 32
@@ -158,14 +159,16 @@ class Window:
     def _look(self) -> object:
         """All that the drawing depends on apart from the frame."""
         state = self.state
-        switches = (state.show_stats, state.show_help, state.fullscreen)
+        switches = (state.show_stats, state.show_help, state.fullscreen, state.recorded is None)
         return state.effective_options, state.message, switches, self._fills_screen()
 
     def _draw_osd(self, canvas: UInt8Array, status: WindowStatus) -> None:
         state = self.state
         bottom = 0
+        if state.recorded is not None:
+            bottom = draw_rows(canvas, [("recording", clock_time(state.recorded))])
         if state.message is not None:
-            bottom = draw_rows(canvas, [(state.message,)])
+            bottom = draw_rows(canvas, [(state.message,)], top=bottom)
         if state.show_stats:
             view = state.options.view if state.overlay_on else "source"
             rows: list[Row] = status_rows(status, f"{view}, opacity {state.effective_options.opacity:.1f}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from vidseg.render.options import VIEWS, RenderOptions
@@ -14,19 +14,19 @@ MESSAGE_SECONDS = 1.5
 OPACITY_STEP = 0.1
 
 KEY_HELP = (
-    ("q", "quit"),
-    ("Esc", "leave full screen, then quit"),
+    ("q Esc", "quit, or leave full screen"),
     ("Space p", "pause"),
     (".", "one frame on"),
-    ("s", "save a picture"),
-    ("f", "full screen"),
+    ("Left Right", "5 seconds back, on"),
+    ("Down Up", "a minute back, on"),
+    ("o L", "loop"),
+    ("[ ]", "slower, faster"),
+    ("r s", "record; save a picture"),
     ("Tab", "overlay, mask, side, stack, split"),
-    ("b", "side by side"),
-    ("m", "overlay on, off"),
+    ("b m", "side by side; overlay on, off"),
     ("+ - 9 0", "opacity"),
-    ("l", "legend"),
-    ("c", "class names"),
-    ("i", "figures"),
+    ("l c", "legend; class names"),
+    ("i f", "figures; full screen"),
     ("? h", "this help"),
 )
 
@@ -40,6 +40,33 @@ class Action(Enum):
     """Show one more frame and stay paused."""
     SCREENSHOT = auto()
     """The window has saved the picture, or said why it could not; nothing is left to do."""
+    BACK = auto()
+    ON = auto()
+    FAR_BACK = auto()
+    FAR_ON = auto()
+    LOOP = auto()
+    SLOWER = auto()
+    FASTER = auto()
+    RECORD = auto()
+
+
+_CHARACTERS = {
+    "q": Action.QUIT,
+    "\x1b": Action.QUIT,
+    "s": Action.SCREENSHOT,
+    "o": Action.LOOP,
+    "L": Action.LOOP,  # Qt says "l" for it
+    "[": Action.SLOWER,
+    "]": Action.FASTER,
+    "r": Action.RECORD,
+}
+_ARROWS = {
+    Action.BACK: (65361, 0x250000, 63234),  # X11, Windows, macOS
+    Action.ON: (65363, 0x270000, 63235),
+    Action.FAR_BACK: (65364, 0x280000, 63233),
+    Action.FAR_ON: (65362, 0x260000, 63232),
+}
+_BY_ARROW = {code: action for action, codes in _ARROWS.items() for code in codes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +79,10 @@ class WindowStatus:
     frame_index: int | None = None
     seconds: float | None = None
     """Presentation time of the frame."""
+    speed: float = 1.0
+    """At which a file is to play."""
+    costs_ms: Mapping[str, float] = field(default_factory=dict)
+    """Mean milliseconds per frame, by what takes them."""
     placeholder: bool = False
     """True for a card in place of a picture: it is shown as it is in every view that has its size."""
 
@@ -73,6 +104,8 @@ class WindowState:
         self.paused = False
         self.show_stats = False
         self.show_help = False
+        self.recorded: float | None = None
+        """Seconds of the recording under way."""
 
     @property
     def effective_options(self) -> RenderOptions:
@@ -94,16 +127,17 @@ class WindowState:
         """Do what the key with this character code is for; the part that the caller has to do, if any.
 
         Args:
-            code: as `cv2.waitKeyEx` gives it: an ASCII code for characters, 27 for Esc, 9 for Tab. Others do nothing.
+            code: as `cv2.waitKeyEx` gives it: an ASCII code for characters, 27 for Esc, 9 for Tab, the system's own for
+                arrows. Others only get a message; keys such as Shift not even that.
         """
+        if code in _BY_ARROW:
+            return _BY_ARROW[code]
         key = chr(code) if 0 <= code < 128 else ""
         if key == "\x1b" and self.fullscreen:
             self.fullscreen = False
             return None
-        if key in ("q", "\x1b"):
-            return Action.QUIT
-        if key == "s":
-            return Action.SCREENSHOT
+        if key in _CHARACTERS:
+            return _CHARACTERS[key]
         if key in (" ", "p"):
             self.paused = not self.paused
             self.say("paused" if self.paused else "playing")
@@ -111,10 +145,13 @@ class WindowState:
         if key == ".":
             self.paused = True
             return Action.STEP
-        self._change_view(key)
+        if not self._change_view(key) and _is_pressed(code):
+            name = key if key.isprintable() and key.strip() else "this key"
+            self.say(f"{name}: does nothing; h shows the keys")
         return None
 
-    def _change_view(self, key: str) -> None:
+    def _change_view(self, key: str) -> bool:
+        """False where the key is for nothing."""
         options = self.options
         match key:
             case "\t":
@@ -140,6 +177,9 @@ class WindowState:
                 self.show_stats = not self.show_stats
             case "?" | "h":
                 self.show_help = not self.show_help
+            case _:
+                return False
+        return True
 
     def _step_opacity(self, step: float) -> None:
         # rounded, so that ten steps of 0.1 end at 1 exactly
@@ -150,6 +190,12 @@ class WindowState:
         """Take new options, and show them: a view chosen while the overlay is off turns it on."""
         self.options, self.overlay_on = options, True
         self.say(message)
+
+
+def _is_pressed(code: int) -> bool:
+    """False for no key, and for those that are held with others, such as Shift."""
+    held = 225 <= code <= 238 or 65025 <= code <= 65039 or 65505 <= code <= 65518 or code == 65407
+    return code not in (-1, 0) and not held
 
 
 def _switch(what: str, on: bool) -> str:

@@ -90,6 +90,7 @@ def open_source(
     camera_rate: float | None = None,
     camera_format: str | None = None,
     realtime: bool = False,
+    endless: bool = False,
     rtsp_transport: Literal["tcp", "udp"] = "tcp",
     open_timeout: float = 10.0,
     read_timeout: float = 5.0,
@@ -105,7 +106,7 @@ def open_source(
         image_rate: pictures per second, for the times of single images.
         max_pixels: larger images are refused.
         camera_size, camera_rate, camera_format: see `CameraSource`.
-        realtime: a test pattern sends its frames at their times.
+        realtime, endless: of a test pattern; see `PatternSource`.
         more_images: pictures, folders and globs whose images follow those of `spec`.
         rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, sound: see `AvSource`.
     Raises:
@@ -117,7 +118,7 @@ def open_source(
     if kind is SourceKind.CAMERA:
         return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
-        return PatternSource(spec, realtime=realtime)
+        return PatternSource(spec, realtime=realtime, endless=endless)
     if spec != PIPE and kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
         _check_exists(spec)
     if kind is SourceKind.IMAGES:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 from vidseg.errors import ConfigError, SourceError
@@ -75,7 +77,7 @@ class ImageSource(SourceBase):
         paths = [path for each, _ in found for path in each]
         left_out = [note for _, notes in found for note in notes]
         self._reader = PictureReader(max_pixels)
-        self._paths = iter(paths)
+        self._paths: Iterator[Path] = iter(paths)
         self._time_base = 1 / Fraction(frame_rate)
         self._first = self._next_readable()
         if self._first is None:
@@ -95,7 +97,10 @@ class ImageSource(SourceBase):
 
     def _frames(self) -> Iterator[Frame]:
         found, self._first = self._first, None
-        index = 0
+        index = math.ceil(self.part.start / self._time_base)
+        if index:  # those before are not decoded; what of them cannot be is counted all the same
+            self._paths = islice(self._paths, index - 1, None)
+            found = self._next_readable()
         while found is not None:
             path, image = found
             yield Frame(image, index, index, self._time_base, duration=1, name=path.stem)

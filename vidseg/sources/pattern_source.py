@@ -56,6 +56,7 @@ class PatternSource(SourceBase):
     Args:
         spec: "test", "test:1280x720@30", "test:1280x720@30,frames=300".
         realtime: True sends frames at their times whatever `spec` says.
+        endless: True gives a pattern no end, unless `spec` says one.
         clock: seconds that never run backwards.
         wait: waits for so many seconds and returns True if it was interrupted; the default ends on `interrupt`.
     Raises:
@@ -67,12 +68,15 @@ class PatternSource(SourceBase):
         spec: str = "test",
         *,
         realtime: bool = False,
+        endless: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         super().__init__()
         options = parse_pattern(spec)
-        self._options = options = replace(options, realtime=True) if realtime else options
+        self._options = options = replace(
+            options, realtime=options.realtime or realtime, endless=options.endless or endless
+        )
         self._clock = clock
         self._wait = wait or self._stop.wait
         count = options.frame_count

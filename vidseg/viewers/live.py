@@ -51,8 +51,8 @@ class LiveOutputs:
         if config.serve_token is not None and config.serve is None and config.metrics is None:
             raise ConfigError("--serve-token needs --serve or --metrics; give one of them too, or leave it out")
         if config.record_dir is not None:
-            if config.serve is None:
-                raise ConfigError("--record-dir needs --serve; give --serve PORT too, or leave it out")
+            if config.serve is None and not config.show:
+                raise ConfigError("--record-dir needs --show or --serve PORT; give one of them too, or leave it out")
             check_folder(Path(config.record_dir))
         try:
             if config.serve is not None:

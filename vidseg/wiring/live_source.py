@@ -16,6 +16,7 @@ from vidseg.sources.factory import SourceKind, classify, open_source
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import range_of
 from vidseg.video.encoder_input import fit_into
+from vidseg.wiring.outputs import output_names
 from vidseg.wiring.reopener import Reopener, TimedOpening
 
 ALWAYS = "always"
@@ -101,6 +102,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
         max_pixels=config.max_pixels,
+        endless=bool(config.show or config.serve) and not output_names(config),
         sound=bool(config.output) and config.audio == "copy",
         more_images=config.more_sources,
     )

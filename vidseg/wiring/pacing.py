@@ -18,13 +18,16 @@ class Pacer:
     so that playing slows down instead of rushing afterwards.
     """
 
+    speed = 1.0
+    """Seconds of the file in a second; `reset` after a change."""
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._offset: float | None = None
 
     def wait_seconds(self, frame_seconds: float) -> float:
         """Seconds until the frame with this presentation time is due; 0 when it is due or late."""
-        now = self._clock()
+        now, frame_seconds = self._clock(), frame_seconds / self.speed
         if self._offset is None or now - frame_seconds > self._offset:
             self._offset = now - frame_seconds
         # a jump in time stamps must not freeze the window
