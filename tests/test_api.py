@@ -195,7 +195,7 @@ def test_pictures_of_one_size_are_segmented_together_and_come_back_in_order(halv
         (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
         (None, "a picture is a NoneType"),
         ("none.png", r"none\.png: no such file"),
-        (Path(__file__), "is no picture that can be read; for a video use vidseg.segment"),
+        (Path(__file__), "is not a readable picture; for a video use vidseg.segment"),
     ],
 )
 def test_what_is_no_picture_is_told(halves, given, message):

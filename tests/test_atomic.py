@@ -141,7 +141,7 @@ def test_small_files_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EFBIG, "grew past")]
+    ("code", "words"), [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EFBIG, "exceeds the largest")]
 )
 def test_reasons_in_plain_words(code: int, words: str) -> None:
     assert words in write_failure("a.mp4", OSError(code, os.strerror(code)))

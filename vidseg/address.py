@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vidseg.errors import ServeError
 
 _ADDRESS = re.compile(r"(?:(?P<host>[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d{1,5})")
-ACCEPTED = "PORT or HOST:PORT, e.g. 8000, 0.0.0.0:8000 or [::1]:8000 (port 0: any that is free)"
+ACCEPTED = "PORT or HOST:PORT, e.g. 8000, 0.0.0.0:8000 or [::1]:8000 (port 0: any free port)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ class Segmenter:
 
     def _open_engine(self) -> Engine:
         if self._engine is None:
-            raise ValueError("this Segmenter is closed; make a new one")
+            raise ValueError("this Segmenter is closed; create a new one")
         return self._engine
 
 

@@ -100,7 +100,7 @@ class PartFile:
     def _rename(self) -> None:
         if not self._overwrite and self._target.exists():
             self._release()
-            raise WriteError(f"{self.path}: appeared while it was being written; the result is in {self.part}")
+            raise WriteError(f"{self.path}: was created by another program meanwhile; the result is in {self.part}")
         try:
             os.replace(self.part, self._target)
         except OSError as error:
@@ -216,7 +216,7 @@ def write_failure(path: Path | str, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{path}: disk full; free some space or choose another place"
     if error.errno == errno.EFBIG:
-        return f"{path}: grew past the largest file allowed here; choose another place or split the input"
+        return f"{path}: exceeds the largest file size allowed here; choose another place or split the input"
     return f"{path}: cannot be written ({error.strerror or error})"
 
 

@@ -61,7 +61,8 @@ def test_class_ids_that_mean_nothing_are_told_once(known, first):
     told = [note for note in source.notes if "class id" in note]
     assert len(told) == (first is not None)
     assert all(
-        note.startswith(f"the masks hold class id {first}, known are 0 to {known - 1}: not drawn") for note in told
+        note.startswith(f"the masks contain class id {first}, which is not drawn (known: 0 to {known - 1})")
+        for note in told
     )
 
 
@@ -94,7 +95,7 @@ def test_frames_without_a_mask_are_left_out_and_the_one_before_lasts_longer(plac
     source = masked([frame(index) for index in range(5)], saved(places))
     given = list(source)
     assert [(item.index, item.duration) for item in given] == [(0, 3), (3, 1), (4, 1)]
-    assert source.notes == ["2 frames without a mask: left out"]
+    assert source.notes == ["2 frames without a mask, left out"]
 
 
 def test_masks_without_a_frame_are_passed_over():
@@ -154,4 +155,4 @@ def test_pictures_take_the_png_of_their_name_and_a_second_one_too(tmp_path: Path
         item.name = name
     source = MaskedSource(FakeSource(frames, still=True), NamedMasks(str(tmp_path)), "m", 150)
     assert pairs(source) == [(0, 0), (1, 1), (3, 2)]
-    assert source.notes == ["1 frame without a mask: left out"]
+    assert source.notes == ["1 frame without a mask, left out"]

@@ -58,7 +58,9 @@ def test_an_encoder_that_blocks_costs_its_own_output_only_and_the_run_fails(tmp_
     finally:
         release.set()
     assert (outcome.exit_code, outcome.aborted, outcome.outputs) == (1, False, (table,))
-    assert problems == [f"{output}: was blocked for 0.5 seconds and is left unfinished; the rest was finished"]
+    assert problems == [
+        f"{output}: was blocked for 0.5 seconds and is left unfinished; the other outputs were finished"
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"workers": 2}])
@@ -116,7 +118,7 @@ def test_a_hardware_encoder_is_tried_at_the_size_of_what_is_written(monkeypatch,
 )
 def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, names):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="is given for two outputs"):
+    with pytest.raises(ConfigError, match="is used for two outputs"):
         open_sinks(RunConfig(source="x", **names), VideoInfo(64, 48, TIME_BASE, still=True), ade20k())
     assert os.listdir(tmp_path) == []
 
@@ -124,7 +126,7 @@ def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, names):
 @pytest.mark.parametrize("option", ["save_json", "save_csv", "save_parquet", "stats"])
 def test_a_folder_name_for_an_output_of_one_file_is_refused(tmp_path, monkeypatch, option):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"^data/: is the name of a folder; this output is one file"):
+    with pytest.raises(ConfigError, match=r"^data/: is a folder; this output is a single file"):
         open_sinks(RunConfig(source="x", **{option: "data/"}), VideoInfo(64, 48, TIME_BASE), ade20k())
     assert os.listdir(tmp_path) == []
 

@@ -89,7 +89,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
     for write_it in (False, True):
-        with pytest.raises(ConfigError, match="is no archive of `vidseg batch`"):
+        with pytest.raises(ConfigError, match="is not an archive of `vidseg batch`"):
             Archive(path, write=write_it)
     assert path.read_bytes() == content
 
@@ -97,14 +97,14 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
 def test_an_archive_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"vidseg_batch": 2}) + "\n")
-    with pytest.raises(ConfigError, match="version 2, known: 1"):
+    with pytest.raises(ConfigError, match="version 2, but only version 1"):
         Archive(path, write=False)
 
 
 def test_two_batches_cannot_use_one_archive(tmp_path):
     path = tmp_path / "a.jsonl"
     with Archive(path, write=True):
-        with pytest.raises(SinkError, match="another batch is at work"):
+        with pytest.raises(SinkError, match="another batch is using"):
             Archive(path, write=True)
         assert Archive(path, write=False).notes == []
     Archive(path, write=True).close()
@@ -116,7 +116,7 @@ def test_reading_makes_nothing_and_a_place_that_cannot_be_written_is_told(tmp_pa
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match="cannot be used"):
         Archive(tmp_path / "file" / "a.jsonl", write=True)
-    with pytest.raises(SinkError, match="no regular file"):
+    with pytest.raises(SinkError, match="not a regular file"):
         Archive(tmp_path, write=True)
 
 

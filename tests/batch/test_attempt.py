@@ -90,7 +90,7 @@ def test_a_file_that_somebody_made_meanwhile_stays_and_an_earlier_attempts_is_re
     video = place.out / "v.mp4"
     place.runtime.before = lambda calls: video.write_bytes(b"mine")
     result = place.attempt()
-    assert result.state == "failed" and "v.mp4: appeared while it was being written" in result.reason
+    assert result.state == "failed" and "v.mp4: was created by another program" in result.reason
     assert result.outputs == {} and video.read_bytes() == b"mine"
 
     place.runtime.before = lambda calls: None
@@ -107,4 +107,4 @@ def test_failures_name_what_the_user_knows(place):
     place.staging.rmdir()
     result = place.attempt()
     assert result.state == "failed" and not result.input_fault
-    assert "the output folder of the batch is not there; every node has to see it" in result.reason
+    assert "the output folder of the batch does not exist here; every node must have access to it" in result.reason

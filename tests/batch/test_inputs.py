@@ -63,15 +63,15 @@ def test_links_that_go_in_circles_and_to_nothing(here):
     os.symlink("a.mp4", "rec/again.mp4")
     found = find("rec")
     assert names(found) == ["rec/a.mp4", "rec/sub/b.mp4"]
-    assert refused(found) == [("rec/gone.mp4", "is a link to nothing")]
-    assert found.notes == ["1 input was given more than once; each is done once"]
+    assert refused(found) == [("rec/gone.mp4", "is a broken link")]
+    assert found.notes == ["1 input was given more than once; each is processed once"]
 
 
 def test_the_same_file_by_several_names_is_taken_once(here):
     here("rec/a.mp4")
     found = find("rec/a.mp4", "rec", "./rec//a.mp4", "rec/*.mp4", os.path.abspath("rec/a.mp4"))
     assert names(found) == ["rec/a.mp4"] and refused(found) == []
-    assert found.notes == ["4 inputs were given more than once; each is done once"]
+    assert found.notes == ["4 inputs were given more than once; each is processed once"]
 
 
 def test_globs_take_videos_or_the_ending_they_name_and_search_folders(here):
@@ -100,9 +100,9 @@ def test_what_is_no_file_is_refused_with_the_reason(here, tmp_path):
     assert refused(found) == [
         ("gone.mp4", "no such file"),
         ("empty", "no video in this folder"),
-        ("rtsp://user:secret@cam/1", "a batch takes files; use `vidseg run` for streams"),
-        ("pipe.mp4", "is no regular file"),
-        ("a\0b", "is no file name"),
+        ("rtsp://user:secret@cam/1", "a batch takes files only; use `vidseg run` for streams"),
+        ("pipe.mp4", "is not a regular file"),
+        ("a\0b", "is not a file name"),
     ]
 
 
@@ -113,7 +113,7 @@ def test_lists_have_comments_and_names_beside_them(here, tmp_path):
     found = find(lists=["lists/list.txt"])
     assert [os.path.basename(name) for name in names(found)] == ["near.mp4", "beside.mp4", "#odd.mp4", "c.mp4"]
     assert refused(found) == [("gone.mp4", "no such file")]
-    with pytest.raises(ConfigError, match=r"nolist\.txt: the list cannot be read \(No such file"):
+    with pytest.raises(ConfigError, match=r"nolist\.txt: cannot read the list \(No such file"):
         find(lists=["nolist.txt"])
 
 

@@ -175,7 +175,7 @@ def test_a_new_input_is_done_and_replaces_nothing(archive):
     found = decision(archive)
     assert (found.action, found.reason, found.job.config.overwrite) == ("do", "", False)
     found = decision(archive, on_disk=ID)
-    assert found.action == "fail" and "exists and is not known as made from it; -y replaces it" in found.reason
+    assert found.action == "fail" and "exists, but was not made from this input; -y replaces it" in found.reason
     found = decision(archive, on_disk=ID, config=RunConfig(overwrite=True))
     assert (found.action, found.job.config.overwrite) == ("do", True)
 
@@ -184,7 +184,7 @@ def test_what_is_done_is_skipped_while_its_output_is_there(archive):
     archive.add(made())
     assert decision(archive, on_disk=ID).action == "skip"
     gone = decision(archive)
-    assert (gone.action, gone.reason) == ("do", "again: a_annotated.mp4 is gone")
+    assert (gone.action, gone.reason) == ("do", "again: a_annotated.mp4 is missing")
     assert decision(archive, outputs_may_be_gone=True).action == "skip"
 
 
@@ -192,7 +192,7 @@ def test_an_output_that_other_settings_replaced_since_does_not_count(archive):
     archive.add(made())
     archive.add(made(settings="other"))
     found = decision(archive, on_disk=ID)
-    assert (found.action, found.reason) == ("do", "again: made with other settings since")
+    assert (found.action, found.reason) == ("do", "again: made with other settings since then")
 
 
 def test_a_changed_input_or_other_settings_are_done_again_over_the_own_output(archive):
@@ -224,7 +224,7 @@ def test_an_output_of_another_input_is_not_replaced(archive):
 def test_what_failed_because_of_its_input_waits_for_retry_or_another_input(archive):
     archive.add(made("failed", output=None, reason="broken", input_fault=True))
     found = decision(archive)
-    assert (found.action, found.reason) == ("fail", "broken; not tried again, --retry-failed does")
+    assert (found.action, found.reason) == ("fail", "broken; not retried, unless with --retry-failed")
     assert decision(archive, retry_failed=True).reason == "again: failed before"
     assert decision(archive, identity=OTHER).action == "do"
 

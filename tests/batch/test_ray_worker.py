@@ -56,7 +56,7 @@ def test_what_this_node_lacks_is_told_with_its_name(task, tmp_path):
     gone = replace(task, job=replace(task.job, config=replace(task.job.config, source=str(tmp_path / "gone.mp4"))))
     result = do(gone)
     assert (result.state, result.input_fault) == ("failed", False)
-    assert f"is not there on node {socket.gethostname()}" in result.reason
+    assert f"does not exist on node {socket.gethostname()}" in result.reason
     result = do(replace(task, engine=RunConfig(weights=str(tmp_path / "gone.pth"))))
     assert result.state == "failed" and f"(on node {socket.gethostname()})" in result.reason
 

@@ -112,7 +112,7 @@ def test_other_content_is_done_again_and_foreign_files_stay(far, store, clip):
     assert files["memory://rec/a.mp4"][0] == "done" and code == 1
     assert files["memory://rec/b.mp4"] == (
         "failed",
-        "memory://out/b_annotated.mp4 exists and is not known as made from it; -y replaces it",
+        "memory://out/b_annotated.mp4 exists, but was not made from this input; -y replaces it",
     )
     store.pipe("/rec/a.mp4", clip)
     assert far.states("memory://rec/a.mp4", out_dir="memory://out") == ["done"]
@@ -141,7 +141,7 @@ def test_globs_and_repeats(far, store, clip):
         "memory://rec/b.mp4",
         "memory://rec/deep/c.mp4",
     ]
-    assert far.reporter.notes == ["1 input was given more than once; each is done once"]
+    assert far.reporter.notes == ["1 input was given more than once; each is processed once"]
     assert [(bad.name, bad.reason) for bad in far.outcome.plan.found.unusable] == [
         ("memory://rec/no*", "no video matches")
     ]
@@ -169,7 +169,7 @@ def test_a_bad_input_waits_for_retry_failed_and_is_named_by_its_url(far, store):
     assert files["memory://rec/gone.mp4"] == ("failed", "no such file")
     assert files["memory://none/"] == ("failed", "no video in this folder")
     files, _ = far.batch("memory://rec/bad.mp4", **options)
-    assert "--retry-failed does" in files["memory://rec/bad.mp4"][1]
+    assert "not retried, unless with --retry-failed" in files["memory://rec/bad.mp4"][1]
     files, _ = far.batch("memory://rec/bad.mp4", retry_failed=True, **options)
     assert "--retry-failed" not in files["memory://rec/bad.mp4"][1] and names(store, "/out") == []
 
@@ -185,7 +185,7 @@ def test_own_outputs_beside_the_inputs_are_no_inputs(far, store, clip):
     store.pipe("/rec/a.mp4", clip)
     for state in ("done", "skipped"):
         assert far.states("memory://rec/", out_dir="memory://rec") == [state]
-    assert far.reporter.notes == ["memory://rec/a_annotated.mp4: made by an earlier batch; left out"]
+    assert far.reporter.notes == ["memory://rec/a_annotated.mp4: made by an earlier batch, left out"]
 
 
 def test_an_output_folder_that_is_not_there_is_empty_and_one_that_is_closed_is_told(far, store, clip, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_file_that_appears_meanwhile_stays(far, store, clip):
     files, _ = far.batch("memory://rec", out_dir="memory://out")
     assert files["memory://rec/a.mp4"] == (
         "failed",
-        "memory://out/a_annotated.mp4: appeared while it was being written; -y replaces it",
+        "memory://out/a_annotated.mp4: was created by another program meanwhile; -y replaces it",
     )
     assert store.cat("/out/a_annotated.mp4") == b"mine"
 
@@ -283,7 +283,10 @@ def test_nodes_of_a_cluster_do_the_same(far, store, clip):
     assert result.state == "done" and list(result.outputs) == ["memory://out/v.mp4"]
     assert names(store, "/out") == [".vidseg-batch/attempts/1/3.named", "v.mp4"]
     assert do(out_dir="memory://out", staging="memory://out/.vidseg-batch/attempts/1").state == "done"
-    assert "v.mp4: appeared" in do(out_dir="memory://out", staging="memory://out/.vidseg-batch/attempts/2").reason
+    assert (
+        "v.mp4: was created by another program"
+        in do(out_dir="memory://out", staging="memory://out/.vidseg-batch/attempts/2").reason
+    )
 
     Path("out/staging").mkdir(parents=True)
     config = RunConfig(
@@ -371,12 +374,12 @@ def test_a_transfer_that_is_cut_off_or_changes_gives_nothing(far, web):
     url = f"http://{web.address}/rec/a.mp4"
     web.sent = 500
     files, code = far.batch(url)
-    assert files[url][0] == "failed" and files[url][1].startswith("cannot be copied here (") and code == 1
+    assert files[url][0] == "failed" and files[url][1].startswith("cannot be downloaded (") and code == 1
     web.sent = None
     tags = iter(range(100))
     web.tag = lambda: str(next(tags))
     files, _ = far.batch(url)
-    assert files[url][1] == "changed while it was copied; do it again when it is no longer written to"
+    assert files[url][1] == "changed while it was being copied; try again when nothing writes to it any more"
     assert far.outputs() == []
     web.tag = lambda: "1"
     assert far.states(url) == ["done"]  # it was not the input's fault
@@ -391,10 +394,10 @@ def test_what_a_web_server_does_not_give_is_told_in_one_line(far, web):
     shown = f"http://***@{web.address}"
     assert code == 1 and "hush" not in str(files)
     assert files[f"{shown}/rec/gone.mp4"] == ("failed", "no such file")
-    assert files[f"{shown}/rec/no.mp4"] == ("failed", "the server says 403 Forbidden")
-    assert files[f"{shown}/rec/"][1] == "a web server has no list of its files; name each of them"
+    assert files[f"{shown}/rec/no.mp4"] == ("failed", "the server answered 403 Forbidden")
+    assert files[f"{shown}/rec/"][1] == "a web server cannot list its files; name each file"
     assert "connect" in files["http://***@127.0.0.1:9/a"][1].lower()
-    with pytest.raises(SinkError, match="a web server takes no outputs"):
+    with pytest.raises(SinkError, match="a web server cannot take outputs"):
         far.batch("a.mp4", out_dir=f"http://{web.address}/out")
 
 

@@ -159,7 +159,7 @@ def test_bad_inputs_wait_for_retry_failed_or_for_another_file(place):
     Path("rec/bad.mp4").write_bytes(b"\0" * 1000)
     assert place.states("rec") == ["done", "failed"]
     files, code = place.batch("rec")
-    assert code == 1 and "--retry-failed does" in files["rec/bad.mp4"][1] and len(place.loaded) == 1
+    assert code == 1 and "not retried, unless with --retry-failed" in files["rec/bad.mp4"][1] and len(place.loaded) == 1
     files, _ = place.batch("rec", retry_failed=True)
     assert "--retry-failed" not in files["rec/bad.mp4"][1] and len(place.loaded) == 2
     place.clip("rec/bad.mp4")
@@ -195,7 +195,9 @@ def test_an_input_that_changes_while_it_is_read_gives_no_output(place):
     place.runtime.before = lambda calls: os.utime(clip, ns=(1, 1))
     config = RunConfig(stats="{stem}.json")
     files, code = place.batch("a.mp4", config=config)
-    assert files["a.mp4"][0] == "failed" and files["a.mp4"][1].startswith("changed while it was read") and code == 1
+    assert (
+        files["a.mp4"][0] == "failed" and files["a.mp4"][1].startswith("changed while it was being read") and code == 1
+    )
     assert place.outputs() == []
     place.runtime.before = lambda calls: None
     assert place.states("a.mp4", config=config) == ["done"]
@@ -223,7 +225,7 @@ def test_own_outputs_beside_the_inputs_are_no_inputs(place):
     assert place.states("rec", out_dir="rec") == ["done"]
     files, code = place.batch("rec", out_dir="rec")
     assert files == {"rec/a.mp4": ("skipped", "done before")} and code == 0
-    assert place.reporter.notes == ["rec/a_annotated.mp4: made by an earlier batch; left out"]
+    assert place.reporter.notes == ["rec/a_annotated.mp4: made by an earlier batch, left out"]
 
 
 def test_an_archive_of_ones_own_skips_what_was_moved_away(place):
@@ -262,9 +264,9 @@ def test_nothing_is_written_when_the_plan_is_wrong(place):
     with pytest.raises(ConfigError, match="would be written twice"):
         place.batch("a.mp4", "a.mkv")
     for config, message in (
-        (RunConfig(source="x"), "do not go with a batch"),
-        (RunConfig(show=True), "--show: goes with single runs"),
-        (RunConfig(serve="8000"), "--serve: goes with single runs"),
+        (RunConfig(source="x"), "cannot be used with a batch"),
+        (RunConfig(show=True), "--show: is for single runs"),
+        (RunConfig(serve="8000"), "--serve: is for single runs"),
         (RunConfig(classes=("skyy",)), "unknown class"),
         (RunConfig(save_masks="{foo}"), r"--save-masks '\{foo\}'"),
     ):
@@ -327,7 +329,7 @@ def test_a_folder_of_others_that_appears_meanwhile_stays_theirs(place, monkeypat
         patch.setattr(local, "do_job", appear)
         assert place.states("a.mp4", config=config) == ["failed"]
     files, _ = place.batch("a.mp4", config=config)
-    assert "is not known as made from it" in files["a.mp4"][1] and place.outputs() == ["a_masks/mine.png"]
+    assert "was not made from this input" in files["a.mp4"][1] and place.outputs() == ["a_masks/mine.png"]
 
 
 def test_a_record_that_cannot_be_written_is_told_once_and_the_work_goes_on(place, monkeypatch):
@@ -342,7 +344,7 @@ def test_a_record_that_cannot_be_written_is_told_once_and_the_work_goes_on(place
     files, code = place.batch("a.mp4", "b.mp4")
     assert [state for state, _ in files.values()] == ["done", "done"] and code == 1
     [problem] = place.reporter.problems
-    assert "cannot be remembered" in problem and "disk full" in problem
+    assert "cannot be recorded" in problem and "disk full" in problem
 
 
 def test_only_data_outputs(place):
@@ -366,7 +368,7 @@ def test_numbered_pictures_are_outputs_like_others(place):
     Path("foreign").mkdir()
     Path("foreign/f_07.png").touch()
     files, _ = place.batch("a.mp4", out_dir="foreign", name="f_%02d.png")
-    assert "exists and is not known as made from it" in files["a.mp4"][1]
+    assert "exists, but was not made from this input" in files["a.mp4"][1]
     with pytest.raises(ConfigError, match="numbered pictures"):
         place.batch("a.mp4", out_dir="memory://out", **names)
 
@@ -376,7 +378,7 @@ def test_what_was_to_be_hidden_does_not_show_in_the_report(place):
     config = RunConfig(stats="{name}.json", blur_classes=("person",))
     assert place.states("a.mp4", config=config, video=False) == ["done"]
     assert place.outcome.report.files[0].strip == b""
-    assert "look before you publish" in place.reporter.notes[-1]
+    assert "check the results before you publish" in place.reporter.notes[-1]
 
 
 def test_a_job_is_a_plain_value_and_so_is_its_result(place):
@@ -436,7 +438,7 @@ def test_one_signal_finishes_what_is_under_way_and_starts_no_more(place):
     reporter.look = look
     files, code = place.batch("a.mp4", "b.mp4", reporter=reporter)
     assert [state for state, _ in files.values()] == ["done", "not started"] and code == 130
-    assert "stopping: finishing the files under way" in reporter.notes[0]
+    assert "stopping: finishing the files in progress" in reporter.notes[0]
     assert place.outputs() == ["a_annotated.mp4"]
     assert place.states("a.mp4", "b.mp4") == ["skipped", "done"]
 

@@ -99,8 +99,8 @@ def test_the_guard_refuses_an_input_that_changed_or_went(tmp_path):
     guard = InputGuard(str(path), identity_of(path))
     guard.close()
     path.write_bytes(b"12")
-    with pytest.raises(SourceError, match=r"a\\n\.mp4: changed while it was read"):
+    with pytest.raises(SourceError, match=r"a\\n\.mp4: changed while it was being read"):
         guard.close()
     path.unlink()
-    with pytest.raises(SourceError, match="was removed while it was read"):
+    with pytest.raises(SourceError, match="was removed while it was being read"):
         guard.close()

@@ -67,7 +67,7 @@ def test_a_folder_becomes_annotated_clips_and_a_report(cli, tmp_path):
     assert [item["frames"] for item in data["files"]] == [3, 0, 3] and data["files"][0]["shares"]["classes"]
 
     result = cli(*words, "--no-report", "-q")
-    assert result.code == 1 and result.err.count("\n") == 1 and "--retry-failed does" in result.err
+    assert result.code == 1 and result.err.count("\n") == 1 and "not retried, unless with --retry-failed" in result.err
     assert cli(*words, "--dry-run").out.splitlines()[-1] == "0 to do, 2 done before, 1 not possible"
 
 
@@ -85,14 +85,17 @@ def test_a_list_on_standard_input(cli, tmp_path, monkeypatch):
         (("a.mp4",), "no output folder given; give -o OUT_DIR"),
         (("-o", "out"), "no inputs; give files"),
         (("a.mp4", "-o", "out", "--name", "{foo}"), "unknown field {foo}; known: {stem}"),
-        (("a.mp4", "-o", "out", "--archive", "a.mp4"), "is no archive of `vidseg batch`"),
+        (("a.mp4", "-o", "out", "--archive", "a.mp4"), "is not an archive of `vidseg batch`"),
         (("a.mp4", "-o", "a.mp4/out"), "cannot be used (Not a directory)"),
-        (("--list", "gone.txt", "-o", "out"), "gone.txt: the list cannot be read"),
+        (("--list", "gone.txt", "-o", "out"), "gone.txt: cannot read the list"),
         (("a.mp4", "-o", "out", "--crf", 99), "--crf is 99"),
         (("a.mp4", "-o", "out", "--container", "exe"), "--container exe: unknown; known: mp4"),
         (("a.mp4", "-o", "out", "--model", "nothing"), "nothing"),
-        (("a.mp4", "-o", "out", "--matte", "car", "--container", "mp4"), "--container mp4: holds no transparency"),
-        (("a.mp4", "-o", "out", "--matte", "car", "--name", "{stem}.mkv"), "--name {stem}.mkv: holds no transparency"),
+        (("a.mp4", "-o", "out", "--matte", "car", "--container", "mp4"), "--container mp4: cannot hold transparency"),
+        (
+            ("a.mp4", "-o", "out", "--matte", "car", "--name", "{stem}.mkv"),
+            "--name {stem}.mkv: cannot hold transparency",
+        ),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(cli, tmp_path, words, message):
@@ -131,7 +134,9 @@ def test_a_full_disk_costs_one_output_of_one_file_and_the_next_run_heals_it(cli,
     )
     with file_size_limit(40_000):
         result = cli(*words, "--jobs", 1)
-    assert result.code == 1 and "grew past the largest file allowed" in result.err and "1 done, 1 failed" in result.err
+    assert (
+        result.code == 1 and "exceeds the largest file size allowed" in result.err and "1 done, 1 failed" in result.err
+    )
     assert sorted(os.listdir("out")) == [".vidseg-batch", "big.csv", "small.csv", "small_annotated.mp4"]
     assert len(Path("out/big.csv").read_text().splitlines()) == 21, "what has its name is whole"
     result = cli(*words)

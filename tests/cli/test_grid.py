@@ -133,7 +133,7 @@ def test_a_stream_that_is_given_up_is_told_at_the_end(cli):
     words = ("-o", "grid.mp4", "--reconnect", 0, *SMALL)
     result = cli("run", away, "test:128x96@10,frames=5", *words)
     assert result.code == 1, result.err
-    assert "the other streams went on" in result.err and "given up" in result.err and "wrote grid.mp4" in result.err
+    assert "the other streams continued" in result.err and "given up" in result.err and "wrote grid.mp4" in result.err
 
 
 def test_where_no_stream_can_be_had_it_is_an_error(cli):
@@ -153,13 +153,16 @@ def test_passwords_stay_out_of_the_stats(cli):
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--resume"), ("--resume", "2 are given", "leave it out")),
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--workers", 2), ("--workers", "2 are given", "leave it out")),
-        (("a.mp4", "b.mp4", "--save-json", "d.jsonl"), ("--save-json", "each source by itself")),
-        (("a.mp4", "b.mp4", "--save-csv", "d.csv"), ("--save-csv", "each source by itself")),
-        (("a.mp4", "b.mp4", "--save-parquet", "d.parquet"), ("--save-parquet", "each source by itself")),
+        (("a.mp4", "b.mp4", "-o", "out.mp4", "--resume"), ("--resume", "2 sources are given", "leave it out")),
+        (("a.mp4", "b.mp4", "-o", "out.mp4", "--workers", 2), ("--workers", "2 sources are given", "leave it out")),
+        (("a.mp4", "b.mp4", "--save-json", "d.jsonl"), ("--save-json", "each source on its own")),
+        (("a.mp4", "b.mp4", "--save-csv", "d.csv"), ("--save-csv", "each source on its own")),
+        (("a.mp4", "b.mp4", "--save-parquet", "d.parquet"), ("--save-parquet", "each source on its own")),
         (("a.mp4", "b.mp4", "-o", "out.mp4", "--live", "every-frame"), ("--live every-frame", "newest frame of each")),
-        (("a.mp4", "b.jpg", "-o", "out.mp4"), ("b.jpg", "pictures are not shown beside other sources", "vidseg batch")),
+        (
+            ("a.mp4", "b.jpg", "-o", "out.mp4"),
+            ("b.jpg", "pictures cannot be shown beside other sources", "vidseg batch"),
+        ),
         (("a.mp4", "b.mp4", "-o", "out.mp4", "--camera-size", "64x48"), ("--camera-size is for cameras",)),
         (("a.mp4", "b.mp4", "-o", "out.mp4"), ("a.mp4: no such file",)),
         (("test:64x48,frames=2", "b.mp4", "-o", "out.mp4"), ("b.mp4: no such file",)),

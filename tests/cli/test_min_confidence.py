@@ -51,10 +51,10 @@ def test_render_asks_for_the_confidence_and_for_the_right_one(cli, clip):
     assert cli("run", clip, *SMALL, "--save-masks", "all", "--save-confidence", "sure.mkv", "--limit", 5).code == 0
     result = cli("render", clip, "all", *SURE, "-o", "b.mp4")
     assert result.code == 2
-    assert_one_line_error(result, "--min-confidence: masks do not say how sure they are; give --confidence")
+    assert_one_line_error(result, "--min-confidence: masks carry no confidence; give --confidence")
     assert cli("run", clip, *SMALL, "--save-masks", "more").code == 0
     result = cli("render", clip, "more", "--confidence", "sure.mkv", *SURE, "-o", "b.mp4")
-    assert result.code in (1, 2) and "sure.mkv: holds no confidence for frame 5" in result.err
+    assert result.code in (1, 2) and "sure.mkv: has no confidence for frame 5" in result.err
     assert not Path("b.mp4").exists()
 
 
@@ -62,7 +62,7 @@ def test_what_is_unsure_is_hidden_by_a_blur_and_that_is_said(cli, clip):
     common = ("run", clip, *SMALL, "--blur-classes", "bus", "--blur-style", "fill", "--opacity", 0, "--blur-margin", 0)
     assert cli(*common, "-o", "a.mkv", "--crf", 0).code == 0
     result = cli(*common, "-o", "b.mkv", "--crf", 0, "--min-confidence", 1)
-    assert result.code == 0 and "not sure of is hidden too" in result.err
+    assert result.code == 0 and "regions below --min-confidence are hidden too" in result.err
     assert np.mean(pictures("b.mkv")[5]) < 2 < np.mean(pictures("a.mkv")[5])
 
 
@@ -76,7 +76,7 @@ def test_a_network_that_gives_labels_does_not_know_how_sure_it_is(cli, clip, tmp
     net = write_network(tmp_path, name="labels.onnx", output="NHW", describe=described)
     result = cli("run", clip, "-m", net, "-o", "a.mp4", *wish)
     assert result.code == 2
-    assert_one_line_error(result, f"{wish[0]}", "labels.onnx gives labels and does not say how sure it is")
+    assert_one_line_error(result, f"{wish[0]}", "labels.onnx outputs labels without confidence")
 
 
 @pytest.mark.parametrize("resumed", [False, True])

@@ -90,7 +90,7 @@ def test_video_is_smoothed_with_scores_and_left_alone_with_labels(cli, clip, net
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--weights", "x.pth"], "net.onnx holds its own weights"),
+        (["--weights", "x.pth"], "net.onnx contains its own weights"),
         (["--rule", "winner-query"], "net.onnx has no queries"),
         (["-d", "cuda"], "network files run on the CPU only"),
         (["--runtime", "torch"], "does not read net.onnx"),
@@ -259,5 +259,5 @@ def test_bench_takes_a_preset_and_falls_back_to_an_encoder_that_works(cli):
 def test_bench_refuses_smoothing_before_it_measures_the_model(cli, tmp_path):
     path = write_network(tmp_path, name="map.onnx", output="NHW", describe={**SIZE, "output": {"layout": "NHW"}})
     result = cli("bench", "test:48x32@10,frames=6", "-m", path, "--smooth", "--seconds", 0.02)
-    assert result.code == 2 and "gives labels; smoothing needs a network with scores" in result.err
+    assert result.code == 2 and "outputs labels; smoothing needs a network with scores" in result.err
     assert result.err.count("\n") == 1, result.err

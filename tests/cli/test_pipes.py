@@ -79,8 +79,8 @@ def test_a_terminal_is_neither_read_nor_written(cli: Cli, monkeypatch, stdin_fro
     ("words", "message"),
     [
         (("-o", "out.mkv", "--format", "nut"), "--format is for -o -"),
-        (("-o", "-", "--resume"), "--resume does not go with a pipe"),
-        (("-o", "-", "--matte", "person"), "--matte does not go with a pipe"),
+        (("-o", "-", "--resume"), "--resume cannot be used with a pipe"),
+        (("-o", "-", "--matte", "person"), "--matte cannot be used with a pipe"),
     ],
 )
 def test_what_does_not_go_with_a_pipe_is_refused_before_anything_is_written(cli: Cli, clip, words, message) -> None:

@@ -105,7 +105,7 @@ def test_skipped_frames_are_left_out_as_the_run_left_them_out(cli, clip):
     options = ("--save-masks", "m.mkv", "--max-fps", 9, "--limit", 4, *SMALL)
     assert cli("run", clip, "-o", "a.mov", *STILLS, *options).code == 0
     result = cli("render", clip, "m.mkv", "-o", "b.mov", *STILLS)
-    assert result.code == 0 and "frames without a mask: left out" in result.err and "the masks end before" in result.err
+    assert result.code == 0 and "frames without a mask, left out" in result.err and "the masks end before" in result.err
     assert frame_times(Path("b.mov")) == frame_times(Path("a.mov"))
     assert all(np.array_equal(a, b) for a, b in zip(pictures("a.mov"), pictures("b.mov"), strict=True))
     assert sound_packets(Path("b.mov")) == sound_packets(Path("a.mov"))
@@ -173,7 +173,7 @@ def test_names_with_line_breaks_and_unicode(cli, clip, tmp_path):
         (["wide.mp4", "masks.mkv", "-o", "o.mp4"], ["the masks are 64x48 and the clip 96x48"]),
         (["slow.mp4", "masks.mkv", "-o", "o.mp4"], ["mask 1: is at 0.040 s, but frame 1 of the clip at 0.100 s"]),
         (["CLIP", "masks.mkv", "-o", "masks.mkv", "-y"], ["masks.mkv: is the input itself"]),
-        (["CLIP", "empty", "-o", "empty/%d.png", "-y"], ["lies in the folder of the masks"]),
+        (["CLIP", "empty", "-o", "empty/%d.png", "-y"], ["is inside the folder of the masks"]),
         (["CLIP", "masks.mkv", "-o", "o.mp4", "--classes", "persn"], ["unknown class 'persn'"]),
         (["CLIP", "masks.mkv", "-o", "o.mp4", "--matte", "person"], ["o.mp4", ".mov (ProRes 4444)"]),
         (["CLIP", "masks.mkv", "-o", "o.mov", "--matte", "person", "--feather", "-1"], ["--feather is -1"]),
@@ -195,9 +195,9 @@ def test_bad_input_gets_one_line_exit_code_2_and_leaves_nothing(cli, clip, masks
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["--save-masks", "m.mp4"], ["m.mp4: masks go into a folder, or exactly into one video: FILE.mkv"]),
+        (["--save-masks", "m.mp4"], ["m.mp4: masks are written to a folder, or losslessly to one video: FILE.mkv"]),
         (["--save-masks", "nowhere/m.mkv"], ["nowhere", "does not exist; create it first"]),
-        (["--save-masks", "m.mkv", "-o", "m.mkv"], ["is given for two outputs"]),
+        (["--save-masks", "m.mkv", "-o", "m.mkv"], ["is used for two outputs"]),
         (["--matte", "sky", "--save-masks", "m.mkv"], ["--matte", "give -o cut.mov"]),
         (["--matte", "sky", "-o", "o.mkv"], ["o.mkv", ".webm (VP9)"]),
     ],
@@ -213,7 +213,7 @@ def test_bad_ways_to_save_are_told_before_the_model_is_loaded(cli, clip, tmp_pat
 def test_damaged_masks_keep_what_came_before_and_exit_1(cli, clip, masks):
     os.truncate(masks, masks.stat().st_size * 2 // 3)
     result = cli("render", clip, masks, "-o", "o.mp4")
-    assert result.code == 1 and "what came before that was kept" in result.err
+    assert result.code == 1 and "the output up to there is kept" in result.err
     assert 0 < len(pictures("o.mp4")) < 12
 
 
@@ -238,12 +238,12 @@ def test_masks_of_other_classes_have_the_names_and_colours_of_their_weights(cli,
     assert "class id" not in cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors").err
     cv2.imwrite("masks/000007.png", np.where(halves == 1, 2, 255).astype(np.uint8))
     result = cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors")
-    text = "the masks hold class id 2, known are 0 to 1: not drawn; give the -m or --weights that made them"
+    text = "the masks contain class id 2, which is not drawn (known: 0 to 1); give the -m or --weights that made them"
     assert result.code == 0 and text in result.err
     for words, text in (
         (("--classes", "right"), "unknown class 'right'"),
         (("-m", "nonsense"), "nonsense"),
-        (("-m", "net.onnx", "--weights", "own.safetensors"), "--weights: net.onnx holds its own weights"),
+        (("-m", "net.onnx", "--weights", "own.safetensors"), "--weights: net.onnx contains its own weights"),
         (("--weights", "none.pth"), "none.pth"),
     ):
         assert_one_line_error(cli("render", clip, "masks", "-o", "no.mp4", *words), text)

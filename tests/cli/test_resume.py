@@ -120,10 +120,10 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(cli, scene, 
         interrupt_at(patch, 25)
         result = cli(*words)
     assert result.code == 130
-    assert "frames are kept in" in result.err and "the same command goes on" in result.err
+    assert "frames are kept in" in result.err and "run the same command again" in result.err
     assert not Path("out.mp4").exists() and Path("out.mp4.resume/state").exists()
     result = cli(*words)
-    assert result.code == 0 and "going on after" in result.err and "36 frames" in result.err
+    assert result.code == 0 and "resuming after" in result.err and "36 frames" in result.err
     assert Path("out.mp4").read_bytes() == Path("whole.mp4").read_bytes()
     again = cli(*words)
     assert again.code == 2 and "exists" in again.err
@@ -148,10 +148,10 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
         assert_one_line_error(result, "out.mp4.resume", *texts)
         assert not Path("out.mp4").exists() and Path("out.mp4.resume/00000").exists()
 
-    refused("begun with --crf not given, now 30", words=(*begun, "--crf", 30))
-    refused("begun with --segment-seconds 0.4, now 2.0", words=(*begun, "--segment-seconds", 2))
-    refused("begun with --classes", words=(*begun, "--classes", "sky,tree"))
-    refused("begun with --save-masks", words=tuple("other" if word == "masks" else word for word in begun))
+    refused("started with --crf not given, now 30", words=(*begun, "--crf", 30))
+    refused("started with --segment-seconds 0.4, now 2.0", words=(*begun, "--segment-seconds", 2))
+    refused("started with --classes", words=(*begun, "--classes", "sky,tree"))
+    refused("started with --save-masks", words=tuple("other" if word == "masks" else word for word in begun))
     clip = Path("in.mp4")
     status = clip.stat()
     os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
@@ -164,7 +164,7 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
         refused(name, text, "to start anew")
         path.write_bytes(good)
     Path("out.mp4.resume/holiday.jpg").touch()
-    refused("holds holiday.jpg, which no run left")
+    refused("contains holiday.jpg, which no run wrote")
     Path("out.mp4.resume/holiday.jpg").unlink()
     assert cli(*begun).code == 0
     assert len(os.listdir("masks")) == 36
@@ -183,9 +183,9 @@ def test_a_run_in_software_is_not_gone_on_with_by_hardware_that_has_come(cli, sc
             patch.setattr(name, lambda plan, size: None)
         result = cli(*words)
         assert result.code == 2
-        assert_one_line_error(result, "begun with --codec h264, now h264_nvenc; give that")
+        assert_one_line_error(result, "started with --codec h264, now h264_nvenc; give the former")
     result = cli(*words)
-    assert result.code == 0 and "going on after" in result.err
+    assert result.code == 0 and "resuming after" in result.err
     assert video_pts("out.mp4") == video_pts(scene)
 
 
@@ -200,11 +200,11 @@ def test_a_file_of_that_name_is_not_taken_for_a_folder(cli, scene):
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "cannot be gone on with"]),
+        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "cannot continue this output"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "gif cannot be written in pieces"]),
-        (["CLIP", "-o", "out.mp4", "--show"], ["--resume does not go with --show"]),
-        (["CLIP", "-o", "out.mp4", "--hwaccel", "auto"], ["--resume does not go with --hwaccel auto"]),
-        (["CLIP", "--stats", "s.json"], ["--resume keeps pieces", "-o FILE"]),
+        (["CLIP", "-o", "out.mp4", "--show"], ["--resume cannot be combined with --show"]),
+        (["CLIP", "-o", "out.mp4", "--hwaccel", "auto"], ["--resume cannot be combined with --hwaccel auto"]),
+        (["CLIP", "--stats", "s.json"], ["--resume keeps chunks", "-o FILE"]),
         (["CLIP", "-o", "out.mp4", "--save-masks", "out.mp4.resume"], ["is where --resume keeps"]),
         (["picture.png", "-o", "out.mp4"], ["picture.png: --resume needs a video file"]),
         (["test:64x48@10,frames=3,realtime", "-o", "out.mp4"], ["--resume needs a video file"]),
@@ -249,4 +249,4 @@ def test_a_full_disk_keeps_what_is_finished(cli, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["noise.avi", "out.mp4.resume"]
     result = cli(*words)
     assert result.code == 0, result.err
-    assert "going on after 20 frames" in result.err and len(video_pts("out.mp4")) == 20
+    assert "resuming after 20 frames" in result.err and len(video_pts("out.mp4")) == 20

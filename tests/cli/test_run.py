@@ -396,7 +396,7 @@ def test_a_full_disk_ends_a_live_recording_which_keeps_its_name(cli, tmp_path, e
         )
     assert result.code == 1, result.err
     assert re.search(
-        rf"error: out\.{ending}: grew past the largest file allowed here, ends at 0:\d\d; .*$",
+        rf"error: out\.{ending}: exceeds the largest file size allowed here, ends at 0:\d\d; .*$",
         result.err.strip().splitlines()[-1],
     )
     assert sorted(os.listdir(tmp_path)) == sorted([f"out.{ending}", "masks.mkv", "shares.csv"])
@@ -432,7 +432,7 @@ def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli, monkeyp
 def test_a_camera_that_goes_away_ends_the_run_if_it_is_not_to_come_back(cli, monkeypatch):
     camera = plug_in(monkeypatch, "testsrc=size=64x48:rate=50:duration=0.2")
     result = cli("run", camera, "-o", "out.mkv", "--reconnect", 0, *SMALL)
-    assert result.code == 1 and "what came before that was kept" in result.err
+    assert result.code == 1 and "the output up to there is kept" in result.err
     assert video_pts("out.mkv")
 
 
@@ -473,7 +473,7 @@ def damaged(tmp_path) -> Path:
     return path
 
 
-DAMAGE = "vidseg: the source is damaged: it ends before its announced length; all that could be read was used"
+DAMAGE = "vidseg: the source is damaged: it ends before its announced length; everything readable was used"
 
 
 @pytest.mark.parametrize("words", [(), ("--resume",), ("--stats", "stats.json"), ("--limit", 48)])
@@ -524,7 +524,7 @@ def test_several_pictures_are_one_source_in_the_order_given(cli, photos):
 def test_pictures_beside_a_video_are_refused(cli, photos, clip):
     result = cli("run", photos[0], clip, "-o", "out.mp4", *SMALL)
     assert result.code == 2
-    assert_one_line_error(result, "b.jpg: pictures are not shown beside other sources")
+    assert_one_line_error(result, "b.jpg: pictures cannot be shown beside other sources")
 
 
 def test_one_picture_of_a_video_needs_no_pattern(cli, clip):

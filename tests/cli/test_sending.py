@@ -37,13 +37,13 @@ def udp() -> str:
             ["-o", "rtmp://joe:s3cret@127.0.0.1:1/live/x"],
             ["nobody is there (connection refused)", "--reconnect always"],
         ),
-        (["-o", "rtsp://127.0.0.1:1/x", "--resume"], ["--resume does not go with a stream", "out.mp4"]),
-        (["-o", "rtsp://127.0.0.1:1/x", "--workers", 2], ["--workers does not go with a stream"]),
-        (["-o", "rtsp://127.0.0.1:1/x", "--matte", "person"], ["--matte does not go with a stream"]),
+        (["-o", "rtsp://127.0.0.1:1/x", "--resume"], ["--resume cannot be used with a stream", "out.mp4"]),
+        (["-o", "rtsp://127.0.0.1:1/x", "--workers", 2], ["--workers cannot be used with a stream"]),
+        (["-o", "rtsp://127.0.0.1:1/x", "--matte", "person"], ["--matte cannot be used with a stream"]),
         (["-o", "rtmp://127.0.0.1:1/x", "--codec", "vp9"], ["codec vp9 does not fit"]),
         (["-o", "udp://127.0.0.1:9", "--crf", 60], ["crf 60 is out of range"]),
-        (["-o", "a.m3u8", "--resume"], ["a.m3u8: --resume does not go with a playlist"]),
-        (["-o", "a.m3u8", "--workers", 2], ["--workers does not go with a playlist"]),
+        (["-o", "a.m3u8", "--resume"], ["a.m3u8: --resume cannot be used with a playlist"]),
+        (["-o", "a.m3u8", "--workers", 2], ["--workers cannot be used with a playlist"]),
         (["-o", "a.m3u8", "--codec", "vp9"], ["codec vp9 does not fit"]),
         (["-o", "nowhere/a.m3u8"], ["nowhere"]),
     ],
@@ -146,10 +146,10 @@ def test_a_drawn_clip_is_sent_with_the_patience_and_the_pace_of_a_run(cli, tmp_p
 def test_a_batch_writes_neither_streams_nor_playlists(cli, clip, tmp_path):
     result = cli("batch", clip, "-o", "rtsp://joe:s3cret@127.0.0.1:1/x", *SMALL)
     assert result.code == 2
-    assert_one_line_error(result, "rtsp://***@127.0.0.1:1/x: streams are sent by single runs; give -o a folder")
+    assert_one_line_error(result, "rtsp://***@127.0.0.1:1/x: only single runs can send streams; give a folder as -o")
     result = cli("batch", clip, "-o", "out", "--name", "{stem}.m3u8", *SMALL)
     assert result.code == 2
-    assert_one_line_error(result, "--name {stem}.m3u8: playlists are written by single runs")
+    assert_one_line_error(result, "--name {stem}.m3u8: only single runs can write playlists")
     assert os.listdir(tmp_path) == []
 
 

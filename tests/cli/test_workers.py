@@ -109,7 +109,7 @@ def test_labels_are_those_of_one_pass_to_the_last_bit(cli, here, scene, tmp_path
 
 def test_parts_that_begin_with_a_scene_need_no_overlap(cli, here, scene, tmp_path):
     split = assert_like_one_pass(cli, tmp_path, scene, ("--stride", 3, "-v"), 3, also=("--overlap", "scene"))
-    assert "2 of 3 workers have something to do; there is no scene cut for more" in split.err
+    assert "only 2 of 3 workers have work; there is no scene cut for more" in split.err
     assert "worker 2: 13 frames from 0.68 s, 0 before that (exact)" in split.err
 
 
@@ -117,21 +117,21 @@ def test_a_seam_that_shows_is_told(cli, here, tmp_path):
     words = ("--save-masks", "masks", "--workers", 2, "--overlap", 0.04, "--limit", 16, "--smooth-seconds", 2)
     result = cli("run", ROOT / "samples" / "street.mp4", *words, *SMALL, *TORCH)
     assert result.code == 0, result.err
-    assert "the smoothing is not quite that of one pass" in result.err and "a longer --overlap helps" in result.err
+    assert "smoothing differs slightly from a single pass" in result.err and "a longer --overlap helps" in result.err
 
 
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["CLIP", "-o", "out.mp4", "--resume"], ["--workers does not go with --resume"]),
-        (["CLIP", "-o", "out.mp4", "--show"], ["--workers does not go with --show"]),
-        (["CLIP", "-o", "out.mp4", "--serve", "8000"], ["--workers does not go with --serve"]),
-        (["CLIP", "-o", "out.mp4", "--hwaccel", "cuda"], ["--workers does not go with --hwaccel cuda"]),
-        (["CLIP", "-o", "out.mp4", "--save-csv", "t.csv"], ["--workers does not go with --save-csv"]),
-        (["CLIP", "-o", "o.mp4", "--blur-classes", "sky", "--stride", "2"], ["does not go with --blur-classes"]),
+        (["CLIP", "-o", "out.mp4", "--resume"], ["--workers cannot be combined with --resume"]),
+        (["CLIP", "-o", "out.mp4", "--show"], ["--workers cannot be combined with --show"]),
+        (["CLIP", "-o", "out.mp4", "--serve", "8000"], ["--workers cannot be combined with --serve"]),
+        (["CLIP", "-o", "out.mp4", "--hwaccel", "cuda"], ["--workers cannot be combined with --hwaccel cuda"]),
+        (["CLIP", "-o", "out.mp4", "--save-csv", "t.csv"], ["--workers cannot be combined with --save-csv"]),
+        (["CLIP", "-o", "o.mp4", "--blur-classes", "sky", "--stride", "2"], ["cannot be combined with --blur-classes"]),
         (["CLIP", "--stats", "s.json"], ["give -o FILE or --save-masks DIR"]),
-        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png: workers cannot write this output together"]),
-        (["CLIP", "--save-masks", "masks.mkv"], ["masks.mkv: workers cannot write"]),
+        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png: workers cannot share this output"]),
+        (["CLIP", "--save-masks", "masks.mkv"], ["masks.mkv: workers cannot share"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "leave out --resume and --workers"]),
         (["picture.png", "-o", "out.mp4"], ["picture.png: --workers needs a video file"]),
         (["test:64x48@10,frames=3,realtime", "-o", "out.mp4"], ["--workers needs a video file"]),
@@ -234,7 +234,7 @@ def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip
     words = ("run", clip, "-o", "out.mp4", "--workers", 2, *SMALL)
     result = cli(*words)
     assert result.code == 2
-    assert_one_line_error(result, "out.mp4.pieces: holds holiday.txt, which no run left; choose another output")
+    assert_one_line_error(result, "out.mp4.pieces: contains holiday.txt, which no run wrote; choose another output")
     (folder / "holiday.txt").rename(folder / "00000")
     holder = "import sys, pathlib; from vidseg.folder_lock import locked\n"
     holder += "with locked(pathlib.Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
@@ -255,7 +255,7 @@ def test_a_piece_of_another_length_than_planned_gives_no_output(clip, tmp_path, 
 
     monkeypatch.setattr("vidseg.chunks.split.run.Workers", Longer)
     config = RunConfig(source=str(clip), output=str(tmp_path / "out.mp4"), imgsz=64, threads=1, workers=2)
-    with pytest.raises(ResumeError, match=r"gave 7 frames from 0\.20 s on where 8 were before"):
+    with pytest.raises(ResumeError, match=r"gave 7 frames from 0\.20 s on, but 8 before"):
         run(config, SilentReporter())
     assert os.listdir(tmp_path) == []
 

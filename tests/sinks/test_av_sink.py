@@ -401,7 +401,7 @@ class TestFile:
         sink = AvSink(tmp_path / "a.mkv", video_info(320, 240), overwrite=False, encode=EncodeOptions(codec="ffv1"))
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-            with pytest.raises(WriteError, match=r"a\.mkv: grew past") as caught:
+            with pytest.raises(WriteError, match=r"a\.mkv: exceeds the") as caught:
                 write_all(sink, (make_frame(i, painter=lambda *_: noise) for i in range(40)))
             sink.abort()
         finally:
@@ -418,7 +418,7 @@ class TestFile:
         sink.write(make_frame(0), nothing_seen(make_frame(0)), make_frame(0).image)
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-            with pytest.raises(WriteError, match="grew past"):
+            with pytest.raises(WriteError, match="exceeds the largest"):
                 sink.close()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -224,7 +224,7 @@ def test_names_that_players_would_read_otherwise_are_refused(tmp_path, name):
 @pytest.mark.parametrize("seconds", [1, 30])
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path, capfd, rolling, seconds):
     one = sink(tmp_path / "a.m3u8", rolling=rolling)
-    with file_size_limit(600), pytest.raises(WriteError, match=r"a\.m3u8: grew past the largest file") as caught:
+    with file_size_limit(600), pytest.raises(WriteError, match=r"a\.m3u8: exceeds the largest file") as caught:
         write_all(one, frames(seconds))
     one.abort()
     assert files(tmp_path) == [] and "\n" not in str(caught.value)
@@ -246,7 +246,7 @@ def test_a_full_disk_ends_a_live_playlist_behind_its_last_whole_segment(tmp_path
     pictures = frames(30)
     for frame in islice(pictures, 55):
         one.write(frame, nothing_seen(frame), frame.image)
-    with file_size_limit(600), pytest.raises(WriteError, match=r"grew past .*, ends at 0:04; "):
+    with file_size_limit(600), pytest.raises(WriteError, match=r"exceeds the largest file .*, ends at 0:04; "):
         write_all(one, pictures)
     one.abort()
     segments = listed(tmp_path / "a.m3u8")

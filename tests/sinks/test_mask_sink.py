@@ -161,7 +161,7 @@ def test_a_limit_on_the_size_of_files_ends_in_one_line(tmp_path: Path) -> None:
     sink = MaskVideoSink(tmp_path / "m.mkv", video_info(), overwrite=False)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-        with pytest.raises(WriteError, match="grew past the largest file allowed"):
+        with pytest.raises(WriteError, match="exceeds the largest file size allowed"):
             for index in range(200):
                 noise = np.random.default_rng(index).integers(0, 256, (48, 64), np.uint8)
                 sink.write(make_frame(index), Segmentation(noise, index), None)

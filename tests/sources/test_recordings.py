@@ -148,7 +148,7 @@ def test_a_full_disk_ends_a_recording_and_it_keeps_its_name(tmp_path: Path, endi
     assert end >= share * FRAMES / 25 - 1.5
     told = str(caught.value)
     assert told == (
-        f"{path}: grew past the largest file allowed here, ends at 0:{told.split('0:')[1][:2]}; "
+        f"{path}: exceeds the largest file size allowed here, ends at 0:{told.split('0:')[1][:2]}; "
         "choose another place or split the input"
     )
     assert abs(int(told.split("0:")[1][:2]) - end) <= 1
@@ -185,7 +185,7 @@ def test_an_encoder_that_fails_costs_nothing_of_what_it_gave(tmp_path: Path, mon
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path: Path) -> None:
     sink = AvSink(tmp_path / "a.mp4", video_info(160, 120, live=True), overwrite=False, encode=EncodeOptions(threads=1))
-    with file_size_limit(100), pytest.raises(WriteError, match="grew past the largest file allowed here; choose"):
+    with file_size_limit(100), pytest.raises(WriteError, match="exceeds the largest file size allowed here; choose"):
         write_all(sink, noisy_frames())
     assert os.listdir(tmp_path) == []
 

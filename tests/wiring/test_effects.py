@@ -40,12 +40,12 @@ def test_highlight_is_a_grey_background():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"background": "blur"}, "--background blur: say with --foreground"),
+        ({"background": "blur"}, "--background blur: give --foreground"),
         ({"foreground": ("person",)}, "--foreground needs --background"),
         ({"highlight": ("car",), "background": "blur", "foreground": ("car",)}, "--highlight A,B is --foreground"),
         ({"highlight": ("carr",)}, "unknown class 'carr'"),
-        ({"blur_style": "fill"}, "hide nothing by themselves; say with --blur-classes"),
-        ({"blur_margin": 0}, "hide nothing by themselves; say with --blur-classes"),
+        ({"blur_style": "fill"}, "hide nothing on their own; give --blur-classes"),
+        ({"blur_margin": 0}, "hide nothing on their own; give --blur-classes"),
         ({"background": "none.png", "foreground": ("car",)}, "none.png: cannot be read"),
         ({"blur_classes": ("car",), "stride": 2, "propagate": "hold"}, "--propagate hold with --blur-classes"),
     ],

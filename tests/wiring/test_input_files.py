@@ -49,7 +49,7 @@ def config(clip, **more):
 def test_a_run_keeps_its_outputs_says_so_and_fails(clip):
     reporter = Writer(clip)
     outcome = run(config(clip), reporter)
-    assert reporter.problems == [f"{clip}: changed while it was read; what was made of it is kept"]
+    assert reporter.problems == [f"{clip}: changed while it was being read; its output so far is kept"]
     assert outcome.exit_code == 1 and outcome.outputs and os.path.exists(outcome.outputs[0])
 
 
@@ -59,19 +59,19 @@ def test_drawing_again_looks_after_the_clip_and_the_masks(clip, tmp_path):
     for path in (clip, masks):
         reporter = Writer(path)
         outcome = render(config(clip, overwrite=True), str(masks), reporter)
-        assert outcome.exit_code == 1 and reporter.problems[0].startswith(f"{path}: changed while it was read")
+        assert outcome.exit_code == 1 and reporter.problems[0].startswith(f"{path}: changed while it was being read")
 
 
 def test_workers_leave_no_output(clip, monkeypatch):
     monkeypatch.setattr("vidseg.chunks.split.run.Workers", HereInstead)
-    with pytest.raises(SourceError, match=r"clip\.mp4: changed while it was read; do it again when"):
+    with pytest.raises(SourceError, match=r"clip\.mp4: changed while it was being read; try again when"):
         run(config(clip, workers=2), Writer(clip))
     assert os.listdir(clip.parent) == ["clip.mp4"]
 
 
 def test_a_run_to_be_gone_on_with_keeps_no_piece_of_the_changed_file(clip):
     shutil.copy2(clip, clip.with_name("before.mp4"))
-    with pytest.raises(SourceError, match=r"clip\.mp4: changed while it was read"):
+    with pytest.raises(SourceError, match=r"clip\.mp4: changed while it was being read"):
         run(config(clip, resume=True, segment_seconds=0.1), Writer(clip))
     assert not clip.with_name("out.mp4").exists()
     os.replace(clip.with_name("before.mp4"), clip)
@@ -94,7 +94,7 @@ def test_what_is_written_to_before_the_first_frame_is_read_fails_the_run(clip, m
         code, said = run(config(clip, **options), reporter).exit_code, "".join(reporter.problems)
     except InputChangedError as error:
         code, said = error.exit_code, str(error)
-    assert code == 1 and "clip.mp4: changed while it was read" in said
+    assert code == 1 and "clip.mp4: changed while it was being read" in said
 
 
 @pytest.mark.parametrize("lost", ["second piece", "last piece", "joined"])
@@ -116,7 +116,7 @@ def test_an_input_that_is_removed_fails_a_run_to_be_gone_on_with_and_keeps_its_p
     monkeypatch.setattr(PiecedAvSink, "join", join)
     again = config(clip, resume=True, segment_seconds=0.07)
     with pytest.raises(
-        InputChangedError, match=r"clip\.mp4: was removed while it was read; do it again when it is"
+        InputChangedError, match=r"clip\.mp4: was removed while it was being read; try again when it exists"
     ) as told:
         run(again, SilentReporter())
     assert told.value.exit_code == 1 and not (tmp_path / "out.mp4").exists()
@@ -135,7 +135,7 @@ def test_a_run_whose_input_is_removed_keeps_its_output_says_so_and_fails(clip):
 
     reporter = Remover(clip)
     outcome = run(config(clip), reporter)
-    assert outcome.exit_code == 1 and reporter.problems[-1].startswith(f"{clip}: was removed while it was read")
+    assert outcome.exit_code == 1 and reporter.problems[-1].startswith(f"{clip}: was removed while it was being read")
 
 
 def test_pipes_do_not_count(tmp_path):

@@ -55,34 +55,34 @@ def check_grid_options(config: RunConfig) -> None:
     sources = sources_of(config)
     if len(sources) > MOST_STREAMS:
         raise ConfigError(
-            f"{len(sources)} sources are given; at most {MOST_STREAMS} are shown together; "
-            "for files one after the other use `vidseg batch`"
+            f"{len(sources)} sources are given, but at most {MOST_STREAMS} can be shown together; "
+            "to process files one after another, use `vidseg batch`"
         )
     single = (
-        ("--resume", config.resume, "goes on with one video file"),
-        ("--workers", config.workers is not None, "share one video file"),
-        ("--save-json", config.save_json, "tells of the frames of one source"),
-        ("--save-csv", config.save_csv, "tells of the frames of one source"),
-        ("--save-parquet", config.save_parquet, "tells of the frames of one source"),
-        ("--save-confidence", config.save_confidence, "tells of the frames of one source"),
+        ("--resume", config.resume, "continues one video file"),
+        ("--workers", config.workers is not None, "splits one video file"),
+        ("--save-json", config.save_json, "describes the frames of one source"),
+        ("--save-csv", config.save_csv, "describes the frames of one source"),
+        ("--save-parquet", config.save_parquet, "describes the frames of one source"),
+        ("--save-confidence", config.save_confidence, "describes the frames of one source"),
         ("--view confidence", config.view == "confidence", "shows one source"),
     )
     for option, given, does in single:
         if given:
             raise ConfigError(
-                f"{option}: {does}, and {len(sources)} are given; leave it out, or run each source by itself"
+                f"{option}: {does}, but {len(sources)} sources are given; leave it out, or run each source on its own"
             )
     if config.live == "every-frame":
         raise ConfigError(
-            f"--live every-frame: {len(sources)} sources are shown as they come, the newest frame of each; "
-            "leave --live out, or run each source by itself"
+            f"--live every-frame: {len(sources)} sources are shown live, with the newest frame of each; "
+            "leave out --live, or run each source on its own"
         )
     kinds = [classify(source) for source in sources]
     for source, kind in zip(sources, kinds, strict=True):
         if kind is SourceKind.IMAGES:
             raise ConfigError(
-                f"{shown_name(source)}: pictures are not shown beside other sources; accepted: video files, streams, "
-                "cameras, test patterns; give pictures by themselves, to `vidseg run` or `vidseg batch`"
+                f"{shown_name(source)}: pictures cannot be shown beside other sources; accepted: video files, streams, "
+                "cameras, test patterns; give pictures alone to `vidseg run` or `vidseg batch`"
             )
     if (config.start, config.end) != (None, None) and {SourceKind.URL, SourceKind.CAMERA} & set(kinds):
         raise ConfigError("--start and --end are for files, and a live source is among these; --duration ends the run")

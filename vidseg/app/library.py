@@ -85,7 +85,7 @@ def picture_of(given: object) -> UInt8Array:
     Raises:
         SourceError: no such file, not a picture, or an array of another shape or type.
     """
-    accepted = "accepted: a (height, width, 3) uint8 RGB array, a picture of PIL, or the name of a picture file"
+    accepted = "accepted: a (height, width, 3) uint8 RGB array, a PIL image, or the name of a picture file"
     if isinstance(given, np.ndarray):
         if given.ndim != 3 or given.shape[2] != 3 or given.dtype != np.uint8 or not given.size:
             raise SourceError(f"a picture is an array {given.shape} of {given.dtype}; {accepted}")
@@ -101,7 +101,7 @@ def picture_of(given: object) -> UInt8Array:
         raise SourceError(f"{shown_name(text)}: no such file; {accepted}")
     image = read_image(path)
     if image is None:
-        raise SourceError(f"{shown_name(text)}: is no picture that can be read; for a video use vidseg.segment")
+        raise SourceError(f"{shown_name(text)}: is not a readable picture; for a video use vidseg.segment")
     return image
 
 

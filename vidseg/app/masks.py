@@ -89,7 +89,7 @@ class OrderedMasks:
         if mask.seconds is not None and abs(mask.seconds - seconds) > SAME_MOMENT_SECONDS:
             raise ConfigError(
                 f"{mask.name}: is at {float(mask.seconds):.3f} s, but frame {frame.index} of the clip at "
-                f"{frame.seconds:.3f} s; give the clip that the masks were made of"
+                f"{frame.seconds:.3f} s; give the clip that the masks were made from"
             )
         self._next = None
         return mask.load()
@@ -146,7 +146,7 @@ def open_masks(path: str, info: VideoInfo) -> SavedMasks:
     if not info.still and masks.size != (info.width, info.height):
         shown = " and the clip ".join(f"{width}x{height}" for width, height in (masks.size, (info.width, info.height)))
         masks.close()
-        raise ConfigError(f"{name}: the masks are {shown}; give the clip that they were made of")
+        raise ConfigError(f"{name}: the masks are {shown}; give the clip they were made from")
     return masks
 
 
@@ -220,14 +220,17 @@ class MaskedSource(WrappedSource[VideoSource]):
                 yield held
             raise
         if held is None and not self._interrupted:
-            raise ConfigError(f"{self._name}: no mask belongs to a frame of the clip; give the clip they were made of")
+            raise ConfigError(
+                f"{self._name}: no mask belongs to a frame of the clip; give the clip they were made from"
+            )
         if self._unknown is not None:
             self.notes.append(
-                f"the masks hold class id {self._unknown}, known are 0 to {self._num_classes - 1}: not drawn; "
+                f"the masks contain class id {self._unknown}, which is not drawn "
+                f"(known: 0 to {self._num_classes - 1}); "
                 "give the -m or --weights that made them"
             )
         if self._without:
-            self.notes.append(f"{_frames(self._without)} without a mask: left out")
+            self.notes.append(f"{_frames(self._without)} without a mask, left out")
         if held is not None:
             yield held
 
@@ -249,7 +252,7 @@ class MaskedSource(WrappedSource[VideoSource]):
         levels = saved.find(frame)
         if levels is None or levels.shape != label_map.shape:
             raise ConfigError(
-                f"{name}: holds no confidence for frame {frame.index} in the size of its mask; "
+                f"{name}: has no confidence for frame {frame.index} in the size of its mask; "
                 "give what --save-confidence wrote beside these masks"
             )
         return np.where(levels < self._least, np.uint8(NO_LABEL), label_map), levels
@@ -260,7 +263,7 @@ class MaskedSource(WrappedSource[VideoSource]):
             shown = frame.index if frame.name is None else f"{frame.index} ({shown_name(frame.name)})"
             raise ConfigError(
                 f"{self._name}: the mask of frame {shown} is {mask_w}x{mask_h}, the frame {width}x{height}; "
-                "give what the masks were made of"
+                "give the clip the masks were made from"
             )
 
     def _look_for_unknown(self, label_map: UInt8Array) -> None:

@@ -160,7 +160,7 @@ def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, s
         reporter.note(text)
     if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.sound):
         what = "several sources" if several else "the stream"
-        reporter.note(f"the sound of {what} is left out")
+        reporter.note(f"the audio of {what} is left out")
 
 
 def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter: Reporter) -> tuple[Engine, int]:
@@ -171,13 +171,13 @@ def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter:
     if engine is None:
         engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info))
     batch = engine.batch(config, info)
-    beside = f" ({engine.requests} beside each other)" if engine.requests > 1 else ""
+    beside = f" ({engine.requests} in parallel)" if engine.requests > 1 else ""
     reporter.detail(f"model {engine.model}, {engine.runtime.name}, {engine.size.words(info)}, batch {batch}{beside}")
     advice = None if info.still else published_advice(engine.model, engine.size)
     if advice is not None:
         reporter.note(advice)
     if config.blur_classes:
-        reporter.note(f"what {engine.model} misses stays visible; look at the result before you publish it")
+        reporter.note(f"what {engine.model} misses stays visible; check the result before you publish it")
         if config.min_confidence:
-            reporter.note("what it is not sure of is hidden too, as --min-confidence says")
+            reporter.note("regions below --min-confidence are hidden too")
     return engine, batch

@@ -53,7 +53,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
     labels = drawn_labels(config, classes_of(config))
     options = render_options(config, labels)
     if options.blur_classes and config.min_confidence:
-        reporter.note("what is not sure enough is hidden too, as --min-confidence says")
+        reporter.note("regions below --min-confidence are hidden too")
     renderer = make_renderer(config, options, labels)
     if config.show:
         find_display()
@@ -66,7 +66,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
             clip = open_as_asked(config)
         opened.callback(clip.close)
         if clip.info.live:
-            raise ConfigError(f"{shown_name(config.source)}: is live; saved masks go with a file or a folder")
+            raise ConfigError(f"{shown_name(config.source)}: is live; saved masks need a file or a folder")
         for text in clip.info.notes:
             reporter.note(text)
         saved = open_masks(masks, clip.info)
@@ -119,7 +119,7 @@ def _check(config: RunConfig, confidence: str | None) -> None:
     check_sent(config)
     if confidence is None and (config.min_confidence or config.view == "confidence"):
         option = "--min-confidence" if config.min_confidence else "--view confidence"
-        raise ConfigError(f"{option}: masks do not say how sure they are; give --confidence with what was saved of it")
+        raise ConfigError(f"{option}: masks carry no confidence; give --confidence with what --save-confidence wrote")
 
 
 def classes_of(config: RunConfig) -> LabelSet:
@@ -133,7 +133,7 @@ def classes_of(config: RunConfig) -> LabelSet:
         if config.weights is None:
             return ade20k()
     elif config.weights is not None:
-        raise ConfigError(f"--weights: {config.model} holds its own weights; leave --weights out")
+        raise ConfigError(f"--weights: {config.model} contains its own weights; leave out --weights")
     from vidseg.wiring.engine import label_set
 
     return label_set(config)
@@ -166,4 +166,4 @@ def _refuse_mask_folder(output: str, masks: str) -> None:
     for folder in (output, os.path.dirname(os.path.abspath(output))):
         with suppress(OSError, ValueError):
             if os.path.samefile(folder, expand_user(masks)):
-                raise ConfigError(f"{shown_name(output)}: lies in the folder of the masks; choose another place")
+                raise ConfigError(f"{shown_name(output)}: is inside the folder of the masks; choose another place")

@@ -100,7 +100,7 @@ def run(
     check_engine(config)
     if folder is not None and folder.was_named():
         folder.remove()
-        reporter.note("the run was finished already")
+        reporter.note("the run has already finished")
         return Outcome(RunStats(), shown_outputs(config))
 
     if folder is not None:
@@ -245,7 +245,7 @@ def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outc
     changed = files.what_changed() if outcome.outputs else None
     if changed is None:
         return outcome
-    reporter.problem(f"{changed}; what was made of it is kept")
+    reporter.problem(f"{changed}; its output so far is kept")
     return replace(outcome, exit_code=outcome.exit_code or 1)
 
 
@@ -303,7 +303,7 @@ def run_pipeline(
         if interrupts.count > handled:
             handled = interrupts.count
             if handled == 1:
-                reporter.note("stopping: finishing what is under way; once more to abort")
+                reporter.note("stopping: finishing the frames in progress; once more to abort")
                 pipeline.request_stop()
             else:
                 pipeline.abort()
@@ -342,10 +342,10 @@ def _outcome_of(
     nothing = pipeline.aborted or not stats.delivered
     outputs = shown_outputs(config)
     if stats.broken_source is not None:
-        reporter.problem(f"{stats.broken_source}; what came before that was kept")
+        reporter.problem(f"{stats.broken_source}; the output up to there is kept")
     broken = [stream.broken for stream in streams if stream.broken is not None]
     for reason in broken:
-        reporter.problem(f"{reason}; the other streams went on")
+        reporter.problem(f"{reason}; the other streams continued")
     for reason in watching.failures:
         reporter.problem(reason)
     failed = stats.broken_source is not None or bool(broken) or bool(watching.failures)
@@ -353,7 +353,7 @@ def _outcome_of(
     if pipeline.left_behind is not None:
         left = {str(sink.path) for sink in pipeline.left_sinks}
         outputs = tuple(path for path in outputs if path not in left)
-        reporter.problem(f"{pipeline.left_behind}; the rest was finished")
+        reporter.problem(f"{pipeline.left_behind}; the other outputs were finished")
         exit_code = 1
     return Outcome(
         stats,

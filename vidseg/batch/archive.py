@@ -75,7 +75,7 @@ class Archive:
         self._by_source: dict[str, Record] = {}
         self._by_output: dict[str, Record] = {}
         if path.exists() and not path.is_file():
-            raise SinkError(f"{path}: is no regular file; give another name for the archive")
+            raise SinkError(f"{path}: is not a regular file; give another name for the archive")
         try:
             if write:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ class Archive:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SinkError(f"{self.path}: another batch is at work with this archive; wait until it is done") from None
+            raise SinkError(f"{self.path}: another batch is using this archive; wait until it has finished") from None
         except OSError:
             pass  # a file system without locks: go on, unguarded
 
@@ -165,7 +165,7 @@ class Archive:
                 good = whole
         if damaged:
             lines = f"line {damaged[0]} is" if len(damaged) == 1 else f"{len(damaged)} lines are"
-            self.notes.append(f"{self.path}: {lines} damaged; what was told there is done again if need be")
+            self.notes.append(f"{self.path}: {lines} damaged; inputs recorded there are processed again if necessary")
         return good
 
     def _check_header(self, line: bytes) -> None:
@@ -174,10 +174,13 @@ class Archive:
             version = header["vidseg_batch"]
         except (ValueError, KeyError, TypeError):
             raise ConfigError(
-                f"{self.path}: is no archive of `vidseg batch`; give another file, or remove it to begin a new one"
+                f"{self.path}: is not an archive of `vidseg batch`; give another file, or remove it to start a new one"
             ) from None
         if version != HEADER["vidseg_batch"]:
-            raise ConfigError(f"{self.path}: is an archive of version {version}, known: 1; give another --archive")
+            raise ConfigError(
+                f"{self.path}: is an archive of version {version}, but only "
+                "version 1 is supported; give another --archive"
+            )
 
     def _keep(self, record: Record) -> None:
         before = self._by_input.get((record.source, record.settings))

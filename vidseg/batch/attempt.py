@@ -33,7 +33,10 @@ def attempt(job: Job, engine: Engine, *, out_dir: str, staging: str, log: JobLog
     try:
         folder = tempfile.mkdtemp(prefix=f"{job.number}-", dir=staging)
     except OSError as error:
-        missing = f"{shown_name(out_dir)}: the output folder of the batch is not there; every node has to see it"
+        missing = (
+            f"{shown_name(out_dir)}: the output folder of the batch does not "
+            "exist here; every node must have access to it"
+        )
         reason = missing if isinstance(error, FileNotFoundError) else write_failure(out_dir, error)
         return JobResult(job.number, "failed", reason)
     try:
@@ -80,7 +83,7 @@ def _refuse_files_of_others(job: Job, mark: Path) -> None:
     if not job.config.overwrite and not mark.exists():
         for path in job.outputs.values():
             if is_there(path):
-                raise WriteError(f"{shown_name(path)}: appeared while it was being written; -y replaces it")
+                raise WriteError(f"{shown_name(path)}: was created by another program meanwhile; -y replaces it")
     mark.touch()
 
 

@@ -91,12 +91,12 @@ def find_inputs(
             data = stdin() if name == "-" else Path(expand_user(name)).read_bytes()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"{shown_name(name)}: the list cannot be read ({reason}); give a text file") from None
+            raise ConfigError(f"{shown_name(name)}: cannot read the list ({reason}); give a text file") from None
         base = None if name == "-" else os.path.dirname(os.path.abspath(expand_user(name)))
         search.add_all(list_words(data, null=null), base)
     if search.repeats:
         counted = "1 input was" if search.repeats == 1 else f"{search.repeats} inputs were"
-        search.found.notes.append(f"{counted} given more than once; each is done once")
+        search.found.notes.append(f"{counted} given more than once; each is processed once")
     return search.found
 
 
@@ -129,11 +129,11 @@ class _Search:
             return
         scheme = url_scheme(word)
         if scheme not in (None, "file"):
-            self._refuse(word, "a batch takes files; use `vidseg run` for streams")
+            self._refuse(word, "a batch takes files only; use `vidseg run` for streams")
             return
         path = expand_user(without_file_scheme(word))
         if not path or "\0" in path:
-            self._refuse(word, "is no file name")
+            self._refuse(word, "is not a file name")
             return
         if base is not None and not os.path.lexists(path) and not matching_paths(path):
             path = os.path.join(base, path)
@@ -218,11 +218,11 @@ class _Search:
             return
         self._files.add(real)
         if os.path.islink(path) and not os.path.exists(path):
-            self._refuse(name, "is a link to nothing")
+            self._refuse(name, "is a broken link")
         elif not os.path.exists(path):
             self._refuse(name, "no such file")
         elif not os.path.isfile(path):
-            self._refuse(name, "is no regular file")
+            self._refuse(name, "is not a regular file")
         else:
             self.found.inputs.append(Input(os.path.abspath(path), name, folder, identity_of(path)))
 

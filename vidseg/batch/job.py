@@ -159,7 +159,7 @@ def _run(
     job: Job, engine: Engine, log: JobLog, interrupts: StopRequest | None, identity: Identity | None, sampler: Sampler
 ) -> Outcome:
     if identity is None:
-        raise SourceError("no such file any more")
+        raise SourceError("the file no longer exists")
     for path in job.outputs.values():
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)

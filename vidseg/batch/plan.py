@@ -52,7 +52,7 @@ class NameTemplate:
                     raise ConfigError(f"{option} {text!r}: unknown field {{{field}}}; known: {known}")
             self._check(text.format(**_SAMPLE))
         except (ValueError, KeyError, IndexError) as error:
-            raise ConfigError(f"{option} {text!r}: is no name template ({error}); fields: {known}") from None
+            raise ConfigError(f"{option} {text!r}: is not a name template ({error}); fields: {known}") from None
 
     def fill(self, **fields: str | int) -> str:
         """The name, relative to the output folder; may hold folders. Raises ConfigError as the constructor."""
@@ -66,7 +66,8 @@ class NameTemplate:
     def _check(self, name: str) -> str:
         if os.path.isabs(name) or "\0" in name or {"", ".", ".."} & set(name.rstrip("/").split("/")):
             raise ConfigError(
-                f"{self._option} {self._text!r}: gives {shown_name(name)!r}; a name below the output folder is needed"
+                f"{self._option} {self._text!r}: gives {shown_name(name)!r}, which is "
+                "outside the output folder; give a name inside it"
             )
         return name
 
@@ -170,7 +171,7 @@ def _digest(path: str | Path) -> str:
     try:
         return file_sha256(Path(path))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a file that can") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
 
 
 def decide(
@@ -211,7 +212,7 @@ def decide(
             if not why:
                 return Decision(job, "skip", "done before", record)
         elif record.state == "failed" and record.input_fault and not retry_failed:
-            return Decision(job, "fail", f"{record.reason}; not tried again, --retry-failed does", record)
+            return Decision(job, "fail", f"{record.reason}; not retried, unless with --retry-failed", record)
         else:
             why = "failed before" if record.state == "failed" else "was interrupted"
     elif redo and record is not None:
@@ -230,7 +231,7 @@ def decide(
             why = why or changed
         if not ours and not job.config.overwrite:
             return Decision(
-                job, "fail", f"{shown_name(path)} exists and is not known as made from it; -y replaces it", record
+                job, "fail", f"{shown_name(path)} exists, but was not made from this input; -y replaces it", record
             )
     may_replace = replace(job.config, overwrite=True) if any(map(exists, outputs.values())) else job.config
     return Decision(replace(job, config=may_replace), "do", f"again: {why}" if why else "", record)
@@ -244,10 +245,10 @@ def _what_is_missing(
         if relative not in record.outputs:
             return "other output names"
         if not exists(path):
-            return f"{shown_name(os.path.basename(path))} is gone"
+            return f"{shown_name(os.path.basename(path))} is missing"
         maker = archive.maker(relative)
         if maker is not None and maker.settings != record.settings:
-            return "made with other settings since"
+            return "made with other settings since then"
     return ""
 
 

@@ -91,27 +91,30 @@ class Plan:
 def check_options(config: RunConfig, options: BatchOptions) -> None:
     """Raises ConfigError for settings that no run of a batch can have."""
     if config.source is not None or config.more_sources or config.output is not None:
-        raise ConfigError("'source' and 'output' of a config file do not go with a batch; give inputs, -o and --name")
+        raise ConfigError(
+            "'source' and 'output' in a config file cannot be used with a batch; give inputs, -o and --name"
+        )
     for name in ("show", "serve", "metrics"):
         if getattr(config, name):
-            raise ConfigError(f"--{name}: goes with single runs, not with a batch; leave it out")
+            raise ConfigError(f"--{name}: is for single runs, not for a batch; leave it out")
     if config.resume:
-        raise ConfigError("--resume: is for single runs; the same batch again skips what is done, so leave it out")
+        raise ConfigError("--resume: is for single runs; a repeated batch skips finished files anyway, so leave it out")
     if not options.video and not outputs_of(config):
         raise ConfigError("--no-video: nothing to do; give e.g. --save-masks '{stem}_masks'")
     if options.container is not None and options.container.lstrip(".") not in CONTAINERS:
         raise ConfigError(f"--container {options.container}: unknown; known: {', '.join(CONTAINERS)}")
     if url_scheme(options.out_dir) in STREAM_MUXERS:
-        raise ConfigError(f"{shown_name(options.out_dir)}: streams are sent by single runs; give -o a folder")
+        raise ConfigError(f"{shown_name(options.out_dir)}: only single runs can send streams; give a folder as -o")
     if options.name.casefold().endswith(PLAYLIST_ENDING):
         raise ConfigError(
-            f"--name {options.name}: playlists are written by single runs; known: {', '.join(CONTAINERS)}"
+            f"--name {options.name}: only single runs can write playlists; known: {', '.join(CONTAINERS)}"
         )
     if options.ray is not None and config.device.startswith("cuda:"):
-        raise ConfigError(f"--device {config.device}: Ray chooses among the GPUs of a node; give --device cuda")
+        raise ConfigError(f"--device {config.device}: Ray chooses the GPU of a node; give --device cuda")
     if options.video and is_numbered(options.name) and is_remote(options.out_dir):
         raise ConfigError(
-            f"--name {options.name}: numbered pictures go into folders of this machine; give another -o, or a video"
+            f"--name {options.name}: numbered pictures can only be written to this "
+            "machine; give a folder here as -o, or a video name"
         )
     if options.video and config.matte:
         _refuse_opaque(options, container_of(config, options))
@@ -130,7 +133,9 @@ def _refuse_opaque(options: BatchOptions, container: str) -> None:
     ending = os.path.splitext(NameTemplate(options.name, "--name").sample(container))[1].lstrip(".").casefold()
     if ending in CONTAINERS and CONTAINERS[ending] not in ALPHA_ENCODERS:
         given = f"--container {container}" if "{ext}" in options.name else f"--name {options.name}"
-        raise ConfigError(f"{given}: holds no transparency, which --matte needs; give mov, webm or {{stem}}/%05d.png")
+        raise ConfigError(
+            f"{given}: cannot hold transparency, which --matte needs; give mov, webm or {{stem}}/%05d.png"
+        )
 
 
 def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: Archive, out_dir: str) -> Plan:
@@ -139,7 +144,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
     notes = list(found.notes)
     if own:
         which = shown_name(own[0]) if len(own) == 1 else f"{len(own)} inputs"
-        notes.append(f"{which}: made by an earlier batch; left out")
+        notes.append(f"{which}: made by an earlier batch, left out")
     name = options.name if options.video else None
     jobs = make_jobs(inputs, config, out_dir=out_dir, name=name, container=container_of(config, options))
     settings = settings_digest(config, str(input_size(config)))

@@ -221,7 +221,7 @@ class _Room:
         gone = len(self._alive - alive)
         if gone:
             which = "a node is" if gone == 1 else f"{gone} nodes are"
-            self._note(f"{which} gone from the cluster, {len(alive)} left; files under way there are begun again")
+            self._note(f"{which} gone from the cluster, {len(alive)} left; files in progress there are restarted")
         self._alive = alive
 
     def now(self) -> int:
@@ -268,7 +268,10 @@ def _result(ray: Any, ref: Any, job: Job, *, cancelled: bool) -> JobResult:
 def _what_broke(ray: Any, error: Exception) -> str:
     kinds = ray.exceptions
     if isinstance(error, kinds.OutOfMemoryError):
-        return "the worker ran out of memory; give fewer --jobs, or more --threads, which take more of a node for each"
+        return (
+            "the worker ran out of memory; give fewer --jobs, or more --threads, so "
+            "that each file gets a larger share of a node"
+        )
     if isinstance(error, kinds.WorkerCrashedError | kinds.NodeDiedError):
         return f"its worker died {ATTEMPTS_AGAIN + 1} times; see Ray's logs on the nodes"
     text = str(error.cause if isinstance(error, kinds.RayTaskError) else error).strip()
@@ -283,7 +286,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--ray needs Ray: not installed; get it with pip install 'vidseg[ray]'") from None
+        raise ConfigError("--ray needs Ray, which is not installed; get it with pip install 'vidseg[ray]'") from None
     return ray
 
 
@@ -292,20 +295,20 @@ def _check_address(address: str) -> None:
         return
     host, colon, port = address.rpartition(":")
     if not host or not colon or not port.isdecimal() or "/" in host:
-        raise ConfigError(f"--ray {shown_name(address)}: is no address of a cluster; give local, auto or HOST:PORT")
+        raise ConfigError(
+            f"--ray {shown_name(address)}: is not the address of a cluster; give local, auto or HOST:PORT"
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:
-        raise DeviceError(
-            f"--ray {address}: no cluster answers there ({error}); start one with `ray start --head`"
-        ) from None
+        raise DeviceError(f"--ray {address}: no cluster answers ({error}); start one with `ray start --head`") from None
 
 
 def _why_not(text: str) -> str:
     """Ray's reason in one line, with what to do where that is known."""
     if "Version mismatch" in text:
         details = " ".join(line.strip() for line in text.splitlines()[1:] if ":" in line)
-        return f"the cluster has other versions than this Python; install the same ({details})"
+        return f"the versions on the cluster differ from those of this Python; install the same ({details})"
     if "Could not find any running Ray instance" in text:
         return "this machine belongs to no cluster; start one with `ray start --head`, or join one with --address"
     if "Failed to connect to Ray" in text or "AuthToken" in text:
@@ -314,7 +317,9 @@ def _why_not(text: str) -> str:
         )
     if "node" in text.lower():
         first = (text.strip().splitlines() or [""])[0]
-        return f"this machine is no node of the cluster ({first}); join it first with `ray start --address=HOST:PORT`"
+        return (
+            f"this machine is not a node of the cluster ({first}); join it first with `ray start --address=HOST:PORT`"
+        )
     return (text.strip().splitlines() or ["the cluster cannot be used"])[0]
 
 

@@ -78,7 +78,7 @@ def do_task(version: str, pickled: bytes, tell: Callable[[int, Told], object]) -
     task: Task = pickle.loads(pickled)
     job, node = task.job, socket.gethostname()
     if not is_remote(job.source) and not os.path.exists(job.source):
-        where = f"is not there on node {node}; inputs and outputs have to be in folders that all nodes share"
+        where = f"does not exist on node {node}; inputs and outputs must be in folders that all nodes share"
         return JobResult(job.number, "failed", where)
     try:
         engine = _engine(task.engine)

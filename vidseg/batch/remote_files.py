@@ -81,7 +81,7 @@ def find_files(word: str, is_wanted: Callable[[str], bool]) -> list[RemoteFile]:
     try:
         if url_scheme(word) in WEB_SCHEMES:
             if path.endswith("/"):
-                raise SourceError("a web server has no list of its files; name each of them")
+                raise SourceError("a web server cannot list its files; name each file")
             return [RemoteFile(word, "", _identity(system.info(path)))]
         kind = None
         with contextlib.suppress(FileNotFoundError):
@@ -158,9 +158,9 @@ def download(url: str, target: str, *, aborted: Callable[[], bool]) -> Identity 
     except VidsegError:
         raise
     except Exception as error:
-        raise SourceError(f"cannot be copied here ({_reason(error)})") from error
+        raise SourceError(f"cannot be downloaded ({_reason(error)})") from error
     if _identity(after) != _identity(before):
-        raise SourceError("changed while it was copied; do it again when it is no longer written to")
+        raise SourceError("changed while it was being copied; try again when nothing writes to it any more")
     if before["size"] is not None and done != before["size"]:
         raise SourceError(f"the transfer was cut off after {done} of {before['size']} bytes; try again")
     return _identity(before)
@@ -194,7 +194,7 @@ def upload(files: Mapping[str, str], *, mark: str | None = None, new: tuple[str,
         marked = mark is not None and _exists(mark)
         for url in () if marked else new:
             if _exists(url):
-                raise WriteError(f"{shown_name(url)}: appeared while it was being written; -y replaces it")
+                raise WriteError(f"{shown_name(url)}: was created by another program meanwhile; -y replaces it")
         if mark is not None:
             url = mark
             system, path = connect(mark)
@@ -249,7 +249,9 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         """Raises ConfigError for a missing package, SinkError if the folder cannot be listed."""
         if url_scheme(url) in WEB_SCHEMES:
-            raise SinkError(f"{shown_name(url)}: a web server takes no outputs; give a folder, or e.g. s3://bucket/out")
+            raise SinkError(
+                f"{shown_name(url)}: a web server cannot take outputs; give a folder, or e.g. s3://bucket/out"
+            )
         try:
             system, top = connect(url)
             found: dict[str, Any] = {}
@@ -319,8 +321,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, FileNotFoundError) or status in (404, 410):
         return "no such file"
     if isinstance(status, int) and status:
-        return f"the server says {status} {shown_name(str(getattr(cause, 'message', '')))}".rstrip()
+        return f"the server answered {status} {shown_name(str(getattr(cause, 'message', '')))}".rstrip()
     if isinstance(cause, TimeoutError):
-        return "the server does not answer in time"
+        return "the server did not answer in time"
     first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return _URL_IN_TEXT.sub(lambda found: shown_name(found[0]), first)

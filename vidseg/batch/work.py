@@ -169,7 +169,7 @@ class Batch:
 
     def _begin(self, model: str) -> None:
         if self._config.blur_classes:
-            self._reporter.note(f"what {model} misses stays visible; look before you publish")
+            self._reporter.note(f"what {model} misses stays visible; check the results before you publish them")
         self._interrupts.started()
         self._board.started()
 
@@ -213,7 +213,7 @@ class Batch:
         if count > self._told_interrupts:
             self._told_interrupts = count
             if count == 1:
-                self._reporter.note("stopping: finishing the files under way; once more to abort them")
+                self._reporter.note("stopping: finishing the files in progress; once more to abort them")
         self._reporter.batch_progress(self._board)
         return count == 0 and not (self._failed and not self._options.keep_going)
 
@@ -223,7 +223,7 @@ class Batch:
         try:
             self._archive.add(record)
         except WriteError as error:
-            self._note_trouble(f"what is done cannot be remembered: {error}")
+            self._note_trouble(f"finished files cannot be recorded: {error}")
 
     def _note_trouble(self, text: str) -> None:
         if not self._trouble:

@@ -24,7 +24,7 @@ def refuse_options(asked: str, config: RunConfig, names: Iterable[str]) -> None:
     if config.blur_classes and skips_frames(config):
         given.append("--blur-classes at a --stride above 1 or with --infer-fps")
     for other in given:
-        raise ConfigError(f"{asked} does not go with {other}; leave one of them out")
+        raise ConfigError(f"{asked} cannot be combined with {other}; leave one of them out")
 
 
 def resumable_source(asked: str, config: RunConfig, source: VideoSource) -> ResumableSource:

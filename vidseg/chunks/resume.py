@@ -48,11 +48,11 @@ def work_folder(config: RunConfig) -> WorkFolder:
     refuse_options("--resume", config, ("show", "serve", "metrics", "matte"))
     output = config.output or config.save_masks or config.save_confidence
     if output is None:
-        raise ConfigError("--resume keeps pieces of an output; give -o FILE or --save-masks DIR")
+        raise ConfigError("--resume keeps chunks of an output; give -o FILE or --save-masks DIR")
     folder = WorkFolder(output)
     for other in (config.save_masks, config.save_confidence, config.stats):
         if other and Path(os.path.realpath(other)) == folder.path:
-            raise ConfigError(f"{other}: is where --resume keeps its pieces; choose another name")
+            raise ConfigError(f"{other}: is where --resume keeps its chunks; choose another name")
     return folder
 
 
@@ -72,7 +72,7 @@ def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
     for sink in sinks:
         if not isinstance(sink, ResumableSink):
             raise ConfigError(
-                f"{sink.path}: this output cannot be gone on with; --resume goes with -o VIDEO and --save-masks FOLDER"
+                f"{sink.path}: --resume cannot continue this output; give -o VIDEO or --save-masks FOLDER"
             )
         found.append(sink)
     return found
@@ -129,7 +129,7 @@ def run_in_pieces(
     folder.claim()
     if state is not None:
         run.restore(state)
-        reporter.note(f"going on after {run.kept_frames} frames")
+        reporter.note(f"resuming after {run.kept_frames} frames")
 
     def look(pipeline: Pipeline) -> None:
         if interrupts.count:
@@ -138,7 +138,7 @@ def run_in_pieces(
 
     if run.run(look):
         return run.stats, None
-    return run.stats, f"{run.kept_frames} frames are kept in {folder.path}; the same command goes on"
+    return run.stats, f"{run.kept_frames} frames are kept in {folder.path}; run the same command again to continue"
 
 
 def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) -> State:
@@ -165,24 +165,26 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
 
 def refuse_difference(folder: Path, before: State, now: State) -> None:
     """Raises ResumeError that names the first thing in which a run differs from the one that is to be gone on with."""
-    advice = f"or remove {folder} to start anew"
+    advice = f"or remove {folder} to start over"
     if before["vidseg"] != now["vidseg"]:
         raise ResumeError(
-            f"{folder}: was begun by vidseg {before['vidseg']}, this is {now['vidseg']}; use that, {advice}"
+            f"{folder}: was started by vidseg {before['vidseg']}, this is {now['vidseg']}; use that version, {advice}"
         )
     if before["weights"] != now["weights"]:
-        raise ResumeError(f"{folder}: was begun with other weights or another YAML beside them; give those, {advice}")
+        raise ResumeError(f"{folder}: was started with other weights or another YAML beside them; give those, {advice}")
     names = [*now["settings"], *(name for name in before["settings"] if name not in now["settings"])]
     for name in names:
         old, new = (facts["settings"].get(name) for facts in (before, now))
         if old != new:
             flag = "--" + name.replace("_", "-")
-            raise ResumeError(f"{folder}: was begun with {flag} {_shown(old)}, now {_shown(new)}; give that, {advice}")
+            raise ResumeError(
+                f"{folder}: was started with {flag} {_shown(old)}, now {_shown(new)}; give the former, {advice}"
+            )
     for old, new in zip(before["input"], now["input"], strict=False):
         if old != new:
-            raise ResumeError(f"{folder}: the input has changed since it was begun; give the same file, {advice}")
+            raise ResumeError(f"{folder}: the input has changed since then; give the same file, {advice}")
     if len(before["input"]) != len(now["input"]):
-        raise ResumeError(f"{folder}: the input has changed since it was begun; give the same files, {advice}")
+        raise ResumeError(f"{folder}: the input has changed since then; give the same files, {advice}")
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DAMAGE = {
     "corrupt_packets": ("damaged packet", "damaged packets"),
-    "damaged_frames": ("picture with parts that are made up", "pictures with parts that are made up"),
+    "damaged_frames": ("picture with concealed errors", "pictures with concealed errors"),
     "lost_frames": ("picture lost", "pictures lost"),
     "unreadable_images": ("picture that cannot be read", "pictures that cannot be read"),
 }
@@ -31,14 +31,15 @@ def damage_in(counters: Mapping[str, int]) -> str | None:
             found.append(f"{count} {one if count == 1 else several}")
     if counters.get("truncated"):
         found.append("it ends before its announced length")
-    return f"the source is damaged: {', '.join(found)}; all that could be read was used" if found else None
+    return f"the source is damaged: {', '.join(found)}; everything readable was used" if found else None
 
 
 def refuse_strict_live(config: RunConfig, info: VideoInfo) -> None:
     """Raises ConfigError for --strict with a source that loses packets every day."""
     if config.strict and info.live:
         raise ConfigError(
-            f"{shown_name(config.source or '')}: is live, and lines lose packets; --strict is for files, leave it out"
+            f"{shown_name(config.source or '')}: is live, where lost packets are "
+            "normal; --strict is for files, leave it out"
         )
 
 

@@ -37,17 +37,17 @@ def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
     """
     if config.blur_classes and skips_frames(config) and config.propagate == "hold":
         raise ConfigError(
-            "--propagate hold with --blur-classes: masks that stay behind would show what moves; "
+            "--propagate hold with --blur-classes: masks that lag behind would reveal moving objects; "
             "leave out --propagate, or --stride"
         )
     if not config.blur_classes and (config.blur_style != RunConfig().blur_style or config.blur_margin is not None):
         raise ConfigError(
-            "--blur-style and --blur-margin hide nothing by themselves; say with --blur-classes what to hide"
+            "--blur-style and --blur-margin hide nothing on their own; give --blur-classes with what to hide"
         )
     if config.highlight and (config.foreground or config.background):
         raise ConfigError("--highlight A,B is --foreground A,B --background grey; give one or the other")
     if config.background and not config.foreground:
-        raise ConfigError(f"--background {config.background}: say with --foreground CLASSES what stays, e.g. person")
+        raise ConfigError(f"--background {config.background}: give --foreground CLASSES with what stays, e.g. person")
     if config.foreground and not config.background:
         raise ConfigError(f"--foreground needs --background: {ACCEPTED}; or give --highlight alone")
     background = "grey" if config.highlight else config.background

@@ -95,12 +95,12 @@ class Engine:
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         if isinstance(self.runtime, ScoreFileRuntime):
             if keep_queries:
-                raise ConfigError(f"{self.model} has no queries, which detections are made of; use another model")
+                raise ConfigError(f"{self.model} has no queries, which detections need; use another model")
             if doubt.asked and self.runtime.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
             if self.runtime.gives_labels:
                 if config.smooth:
-                    raise ConfigError(f"--smooth: {self.model} gives labels; smoothing needs a network with scores")
+                    raise ConfigError(f"--smooth: {self.model} outputs labels; smoothing needs a network with scores")
                 smooth = False
             return DenseSegmenter(
                 self.runtime,
@@ -349,7 +349,7 @@ def _no_confidence(config: RunConfig, model: str) -> str:
     wishes = {"--min-confidence": config.min_confidence, "--save-confidence": config.save_confidence}
     option = next((name for name, given in wishes.items() if given), None)
     option = option or ("--view confidence" if config.view == "confidence" else "confidence")
-    return f"{option}: {model} gives labels and does not say how sure it is; use a network with scores"
+    return f"{option}: {model} outputs labels without confidence; use a network with scores"
 
 
 def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device, torch.dtype]:
@@ -358,9 +358,9 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
         raise ConfigError(_no_confidence(config, name))
     file_input(config, file, file.input)
     if config.weights is not None:
-        raise ConfigError(f"--weights: {name} holds its own weights; leave --weights out")
+        raise ConfigError(f"--weights: {name} contains its own weights; leave out --weights")
     if config.rule != "semantic" and not file.queries:
-        raise ConfigError(f"--rule {config.rule}: {name} has no queries; leave --rule out")
+        raise ConfigError(f"--rule {config.rule}: {name} has no queries; leave out --rule")
     if config.device not in ("auto", "cpu"):
         raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave -d out")
     device = torch.device("cpu")

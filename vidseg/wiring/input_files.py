@@ -55,14 +55,14 @@ class InputFiles:
         for path, before in self._found.items():
             now = identity_of(path)
             if now != before:
-                return f"{shown_name(path)}: {'was removed' if now is None else 'changed'} while it was read"
+                return f"{shown_name(path)}: {'was removed' if now is None else 'changed'} while it was being read"
         return None
 
     def refuse_change(self) -> None:
         """Raises InputChangedError if a file was written to or removed since."""
         changed = self.what_changed()
         if changed is not None:
-            raise InputChangedError(f"{changed}; do it again when it is there and no longer written to")
+            raise InputChangedError(f"{changed}; try again when it exists and nothing writes to it any more")
 
     @contextmanager
     def blamed(self) -> Iterator[None]:

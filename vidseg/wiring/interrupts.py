@@ -126,8 +126,8 @@ class Interrupts(StopRequest):
             began = time.monotonic() if began is None else began
             if time.monotonic() - began >= (told + 1) * REMIND_SECONDS:
                 told += 1
-                what = "finishing what is under way" if self.count == 1 else "aborting"
-                then = "abort" if self.count == 1 else "leave at once"
+                what = "finishing the work in progress" if self.count == 1 else "aborting"
+                then = "abort" if self.count == 1 else "exit at once"
                 with contextlib.suppress(Exception):  # what cannot be told is left out
                     self._tell(f"still {what} after {told * REMIND_SECONDS:.0f} s; once more to {then}")
 

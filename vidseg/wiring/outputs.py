@@ -92,7 +92,7 @@ def check_sent(config: RunConfig) -> None:
     unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1, "--matte": bool(config.matte)}
     for option, given in unsuited.items():
         if given:
-            raise ConfigError(f"{shown}: {option} does not go with {kind}; leave it out, or give out.mp4")
+            raise ConfigError(f"{shown}: {option} cannot be used with {kind}; leave it out, or give out.mp4")
 
 
 def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
@@ -145,10 +145,10 @@ def open_sinks(
     named = [*output_names(config), *filter(None, [config.stats])]
     for path, other in itertools.combinations(named, 2):
         if os.path.realpath(path) == os.path.realpath(other):
-            raise ConfigError(f"{path}: is given for two outputs; give each its own name")
+            raise ConfigError(f"{path}: is used for two outputs; give each its own name")
     for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.stats)):
         if path.endswith(("/", os.sep)):
-            raise ConfigError(f"{path}: is the name of a folder; this output is one file, give its name")
+            raise ConfigError(f"{path}: is a folder; this output is a single file, give its name")
     # what was written before a run was killed may be written again; a finished video still needs overwrite
     again = config.resume and WorkFolder(config.output or config.save_masks or config.save_confidence or "").exists
     with ExitStack() as stack:
@@ -253,7 +253,7 @@ def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -
     if not config.matte:
         return OverlayRenderer(options, labels)
     if not config.output:
-        raise ConfigError("--matte: cuts out what is written; give -o cut.mov, cut.webm or cut_%05d.png")
+        raise ConfigError("--matte: needs an output to cut out to; give -o cut.mov, cut.webm or cut_%05d.png")
     opaque = labels.find_all(config.matte)
     return MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
 
@@ -273,7 +273,7 @@ def _mask_sink(
     if not folder and ending == MASK_VIDEO_ENDING:
         return MaskVideoSink(path, info, overwrite=overwrite, source_paths=info.source_paths, of=of, option=option)
     if not folder and ending[1:] in CONTAINERS:
-        raise ConfigError(f"{path}: masks go into a folder, or exactly into one video: FILE{MASK_VIDEO_ENDING}")
+        raise ConfigError(f"{path}: masks are written to a folder, or losslessly to one video: FILE{MASK_VIDEO_ENDING}")
     return LabelMapSink(
         path,
         overwrite=overwrite,

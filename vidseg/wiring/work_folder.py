@@ -53,7 +53,7 @@ class WorkFolder:
             raise ResumeError(f"{self.path}: is not a folder; remove it, or choose another output")
         stranger = next((name for name in sorted(os.listdir(self.path)) if not _OURS.fullmatch(name)), None)
         if stranger is not None:
-            raise ResumeError(f"{self.path}: holds {stranger}, which no run left; choose another output")
+            raise ResumeError(f"{self.path}: contains {stranger}, which no run wrote; choose another output")
         return load_state(self.path / _STATE) if (self.path / _STATE).exists() else None
 
     def claim(self) -> None:

@@ -142,7 +142,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, opened: Open
     size = (tmp_path / "out.part").stat().st_size
     with (
         small_disk(size + 100),
-        pytest.raises(WriteError, match="out: grew past the largest file allowed here") as caught,
+        pytest.raises(WriteError, match="out: exceeds the largest file size allowed here") as caught,
     ):
         write(sink, *range(2, 12))
     assert "\n" not in str(caught.value)
@@ -153,12 +153,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, opened: Open
 def test_a_disk_that_is_full_at_the_very_end(tmp_path: Path) -> None:
     sink = parquet(tmp_path / "out", overwrite=False)
     write(sink, 0)
-    with small_disk(100), pytest.raises(WriteError, match="out: grew past"):
+    with small_disk(100), pytest.raises(WriteError, match="out: exceeds the"):
         sink.close()
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
-    with small_disk(3), pytest.raises(WriteError, match="out: grew past"):
+    with small_disk(3), pytest.raises(WriteError, match="out: exceeds the"):
         table(tmp_path / "out", overwrite=False)
     assert os.listdir(tmp_path) == []

@@ -132,8 +132,8 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
         if stats.delivered != job.frames:
             shown = shown_name(config.source or "")
             raise ResumeError(
-                f"{shown}: gave {stats.delivered} frames from {job.start.seconds:.2f} s on where {job.frames} were "
-                "before; leave it alone while the run reads it"
+                f"{shown}: gave {stats.delivered} frames from {job.start.seconds:.2f} s on, but {job.frames} "
+                "before; do not change it while the run reads it"
             )
         last = _memory(carried, segmenter, propagator)
         return PieceDone(job.number, stats, warmed_up, before, last, tuple(sink.state() for sink in sinks))

@@ -47,7 +47,7 @@ def is_split(config: RunConfig) -> bool:
         return False
     refuse_options("--workers", config, _NOT_WITH)
     if not (config.output or config.save_masks):
-        raise ConfigError("--workers share the work on an output; give -o FILE or --save-masks DIR")
+        raise ConfigError("--workers split the work on an output; give -o FILE or --save-masks DIR")
     return True
 
 
@@ -57,7 +57,7 @@ def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
     for sink in sinks:
         if not isinstance(sink, PiecedAvSink | LabelMapSink):
             raise ConfigError(
-                f"{sink.path}: workers cannot write this output together; --workers go with videos and --save-masks DIR"
+                f"{sink.path}: workers cannot share this output; --workers writes videos and --save-masks DIR"
             )
         found.append(sink)
     return found
@@ -88,7 +88,7 @@ def run_split(
     """
     assert config.workers is not None
     count = FrameCount()
-    reporter.detail("reading the video once, to see where it can be cut")
+    reporter.detail("reading the video once, to find where it can be cut")
     scan = scan_video(
         source,
         sinks,
@@ -198,7 +198,7 @@ def _work_folder(config: RunConfig) -> Iterator[Path]:
         raise WriteError(write_failure(output, error)) from error
     stranger = next((name for name in sorted(names) if not _OURS.fullmatch(name)), None)
     if stranger is not None:
-        raise ConfigError(f"{folder}: holds {stranger}, which no run left; choose another output")
+        raise ConfigError(f"{folder}: contains {stranger}, which no run wrote; choose another output")
     try:
         with locked(folder, advice="choose another output"):
             _empty(folder)
@@ -223,7 +223,7 @@ def _say_plan(jobs: Sequence[PieceJob], workers: int, reporter: Reporter) -> Non
         where = (
             "there is no scene cut for more" if jobs[0].config.overlap == SCENE else "the video is too short for more"
         )
-        reporter.note(f"{len(jobs)} of {workers} workers have something to do; {where}")
+        reporter.note(f"only {len(jobs)} of {workers} workers have work; {where}")
     for job in jobs:
         warm = job.start.number - job.begin.number
         how = "exact" if job.exact else "smoothing is warmed up"
@@ -239,8 +239,9 @@ def _say_seams(jobs: Sequence[PieceJob], found: Sequence[PieceDone], reporter: R
             continue
         share = 100 * float(np.mean(left.last.labels != right.before.labels))
         reporter.note(
-            f"from {job.start.seconds:.2f} s on the smoothing is not quite that of one pass: {share:.4f} % of pixels "
-            "differ there, later ones may; a longer --overlap helps"
+            f"from {job.start.seconds:.2f} s on, smoothing differs slightly "
+            f"from a single pass: {share:.4f} % of pixels "
+            "differ there, and later ones may; a longer --overlap helps"
         )
 
 

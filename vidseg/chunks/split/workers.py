@@ -87,7 +87,7 @@ class Workers:
         process.join(_DEATH_SECONDS)
         code = process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"worker {number + 1} {how} before its piece was done; with too little memory, give fewer --workers"
+        return f"worker {number + 1} {how} before its chunk was finished; if memory is short, give fewer --workers"
 
     def _end(self) -> None:
         for process in self._processes:
