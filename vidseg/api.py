@@ -156,6 +156,8 @@ class Segmenter:
         short_side: its short side instead, or "published": as its makers measured it, also for video on a CPU.
         label_set: classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.
         rule: how a pixel gets its label: semantic, winner-query.
+        conf: 0..1; by winner-query, pixels of queries that score no more are 255 in label maps, as Focoos draws.
+        mask_score: multiply the score of a query by the mean of its mask, also in `detections()`.
         min_confidence: 0..1; what is said with less is 255 in label maps.
         batch: pictures given to the network at once at most.
         threads: CPU threads of the network, for the whole process.
@@ -179,6 +181,8 @@ class Segmenter:
         short_side: int | str | None = None,
         label_set: str | PathLike[str] | None = None,
         rule: str | None = None,
+        conf: float | None = None,
+        mask_score: bool | None = None,
         min_confidence: float | None = None,
         batch: int | None = None,
         threads: int | None = None,
@@ -267,6 +271,8 @@ def segment(
     short_side: int | str | None = None,
     label_set: str | PathLike[str] | None = None,
     rule: str | None = None,
+    conf: float | None = None,
+    mask_score: bool | None = None,
     min_confidence: float | None = None,
     batch: int | None = None,
     threads: int | None = None,

@@ -13,6 +13,7 @@ from typing import Any
 
 from vidseg.defaults import (
     CAMERA_FORMAT,
+    CONF,
     CUDA_BATCH,
     H264_CRF,
     H264_PRESET,
@@ -55,6 +56,7 @@ def _device(value: Any) -> str:
     return f"cuda:{text}" if text.isascii() and text.isdecimal() else text
 
 
+WINNER_QUERY = "winner-query"
 HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
 """What decodes video: software, any hardware decoder, or one kind of hardware decoder."""
 
@@ -143,7 +145,16 @@ class RunConfig:
     json_masks: str = _output(
         "png", choice("png", "rle", "none"), "Format of masks in --save-json; default {default}", "{choices}"
     )
-    conf: float = _output(0.5, number(0, 1), "Minimum confidence in --save-json; default {default}", "0-1")
+    conf: float | None = _output(
+        None,
+        number(0, 1),
+        f"Minimum confidence in --save-json; default {{default}}; with --rule {WINNER_QUERY} also of what gets a label",
+        "0-1",
+        unset=f"{CONF:g}",
+    )
+    mask_score: bool = _output(
+        False, FLAG, "Multiply a query's confidence by the mean of its mask, as Focoos can.", flag=False
+    )
     save_csv: str | None = _output(None, TEXT, "Save the share of pixels per class, one row per frame.", "FILE")
     save_parquet: str | None = _output(None, TEXT, "The same table as Parquet; needs pyarrow.", "FILE")
     stats: str | None = _output(None, TEXT, "Save counts and timings as JSON.", "FILE")
@@ -245,7 +256,7 @@ class RunConfig:
         None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.", "NAME|FILE"
     )
     rule: str = _model(
-        "semantic", choice("semantic", "winner-query"), "How a pixel gets its label: {choices}; default {default}"
+        "semantic", choice("semantic", WINNER_QUERY), "How a pixel gets its label: {choices}; default {default}"
     )
     min_confidence: float | None = _model(
         None, number(0, 1), "Leave pixels unlabelled below this confidence.", "0-1", redraws=True

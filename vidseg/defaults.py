@@ -10,6 +10,8 @@ MEMORIES = 25
 """Default overlap of workers, as a multiple of the smoothing's time constant. After 15 the labels agree, except that
 the last digits of scores may still tip one later; by 25 those have faded too, as exp(-25) is below what float32 can
 resolve."""
+CONF = 0.5
+"""Default confidence that detections have to exceed, as in Focoos."""
 OPACITY = 0.5
 """Default opacity of the class colours."""
 MARGIN_DIVISOR = 60

@@ -53,6 +53,8 @@ class Option:
     """Heading in the help."""
     also: tuple[str, ...] = ()
     """Flags beyond `--name` (and `--no-name`, for a switch): `-o`, `--alias`, `-y/-n`."""
+    flag: bool = True
+    """False: said in config files and in Python only."""
     switch_off: bool = True
     """Whether a switch also gets `--no-name`."""
     unset: str = ""

@@ -6,7 +6,7 @@ import torch
 
 from vidseg.confidence import IDENTITY
 from vidseg.frames import NO_LABEL
-from vidseg.segmentation.postprocess import QueryOutput, sure_labels_of
+from vidseg.segmentation.postprocess import QueryOutput, labels_of, sure_labels_of
 from vidseg.segmentation.sure_argmax import Sureness
 
 NAMES = tuple(f"class {i}" for i in range(9))
@@ -61,6 +61,47 @@ def test_confidence_is_the_winners_share(output, rule):
     sure, none = sure_labels_of(*output.competing(rule), SIZE, Sureness(output.total(rule), least=least))
     far = np.abs(share - least) > 1e-5
     assert none is None and (sure == np.where(share < least, NO_LABEL, labels))[far].all() and far.mean() > 0.99
+
+
+def slow_scores(output: QueryOutput, mode: str) -> np.ndarray:
+    """Class score times the mean of the mask where it counts, in loops."""
+    probs, masks = output.class_probs.double().numpy(), output.mask_probs.double().numpy()
+    best = probs.max(axis=1)
+    sums, cells = np.zeros(len(best)), np.zeros(len(best))
+    for y in range(masks.shape[1]):
+        for x in range(masks.shape[2]):
+            column = masks[:, y, x]
+            inside = [int((best * column).argmax())] if mode == "all_pixels" else np.flatnonzero(column >= 0.5)
+            for query in inside:
+                sums[query] += column[query]
+                cells[query] += 1
+    return best * sums * 1e-3 / (cells * 1e-3 + 1e-5)
+
+
+@pytest.mark.parametrize("mask_score", [False, True])
+def test_winner_query_leaves_what_scores_no_more_than_asked_without_a_label(output, mask_score):
+    best, class_ids = output.best_class()
+    scores = slow_scores(output, "all_pixels") if mask_score else best.numpy()
+    least = float(np.median(scores)) + 1e-4
+    owner = (best[:, None, None].double() * full_masks(output).double()).topk(2, dim=0)
+    sure = (owner.values[0] - owner.values[1] > 1e-5).numpy()
+    winner = owner.indices[0].numpy()
+    expected = np.where(scores[winner] > least, class_ids.numpy()[winner], NO_LABEL)
+    found = labels_of(*output.competing("winner-query", least, mask_score=mask_score), SIZE)
+    assert (found == expected)[sure].all() and sure.mean() > 0.99
+    assert NO_LABEL in found and (found != NO_LABEL).any()
+
+
+@pytest.mark.parametrize("mode", ["all_pixels", "per_mask"])
+def test_mask_scores_multiply_the_confidence_of_detections(output, mode):
+    scores = slow_scores(output, mode)
+    least = float(np.median(scores)) + 1e-4
+    best = output.best_class()[0].tolist()
+    plain = output.detections(NAMES, 0.0, mode)
+    expected = [(each.bbox, score) for each in plain if (score := scores[best.index(each.conf)]) > least]
+    found = output.detections(NAMES, least, mode, mask_score=True)
+    assert found and [each.bbox for each in found] == [box for box, _ in expected]
+    assert [each.conf for each in found] == pytest.approx([score for _, score in expected], abs=1e-5)
 
 
 def test_unknown_rule_and_mode_are_refused(output):

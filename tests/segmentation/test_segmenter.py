@@ -3,8 +3,11 @@ import pytest
 import torch
 
 from tests.fakes import frame
+from vidseg.frames import NO_LABEL
+from vidseg.motion.tracker import FlowTracker
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.segmenter import QuerySegmenter
+from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
 
@@ -54,6 +57,23 @@ def test_confidence_and_queries_are_there_when_asked_for():
     assert [d.label for d in seg.detections(0.5)] == ["sky", "road"]
     assert seg.detections(0.5)[0].bbox == (0, 0, 63, 15)
     assert seg.query_masks().masks.shape == (3, 32, 64)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_what_the_winning_query_is_not_sure_of_gets_no_label(smooth):
+    class Unsure(HalvesRuntime):
+        def run(self, images):
+            classes, masks = super().run(images)
+            classes[:, 1, 6] = classes[:, 1, 150] = 9  # road or nothing: 0.5 each
+            return classes, masks
+
+    frames = [frame(number, size_hw=(32, 64)) for number in range(3)]
+    for least, lower in ((None, 6), (0.4, 6), (0.6, NO_LABEL)):
+        smoother = ScoreSmoother(FlowTracker()) if smooth else None
+        segmenter = QuerySegmenter(Unsure(), imgsz=64, rule="winner-query", least=least, smoother=smoother)
+        for one in frames:
+            (seg,) = segmenter.segment([one])
+            assert (seg.label_map[:14] == 2).all() and (seg.label_map[18:] == lower).all(), least
 
 
 def test_queries_that_were_not_kept_say_so():

@@ -68,6 +68,8 @@ def run_options(
     made = []
     for name in names:
         entry = OPTIONS[name]
+        if not entry.flag:
+            continue
         help_text, metavar = entry.texts()
         panel = entry.panel if panels else None
         help_text = texts.get(name, help_text)

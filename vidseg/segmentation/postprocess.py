@@ -75,19 +75,48 @@ class QueryOutput:
         scores, class_ids = self.class_probs.max(dim=-1)
         return scores, class_ids
 
+    def scores(self, mode: str = "all_pixels", *, mask_score: bool = False) -> Tensor:
+        """(Q,) of each query's likeliest class, 0..1; with `mask_score` times the mean of its mask where that counts.
+
+        Args:
+            mode: one of `DETECTION_MODES`: the mask counts where the query wins, or where it is 0.5 or more.
+
+        Source: focoos, `models/fai_mf/processor.py`, `use_mask_score`.
+        """
+        best = self.best_class()[0]
+        if not mask_score:
+            return best
+        if mode == "all_pixels":
+            owner = (best[:, None, None] * self.mask_probs).argmax(dim=0)
+            inside = owner == torch.arange(len(best), device=owner.device)[:, None, None]
+        else:
+            inside = self.mask_probs >= 0.5
+        cells = inside.sum(dim=(1, 2)) + 1e-5 / 1e-3  # as theirs, so that none is not divided by
+        return best * (inside * self.mask_probs).sum(dim=(1, 2)) / cells
+
     def labels(self, rule: str) -> UInt8Array:
         """(H, W) class ids by one of `LABEL_RULES`."""
         return labels_of(*self.competing(rule), self.size_hw)
 
-    def competing(self, rule: str) -> tuple[Tensor, UInt8Array]:
-        """Maps (N, h, w) of which the largest wins, and the class (N,) of each."""
+    def competing(
+        self, rule: str, least: float | None = None, *, mask_score: bool = False
+    ) -> tuple[Tensor, UInt8Array]:
+        """Maps (N, h, w) of which the largest wins, and the class (N,) of each.
+
+        Args:
+            least: by "winner-query", what the score of a query has to exceed; else its pixels get `NO_LABEL`.
+            mask_score: as in `scores`.
+        """
         if rule == "semantic":
-            classes, maps = QueryScores(self.class_probs, self.mask_probs).contenders()
-            return maps, classes.cpu().numpy().astype(np.uint8)
+            alive, maps = QueryScores(self.class_probs, self.mask_probs).contenders()
+            return maps, alive.cpu().numpy().astype(np.uint8)
         if rule != "winner-query":
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
         scores, class_ids = self.best_class()
-        return scores[:, None, None] * self.mask_probs, class_ids.cpu().numpy().astype(np.uint8)
+        classes = class_ids.cpu().numpy().astype(np.uint8)
+        if least is not None:
+            classes[(self.scores(mask_score=mask_score) <= least).cpu().numpy()] = NO_LABEL
+        return scores[:, None, None] * self.mask_probs, classes
 
     def total(self, rule: str) -> Tensor:
         """(h, w) sum of all scores, also of those that `competing` leaves out."""
@@ -95,17 +124,19 @@ class QueryOutput:
         total = (share @ self.mask_probs.flatten(1)).view(self.mask_probs.shape[1:])
         return total.nan_to_num(nan=0.0)  # half precision may overflow; in a memory it would stay for good
 
-    def class_scores(self, rule: str) -> ClassScores:
-        """Score, >= 0, of every class by one of `LABEL_RULES`; the largest wins.
+    def class_scores(self, rule: str, least: float | None = None, *, mask_score: bool = False) -> ClassScores:
+        """Score, >= 0, of every class by one of `LABEL_RULES`; the largest wins. Arguments as in `competing`.
 
         Unlike queries, classes are the same from frame to frame. By "winner-query" a class has the score of its best
-        query in each cell: the same winners as `competing` at the grid points.
+        query in each cell: the same winners as `competing` at the grid points. With `least` a map more, of what gets no
+        label, comes after the classes.
         """
         if rule == "semantic":
             return QueryScores(self.class_probs, self.mask_probs)
-        maps, class_of_map = self.competing(rule)
-        best = maps.new_zeros(self.class_probs.shape[1], *maps.shape[1:])
-        index = torch.from_numpy(class_of_map).to(maps.device, torch.int64)
+        maps, class_of_map = self.competing(rule, least, mask_score=mask_score)
+        classes = self.class_probs.shape[1]
+        best = maps.new_zeros(classes + (least is not None), *maps.shape[1:])
+        index = torch.from_numpy(class_of_map).to(maps.device, torch.int64).clamp_(max=classes)
         return GivenScores(best.scatter_reduce(0, index[:, None, None].expand_as(maps), maps, "amax"))
 
     def full_masks(self) -> Tensor:
@@ -117,22 +148,31 @@ class QueryOutput:
         scores, class_ids = self.best_class()
         return QueryMasks(class_ids.cpu().numpy(), scores.cpu().numpy(), self.full_masks().cpu().numpy())
 
-    def detections(self, names: tuple[str, ...], threshold: float = 0.5, mode: str = "all_pixels") -> list[Detection]:
+    def detections(
+        self,
+        names: tuple[str, ...],
+        threshold: float = 0.5,
+        mode: str = "all_pixels",
+        *,
+        mask_score: bool = False,
+    ) -> list[Detection]:
         """Regions of the queries whose score is above `threshold`, in query order, as the reference gives them.
 
         Args:
             names: class names by id.
-            threshold: 0..1; a query stays if its best class probability is above it.
+            threshold: 0..1; a query stays if its score is above it.
+            mask_score: as in `scores`.
             mode: "all_pixels": each pixel belongs to the query with the largest score x mask probability, whether
                 that query stays or not. "per_mask": each query keeps its pixels with mask probability >= 0.5.
         Returns:
             Detections with masks at the frame's size; a mask of one pixel or none is left out.
         """
-        scores, class_ids = self.best_class()
+        best, class_ids = self.best_class()
+        scores = self.scores(mode, mask_score=mask_score)
         keep = torch.nonzero(scores > threshold)[:, 0].tolist()
         if mode == "all_pixels":
             owner = argmax_upsampled(
-                (scores[:, None, None] * self.mask_probs).cpu().numpy().astype(np.float32), self.size_hw
+                (best[:, None, None] * self.mask_probs).cpu().numpy().astype(np.float32), self.size_hw
             )
             masks = (owner == query for query in keep)
         elif mode == "per_mask":

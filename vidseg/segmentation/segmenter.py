@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidseg.frames import Frame, Segmentation
+from vidseg.frames import NO_LABEL, Frame, Segmentation
 from vidseg.labels import LabelSet, ade20k
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.model_format import InputFormat
@@ -27,6 +27,8 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         runtime: runs the network.
         network_size: another than `preprocess`'s for networks that take one size only.
         rule: one of `postprocess.LABEL_RULES`.
+        least: by "winner-query", what a query's score has to exceed to give its pixels a label.
+        mask_score: as in `QueryOutput.scores`; of detections too.
         doubt: how sure it has to be, and whether segmentations say how sure it is.
         keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
         smoother: makes labels (and confidence) calm over time; queries and detections stay those of the single frame.
@@ -40,6 +42,8 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         imgsz: int,
         network_size: Callable[[int, int, int], tuple[int, int]] = network_size,
         rule: str = "semantic",
+        least: float | None = None,
+        mask_score: bool = False,
         doubt: Doubt | None = None,
         keep_queries: bool = False,
         labels: LabelSet | None = None,
@@ -54,6 +58,8 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         self._activated = activated
         self._runtime = runtime
         self._rule = rule
+        self._least = least
+        self._mask_score = mask_score
         self._doubt = doubt or Doubt()
         self._keep_queries = keep_queries
         self._labels = labels or ade20k()
@@ -70,12 +76,13 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
             queries = make(classes, masks, frame.size_hw)
             total = queries.total(self._rule) if asked else None
             if smoother is None:
-                maps, class_of_map = queries.competing(self._rule)
+                maps, class_of_map = queries.competing(self._rule, self._least, mask_score=self._mask_score)
             else:
-                scores = queries.class_scores(self._rule)
+                scores = queries.class_scores(self._rule, self._least, mask_score=self._mask_score)
         if smoother is not None:
             with self._timers.measure("smooth"):
                 maps, class_of_map = smoother.smooth(frame, scores, total)
+                class_of_map[class_of_map == queries.class_probs.shape[1]] = NO_LABEL  # the map after the classes
         with self._timers.measure("postprocess", frames=0):
             part = window.of_frame(frame.size_hw)
             if total is None:
@@ -87,13 +94,13 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
             levels = None if levels is None else np.ascontiguousarray(levels[part])
         if not self._keep_queries:
             return Segmentation(label_map, frame.index, levels)
-        names = self._labels.names
+        names, mask_score = self._labels.names, self._mask_score
         return Segmentation(
             label_map,
             frame.index,
             levels,
             _query_masks=queries.query_masks,
-            _detections=lambda threshold, mode: queries.detections(names, threshold, mode),
+            _detections=lambda threshold, mode: queries.detections(names, threshold, mode, mask_score=mask_score),
         )
 
     def _run(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vidseg import cores, zoo
 from vidseg.confidence import IDENTITY, Calibration
-from vidseg.config import RunConfig
+from vidseg.config import WINNER_QUERY, RunConfig
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.defaults import CUDA_BATCH, OPENVINO_BATCH
 from vidseg.errors import ConfigError, DeviceError, VidsegError
@@ -116,6 +116,8 @@ class Engine:
             imgsz=self.size.imgsz,
             labels=self.labels,
             rule=config.rule,
+            least=config.conf if config.rule == WINNER_QUERY else None,
+            mask_score=config.mask_score,
             keep_queries=keep_queries,
             doubt=doubt,
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidseg.config import RunConfig
+from vidseg.defaults import CONF
 from vidseg.errors import ConfigError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
@@ -232,7 +233,7 @@ def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> I
             config.save_json,
             overwrite=overwrite,
             masks=config.json_masks,
-            threshold=config.conf,
+            threshold=CONF if config.conf is None else config.conf,
             source_paths=sources,
             keep=info.live,
         )
