@@ -60,9 +60,12 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
     with pytest.raises(SourceError, match=f"{said}, or give --max-pixels"):
         ImageSource(path)
     with pytest.raises(ConfigError, match=said):
-        FolderDataset(tmp_path)[0]
-    with pytest.raises(ConfigError, match=said):
         parse_background(str(path), read_image)
+    with pytest.raises(ConfigError, match=f"images/huge.png: {said}, or give --max-pixels"):
+        FolderDataset(tmp_path)[0]
+    path.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    with pytest.raises(ConfigError, match=f"labels/huge.png: {said}"):
+        FolderDataset(tmp_path)[0]
 
 
 def test_the_limit_can_be_lifted():

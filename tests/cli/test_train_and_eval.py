@@ -239,6 +239,11 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("--half", "--precision", "fp32"), "--half and --precision float32 contradict each other"),
         (("--precision", "int8"), "--precision is 'int8'; accepted: auto, float32"),
         (("--classes", 10), "holds class id 20; accepted: 0 to 9"),
+        (("--max-pixels", 0), "--max-pixels is 0; accepted: a whole number from 1"),
+        (
+            ("--max-pixels", 6143),
+            "96x64 pixels, 0 megapixels; at most 0.006143 are read; make it smaller, or give --max-",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_told_in_one_line(cli, data, words, text):
@@ -401,6 +406,7 @@ def test_eval_maps_classes_chooses_some_and_skips_pictures(cli, data):
         (("--imgsz", 8), "--imgsz is 8; accepted: 32 or more"),
         (("--json", "no/such/file.json"), "does not exist"),
         (("--weights", "none.pt"), "none.pt: no such file"),
+        (("--max-pixels", 6143), "96x64 pixels"),
     ],
 )
 def test_what_cannot_be_measured_is_told_in_one_line(cli, data, words, text):

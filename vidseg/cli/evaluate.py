@@ -12,7 +12,7 @@ from vidseg.errors import ConfigError
 @made_of(
     argument("data", Path, "DATA", "Folder with images/ and labels/, or laid out as ADE20K.", ...),
     *run_options(
-        ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule"),
+        ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule", "max_pixels"),
         panels=False,
     ),
     flag(

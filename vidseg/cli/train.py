@@ -20,7 +20,7 @@ _SETTINGS = (
 """Options passed to `TrainSettings` unchanged."""
 _REQUEST = (
     *("out", "init", "resume", "val", "val_mapping", "val_every", "imgsz", "save_every", "device", "precision", "half"),
-    *("threads", "workers"),
+    *("threads", "workers", "max_pixels"),
 )
 """Options passed to `TrainRequest` unchanged."""
 _SHORT = frozenset(
@@ -119,6 +119,14 @@ _SHORT = frozenset(
         panel=_DATA,
         metavar="V=ID,...",
         help_text="Class ids of label values, e.g. 255=1 for white masks",
+    ),
+    flag(
+        "max_pixels",
+        int,
+        "--max-pixels",
+        panel=_DATA,
+        metavar="N",
+        help_text=OPTIONS["max_pixels"].texts()[0],
     ),
     flag(
         "val",

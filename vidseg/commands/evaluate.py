@@ -56,6 +56,7 @@ class EvalRequest:
     mapping: str | None = None
     groups: bool = False
     """Also the IoU of groups of classes: person, animal, vehicle and so on."""
+    max_pixels: int | None = None
     values: str | None = None
     """What values in label files mean, e.g. "255=1"."""
     only: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
         num_classes=num_classes,
         keep=None if request.every is None else every_nth(request.every),
         values=None if request.values is None else parse_values(request.values, num_classes),
+        max_pixels=config.max_pixels,
     )
     segmenter, description = _segmenter(config, reporter)
     counts = count_pixels(segmenter, dataset, num_classes=num_classes, progress=reporter.checking)
@@ -167,6 +169,7 @@ def _config(request: EvalRequest) -> RunConfig:
         "precision",
         "half",
         "threads",
+        "max_pixels",
     )
     return merge(("command line", {name: getattr(request, name) for name in names} | {"smooth": False}))
 

@@ -26,6 +26,7 @@ from vidseg.folder_lock import locked
 from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
+from vidseg.picture_size import MAX_PIXELS
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.evaluate import confusion
 from vidseg.train.initial import initial_model
@@ -67,6 +68,7 @@ class TrainRequest:
     half: bool = False
     threads: int | None = None
     workers: int | None = None
+    max_pixels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _check_options(request: TrainRequest) -> None:
     for name in ("val_every", "save_every"):
         if getattr(request, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(request, name)}; accepted: 1 or more")
-    checked("command line", {"threads": request.threads, "imgsz": request.imgsz})
+    checked("command line", {name: getattr(request, name) for name in ("threads", "imgsz", "max_pixels")})
     if request.workers is not None and not 0 <= request.workers <= 256:
         raise ConfigError(f"--workers is {request.workers}; accepted: a whole number from 0 to 256")
     mix, holdout, count = request.settings.mix, request.settings.holdout, len(request.data)
@@ -191,7 +193,9 @@ def _datasets(request: TrainRequest) -> list[FolderDataset]:
 
 def _dataset(request: TrainRequest, path: Path, keep: Callable[[int, str], bool]) -> FolderDataset:
     classes, text = request.settings.classes, request.settings.values
-    return FolderDataset(path, num_classes=classes, keep=keep, values=parse_values(text, classes) if text else None)
+    values = parse_values(text, classes) if text else None
+    most = MAX_PIXELS if request.max_pixels is None else request.max_pixels
+    return FolderDataset(path, num_classes=classes, keep=keep, values=values, max_pixels=most)
 
 
 def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:

@@ -24,7 +24,7 @@ from vidseg.data.label_sets import read_sets
 from vidseg.data.label_values import read_label_file
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
-from vidseg.picture_size import HEADER_BYTES, too_large
+from vidseg.picture_size import HEADER_BYTES, MAX_PIXELS, too_large
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _VALIDATION = "validation"
@@ -72,6 +72,7 @@ class FolderDataset:
         num_classes: K; label values from this on, other than 255, are refused, unless `sets.csv` lists them.
         keep: takes (number in order, stem); pictures for which it is False are left out.
         values: (256,) class id of each value in label files, see `parse_values`; None: the value itself.
+        max_pixels: pictures and label files with more are refused, before they are decoded.
     Raises:
         ConfigError: a folder is missing, there are no images, an image has no labels, or `sets.csv` is wrong.
     """
@@ -83,8 +84,10 @@ class FolderDataset:
         num_classes: int = 150,
         keep: Callable[[int, str], bool] | None = None,
         values: UInt8Array | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.folder = Path(folder)
+        self._max_pixels = max_pixels
         self._values = values
         images, labels = self.folder / "images", self.folder / "labels"
         if (images / _VALIDATION).is_dir() and (self.folder / "annotations" / _VALIDATION).is_dir():
@@ -137,8 +140,9 @@ class FolderDataset:
             ConfigError: a file cannot be read, or does not fit the picture or the classes; names the file.
         """
         path = self._images[number]
+        for each in (path, self._labels_of(path)):
+            _refuse_too_large(each, self._max_pixels)
         # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
-        _refuse_too_large(path)
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if bgr is None:
             raise ConfigError(f"{path}: not a readable image; mend or remove it")
@@ -217,15 +221,15 @@ def _is_image(path: Path) -> bool:
     return path.suffix.casefold() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _refuse_too_large(path: Path) -> None:
-    """Raises ConfigError if the picture's header says that it is huge."""
+def _refuse_too_large(path: Path, most: int) -> None:
+    """Raises ConfigError if the picture's header says that it has more pixels than that."""
     try:
         with path.open("rb") as file:
-            said = too_large(file.read(HEADER_BYTES))
+            said = too_large(file.read(HEADER_BYTES), most)
     except OSError:
         return  # whoever reads it says so
     if said is not None:
-        raise ConfigError(f"{path}: {said}; make it smaller")
+        raise ConfigError(f"{path}: {said}; make it smaller, or give --max-pixels")
 
 
 def _bytes_in(path: Path) -> int:
