@@ -50,6 +50,9 @@ def test_find_all_keeps_order_and_drops_repeats():
         ("buses", ["bus"]),
         ("shelves", ["shelf"]),
         ("stairs", ["stairs"]),
+        ("automobile", ["car"]),
+        ("traffic_lights", ["traffic light"]),
+        ("double-decker", ["bus"]),
     ],
 )
 def test_everyday_words_plurals_and_groups_are_classes(word, names):
@@ -73,7 +76,13 @@ def test_a_group_of_several_is_not_one_class():
 
 @pytest.mark.parametrize(
     ("word", "near"),
-    [("dog", "near: animal;"), ("laptops", "near: computer;"), ("face", "near: person;"), ("vehicel", "near: vehicle")],
+    [
+        ("dog", "near: animal;"),
+        ("laptops", "near: computer;"),
+        ("face", "near: person;"),
+        ("transport", "near: vehicle;"),
+        ("vehicel", "near: vehicle"),
+    ],
 )
 def test_what_is_near_in_meaning_is_named_before_what_is_near_in_letters(word, near):
     with pytest.raises(ConfigError, match=near):

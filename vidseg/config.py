@@ -370,7 +370,9 @@ class RunConfig:
     text_size: float = _picture(1.0, number(0.5, 4), "Scale the legend and names by F; default {default}", "F")
     palette: str | None = _picture(None, TEXT, "Colours: ade20k, vivid, or a CSV of name,colour", "NAME|FILE")
     color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of single classes.", "A=#RRGGBB,...", also=("--colour",))
-    classes: tuple[str, ...] = _picture((), CLASS_LIST, "Colour only these classes (names or ids).", "A,B", short=True)
+    classes: tuple[str, ...] = _picture(
+        (), CLASS_LIST, "Colour only these: names, ids, or groups such as vehicle.", "A,B", short=True
+    )
     ignore_classes: tuple[str, ...] = _picture(
         (), CLASS_LIST, "Leave these uncoloured.", "A,B", also=("--ignore-class",)
     )

@@ -49,26 +49,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 _MEANT: dict[str, tuple[str, ...]] = {
     "animal": (
-        *(
-            "dog",
-            "cat",
-            "horse",
-            "cow",
-            "sheep",
-            "bird",
-            "pet",
-            "puppy",
-            "kitten",
-            "bear",
-            "elephant",
-            "fish",
-            "wildlife",
-        ),
+        *("dog", "cat", "horse", "cow", "sheep", "bird", "pet", "puppy", "kitten", "bear", "elephant", "fish"),
+        *("wildlife",),
     ),
     "person": (
-        *("man", "woman", "child", "boy", "girl", "baby", "face", "head", "hand", "hair", "body", "skin", "player"),
-        *("crowd", "driver", "cyclist", "rider", "worker"),
+        *("man", "men", "woman", "women", "child", "children", "boy", "girl", "baby", "face", "head", "hand", "hair"),
+        *("body", "skin", "player", "crowd", "driver", "cyclist", "rider", "worker"),
     ),
+    "vehicle": ("transport", "traffic", "wheels"),
+    "nature": ("landscape", "outdoors"),
+    "tree": ("forest", "wood", "leaf", "leaves", "foliage", "branch", "greenery"),
+    "ashcan": ("bin", "trash", "rubbish", "garbage", "waste", "litter"),
+    "path": ("footpath", "trail", "footway", "walkway"),
     "road": ("lane", "asphalt", "highway", "crosswalk", "motorway"),
     "car": ("taxi", "suv", "jeep", "vehicle"),
     "minibike": ("scooter", "moped"),
@@ -124,6 +116,11 @@ class LabelSet:
         """
         return list(dict.fromkeys(class_id for word in words for class_id in self._meant(word)))
 
+    def group(self, name: str) -> list[int]:
+        """Ids of the classes here that a group of `GROUPS` holds; empty: no such group, or none of its classes."""
+        synonyms = self._synonyms()
+        return [synonyms[member] for member in GROUPS.get(name, ()) if member in synonyms]
+
     def _meant(self, word: str | int) -> list[int]:
         text = str(word).strip().casefold()
         if text.lstrip("-").isdigit():
@@ -132,15 +129,17 @@ class LabelSet:
                 return [class_id]
             raise ConfigError(f"class id {class_id} is out of range; known: 0 to {len(self) - 1}")
         synonyms = self._synonyms()
-        forms = _singulars(text)
+        spaced = text.replace("_", " ").replace("-", " ")  # traffic_light, as other tools write it
+        forms = list(dict.fromkeys((*_singulars(text), *_singulars(spaced))))
         for form in forms:
             if form in synonyms:
                 return [synonyms[form]]
         for form in forms:
-            members = [synonyms[name] for name in GROUPS.get(form, ()) if name in synonyms]
+            members = self.group(form)
             if members:
                 return members
-        meant = [name for name, near in _MEANT.items() if name in synonyms and not set(forms).isdisjoint(near)]
+        known = {*synonyms, *GROUPS}
+        meant = [name for name, near in _MEANT.items() if name in known and not set(forms).isdisjoint(near)]
         alike = difflib.get_close_matches(text, [*synonyms, *GROUPS], n=3, cutoff=0.7)
         hint = f"; near: {', '.join(meant or alike)}" if meant or alike else ""
         raise ConfigError(f"unknown class '{word}'{hint}; `{self.listed_by}` lists all {len(self)}")

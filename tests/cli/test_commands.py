@@ -49,6 +49,7 @@ def test_unknown_names_get_one_line(cli, words, code, text):
 def test_classes_lists_150_and_finds_by_part_of_a_name(cli):
     assert len(cli("classes").out.splitlines()) == 150
     assert cli("classes", "person").out.split()[0] == "12"
+    assert "vehicle means: car, bus, truck, van, minibike, bicycle" in cli("classes", "Vehicle").out
 
 
 def test_presets_are_listed_and_shown_as_yaml(cli):

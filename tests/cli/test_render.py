@@ -273,5 +273,6 @@ def test_palette_colours_legend_and_view_are_as_in_a_run(cli, clip, masks):
 
 
 def test_class_names_with_spaces_between_are_answered_with_commas(cli, clip):
-    result = cli("run", clip, "--classes", "person", "car", "-o", "a.mp4")
-    assert_one_line_error(result, "car: no such file; separate class names with commas: --classes person,car")
+    for command, out in (("run", "a.mp4"), ("batch", "out")):
+        result = cli(command, clip, "--classes", "person", "car", "-o", out)
+        assert_one_line_error(result, "car: no such file; separate class names with commas: --classes person,car")

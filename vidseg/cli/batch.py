@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, short_names
+from vidseg.cli.stray_classes import refuse_stray_classes
 from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError
 from vidseg.names import printable
@@ -153,7 +154,9 @@ def batch(given: dict[str, Any]) -> None:
 
     from vidseg.presets import resolve
 
-    config = resolve(flags_of(given), config_file=given["config"])
+    flags = flags_of(given)
+    refuse_stray_classes(given["inputs"] or (), flags)
+    config = resolve(flags, config_file=given["config"])
 
     from vidseg.batch.prepare import BatchOptions
     from vidseg.batch.run import run_batch

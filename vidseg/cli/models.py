@@ -112,7 +112,7 @@ def pull(
 
 def classes(
     word: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="List only classes whose name contains this.")
+        str | None, typer.Argument(metavar="[TEXT]", help="List only classes and groups whose name contains this.")
     ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="List the classes of this model or network file.")
@@ -125,8 +125,9 @@ def classes(
     ] = None,
 ) -> None:
     """List the ids and names of the classes, by default those of ADE20K."""
-    from vidseg.labels import ade20k
+    from vidseg.labels import GROUPS, ade20k
 
+    word = word and word.casefold()
     labels = ade20k()
     if weights is not None or label_set is not None or model != "m2f-mobile-ade":
         from vidseg.configure import merge
@@ -134,8 +135,12 @@ def classes(
 
         labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))
     for class_id, name in enumerate(labels.full_names):
-        if word is None or word.casefold() in name.casefold():
+        if word is None or word in name.casefold():
             print(f"{class_id:3}  {printable(name)}")
+    for group in GROUPS if word else ():
+        members = [labels.names[class_id] for class_id in labels.group(group)]
+        if word in group and members:
+            print(f"     {group} means: {printable(', '.join(members))}")
 
 
 def _state(entry: ModelEntry) -> str:
