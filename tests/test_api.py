@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import get_args, get_type_hints
 
 import av
 import cv2
@@ -23,6 +25,7 @@ from tests.pipeline.test_pipeline import no_vidseg_threads
 from tests.segmentation.test_segmenter import HalvesRuntime
 from tests.video.clips import make_clip
 from vidseg import api
+from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError, DeviceError, ModelError, SourceError, VidsegError
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
@@ -102,7 +105,7 @@ def test_queries_and_confidence_are_there_when_asked_for(halves, clip):
     assert seg.segmentation.confidence.shape == (48, 64)
     seg = next(vidseg.segment(clip))
     assert seg.segmentation.confidence is None
-    with pytest.raises(ValueError, match="keep_queries=True"):
+    with pytest.raises(ConfigError, match="keep_queries=True"):
         seg.segmentation.detections()
 
 
@@ -294,6 +297,7 @@ def test_the_example_of_the_docs_runs(clip, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("{") >= 2
     assert found["people"].dtype == bool and found["picture"].ndim == 3
     assert len(found["several"]) == 2 and isinstance(found["regions"], list)
+    assert Path("seen.png").is_file() and Path("seen.mp4").is_file()
 
 
 def test_what_is_not_sure_enough_is_255_in_label_maps(halves, clip):
@@ -315,6 +319,8 @@ def test_what_users_hold_says_what_it_is_in_one_short_line():
     seg = segmented(3)
     assert repr(seg) == "<SegmentedFrame 3 at 0.120 s, 64x48: sky 50%>"
     assert repr(seg.frame) == "<Frame 3 at 0.120 s, 64x48>"
+    detection = vidseg.Detection((1, 2, 3, 4), 0.914, 2, "sky", seg.mask("sky"))
+    assert repr(detection) == "<Detection of sky, 91%, 1, 2, 3, 4>"
     assert repr(seg.segmentation) == "<Segmentation of frame 3, 64x48>"
     assert dir(vidseg) == sorted(vidseg.__all__)
 
@@ -338,6 +344,31 @@ def test_show_needs_a_display(monkeypatch):
         segmented().show()
 
 
+def test_a_frame_alone_is_seen_and_saved_too(tmp_path, monkeypatch):
+    frame = segmented(2).frame
+    assert cv2.imdecode(np.frombuffer(frame._repr_png_(), np.uint8), cv2.IMREAD_COLOR).tolist() == frame.image.tolist()
+    frame.save(tmp_path / "a.png")
+    assert cv2.imread(str(tmp_path / "a.png")).shape == (48, 64, 3)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(vidseg.VidsegError, match="--show needs"):
+        frame.show()
+
+
+@pytest.mark.parametrize("function", [vidseg.segment, vidseg.Segmenter.__init__, vidseg.Segmenter.segment])
+def test_options_of_certain_words_are_typed_as_these_words(function):
+    """So that editors complete them and type checkers find misspelled ones."""
+    hints = get_type_hints(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        entry = OPTIONS.get(name)
+        alternatives = entry.check.schema.get("anyOf", ()) if entry else ()
+        known = {kind["const"] for kind in alternatives if "const" in kind}
+        words = [word for kind in get_args(hints.get(name)) for word in get_args(kind) if isinstance(word, str)]
+        if entry is not None and name != "source":
+            assert parameter.default is None
+            assert set(words) == set(entry.check.choices or known), name
+
+
 @pytest.mark.parametrize(("fps", "moments"), [(None, [0, 0.04, 0.08]), (10, [0, 0.1, 0.2])])
 def test_write_makes_a_video_of_frames_at_their_times_or_at_a_rate(tmp_path, fps, moments):
     path = tmp_path / "out.mp4"
@@ -352,7 +383,13 @@ def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
     pictures = [np.full((48, 64, 3), level, np.uint8) for level in (0, 200)]
     assert vidseg.write(pictures, tmp_path / "p_%02d.png") == 2
     assert len(list(tmp_path.glob("p_*.png"))) == 2
-    for frames, text in (([], "no frames"), ([np.zeros((4, 4))], r"frame 0 is an array \(4, 4\) of float64")):
+    assert vidseg.write([segmented().frame, tmp_path / "p_01.png"], tmp_path / "q_%02d.png") == 2
+    assert cv2.imread(str(tmp_path / "q_01.png")).max() == 200
+    for frames, text in (
+        ([], "no frames"),
+        ([np.zeros((4, 4))], r"frame 0: a picture is an array \(4, 4\) of float64; accepted"),
+        ([None], "frame 0: a picture is a NoneType"),
+    ):
         with pytest.raises(vidseg.VidsegError, match=text):
             vidseg.write(frames, tmp_path / "x.mp4")
     assert not list(tmp_path.glob("x.mp4*"))
@@ -360,7 +397,7 @@ def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
 
 def test_a_picture_of_pil_is_taken_upright(monkeypatch):
     """By a stand-in: vidseg does not need PIL."""
-    from vidseg.app.library import picture_of
+    from vidseg.sources.given_picture import picture_of
 
     class Turned:
         def getexif(self) -> dict[int, int]:

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypedDict, overload
+from typing import Any, Literal, Self, TypedDict, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,13 @@ from vidseg.wiring.engine import Engine, check_engine, label_set
 
 Picture = UInt8Array | str | PathLike[str]
 """(H, W, 3) uint8 RGB, or the name of a picture file; a picture of PIL is taken too."""
+
+Runtime = Literal["auto", "torch", "openvino", "onnxruntime", "torch-compile"]
+Precision = Literal[
+    "auto", "float32", "float16", "bfloat16", "half", "int8", "fast", "fp32", "fp16", "bf16", "32", "16"
+]
+LabelRule = Literal["semantic", "winner-query"]
+Propagation = Literal["flow", "hold"]
 
 PICTURES_AT_ONCE = 8
 """Of one size, that a `Segmenter` gives to the network together, where no batch is set."""
@@ -149,9 +156,9 @@ class Segmenter:
         model: name of a model, as `vidseg models` lists them, or a network file such as net.onnx.
         weights: a file with your own weights for it.
         trust_model: run a TorchScript file, which may write any file.
-        device: auto, cpu, cuda, cuda:N, mps.
+        device: auto, cpu, cuda, cuda:N or N, mps.
         runtime: auto, torch, openvino, onnxruntime, torch-compile.
-        precision: auto, float32, float16, bfloat16, int8.
+        precision: auto, float32, float16, bfloat16, half, int8.
         imgsz: long side in pixels of what the network sees.
         short_side: its short side instead, or "published": as its makers measured it, also for video on a CPU.
         label_set: classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.
@@ -174,13 +181,13 @@ class Segmenter:
         model: str | None = None,
         weights: str | PathLike[str] | None = None,
         trust_model: bool | None = None,
-        device: str | None = None,
-        runtime: str | None = None,
-        precision: str | None = None,
+        device: str | int | None = None,
+        runtime: Runtime | None = None,
+        precision: Precision | None = None,
         imgsz: int | None = None,
-        short_side: int | str | None = None,
+        short_side: int | Literal["published"] | None = None,
         label_set: str | PathLike[str] | None = None,
-        rule: str | None = None,
+        rule: LabelRule | None = None,
         conf: float | None = None,
         mask_score: bool | None = None,
         min_confidence: float | None = None,
@@ -220,8 +227,8 @@ class Segmenter:
         self,
         source: str | PathLike[str],
         *,
-        stride: int | None = None,
-        propagate: str | None = None,
+        stride: int | Literal["auto"] | None = None,
+        propagate: Propagation | None = None,
         smooth: bool | None = None,
         max_fps: float | None = None,
         start: float | str | None = None,
@@ -264,20 +271,20 @@ def segment(
     model: str | None = None,
     weights: str | PathLike[str] | None = None,
     trust_model: bool | None = None,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str | None = None,
+    device: str | int | None = None,
+    runtime: Runtime | None = None,
+    precision: Precision | None = None,
     imgsz: int | None = None,
-    short_side: int | str | None = None,
+    short_side: int | Literal["published"] | None = None,
     label_set: str | PathLike[str] | None = None,
-    rule: str | None = None,
+    rule: LabelRule | None = None,
     conf: float | None = None,
     mask_score: bool | None = None,
     min_confidence: float | None = None,
     batch: int | None = None,
     threads: int | None = None,
-    stride: int | None = None,
-    propagate: str | None = None,
+    stride: int | Literal["auto"] | None = None,
+    propagate: Propagation | None = None,
     smooth: bool | None = None,
     max_fps: float | None = None,
     start: float | str | None = None,

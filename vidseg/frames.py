@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import import_module
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.errors import ConfigError
 from vidseg.sound import SoundQueue
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -20,6 +24,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 Box = tuple[int, int, int, int]
 """Part of a picture in pixels: top, left, bottom, right; the last two lie outside."""
+
+DetectionMode = Literal["all_pixels", "per_mask"]
 
 NO_LABEL = 255
 """Value of a label map where nothing is said."""
@@ -99,8 +105,30 @@ class Frame:
         name = "" if self.name is None else f" {self.name!r}"
         return f"<Frame {self.index}{name} at {self.seconds:.3f} s, {width}x{height}>"
 
+    def _repr_png_(self) -> bytes:
+        """The picture, for notebooks."""
+        return bytes(_drawing().encoded_png(self.image))
 
-@dataclass(frozen=True, slots=True)
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the picture by the ending of the name: .png, .jpg, .webp, ...; a file of that name is replaced.
+
+        Raises:
+            SinkError: no picture has this ending, or the folder is not there.
+            WriteError: it cannot be written.
+        """
+        _drawing().save_picture(self.image, path)
+
+    def show(self) -> None:
+        """Show the picture in a window until a key is pressed or it is closed. Raises DisplayError."""
+        _drawing().show_picture(self.image, f"vidseg - frame {self.index}")
+
+
+def _drawing() -> Any:
+    """Loaded when a picture is to be seen: frames themselves need numpy only."""
+    return import_module("vidseg.render.single_picture")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Detection:
     """One query's region in the format of the Focoos post-processing.
 
@@ -113,8 +141,11 @@ class Detection:
     label: str
     mask: BoolArray
 
+    def __repr__(self) -> str:
+        return f"<Detection of {self.label}, {self.conf:.0%}, {', '.join(map(str, self.bbox))}>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class QueryMasks:
     """The seed format: one row per query, no suppression between them.
 
@@ -124,6 +155,9 @@ class QueryMasks:
     class_ids: npt.NDArray[np.int64]
     scores: FloatArray
     masks: FloatArray
+
+    def __repr__(self) -> str:
+        return f"<QueryMasks of {len(self.class_ids)} queries>"
 
 
 @dataclass(slots=True, repr=False)
@@ -141,7 +175,7 @@ class Segmentation:
     as_is: tuple[Box, ...] = ()
     """Parts that every view shows as they are in the source's picture: names and cards in a grid of streams."""
     _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
-    _detections: Callable[[float, str], list[Detection]] | None = field(default=None, repr=False)
+    _detections: Callable[[float, DetectionMode], list[Detection]] | None = field(default=None, repr=False)
 
     @property
     def confidence(self) -> FloatArray | None:
@@ -156,23 +190,23 @@ class Segmentation:
         """Class, score and full-size mask of every query. Computed on each call; heavy (Q full-size masks).
 
         Raises:
-            ValueError: this segmentation was not made by a query model or did not keep the queries.
+            ConfigError: this segmentation was not made by a query model or did not keep the queries.
         """
         if self._query_masks is None:
-            raise ValueError("query masks were not kept; segment with keep_queries=True")
+            raise ConfigError("query masks were not kept; segment with keep_queries=True")
         return self._query_masks()
 
-    def detections(self, threshold: float = 0.5, mode: str = "all_pixels") -> list[Detection]:
+    def detections(self, threshold: float = 0.5, mode: DetectionMode = "all_pixels") -> list[Detection]:
         """Regions of the queries whose score is above `threshold`, in query order.
 
         Args:
             threshold: 0..1, compared with the query's best class probability.
             mode: "all_pixels" gives each pixel to one query; "per_mask" keeps each query's own mask.
         Raises:
-            ValueError: the queries were not kept.
+            ConfigError: the queries were not kept, or no such mode.
         """
         if self._detections is None:
-            raise ValueError("queries were not kept; segment with keep_queries=True")
+            raise ConfigError("queries were not kept; segment with keep_queries=True")
         return self._detections(threshold, mode)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.motion.moving import frame_of, texture, window
+from vidseg.errors import ConfigError
 from vidseg.frames import Detection, QueryMasks, Segmentation
 from vidseg.interfaces import Propagator
 from vidseg.motion.propagate import FlowPropagator
@@ -73,5 +74,5 @@ def test_detections_and_query_masks_are_carried_too():
     assert [d.label for d in detections] == ["sky"] and abs(detections[0].bbox[2] - 97) <= 1
     assert carry(seg).detections(0.95) == []
     assert np.abs(carry(seg).query_masks().masks[0, 20:-20] - (labels_at(98) == 2)[20:-20]).mean() < 0.02
-    with pytest.raises(ValueError, match="keep_queries=True"):
+    with pytest.raises(ConfigError, match="keep_queries=True"):
         carry(Segmentation(labels_at(90), 0)).detections()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from vidseg.confidence import IDENTITY
+from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
 from vidseg.segmentation.postprocess import QueryOutput, labels_of, sure_labels_of
 from vidseg.segmentation.sure_argmax import Sureness
@@ -107,7 +108,7 @@ def test_mask_scores_multiply_the_confidence_of_detections(output, mode):
 def test_unknown_rule_and_mode_are_refused(output):
     with pytest.raises(ValueError, match="unknown label rule 'best'; known: semantic, winner-query"):
         output.labels("best")
-    with pytest.raises(ValueError, match="unknown mode 'boxes'; known: all_pixels, per_mask"):
+    with pytest.raises(ConfigError, match="unknown mode 'boxes'; known: all_pixels, per_mask"):
         output.detections(NAMES, 0.5, "boxes")
 
 

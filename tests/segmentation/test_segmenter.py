@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.fakes import frame
+from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
 from vidseg.motion.tracker import FlowTracker
 from vidseg.segmentation.doubt import Doubt
@@ -78,7 +79,7 @@ def test_what_the_winning_query_is_not_sure_of_gets_no_label(smooth):
 
 def test_queries_that_were_not_kept_say_so():
     (seg,) = QuerySegmenter(HalvesRuntime(), imgsz=64).segment([frame(0)])
-    with pytest.raises(ValueError, match="keep_queries=True"):
+    with pytest.raises(ConfigError, match="keep_queries=True"):
         seg.detections()
 
 

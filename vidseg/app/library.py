@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
-from importlib import import_module
-from os import PathLike
-from pathlib import Path
-
-import numpy as np
 
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
-from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Segmenter
-from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.options import Result
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stream import stream
-from vidseg.sources.image_source import read_image
+from vidseg.sources.given_picture import picture_of
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import propagator_for
 from vidseg.wiring.engine import Engine, load_engine
@@ -77,32 +70,6 @@ def results_of(
     yield from stream(pipeline)
     if pipeline.stats.broken_source is not None:
         raise SourceError(pipeline.stats.broken_source)
-
-
-def picture_of(given: object) -> UInt8Array:
-    """(H, W, 3) uint8 RGB, C-contiguous: the array that is given, or what is in the file of this name.
-
-    Raises:
-        SourceError: no such file, not a picture, or an array of another shape or type.
-    """
-    accepted = "accepted: a (height, width, 3) uint8 RGB array, a PIL image, or the name of a picture file"
-    if isinstance(given, np.ndarray):
-        if given.ndim != 3 or given.shape[2] != 3 or given.dtype != np.uint8 or not given.size:
-            raise SourceError(f"a picture is an array {given.shape} of {given.dtype}; {accepted}")
-        return np.ascontiguousarray(given)
-    if hasattr(given, "convert") and hasattr(given, "getexif"):  # of PIL, which vidseg does not need
-        upright = import_module("PIL.ImageOps").exif_transpose(given)
-        return np.ascontiguousarray(upright.convert("RGB"), dtype=np.uint8)
-    if not isinstance(given, str | PathLike):
-        raise SourceError(f"a picture is a {type(given).__name__}; {accepted}")
-    text = os.fsdecode(given)
-    path = Path(expand_user(text))
-    if not path.is_file():
-        raise SourceError(f"{shown_name(text)}: no such file; {accepted}")
-    image = read_image(path)
-    if image is None:
-        raise SourceError(f"{shown_name(text)}: is not a readable picture; for a video use vidseg.segment")
-    return image
 
 
 def segment_pictures(segmenter: Segmenter, pictures: Sequence[object], at_once: int) -> list[Result]:

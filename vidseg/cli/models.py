@@ -127,7 +127,7 @@ def classes(
     """List the ids and names of the classes, by default those of ADE20K."""
     from vidseg.labels import GROUPS, ade20k
 
-    word = word and word.casefold()
+    wanted = (word or "").casefold()
     labels = ade20k()
     if weights is not None or label_set is not None or model != "m2f-mobile-ade":
         from vidseg.configure import merge
@@ -135,11 +135,11 @@ def classes(
 
         labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))
     for class_id, name in enumerate(labels.full_names):
-        if word is None or word in name.casefold():
+        if wanted in name.casefold():
             print(f"{class_id:3}  {printable(name)}")
-    for group in GROUPS if word else ():
+    for group in GROUPS if wanted else ():
         members = [labels.names[class_id] for class_id in labels.group(group)]
-        if word in group and members:
+        if wanted in group and members:
             print(f"     {group} means: {printable(', '.join(members))}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vidseg.frames import Detection, FloatArray, Frame, QueryMasks, Segmentation
+from vidseg.frames import Detection, DetectionMode, FloatArray, Frame, QueryMasks, Segmentation
 from vidseg.motion.flow import chained, looked_up, resized_flow
 from vidseg.motion.tracker import FlowTracker
 from vidseg.saved_state import State
@@ -86,8 +86,10 @@ def _moved_query_masks(segmentation: Segmentation, flow: FloatArray) -> Callable
     return compute
 
 
-def _moved_detections(segmentation: Segmentation, flow: FloatArray) -> Callable[[float, str], list[Detection]]:
-    def compute(threshold: float, mode: str) -> list[Detection]:
+def _moved_detections(
+    segmentation: Segmentation, flow: FloatArray
+) -> Callable[[float, DetectionMode], list[Detection]]:
+    def compute(threshold: float, mode: DetectionMode) -> list[Detection]:
         moved = []
         for detection in segmentation.detections(threshold, mode):
             mask = looked_up(detection.mask.astype(np.uint8), flow, nearest=True) > 0

@@ -14,6 +14,7 @@ grid, and only what can still win is enlarged (`upsampled_argmax`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,13 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidseg.confidence import STEPS
-from vidseg.frames import NO_LABEL, Detection, QueryMasks, UInt8Array
+from vidseg.errors import ConfigError
+from vidseg.frames import NO_LABEL, Detection, DetectionMode, QueryMasks, UInt8Array
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, QueryScores
 from vidseg.segmentation.sure_argmax import Sureness, sure_argmax_upsampled, translated
 from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
 
 LABEL_RULES = ("semantic", "winner-query")
-DETECTION_MODES = ("all_pixels", "per_mask")
+DETECTION_MODES: tuple[str, ...] = get_args(DetectionMode)
 
 
 def labels_of(maps: Tensor, class_of_map: UInt8Array | None, size_hw: tuple[int, int]) -> UInt8Array:
@@ -152,7 +154,7 @@ class QueryOutput:
         self,
         names: tuple[str, ...],
         threshold: float = 0.5,
-        mode: str = "all_pixels",
+        mode: DetectionMode = "all_pixels",
         *,
         mask_score: bool = False,
     ) -> list[Detection]:
@@ -178,7 +180,7 @@ class QueryOutput:
         elif mode == "per_mask":
             masks = ((self._full_mask(query) >= 0.5).cpu().numpy() for query in keep)
         else:
-            raise ValueError(f"unknown mode '{mode}'; known: {', '.join(DETECTION_MODES)}")
+            raise ConfigError(f"unknown mode '{mode}'; known: {', '.join(DETECTION_MODES)}")
         found = []
         for query, mask in zip(keep, masks, strict=True):
             rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -9,11 +9,10 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Protocol
 
-import numpy as np
-
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
 from vidseg.sinks.factory import open_video_sink
+from vidseg.sources.given_picture import picture_of
 from vidseg.video.encoders import EncodeOptions
 
 
@@ -32,7 +31,7 @@ class Drawable(Protocol):
 
 
 def write(
-    frames: Iterable[Drawable | UInt8Array],
+    frames: Iterable[Drawable | Frame | Any],
     path: str | PathLike[str],
     *,
     fps: float | None = None,
@@ -47,8 +46,9 @@ def write(
         2
 
     Args:
-        frames: segmented frames, whose overlays are written at their times, or (H, W, 3) uint8 RGB pictures, all of one
-            size; they are taken one by one. A generator of `vidseg.segment` will do.
+        frames: segmented frames, whose overlays are written, or what `vidseg.Segmenter` takes as a picture (arrays
+            in RGB, pictures of PIL, names of files), all of one size; they are taken one by one. A generator of
+            `vidseg.segment` will do.
         path: out.mp4, .mkv, .mov, .webm, frames_%05d.png: what `vidseg run -o` takes.
         fps: frames per second; None: the frames' own times, 25 for plain pictures.
         overwrite: replace a file that exists.
@@ -85,13 +85,17 @@ def write(
 def _drawn(given: Any, index: int, rate: Fraction | None) -> tuple[Frame, Segmentation, UInt8Array]:
     """The frame with its time, what is in it, and the picture to write."""
     if isinstance(getattr(given, "frame", None), Frame):
-        picture = given.overlay()
+        frame, segmentation, picture = given.frame, given.segmentation, given.overlay()
         if rate is None:
-            return given.frame, given.segmentation, picture
+            return frame, segmentation, picture
+    elif isinstance(given, Frame):
+        picture = given.image
+        if rate is None:
+            return given, nothing_in(given.size_hw, index), picture
     else:
-        picture = np.ascontiguousarray(given)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        what = f"an array {picture.shape} of {picture.dtype}"
-        raise ConfigError(f"frame {index} is {what}; accepted: segmented frames, or (height, width, 3) uint8 RGB")
+        try:
+            picture = picture_of(given)
+        except SourceError as error:
+            raise ConfigError(f"frame {index}: {error}") from None
     frame = Frame(picture, index, index, 1 / (rate or Fraction(25)), duration=1)
     return frame, nothing_in(frame.size_hw, index), picture
