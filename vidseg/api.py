@@ -231,6 +231,9 @@ class Segmenter:
         propagate: Propagation | None = None,
         smooth: bool | None = None,
         max_fps: float | None = None,
+        crop: str | None = None,
+        rotate: int | None = None,
+        mirror: bool | None = None,
         start: float | str | None = None,
         end: float | str | None = None,
         duration: float | str | None = None,
@@ -287,6 +290,9 @@ def segment(
     propagate: Propagation | None = None,
     smooth: bool | None = None,
     max_fps: float | None = None,
+    crop: str | None = None,
+    rotate: int | None = None,
+    mirror: bool | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
     duration: float | str | None = None,
@@ -310,6 +316,9 @@ def segment(
         propagate: these masks follow the motion ("flow") or stay ("hold").
         smooth: average scores over time against flicker; by default for videos, not for pictures.
         max_fps: leave out frames above this rate.
+        crop: the part of each picture to take, "WIDTHxHEIGHT+LEFT+TOP" in pixels.
+        rotate: degrees clockwise, 90, 180 or 270, after the crop. Label maps are of the changed pictures.
+        mirror: swap left and right, after that.
         start, end: the part of a file to take, in seconds from its first frame or as "1:02:03.5"; negative times count
             from its end. The frame at `start` is included, that at `end` is not. Indices and times stay the file's.
         duration: in place of `end`, how long the part is; for a live source, when to end.

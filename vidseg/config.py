@@ -27,9 +27,12 @@ from vidseg.names import PIPE, url_scheme
 from vidseg.option import (
     ADDRESS,
     CLASS_LIST,
+    CROP,
     FLAG,
     FRAME_SIZE,
+    PICTURE_SIZE,
     PRECISION_WORDS,
+    QUARTER_TURNS,
     TEXT,
     TEXTS,
     TOKEN,
@@ -179,6 +182,11 @@ class RunConfig:
     overwrite: bool = _output(
         False, FLAG, "Replace existing outputs; default {default}", also=("-y/-n",), short=True, redraws=True
     )
+    size: str | None = _output(
+        None, PICTURE_SIZE, "Size of OUT; for the model's input see --imgsz.", "W|WxH|N%", redraws=True
+    )
+    enlarge: bool = _output(False, FLAG, "Let --size enlarge small pictures.", switch_off=False, redraws=True)
+    fps: float | None = _output(None, _RATE, "Constant frame rate of OUT; frames repeat or go.", "R", redraws=True)
     codec: str | None = _output(
         None,
         TEXT,
@@ -243,7 +251,7 @@ class RunConfig:
     imgsz: int | None = _model(
         None,
         integer(32, 4096),
-        "Long side of the model's input; default {default}",
+        "Long side of the model's input (for that of OUT: --size); default {default}",
         "N",
         also=("--im-size",),
         unset="depends on model and device",
@@ -301,6 +309,9 @@ class RunConfig:
         None, moment(), "End before this time, counted as for --start.", also=("--to",), short=True
     )
     duration: float | None = _range(None, moment(length=True), "End after this long, also live.", also=("-t",))
+    crop: str | None = _frames(None, CROP, "Use only this part of the picture.", "WxH+X+Y", redraws=True)
+    rotate: int | None = _frames(None, QUARTER_TURNS, "Turn clockwise, after --crop.", "90|180|270", redraws=True)
+    mirror: bool = _frames(False, FLAG, "Swap left and right, after --rotate.", switch_off=False, redraws=True)
     limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", redraws=True)
     rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "Transport for RTSP; default {default}", "{choices}")
     max_pixels: int = _frames(

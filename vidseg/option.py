@@ -305,6 +305,12 @@ def moment(*, length: bool = False) -> Check:
     return Check(convert, {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^(?:{_TIME})$"}]})
 
 
+def _quarter_turns(value: Any) -> int:
+    if isinstance(value, bool) or value not in (90, 180, 270):
+        raise ValueError("90, 180 or 270")
+    return int(value)
+
+
 _WORD = {"type": ["string", "integer"], "minLength": 1}
 FLAG = Check(_flag, {"type": "boolean"}, bool)
 TEXT = Check(_text, _WORD)
@@ -315,9 +321,18 @@ CLASS_LIST = Check(
     {"type": ["string", "integer", "array"], "pattern": r"[^,\s]", "items": {"type": ["string", "integer"]}},
 )
 """Class names or ids: a list, possibly empty, or text with commas that names at least one."""
+QUARTER_TURNS = Check(_quarter_turns, {"type": "integer", "minimum": 90, "maximum": 270, "multipleOf": 90}, int)
 ADDRESS = Check(_address, {"type": ["string", "integer"]})
 """An address to listen on, as `parse_address` reads it."""
 TOKEN = matching(r"[A-Za-z0-9_.~-]{8,128}", "8 to 128 letters, digits and _ . ~ -")
+_SIZE = r"[1-9]\d{0,4}(?:x[1-9]\d{0,4})?|(?=[\d.]*[1-9])\d{1,4}(?:\.\d+)?%"
+PICTURE_SIZE = Check(
+    matching(_SIZE, "a width such as 640, a size to fit into such as 640x360, or a share such as 50%").convert,
+    {"type": ["string", "integer"], "pattern": f"^(?:{_SIZE})$"},
+)
+CROP = matching(
+    r"[1-9]\d{0,4}x[1-9]\d{0,4}\+\d{1,5}\+\d{1,5}", "WIDTHxHEIGHT+LEFT+TOP in pixels, such as 640x360+0+120"
+)
 FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from tests.app.test_run import SilentReporter
 from tests.cli.test_resume import textured
-from tests.cli.test_run import SMALL, assert_one_line_error, video_pts
+from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
 from tests.sinks.sink_helpers import sound_packets
 from tests.video.clips import make_clip
 from vidseg.app.run import run
@@ -82,6 +82,7 @@ def assert_like_one_pass(cli, tmp_path, clip, options, workers, *, also=()):
     counts = [next(x for x in r.err.splitlines() if "segmented" in x).split(", ", 1)[1] for r in (plain, split)]
     assert counts[0] == counts[1]
     assert video_pts("plain.mp4") == video_pts("out.mp4")
+    assert pictures("plain.mp4")[-1].shape == pictures("out.mp4")[-1].shape
     assert sound_packets(Path("plain.mp4")) == sound_packets(Path("out.mp4"))
     assert files(tmp_path / "plain") == files(tmp_path / "masks")
     assert sorted(os.listdir(tmp_path)) == ["masks", "out.mp4", "plain", "plain.mp4"]
@@ -96,7 +97,7 @@ def test_two_processes_give_the_frames_times_sound_and_labels_of_one(cli, scene,
 @pytest.mark.parametrize(
     "options",
     [
-        ("--no-smooth", "--stride", 1),
+        ("--no-smooth", "--crop", "80x48+8+8", "--rotate", 90, "--size", "50%"),
         ("--no-smooth", "--stride", 4, "--propagate", "hold"),
         ("--no-smooth", "--stride", 4),
         ("--stride", 2, "--max-fps", 10, "--limit", 11, "--view", "side"),

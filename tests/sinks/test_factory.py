@@ -11,6 +11,7 @@ from tests.sinks.sink_helpers import video_info
 from vidseg.errors import SinkError
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.factory import open_video_sink
+from vidseg.sinks.gif_sink import GifSink
 from vidseg.sinks.image_sink import ImageSink
 from vidseg.video.encoders import EncodeOptions
 
@@ -21,7 +22,10 @@ from vidseg.video.encoders import EncodeOptions
         ("a.mp4", False, AvSink),
         ("a.MKV", False, AvSink),
         ("slides.mp4", True, AvSink),
-        ("a.gif", True, AvSink),
+        ("a.gif", True, GifSink),
+        ("a.webp", False, AvSink),
+        ("a.webp", True, ImageSink),
+        ("f_%04d.webp", False, ImageSink),
         ("a.png", True, ImageSink),
         ("f_%04d.jpg", False, ImageSink),
         ("out/", True, ImageSink),

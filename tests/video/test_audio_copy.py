@@ -26,6 +26,7 @@ from tests.sinks.sink_helpers import (
 from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
 from vidseg.errors import WriteError
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.gif_sink import GifSink
 from vidseg.video.audio_copy import AudioCopy
 from vidseg.video.encoders import EncodeOptions
 
@@ -203,7 +204,7 @@ def test_no_sound_when_told(tmp_path: Path) -> None:
 
 def test_gif_leaves_the_sound_out_and_says_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=5, audio_seconds=0.2)
-    sink = write_all(AvSink(tmp_path / "out.gif", file_info(source), overwrite=False), file_frames(source))
+    sink = write_all(GifSink(tmp_path / "out.gif", file_info(source), overwrite=False), file_frames(source))
     assert any("no sound" in note for note in sink.notes)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.sinks.sink_helpers import make_frame, nothing_seen, video_info, write_all
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.gif_sink import GifSink
 from vidseg.sinks.hls_sink import HlsSink
 from vidseg.sound import SOUND_RATE, Sound, SoundQueue
 from vidseg.video.encoders import EncodeOptions
@@ -182,7 +183,7 @@ def test_audio_none_takes_nothing(tmp_path):
 
 
 def test_a_gif_says_that_it_holds_none(tmp_path):
-    sink = write_all(AvSink(tmp_path / "a.gif", live_info(7.5), overwrite=False), second_frames(1))
+    sink = write_all(GifSink(tmp_path / "a.gif", live_info(7.5), overwrite=False), second_frames(1))
     assert sink.notes == ("gif holds no sound; it is left out",)
 
 

@@ -20,6 +20,7 @@ from vidseg.wiring.damage import refuse_strict_live
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, StopRequest, killable
 from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.output_shape import without_unseen_frames
 from vidseg.wiring.outputs import open_sinks, with_usable_encoder
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.stats_file import StatsFile
@@ -106,7 +107,7 @@ def open_run(
     shared_source = resumable_source("--workers", config, source) if split else None
     _tell_of_source(config, info, reporter, several=grid is not None)
 
-    config = with_usable_encoder(config, info, reporter.note)
+    config = without_unseen_frames(with_usable_encoder(config, info, reporter.note))
     claims = ExitStack()
     if interrupts is None:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))

@@ -119,7 +119,9 @@ def make_jobs(
         made = {key: os.path.join(out_dir, item.folder, each.fill(**fields)) for key, each in templates.items()}
         settings = replace(config, source=item.path, **made)  # type: ignore[arg-type]
         if is_picture(plain):
-            settings = replace(settings, codec=None, crf=None, encoder_preset=None)  # those of the videos beside it
+            settings = replace(
+                settings, codec=None, crf=None, encoder_preset=None, fps=None
+            )  # for the videos beside it
         jobs.append(Job(index, item.name, settings, item.identity))
     _refuse_collisions(jobs)
     return jobs

@@ -20,7 +20,15 @@ from vidseg.sinks.subtitles import SubtitleCopy
 from vidseg.sinks.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 from vidseg.video.audio_copy import AudioCopy, read_tags
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import DEFAULT_ENCODE, SILENT, EncodeOptions, muxer_of, plan_alpha_encoder, plan_encoder
+from vidseg.video.encoders import (
+    ANIMATIONS,
+    DEFAULT_ENCODE,
+    SILENT,
+    EncodeOptions,
+    muxer_of,
+    plan_alpha_encoder,
+    plan_encoder,
+)
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
@@ -44,9 +52,10 @@ class AvSink(EncodedPictures):
     The file grows under its name plus ".part" and gets its name in `close`. Everything that can be checked without a
     picture is checked when constructed; the encoder opens on the first picture and keeps its size.
 
-    Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv and webm to
-    1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only, from 0 on. A first time below zero, in a live
-    source, or later than 10 s becomes 0; the sound moves along. Frames must be in the clock of `info.audio_path`.
+    Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv, webm and
+    webp to 1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only, from 0 on. A first time below zero, in
+    a live source, or later than 10 s becomes 0; the sound moves along. Frames must be in the clock of
+    `info.audio_path`.
 
     What comes from a live source cannot be made again: such a file can be played while it grows, and gets its name with
     what is whole of it when the disk fills or fails.
@@ -69,7 +78,7 @@ class AvSink(EncodedPictures):
         """Check all settings and claim the output.
 
         Args:
-            path: the ending chooses the container: mp4 m4v mov mkv webm avi ts gif.
+            path: the ending chooses the container: mp4 m4v mov mkv webm avi ts gif webp.
             overwrite: replace an existing file, when this one is finished.
             rebase: True makes the first frame's time 0; None does so for live sources and late starts only.
             alpha: pictures are RGBA, and their transparency is kept.
@@ -230,6 +239,8 @@ class AvSink(EncodedPictures):
             # the default of 1/1000 would round the start of both tracks to a millisecond
             options["movie_timescale"] = str(self._movie_timescale())
             options["video_track_timescale"] = str(self._tick.denominator)
+        if self._muxer in ANIMATIONS:
+            options["loop"] = "0"  # without end
         return av.open(f"file:{self._part.part}", "w", format=self._muxer, options=options)
 
     def _check_container(self) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from vidseg.errors import SinkError
 from vidseg.frames import VideoInfo
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.gif_sink import GifSink
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING, HlsSink
-from vidseg.sinks.image_sink import IMAGE_ENDINGS, ImageSink
+from vidseg.sinks.image_sink import IMAGE_ENDINGS, ImageSink, is_numbered
 from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.video.encoders import CONTAINERS, DEFAULT_ENCODE, EncodeOptions
 
@@ -29,7 +30,7 @@ def open_video_sink(
     source_paths: Sequence[str | Path] = (),
 ) -> AvSink | ImageSink:
     """A sink for `path`: pictures for a picture's ending, a pattern or a folder; a video for a video's ending, .m3u8
-    included.
+    included. A .webp is a picture, or an animation where the source is a video.
 
     Args:
         rolling: a playlist lists the last segments only, and is there from the start; see `HlsSink`.
@@ -41,7 +42,8 @@ def open_video_sink(
     """
     text, ending = str(path), Path(path).suffix.casefold()
     folder = text.endswith(("/", os.sep)) or os.path.isdir(text) or (info.still and not ending)
-    if folder or ending in IMAGE_ENDINGS:
+    animation = ending == ".webp" and not (info.still or info.frame_count == 1 or is_numbered(text))
+    if folder or (ending in IMAGE_ENDINGS and not animation):
         for name in ("codec", "crf", "encoder_preset"):
             if getattr(encode, name) is not None:
                 name = name.replace("_", " ")
@@ -52,7 +54,8 @@ def open_video_sink(
         shown = f"'{ending}' is no known format" if ending else "has no file ending"
         videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
         raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
-    video = partial(HlsSink, rolling=rolling) if playlist else PiecedAvSink if in_pieces else AvSink
+    whole = GifSink if ending == ".gif" else AvSink
+    video = partial(HlsSink, rolling=rolling) if playlist else PiecedAvSink if in_pieces else whole
     return video(
         path,
         info,

@@ -25,6 +25,7 @@ from vidseg.saved_state import State
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.packet_file import PacketFileWriter, StoredPacket, check_packets, read_packets
 from vidseg.video.encoded_pictures import x264_threads
+from vidseg.video.encoders import ANIMATIONS
 from vidseg.video.pyav import exact
 
 
@@ -38,13 +39,14 @@ class PiecedAvSink(AvSink):
         """Arguments and errors are those of `AvSink`.
 
         Raises:
-            SinkError: gif, whose frames are drawn over each other.
+            SinkError: an animation, whose frames are drawn over each other.
         """
         super().__init__(*args, **named)
-        if self._muxer == "gif":
+        if self._muxer in ANIMATIONS:
             self.abort()
             raise SinkError(
-                f"{self.path}: a gif cannot be written in pieces; leave out --resume and --workers, or give an mp4"
+                f"{self.path}: a {self._muxer} cannot be written in pieces; "
+                "leave out --resume and --workers, or give an mp4"
             )
         if self._threads == 0 and self._plan.encoder.name == "libx264":
             # its packets depend on the number; what it would choose itself, written down

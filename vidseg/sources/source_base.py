@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from vidseg.frames import Frame, VideoInfo
+from vidseg.sources.picture_change import PictureChange
 from vidseg.sources.time_range import TimeRange
 
 
@@ -27,6 +28,7 @@ class SourceBase(ABC):
         self._info: VideoInfo
         self._whole: VideoInfo | None = None
         self._running: Iterator[Frame] | None = None
+        self._change: PictureChange | None = None
         self.part = TimeRange()
         """What is asked for of it; see `keep`."""
 
@@ -54,7 +56,18 @@ class SourceBase(ABC):
                 self._stop.set()
                 return
             if behind >= self.part.start:
+                if self._change is not None:
+                    frame.image = self._change.apply(frame.image)
                 yield frame
+
+    def change(self, change: PictureChange, name: str) -> None:
+        """Yield changed pictures; to be said before the first, and before `keep`. `info` speaks of them then.
+
+        Raises:
+            ConfigError: nothing of that kind can be made of these; names the source as `name`.
+        """
+        width, height = change.size(name, self._info.width, self._info.height)
+        self._change, self._info = change, replace(self._info, width=width, height=height)
 
     def keep(self, part: TimeRange) -> None:
         """Yield the frames of this part only, with the numbers and times that they have; to be said before the first.

@@ -17,7 +17,7 @@ from vidseg.cores import limited_cores
 from vidseg.errors import WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.video.encoder_input import EncoderInput
-from vidseg.video.encoders import COUNTED, EncoderPlan
+from vidseg.video.encoders import ANIMATIONS, COUNTED, EncoderPlan
 
 _FIXED_TICKS: Mapping[str, Fraction] = {
     "matroska": Fraction(1, 1000),
@@ -26,6 +26,7 @@ _FIXED_TICKS: Mapping[str, Fraction] = {
     "flv": Fraction(1, 1000),
     "rtsp": Fraction(1, 90_000),
     "gif": Fraction(1, 100),
+    "webp": Fraction(1, 1000),
 }
 """What a container counts time in, where it has no choice."""
 _FINEST_TICK = Fraction(1, 16_000_000)
@@ -148,7 +149,7 @@ class EncodedPictures:
     def _choose_origin(self, frame: Frame) -> Fraction:
         """The source's time that is 0 in the file, in seconds."""
         first = frame.pts * frame.time_base
-        if self._rebase or (self._rebase is None and self._info.live) or self._muxer == "gif":
+        if self._rebase or (self._rebase is None and self._info.live) or self._muxer in ANIMATIONS:
             return first
         if first < 0 or (self._rebase is None and first > _LONGEST_LEAD_SECONDS) or self._muxer in COUNTED:
             # these count frames from 0 and cannot say that there are none yet

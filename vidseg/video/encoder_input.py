@@ -38,8 +38,7 @@ class EncoderInput:
         self.rescaled = 0
         """Pictures so far that came in another size."""
         self._reformatter = VideoReformatter()
-        self._palette = _PaletteGraph(self.width, self.height) if pix_fmt == "pal8" else None
-        self._rgb = pix_fmt in ("bgr0", "pal8")
+        self._rgb = pix_fmt in ("bgr0", "bgra")
         self._threads = 1 if self.width * self.height <= _ONE_THREAD_PIXELS else 0  # 0: as many as there are cores
         hd = self.height >= _HD_HEIGHT or self.width >= _HD_WIDTH
         self._matrix = Colorspace.ITU709 if hd and not full_range else Colorspace.ITU601
@@ -82,9 +81,7 @@ class EncoderInput:
         # shares the memory of the picture: the conversion below makes the one copy that the encoder keeps
         source = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format=_LAYOUTS[picture.shape[2]])
         source.pts, source.time_base, source.duration = pts, time_base, duration
-        if self._palette is not None:
-            frame = self._palette.convert(source)
-        elif self._rgb:
+        if self._rgb:
             frame = self._reformatter.reformat(source, format=self.pix_fmt, threads=self._threads)
         else:
             frame = self._reformatter.reformat(
@@ -98,31 +95,6 @@ class EncoderInput:
         self.tag(frame)
         frame.pts, frame.time_base, frame.duration = pts, time_base, duration
         return frame
-
-
-class _PaletteGraph:
-    """256 colours per frame, chosen for that frame, with dithering."""
-
-    def __init__(self, width: int, height: int) -> None:
-        graph = av.filter.Graph()
-        rgb = av.VideoFormat("rgb24", width, height)
-        self._source = graph.add_buffer(width=width, height=height, format=rgb, time_base=Fraction(1, 100))
-        split, use = graph.add("split"), graph.add("paletteuse", "new=1")
-        choose = graph.add("palettegen", "stats_mode=single")
-        self._sink = graph.add("buffersink")
-        self._source.link_to(split)
-        split.link_to(choose, 0, 0)
-        split.link_to(use, 1, 0)
-        choose.link_to(use, 0, 1)
-        use.link_to(self._sink)
-        graph.configure()
-        self._graph = graph
-
-    def convert(self, frame: av.VideoFrame) -> av.VideoFrame:
-        self._source.push(frame)
-        result = self._sink.pull()
-        assert isinstance(result, av.VideoFrame)
-        return result
 
 
 def fit_into(picture: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:

@@ -26,8 +26,12 @@ CONTAINERS: Mapping[str, str] = {
     "avi": "avi",
     "ts": "mpegts",
     "gif": "gif",
+    "webp": "webp",
 }
 """File ending -> FFmpeg muxer."""
+
+ANIMATIONS = frozenset({"gif", "webp"})
+"""Muxers of moving pictures for pages and messages: their time begins at 0, and they repeat without end."""
 
 PIPE_MUXERS: Mapping[str, str] = {
     "matroska": "matroska",
@@ -37,10 +41,10 @@ PIPE_MUXERS: Mapping[str, str] = {
 }
 """What `--format` takes -> FFmpeg muxer: containers that are written from their start to their end."""
 
-DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif", "yuv4mpegpipe": "rawvideo"}
+DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif", "webp": "webp", "yuv4mpegpipe": "rawvideo"}
 """Muxer -> codec where it is not h264."""
 
-SILENT: Mapping[str, str] = {"gif": "gif", "yuv4mpegpipe": "y4m"}
+SILENT: Mapping[str, str] = {"gif": "gif", "webp": "webp", "yuv4mpegpipe": "y4m"}
 """Muxer -> its everyday name, where it holds no sound."""
 
 COUNTED = frozenset({"avi", "yuv4mpegpipe"})
@@ -137,6 +141,7 @@ ENCODERS: Mapping[str, Encoder] = {
         preset_default="standard",
     ),
     "gif": Encoder("gif", ("gif",), pix_fmt="pal8"),
+    "webp": Encoder("libwebp_anim", ("webp",), pix_fmt="bgra"),
     "rawvideo": Encoder("rawvideo", ("yuv4mpegpipe", "nut")),
 }
 
@@ -146,6 +151,7 @@ ALPHA_ENCODERS: Mapping[str, tuple[str, Encoder]] = {
         Encoder("prores_ks", ("mov",), pix_fmt="yuva444p10le", fixed_options={"profile": "4444", "alpha_bits": "16"}),
     ),
     "webm": ("vp9", replace(ENCODERS["vp9"], muxers=("webm",), pix_fmt="yuva420p")),
+    "webp": ("webp", ENCODERS["webp"]),
 }
 """Muxer -> (codec, encoder) that keeps how opaque each pixel is."""
 

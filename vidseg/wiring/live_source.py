@@ -13,6 +13,7 @@ from vidseg.names import shown_name
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect
 from vidseg.render.offline_card import offline_card
 from vidseg.sources.factory import SourceKind, classify, open_source
+from vidseg.sources.picture_change import PictureChange
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import range_of
 from vidseg.video.encoder_input import fit_into
@@ -107,6 +108,10 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         more_images=config.more_sources,
     )
     try:
+        change = PictureChange.asked(config.crop, config.rotate, config.mirror)
+        if change is not None:
+            assert isinstance(source, SourceBase), "all that open_source gives"
+            source.change(change, shown_name(config.source))
         keep_part(config, source)
     except BaseException:
         source.close()

@@ -34,6 +34,7 @@ from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS, EncodeOptions
+from vidseg.wiring.output_shape import at_output_rate, check_shape, output_size, rated, with_output_size
 from vidseg.wiring.work_folder import WorkFolder
 
 
@@ -79,6 +80,7 @@ def check_sent(config: RunConfig) -> None:
         ConfigError: the other options do not go with it.
         SinkError: nothing can be sent to the address, or standard output is a terminal.
     """
+    check_shape(config)
     if config.format is not None and not config.piped:
         raise ConfigError("--format is for -o -; the ending of a file's name says what it is")
     playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
@@ -110,6 +112,8 @@ def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str]
     if not (config.sent or config.piped) and ending[1:] not in CONTAINERS and ending != PLAYLIST_ENDING:
         return config  # pictures take no encoder; who opens them says so
     height, width = view_size(config.view, info.height, info.width)
+    size = output_size(config)
+    height, width = (height, width) if size is None else size.of((height, width))
     instead = software_instead(config.codec, config.encoder_preset, (width, height))
     if instead is None:
         return config
@@ -155,22 +159,10 @@ def open_sinks(
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if config.piped:
-            sinks.append(_pipe_sink(config, info))
+            sinks.append(rated(_pipe_sink(config, at_output_rate(config, info)), config))
             stack.callback(sinks[-1].abort)
         elif config.output and not config.sent:
-            sinks.append(
-                open_video_sink(
-                    config.output,
-                    _limited(info, config.limit),
-                    overwrite=config.overwrite,
-                    encode=encode_options(config),
-                    rebase=(starts_inside(config) if part is None else part) or None,
-                    alpha=bool(config.matte),
-                    rolling=info.live or bool(config.pace),
-                    in_pieces=config.resume or (config.workers or 1) > 1,
-                    source_paths=info.source_paths,
-                )
-            )
+            sinks.append(_file_sink(config, _limited(at_output_rate(config, info), config.limit), part))
             stack.callback(sinks[-1].abort)
         if config.save_masks:
             sinks.append(_mask_sink(config.save_masks, config, info, overwrite=config.overwrite or again))
@@ -184,7 +176,7 @@ def open_sinks(
             sinks.append(sink)
             stack.callback(sink.abort)
         if config.sent:  # closed last: a receiver that is gone costs no other output
-            sinks.append(_stream_sink(config, info, announce))
+            sinks.append(rated(_stream_sink(config, at_output_rate(config, info), announce), config))
         stack.pop_all()
         return sinks
 
@@ -199,6 +191,23 @@ def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
     if limit is None or info.frame_count is None:
         return info
     return replace(info, frame_count=min(info.frame_count, limit))
+
+
+def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None) -> Sink:
+    """The output as a file, a playlist or pictures; `part` as in `open_sinks`."""
+    assert config.output is not None
+    sink = open_video_sink(
+        config.output,
+        info,
+        overwrite=config.overwrite,
+        encode=encode_options(config),
+        rebase=(starts_inside(config) if part is None else part) or None,
+        alpha=bool(config.matte),
+        rolling=info.live or bool(config.pace),
+        in_pieces=config.resume or (config.workers or 1) > 1,
+        source_paths=info.source_paths,
+    )
+    return rated(sink, config)
 
 
 def _pipe_sink(config: RunConfig, info: VideoInfo) -> PipeSink:
@@ -252,11 +261,12 @@ def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -
         ConfigError: a class of the matte is unknown, or nothing is there to write it to.
     """
     if not config.matte:
-        return OverlayRenderer(options, labels)
+        return with_output_size(OverlayRenderer(options, labels), config)
     if not config.output:
         raise ConfigError("--matte: needs an output to cut out to; give -o cut.mov, cut.webm or cut_%05d.png")
     opaque = labels.find_all(config.matte)
-    return MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
+    cut_out = MatteRenderer(opaque, feather=config.feather, options=options, labels=labels)
+    return with_output_size(cut_out, config)
 
 
 def _mask_sink(

@@ -1,0 +1,87 @@
+"""How large the pictures of an output are, and how many come in a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
+from vidseg.frames import VideoInfo
+from vidseg.interfaces import Renderer, Sink
+from vidseg.names import shown_name
+from vidseg.render.scaling import OutputSize, ScaledRenderer
+from vidseg.sinks.constant_rate import RateSink
+from vidseg.sinks.image_sink import is_numbered
+from vidseg.sources.factory import SourceKind, classify
+
+ANIMATION_SIZE, ANIMATION_RATE = 480, 15.0
+"""Longest side and frames per second of a GIF or WebP, unless told otherwise."""
+
+
+def check_shape(config: RunConfig) -> None:
+    """Raises ConfigError where `size`, `enlarge` or `fps` have nothing to act on, or an output cannot follow them."""
+    if config.enlarge and config.size is None:
+        raise ConfigError("--enlarge: goes with --size; give the size that small pictures are to have")
+    for name, value in (("size", config.size), ("fps", config.fps)):
+        if value is not None and config.output is None:
+            other = "--imgsz N is the size of the model's input" if name == "size" else "--max-fps R skips frames"
+            raise ConfigError(f"--{name}: is for OUT; give -o FILE ({other})")
+    if config.fps is None:
+        return
+    unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1}
+    for option, given in unsuited.items():
+        if given:
+            raise ConfigError(f"--fps does not go with {option}; leave it out, or give --max-fps R, which only skips")
+    if config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES:
+        raise ConfigError(f"{shown_name(config.source)}: --fps is for videos, and these are pictures; leave it out")
+
+
+def is_animation(config: RunConfig) -> bool:
+    """True where the output is a GIF, or a WebP of a video."""
+    if not config.output or config.sent or config.piped:
+        return False
+    ending = Path(config.output).suffix.casefold()
+    moving = config.source is not None and classify(config.source) is not SourceKind.IMAGES
+    return ending == ".gif" or (ending == ".webp" and moving and config.limit != 1 and not is_numbered(config.output))
+
+
+def output_size(config: RunConfig) -> OutputSize | None:
+    """What the output's pictures are scaled to; None: nothing."""
+    if config.size is not None:
+        return OutputSize.parse(config.size, enlarge=config.enlarge)
+    return OutputSize(ANIMATION_SIZE, ANIMATION_SIZE) if is_animation(config) else None
+
+
+def with_output_size(renderer: Renderer, config: RunConfig) -> Renderer:
+    """The renderer, drawing for the output."""
+    size = output_size(config)
+    return renderer if size is None else ScaledRenderer(renderer, size)
+
+
+def at_output_rate(config: RunConfig, info: VideoInfo) -> VideoInfo:
+    """What the output is to know of a source whose frames come to it at another rate."""
+    if config.fps is None:
+        return info
+    rate = Fraction(config.fps).limit_denominator(1001)
+    count = None if info.duration_seconds is None else max(1, round(info.duration_seconds * rate))
+    return replace(info, frame_rate=rate, frame_count=count if info.frame_count != 1 else 1)
+
+
+def rated(sink: Sink, config: RunConfig) -> Sink:
+    """The output, given as many frames a second as it is to have."""
+    if config.fps is not None:
+        return RateSink(sink, config.fps)
+    if is_animation(config) and config.max_fps is None:
+        return RateSink(sink, ANIMATION_RATE, constant=False)
+    return sink
+
+
+def without_unseen_frames(config: RunConfig) -> RunConfig:
+    """The configuration; where nothing but the output takes frames, those that it would leave out are not read."""
+    rate = config.fps or (ANIMATION_RATE if is_animation(config) and config.max_fps is None else None)
+    others = (config.save_masks, config.save_confidence, config.save_json, config.save_csv, config.save_parquet)
+    if rate is None or any(others) or config.show or config.serve:
+        return config
+    return replace(config, max_fps=rate if config.max_fps is None else min(rate, config.max_fps))
