@@ -21,6 +21,8 @@ FLOORS = (
         "frames",
         "sound",
         "labels",
+        "known_labels",
+        "label_file",
         "timing",
         "atomic",
         "folder_lock",

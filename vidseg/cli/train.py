@@ -236,7 +236,7 @@ def train(given: dict[str, Any]) -> None:
     from vidseg.cli.training_console import TrainingConsole
     from vidseg.commands.train import TrainRequest
     from vidseg.commands.train import train as run_training
-    from vidseg.runtimes.label_file import read_labels
+    from vidseg.label_file import read_labels
     from vidseg.train.settings import TrainSettings, parse_crop, parse_holdout, parse_mix
 
     labels = None

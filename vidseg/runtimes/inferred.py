@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vidseg.runtimes.known_labels import BY_COUNT
+from vidseg.known_labels import BY_COUNT
 from vidseg.runtimes.ports import Port, Shape
 
 PIXEL_MASK = "pixel_mask"

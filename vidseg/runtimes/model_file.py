@@ -46,6 +46,8 @@ from typing import Any
 
 from vidseg.confidence import IDENTITY, Calibration, parse_calibration
 from vidseg.errors import ConfigError, ModelError
+from vidseg.known_labels import TABLES, as_known
+from vidseg.label_file import read_labels
 from vidseg.labels import LabelSet
 from vidseg.runtimes.inferred import (
     channels_of,
@@ -55,8 +57,6 @@ from vidseg.runtimes.inferred import (
     picture_input,
     table_of,
 )
-from vidseg.runtimes.known_labels import TABLES, as_known
-from vidseg.runtimes.label_file import read_labels
 from vidseg.runtimes.makers import description_of
 from vidseg.runtimes.makers.description import Description
 from vidseg.runtimes.model_format import (

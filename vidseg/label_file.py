@@ -11,14 +11,16 @@ import numpy as np
 
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
+from vidseg.known_labels import TABLES, known_labels
 from vidseg.labels import LabelSet, generated_palette
-from vidseg.runtimes.known_labels import TABLES, known_labels
 
 _ACCEPTED = (
     f"accepted: {', '.join(TABLES)}, a list of names, or a file: .txt with one name per line, .csv with a column 'name'"
 )
 _LABEL_MAP_LINE = re.compile(r"([^:]+):(?:(\d+),(\d+),(\d+))?:[^:]*:[^:]*")
 """Of CVAT's labelmap.txt: "name:red,green,blue:parts:actions"."""
+_COLOUR_LINE = re.compile(r"(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)")
+"""Of CamVid's label_colors.txt: "red green blue name"."""
 
 
 def read_labels(value: Any, folder: Path, origin: str, *, listed_by: str, channels: int | None = None) -> LabelSet:
@@ -61,6 +63,9 @@ def _read_file(path: Path, origin: str) -> tuple[list[str], list[str], list[list
         raise ConfigError(f"{origin}: file {path} cannot be read; {_ACCEPTED}") from None
     if path.suffix.casefold() != ".csv":
         names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        coloured = [_COLOUR_LINE.fullmatch(name) for name in names]
+        if names and all(coloured):
+            names = [f"{match[4]}:{match[1]},{match[2]},{match[3]}::" for match in coloured if match]
         found = [_LABEL_MAP_LINE.fullmatch(name) for name in names]
         if not found or not all(found):
             return names, names, None
@@ -68,7 +73,7 @@ def _read_file(path: Path, origin: str) -> tuple[list[str], list[str], list[list
         given = [[int(level) for level in match.groups()[1:]] for match in found if match and match[2]]
         fits = len(given) == len(names) and all(level <= 255 for colour in given for level in colour)
         return names, names, given if fits else None
-    rows = list(csv.DictReader(lines))
+    rows = list(csv.DictReader(lines, skipinitialspace=True))
     if not rows or "name" not in rows[0]:
         raise ConfigError(f"{origin}: {path} has no column 'name'; {_ACCEPTED}")
     if "id" in rows[0] and [row["id"] for row in rows] != [str(number) for number in range(len(rows))]:
