@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from vidseg.frames import UInt8Array
 from vidseg.labels import LabelSet, ade20k, generated_palette
 
 TABLES = ("ade20k", "cityscapes", "voc", "coco")
@@ -54,7 +55,7 @@ def known_labels(name: str, count: int | None = None) -> LabelSet:
         return _table([row[0] for row in rows], [[int(level) for level in row[1:]] for row in rows])
     if name == "voc":
         names = _VOC.split("|")
-        return _table(names, [_voc_colour(number) for number in range(len(names))])
+        return _table(names, voc_palette(len(names)).tolist())
     names = [*_COCO.split("|"), *(_COCO_STUFF.split("|") if count in (133, 134) else ())]
     return _table(names, generated_palette(len(names)).tolist())
 
@@ -82,6 +83,11 @@ def _table(names: list[str], colours: list[list[int]]) -> LabelSet:
     palette = np.array(colours, dtype=np.uint8)
     palette.setflags(write=False)
     return LabelSet(tuple(names), tuple(names), palette, "vidseg models info")
+
+
+def voc_palette(count: int) -> UInt8Array:
+    """(count, 3) RGB: the colours that Pascal VOC, and tools that follow it, give to class numbers."""
+    return np.array([_voc_colour(number) for number in range(count)], dtype=np.uint8).reshape(count, 3)
 
 
 def _voc_colour(number: int) -> list[int]:

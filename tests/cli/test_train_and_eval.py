@@ -418,3 +418,30 @@ def test_eval_of_an_empty_folder(cli, tmp_path):
     (tmp_path / "empty" / "images").mkdir(parents=True)
     (tmp_path / "empty" / "labels").mkdir()
     assert_one_line_error(cli("eval", tmp_path / "empty"), "empty/images: no images")
+
+
+def test_voc_is_trained_and_measured_by_its_own_names(cli, tmp_path):
+    folder = make_dataset(tmp_path / "voc", 4, (64, 96))
+    (folder / "images").rename(folder / "JPEGImages")
+    (folder / "labels").rename(folder / "SegmentationClass")
+    listed = "".join(f"{name}:{number},0,0::\n" for number, name in enumerate(("background", "car", "sky")))
+    (folder / "labelmap.txt").write_text(f"# label:color_rgb:parts:actions\n{listed}")
+    for path in (folder / "SegmentationClass").iterdir():
+        values = np.array([0, 1, 2, 255], np.uint8).repeat(16)[:, None].repeat(96, 1)
+        path.write_bytes(png_bytes(values))
+    quick = (*TINY, "--steps", 1)
+    result = cli("train", folder, "-o", "run", "--ignore", "background", *quick)
+    assert result.code == 0, result.err
+    text = "Pascal VOC (SegmentationClass, labelmap.txt), 4 pictures; 3 classes: background, car, sky"
+    assert f"{folder}: {text}" in result.err
+    assert "labels: car 50.0 %, sky 50.0 %; 50.0 % of the pixels have no label" in result.err
+    weights = ("--weights", "run/weights.safetensors")
+    assert cli("classes", *weights).out == "  0  car\n  1  sky\n"
+    assert_one_line_error(cli("eval", folder, *weights, *FAST), "names background, which is not among the 2 classes")
+    result = cli("eval", folder, *weights, "--ignore", "ground", *FAST)
+    assert_one_line_error(result, "--ignore: no class 'ground'; known: background, car, sky")
+    result = cli("eval", folder, *weights, "--ignore", "background", "--every", 4, "--json", "scores.json", *FAST)
+    assert result.code == 0 and text in result.err and result.out.splitlines()[1].split()[0] in {"car", "sky"}
+    assert json.loads(Path("scores.json").read_text())["pixels"] == 32 * 96
+    result = cli("train", folder, "-o", "run", "--resume", *quick)
+    assert_one_line_error(result, "--classes was 2 and is now 3")

@@ -98,8 +98,8 @@ def test_labels_of_another_size_name_both_sizes(folder):
 @pytest.mark.parametrize(
     ("labels", "text"),
     [
-        (np.zeros((48, 64, 3), np.uint8), "3 channels of 8 bits"),
-        (np.zeros((48, 64), np.uint16), "1 channels of 16 bits"),
+        (np.full((48, 64, 3), (1, 2, 3), np.uint8), "3 channels of 8 bits"),
+        (np.zeros((48, 64), np.uint16), "1 channel of 16 bits"),
     ],
 )
 def test_labels_that_are_colours_or_16_bit_are_refused(folder, labels, text):

@@ -10,7 +10,7 @@ from vidseg.errors import ConfigError
 
 
 @made_of(
-    argument("data", Path, "DATA", "Folder with images/ and labels/, or laid out as ADE20K.", ...),
+    argument("data", Path, "DATA", "Folder of labelled pictures, or COCO's JSON.", ...),
     *run_options(
         ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule", "max_pixels"),
         panels=False,
@@ -30,6 +30,7 @@ from vidseg.errors import ConfigError
         default=False,
     ),
     flag("values", str, "--values", metavar="V=ID,...", help_text="As in `vidseg train --values`."),
+    flag("ignore", str, "--ignore", metavar="A,B", help_text="As in `vidseg train --ignore`."),
     flag("only", str, "--only", metavar="A,B", help_text="Score these classes only."),
     flag(
         "every",

@@ -15,7 +15,7 @@ _DATA, _RUN, _RECIPE = "Data", "Run", "Recipe"
 
 _SETTINGS = (
     *("model", "steps", "batch", "lr", "warmup", "weight_decay", "clip", "ema", "points", "semantic", "cover"),
-    *("freeze", "balance", "values", "seed"),
+    *("freeze", "balance", "values", "ignore", "seed"),
 )
 """Options passed to `TrainSettings` unchanged."""
 _REQUEST = (
@@ -29,7 +29,7 @@ _SHORT = frozenset(
 
 
 @made_of(
-    argument("data", list[Path], "DATA...", "Folders with images/, labels/ and optionally soft/.", ...),
+    argument("data", list[Path], "DATA...", "Folders of labelled pictures, or COCO's JSON.", ...),
     flag(
         "out",
         Path,
@@ -110,7 +110,7 @@ _SHORT = frozenset(
         "--classes",
         panel=_DATA,
         metavar="N|FILE",
-        help_text="Number of classes, or a file with their names; default ADE20K's 150",
+        help_text="Number of classes, or a file with their names; default: those that DATA names, else ADE20K's 150",
     ),
     flag(
         "values",
@@ -127,6 +127,14 @@ _SHORT = frozenset(
         panel=_DATA,
         metavar="N",
         help_text=OPTIONS["max_pixels"].texts()[0],
+    ),
+    flag(
+        "ignore",
+        str,
+        "--ignore",
+        panel=_DATA,
+        metavar="A,B",
+        help_text="Classes of DATA whose pixels count as unlabelled, e.g. background",
     ),
     flag(
         "val",
@@ -253,7 +261,9 @@ def train(given: dict[str, Any]) -> None:
         recipe["mix"] = parse_mix(given["mix"])
     settings = TrainSettings(**recipe)
     asked = {name: given[name] for name in _REQUEST}
-    request = TrainRequest(data=tuple(given["data"]), settings=settings, labels=labels, **asked)
+    request = TrainRequest(
+        data=tuple(given["data"]), settings=settings, labels=labels, classes_of_data=classes is None, **asked
+    )
     with TrainingConsole(quiet=given["quiet"]) as console:
         outcome = run_training(request, console)
     if outcome.finished:

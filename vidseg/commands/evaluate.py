@@ -13,9 +13,11 @@ from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
 from vidseg.configure import merge
 from vidseg.data.folder import FolderDataset, every_nth
+from vidseg.data.formats.recognise import recognise
 from vidseg.data.label_sets import membership
 from vidseg.data.label_values import parse_values
 from vidseg.data.mapping import groups, read_mapping
+from vidseg.data.own_classes import check_ignore, parse_ignore
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Segmenter
@@ -59,6 +61,8 @@ class EvalRequest:
     max_pixels: int | None = None
     values: str | None = None
     """What values in label files mean, e.g. "255=1"."""
+    ignore: str | None = None
+    """Names of classes, with commas, whose labels count as unknown."""
     only: tuple[str, ...] = ()
     """Count the truth of these classes only; names or ids, of the mapping where there is one."""
     every: int | None = None
@@ -133,12 +137,18 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
         raise ConfigError(f"{option}: is made of ADE20K's classes, {request.weights or request.model} has others")
     names = labels.names if mapping is None else mapping.names
     chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
+    layout = recognise(request.data, "val", labels)
+    ignore = parse_ignore(request.ignore)
+    check_ignore(ignore, [layout], labels)
+    reporter.note(layout.line)
     dataset = FolderDataset(
-        request.data,
+        layout,
         num_classes=num_classes,
         keep=None if request.every is None else every_nth(request.every),
         values=None if request.values is None else parse_values(request.values, num_classes),
         max_pixels=config.max_pixels,
+        labels=labels,
+        ignore=ignore,
     )
     segmenter, description = _segmenter(config, reporter)
     counts = count_pixels(segmenter, dataset, num_classes=num_classes, progress=reporter.checking)

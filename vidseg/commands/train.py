@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +17,13 @@ from vidseg.commands.evaluate import PictureReporter
 from vidseg.configure import checked
 from vidseg.cores import usable_cores
 from vidseg.data.folder import Content, FolderDataset, every_nth
+from vidseg.data.formats.layout import Layout
+from vidseg.data.formats.recognise import recognise
 from vidseg.data.label_sets import merged_sets
 from vidseg.data.label_values import parse_values, shares_text
 from vidseg.data.mapping import read_mapping
 from vidseg.data.mixture import rare_class_repeats
+from vidseg.data.own_classes import check_ignore, own_classes, parse_ignore
 from vidseg.errors import ConfigError
 from vidseg.folder_lock import locked
 from vidseg.frames import NO_LABEL
@@ -55,6 +58,8 @@ class TrainRequest:
     settings: TrainSettings
     labels: LabelSet | None = None
     """Of the classes, to be written into the weights; None: ADE20K's, or plain numbers."""
+    classes_of_data: bool = False
+    """The classes that the data sets name take the place of `labels` and `settings.classes`, where they name some."""
     init: str | None = None
     """A weights file, the name of a model, "pretrained", or None for random weights."""
     resume: bool = False
@@ -96,8 +101,13 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
     wanted = checked("command line", {"precision": request.precision, "half": request.half})["precision"]
     precision = pick_training_precision(wanted, device)
     _check_options(request)
-    datasets = _datasets(request)
-    validation = _validation(request, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
+    layouts = [recognise(path, "train", request.labels) for path in request.data]
+    val_layout = None if request.val is None else recognise(request.val, "val", request.labels)
+    request = _with_classes(request, layouts)
+    for layout in (*layouts, *filter(None, (val_layout,))):
+        reporter.note(layout.line)
+    datasets = [_dataset(request, layout, _all_but_every(nth)) for layout, nth in _with_holdout(request, layouts)]
+    validation = _validation(request, layouts, val_layout, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -187,21 +197,39 @@ def _check_options(request: TrainRequest) -> None:
         raise ConfigError(f"--holdout has {len(holdout)} numbers for {count} datasets; give one, or one for each")
 
 
-def _datasets(request: TrainRequest) -> list[FolderDataset]:
-    return [_dataset(request, path, _all_but_every(nth)) for path, nth in _with_holdout(request)]
+def _with_classes(request: TrainRequest, layouts: list[Layout]) -> TrainRequest:
+    """The same, with the classes that the data sets name where these are wanted. Raises ConfigError for --ignore."""
+    ignore = parse_ignore(request.settings.ignore)
+    own = own_classes(layouts, ignore) if request.classes_of_data else None
+    if own is not None:
+        request = replace(request, labels=own, settings=replace(request.settings, classes=len(own)))
+    check_ignore(ignore, layouts, _labels(request))
+    return request
 
 
-def _dataset(request: TrainRequest, path: Path, keep: Callable[[int, str], bool]) -> FolderDataset:
+def _labels(request: TrainRequest) -> LabelSet | None:
+    """The classes with their names; None where they are numbers."""
+    return request.labels or (ade20k() if request.settings.classes == len(ade20k()) else None)
+
+
+def _dataset(request: TrainRequest, layout: Layout, keep: Callable[[int, str], bool]) -> FolderDataset:
     classes, text = request.settings.classes, request.settings.values
-    values = parse_values(text, classes) if text else None
     most = MAX_PIXELS if request.max_pixels is None else request.max_pixels
-    return FolderDataset(path, num_classes=classes, keep=keep, values=values, max_pixels=most)
+    return FolderDataset(
+        layout,
+        num_classes=classes,
+        keep=keep,
+        values=parse_values(text, classes) if text and layout.values else None,
+        max_pixels=most,
+        labels=_labels(request),
+        ignore=parse_ignore(request.settings.ignore),
+    )
 
 
-def _with_holdout(request: TrainRequest) -> list[tuple[Path, int]]:
-    """The folders to train on, and every how many-th picture of each is held out."""
-    holdout = request.settings.holdout * (len(request.data) if len(request.settings.holdout) == 1 else 1)
-    return list(zip(request.data, holdout, strict=True))
+def _with_holdout(request: TrainRequest, layouts: list[Layout]) -> list[tuple[Layout, int]]:
+    """The data sets to train on, and every how many-th picture of each is held out."""
+    holdout = request.settings.holdout * (len(layouts) if len(request.settings.holdout) == 1 else 1)
+    return list(zip(layouts, holdout, strict=True))
 
 
 def _check_pictures(datasets: list[FolderDataset], request: TrainRequest, reporter: TrainingReporter) -> list[Content]:
@@ -211,7 +239,7 @@ def _check_pictures(datasets: list[FolderDataset], request: TrainRequest, report
     pixels = np.sum([content.pixels for content in contents], axis=0)
     found = frozenset[int]().union(*(content.classes for content in contents))
     count = request.settings.classes
-    labels = request.labels or (ade20k() if count == len(ade20k()) else None)
+    labels = _labels(request)
     names = labels.names if labels is not None else tuple(f"class {number}" for number in range(count))
     if not any(content.soft for content in contents):
         if not found:
@@ -265,17 +293,19 @@ def _all_but_every(nth: int) -> Callable[[int, str], bool]:
     return lambda number, _: nth == 0 or number % nth != 0
 
 
-def _validation(request: TrainRequest, default_imgsz: int) -> Validation | None:
+def _validation(
+    request: TrainRequest, layouts: list[Layout], val: Layout | None, default_imgsz: int
+) -> Validation | None:
     """Of the pictures in `val`, or else of those held out, where there are any."""
-    folders = [(request.val, 1)] if request.val is not None else [each for each in _with_holdout(request) if each[1]]
-    if not folders:
+    measured = [(val, 1)] if val is not None else [each for each in _with_holdout(request, layouts) if each[1]]
+    if not measured:
         if request.val_mapping is not None:
             raise ConfigError(f"--val-mapping {request.val_mapping}: nothing is measured; give --val or --holdout too")
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
-    datasets = [_dataset(request, path, every_nth(nth)) for path, nth in folders]
+    datasets = [_dataset(request, layout, every_nth(nth)) for layout, nth in measured]
     return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
 
 

@@ -1,33 +1,31 @@
-"""Pictures with labels out of a folder: `images/`, `labels/` and perhaps `soft/`, files of one stem belonging together.
+"""Labelled pictures of a data set, whatever its format, by number.
 
-- `images/`: JPEG, PNG or WebP.
-- `labels/STEM.png`: one channel of up to 8 bits or a palette, the size of the image: class id, 255 = no label.
-- `sets.csv` (optional): label values that stand for several classes or for classes of another table; see `label_sets`.
-- `soft/STEM.npz` (optional): `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
+Beside what the format itself says (see `formats/`) a data set may have:
+
+- `sets.csv`: label values that stand for several classes or for classes of another table; see `label_sets`.
+- `soft/STEM.npz`: `ids` uint8 (3, ceil(h/4), ceil(w/4)), a teacher's three likeliest classes per 4x4 pixels,
   and `probs` uint8, their probabilities times 255.
-
-Or ADE20K as it is downloaded: `images/validation/`, and `annotations/validation/` with ids from 1, and 0 for none.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vidseg.data.formats.layout import Layout, Pair
+from vidseg.data.formats.recognise import recognise
 from vidseg.data.label_sets import FILE as SETS_FILE
-from vidseg.data.label_sets import read_sets
-from vidseg.data.label_values import read_label_file
+from vidseg.data.own_classes import meaning
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.labels import LabelSet
 from vidseg.picture_size import HEADER_BYTES, MAX_PIXELS, too_large
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-_VALIDATION = "validation"
 SOFT_STRIDE = 4
 SOFT_CLASSES = 3
 
@@ -65,70 +63,60 @@ class Content:
 
 
 class FolderDataset:
-    """The labelled pictures of a folder, by number, in the order of their names.
+    """The labelled pictures of a data set, by number, in the order of their names.
 
     Args:
-        folder: holds `images/` and `labels/`.
-        num_classes: K; label values from this on, other than 255, are refused, unless `sets.csv` lists them.
+        folder: what `recognise` takes, or gives.
+        num_classes: K, of the network; label values from this on, other than 255, are refused, unless `sets.csv` lists
+            them.
         keep: takes (number in order, stem); pictures for which it is False are left out.
         values: (256,) class id of each value in label files, see `parse_values`; None: the value itself.
         max_pixels: pictures and label files with more are refused, before they are decoded.
+        labels: the network's classes, by whose names those of the format are found; None: they have none.
+        ignore: names of classes that are unknown.
     Raises:
-        ConfigError: a folder is missing, there are no images, an image has no labels, or `sets.csv` is wrong.
+        ConfigError: as `recognise` and `meaning`, or values are given and the format knows what its values mean.
     """
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | Layout,
         *,
         num_classes: int = 150,
         keep: Callable[[int, str], bool] | None = None,
         values: UInt8Array | None = None,
         max_pixels: int = MAX_PIXELS,
+        labels: LabelSet | None = None,
+        ignore: Sequence[str] = (),
     ) -> None:
-        self.folder = Path(folder)
+        self.layout = folder if isinstance(folder, Layout) else recognise(folder, labels=labels)
+        self.folder = self.layout.root
+        if values is not None and not self.layout.values:
+            raise ConfigError(f"{self.folder}: {self.layout.format} says what its values mean; leave --values out")
         self._max_pixels = max_pixels
         self._values = values
-        images, labels = self.folder / "images", self.folder / "labels"
-        if (images / _VALIDATION).is_dir() and (self.folder / "annotations" / _VALIDATION).is_dir():
-            images, labels = images / _VALIDATION, self.folder / "annotations" / _VALIDATION
-            self._values = _ade20k_values() if values is None else values
-        self._label_folder = labels
-        if not self.folder.exists():
-            raise ConfigError(f"{self.folder}: the folder does not exist; a dataset has images/ and labels/")
-        for part in (images, labels):
-            if not part.is_dir():
-                raise ConfigError(f"{self.folder}: no folder '{part.name}'; a dataset has images/ and labels/")
-        found = sorted(path for path in images.iterdir() if _is_image(path))
-        if not found:
-            raise ConfigError(f"{images}: no images; accepted: {', '.join(IMAGE_SUFFIXES)}")
-        missing = [path.name for path in found if not self._labels_of(path).is_file()]
-        if missing:
-            raise ConfigError(
-                f"{labels}: {len(missing)} of {len(found)} images have no labels, first {missing[0]}; "
-                f"expected {Path(missing[0]).stem}.png"
-            )
         self._num_classes = num_classes
-        self.label_sets = read_sets(self.folder, num_classes)
+        self.label_sets = meaning(self.layout, num_classes, labels, ignore)
         """What the values of the label files mean."""
-        self._images = [path for number, path in enumerate(found) if keep is None or keep(number, path.stem)]
-        if not self._images:
-            raise ConfigError(f"{self.folder}: nothing is left of {len(found)} images after choosing; choose more")
+        pairs = self.layout.pairs
+        self._pairs = [pair for number, pair in enumerate(pairs) if keep is None or keep(number, pair.name)]
+        if not self._pairs:
+            raise ConfigError(f"{self.folder}: nothing is left of {len(pairs)} images after choosing; choose more")
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._pairs)
 
     @property
     def names(self) -> list[str]:
         """File stems, in order."""
-        return [path.stem for path in self._images]
+        return [pair.name for pair in self._pairs]
 
     def fingerprint(self) -> str:
         """A digest of stems, file sizes and `sets.csv`: the same wherever a copy lies, not for other pictures."""
         digest = hashlib.sha256()
-        for image in self._images:
-            sizes = [_bytes_in(path) for path in (image, self._labels_of(image), self._soft_of(image))]
-            digest.update(f"{image.stem}\0{sizes}\n".encode(errors="surrogateescape"))
+        for pair in self._pairs:
+            sizes = [_bytes_in(path) for path in (pair.image, pair.labels, self._soft_of(pair))]
+            digest.update(f"{pair.name}\0{sizes}\n".encode(errors="surrogateescape"))
         sets = self.folder / SETS_FILE
         digest.update(sets.read_bytes() if sets.is_file() else b"")
         return digest.hexdigest()
@@ -139,16 +127,17 @@ class FolderDataset:
         Raises:
             ConfigError: a file cannot be read, or does not fit the picture or the classes; names the file.
         """
-        path = self._images[number]
-        for each in (path, self._labels_of(path)):
+        pair = self._pairs[number]
+        path = pair.image
+        for each in (path, pair.labels):
             _refuse_too_large(each, self._max_pixels)
         # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if bgr is None:
             raise ConfigError(f"{path}: not a readable image; mend or remove it")
         image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        labels, soft = self._read_labels(path, image.shape[:2]), self._read_soft(path, image.shape[:2])
-        return Item(path.stem, image, labels, soft, self.label_sets.fill)
+        labels, soft = self._read_labels(pair, image.shape[:2]), self._read_soft(pair, image.shape[:2])
+        return Item(pair.name, image, labels, soft, self.label_sets.fill)
 
     def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
@@ -164,25 +153,23 @@ class FolderDataset:
             progress(number + 1, len(self))
         return Content(frozenset[int]().union(*pictures), soft, tuple(pixels.tolist()), tuple(pictures))
 
-    def _labels_of(self, image: Path) -> Path:
-        return self._label_folder / f"{image.stem}.png"
+    def _soft_of(self, pair: Pair) -> Path:
+        return self.folder / "soft" / f"{pair.name}.npz"
 
-    def _soft_of(self, image: Path) -> Path:
-        return self.folder / "soft" / f"{image.stem}.npz"
-
-    def _read_labels(self, image: Path, size_hw: tuple[int, ...]) -> UInt8Array:
-        path = self._labels_of(image)
-        labels = read_label_file(path)
+    def _read_labels(self, pair: Pair, size_hw: tuple[int, ...]) -> UInt8Array:
+        path = pair.labels
+        labels = self.layout.read(pair)
         if self._values is not None:
             labels = self._values[labels]
         if labels.shape != size_hw:
+            of = "" if path.stem.startswith(pair.name) else f" of {pair.image.name}"
             raise ConfigError(
-                f"{path}: labels are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
+                f"{path}: labels{of} are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
             )
-        return self.label_sets.read(np.asarray(labels, dtype=np.uint8), path)
+        return self.label_sets.read(labels, path)
 
-    def _read_soft(self, image: Path, size_hw: tuple[int, ...]) -> SoftLabels | None:
-        path = self._soft_of(image)
+    def _read_soft(self, pair: Pair, size_hw: tuple[int, ...]) -> SoftLabels | None:
+        path = self._soft_of(pair)
         if not path.is_file():
             return None
         try:
@@ -199,13 +186,6 @@ class FolderDataset:
         return soft
 
 
-def _ade20k_values() -> UInt8Array:
-    """(256,) class id of each value in ADE20K's annotations: 1 to 150 are the classes, 0 is none of them."""
-    values = np.arange(-1, 255)
-    values[[0, NO_LABEL]] = NO_LABEL
-    return values.astype(np.uint8)
-
-
 def every_nth(nth: int) -> Callable[[int, str], bool]:
     """For `keep`: every Nth picture, the first included."""
     return lambda number, _: number % nth == 0
@@ -214,11 +194,6 @@ def every_nth(nth: int) -> Callable[[int, str], bool]:
 def use_one_thread(_worker: int = 0) -> None:
     """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
     cv2.setNumThreads(0)
-
-
-def _is_image(path: Path) -> bool:
-    """By its name; hidden files, such as the `._a.jpg` that macOS writes beside a.jpg, are none."""
-    return path.suffix.casefold() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _refuse_too_large(path: Path, most: int) -> None:

@@ -7,14 +7,15 @@ of `sets.csv` (columns `value`, `ids` with spaces, and for people `names`) says 
     150,20 80 83,"car; bus; truck"
     7,12,person
 
-A value that is not listed is the class id of that number, and 255 is unknown. A row `255,soft` asks that where the
+A value that is not listed is the class id of that number, or, in a format with names of its own, the class of its name;
+255 is unknown. A row `255,soft` asks that where the
 label is unknown the likeliest class of `soft/` counts as the label.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class LabelSets:
     """(256,) stored value -> class id, K + n, or 255 for unknown; -1 for a value that means nothing."""
     fill: bool
     """Unknown pixels take the likeliest class of `soft/`."""
+    highest: int
+    """The highest value that may mean a class, for messages."""
 
     def read(self, stored: UInt8Array, path: Path) -> UInt8Array:
         """The label map (H, W) that stored values mean. Raises ConfigError for a value that means nothing."""
@@ -51,39 +54,54 @@ class LabelSets:
         if (found == _NOTHING).any():
             value = int(stored[found == _NOTHING].max())
             raise ConfigError(
-                f"{path}: holds class id {value}; accepted: 0 to {self.num_classes - 1}, and {NO_LABEL} for no label; "
+                f"{path}: holds class id {value}; accepted: 0 to {self.highest}, and {NO_LABEL} for no label; "
                 f"--values, or {FILE} beside labels/, can say what other values mean"
             )
         return found.astype(np.uint8)
 
 
-def read_sets(folder: Path, num_classes: int) -> LabelSets:
+def read_sets(folder: Path, num_classes: int, named: Mapping[int, ClassSet] | None = None) -> LabelSets:
     """What label values mean in the data set in `folder`: class ids, where it has no `sets.csv`.
 
+    Args:
+        named: of a format with names of its own: the classes that each value stands for, none for unknown.
     Raises:
         ConfigError: the file cannot be read, or a row does not name known classes.
     """
-    table = np.arange(256, dtype=np.int16)
-    table[num_classes:NO_LABEL] = _NOTHING
     path = folder / FILE
-    sets: list[ClassSet] = []
     fill = False
-    listed: set[int] = set()
+    listed: dict[int, ClassSet] = {}
     for where, value, ids in _rows(path) if path.exists() else ():
-        if value in listed:
+        if value in listed or (value == NO_LABEL and fill):
             raise ConfigError(f"{where}: value {value} is listed twice; list each value once")
-        listed.add(value)
         if value == NO_LABEL and ids.strip() == _SOFT:
             fill = True
             continue
-        members = _members(where, ids, num_classes)
+        listed[value] = _members(where, ids, num_classes)
         if value == NO_LABEL:
             raise ConfigError(f"{where}: value {NO_LABEL} is unknown; accepted: 0 to {NO_LABEL - 1}")
+    found = label_sets(num_classes, listed if named is None else {**named, **listed}, plain=named is None, fill=fill)
+    _check_room(path, num_classes, found.sets)
+    return found
+
+
+def label_sets(num_classes: int, meant: Mapping[int, ClassSet], *, plain: bool, fill: bool = False) -> LabelSets:
+    """Args:
+    meant: the classes that a value stands for, none for unknown.
+    plain: other values are the class ids of their number, else they mean nothing.
+    """
+    table = np.full(256, _NOTHING, dtype=np.int16)
+    if plain:
+        table[:num_classes] = np.arange(num_classes)
+    table[NO_LABEL] = NO_LABEL
+    sets: list[ClassSet] = []
+    for value, members in meant.items():
         if len(members) > 1 and members not in sets:
             sets.append(members)
-        table[value] = members[0] if len(members) == 1 else num_classes + sets.index(members)
-    _check_room(path, num_classes, sets)
-    return LabelSets(num_classes, tuple(sets), table, fill)
+        several = num_classes + sets.index(members) if len(members) > 1 else NO_LABEL
+        table[value] = members[0] if len(members) == 1 else several
+    highest = num_classes - 1 if plain else max(meant, default=0)
+    return LabelSets(num_classes, tuple(sets), table, fill, highest)
 
 
 def merged_sets(parts: Sequence[LabelSets], num_classes: int) -> tuple[tuple[ClassSet, ...], list[UInt8Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +18,30 @@ _SHOWN = 10
 """Classes named in a sentence; of 150 the others are counted."""
 
 
-def read_label_file(path: Path) -> UInt8Array:
-    """(H, W) uint8 values as stored: those of a palette are its indices. Raises ConfigError."""
+def read_label_file(path: Path) -> npt.NDArray[Any]:
+    """(H, W) values as stored, of a palette its indices; or (H, W, 3 or 4) BGR colours. Raises ConfigError."""
     try:
         labels = decode_label_map(np.fromfile(path, np.uint8))
     except OSError:
         labels = None
     if labels is None:
         raise ConfigError(f"{path}: not a readable PNG; mend it or remove it with its image")
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        channels = labels.shape[2] if labels.ndim == 3 else 1
+    return labels
+
+
+def label_values(stored: npt.NDArray[Any], path: Path) -> UInt8Array:
+    """(H, W) uint8 of what `read_label_file` gives; grey may be saved in three channels. Raises ConfigError."""
+    grey = stored
+    if stored.ndim == 3 and stored.shape[2] >= 3 and (stored[..., :1] == stored[..., 1:3]).all():
+        grey = stored[..., 0]
+    if grey.ndim != 2 or grey.dtype != np.uint8:
+        channels = stored.shape[2] if stored.ndim == 3 else 1
         raise ConfigError(
-            f"{path}: {channels} channels of {8 * labels.dtype.itemsize} bits (colours?); "
-            "accepted: one channel of up to 8 bits, or a palette, that holds class ids"
+            f"{path}: {channels} channel{'s' if channels > 1 else ''} of {8 * stored.dtype.itemsize} bits; accepted: "
+            "one channel of up to 8 bits or a palette that holds class ids, or 8-bit colours and a table of them "
+            "beside the folder (labelmap.txt, or a .csv with the columns name, r, g, b)"
         )
-    return np.asarray(labels, dtype=np.uint8)
+    return np.asarray(grey, dtype=np.uint8)
 
 
 def parse_values(text: str, num_classes: int) -> UInt8Array:

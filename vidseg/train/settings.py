@@ -53,6 +53,8 @@ class TrainSettings:
     """Every Nth picture, the first included, is not trained on; one number for all datasets or one each, 0 for none."""
     values: str = ""
     """What values in label files mean, e.g. "255=1"; see `parse_values`."""
+    ignore: str = ""
+    """Names of classes, with commas, whose labels count as unknown."""
     seed: int = 0
 
     def __post_init__(self) -> None:
