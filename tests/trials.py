@@ -118,7 +118,7 @@ def judge_files(tally: Tally, name: str, folder: Path, *, leftovers: bool = Fals
     """Count half files below `folder`.
 
     Args:
-        leftovers: part files and pieces may stay: after a KILL, and what `--resume` keeps.
+        leftovers: part files and chunks may stay: after a KILL, and what `--resume` keeps.
         but: names that are not looked at: inputs.
     """
     for path in sorted(folder.rglob("*")):

@@ -83,7 +83,7 @@ class Frame:
     """When it came out of the source, in seconds of the pipeline's clock; None outside a pipeline."""
     placeholder: bool = False
     """True for a card shown in place of pictures while a source is away; there is nothing in it to be found."""
-    found: Segmentation | None = None
+    segmentation: Segmentation | None = None
     """What is in it, where the source knows that already; no model is asked then."""
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ class ResumableSource(VideoSource, Remembers, Protocol):
 
 
 @runtime_checkable
-class Segmenter(Protocol):
+class FrameSegmenter(Protocol):
     """Finds what is where. Called by one thread, in frame order."""
 
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
@@ -68,7 +68,7 @@ class Segmenter(Protocol):
 
 
 @runtime_checkable
-class SteppedSegmenter(Segmenter, Protocol):
+class SteppedSegmenter(FrameSegmenter, Protocol):
     """A segmenter whose network need not wait for what comes after it: two threads do one step each."""
 
     def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
@@ -202,28 +202,28 @@ class SendingSink(Sink, Protocol):
 
 @runtime_checkable
 class ResumableSink(Sink, Remembers, Protocol):
-    """A sink that can take a video in pieces, each safe once it is whole, by processes that may be killed.
+    """A sink that can take a video in chunks, each safe once it is whole, by processes that may be killed.
 
     A sink without these methods cannot be gone on with: `--resume` refuses it.
     """
 
-    def begin_piece(self, path: Path) -> Sink:
-        """What takes the frames of the next piece; after its `close` they are safe on the disk.
+    def begin_chunk(self, path: Path) -> Sink:
+        """What takes the frames of the next chunk; after its `close` they are safe on the disk.
 
         Args:
-            path: a file that it may write for the piece, and that `join` is given.
+            path: a file that it may write for the chunk, and that `join` is given.
         """
         ...
 
-    def check(self, pieces: Sequence[Path]) -> None:
-        """Look at finished pieces before the run goes on. Raises ResumeError when one is missing or damaged."""
+    def check(self, chunks: Sequence[Path]) -> None:
+        """Look at finished chunks before the run goes on. Raises ResumeError when one is missing or damaged."""
         ...
 
-    def join(self, pieces: Sequence[Path], whole: Callable[[Path], None]) -> None:
-        """Make the output, after the last piece. Raises WriteError or ResumeError.
+    def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:
+        """Make the output, after the last chunk. Raises WriteError or ResumeError.
 
         Args:
-            pieces: the paths given to `begin_piece`, in order.
+            chunks: the paths given to `begin_chunk`, in order.
             whole: called with the finished file just before it gets its name.
         """
         ...

@@ -14,7 +14,7 @@ from tests.fakes import FakeSource, frame
 from vidseg.app.masks import MaskedSource, NamedMasks, OrderedMasks
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame
-from vidseg.interfaces import Segmenter, VideoSource
+from vidseg.interfaces import FrameSegmenter, VideoSource
 from vidseg.saved_masks import SavedMask
 
 Place = tuple[int | None, Fraction | None]
@@ -68,7 +68,7 @@ def test_class_ids_that_mean_nothing_are_told_once(known, first):
 
 def test_is_a_source_with_a_segmenter():
     source = masked([frame(0)], saved(by_index(0)))
-    assert isinstance(source, VideoSource) and isinstance(source.segmenter, Segmenter)
+    assert isinstance(source, VideoSource) and isinstance(source.segmenter, FrameSegmenter)
     assert source.info.frame_count == 1 and source.counters == {"corrupt_packets": 3}
 
 

@@ -1,4 +1,4 @@
-"""Stages with a memory in which any loss shows, for runs in pieces."""
+"""Stages with a memory in which any loss shows, for runs in chunks."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_network_that_gives_labels_does_not_know_how_sure_it_is(cli, clip, tmp
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_pieces_and_workers_leave_out_the_same(cli, clip, resumed):
+def test_chunks_and_workers_leave_out_the_same(cli, clip, resumed):
     common = ("run", clip, *SMALL, *SURE, "--stride", 2)
     assert cli(*common, "--save-masks", "one").code == 0
     more = ("--resume", "--segment-seconds", 0.2, "--save-confidence", "sure") if resumed else ("--workers", 2)

@@ -144,7 +144,7 @@ def test_pictures_are_cropped_turned_and_mirrored_before_the_network(cli, square
     assert again.code == 0 and "".join(corners(pictures("again.mp4")[0])) == seen
 
 
-def test_a_run_in_pieces_changes_pictures_as_one_pass_does(cli, square):
+def test_a_run_in_chunks_changes_pictures_as_one_pass_does(cli, square):
     words = ("--crop", "80x48+8+8", "--rotate", 90, "--size", "50%", *SMALL)
     for name, more in (("plain", ()), ("kept", ("--resume", "--segment-seconds", 0.08))):
         result = cli("run", square, "-o", f"{name}.mp4", "--save-masks", name, *more, *words)

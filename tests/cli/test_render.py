@@ -39,7 +39,7 @@ def photo(index: int, width: int, height: int) -> np.ndarray:
 def moving(request, tmp_path) -> Path:
     """A clip with sound of 10 frames, at a constant or a variable rate."""
     times = {} if request.param == "constant" else {"pts": VARIABLE_PTS, "time_base": Fraction(1, 15360)}
-    # wide enough for x264 to give the same packets each time, see `vidseg.sinks.pieces`
+    # wide enough for x264 to give the same packets each time, see `vidseg.sinks.chunked_video`
     return make_clip(tmp_path / "clip.mp4", size=(272, 64), frames=10, painter=photo, audio_seconds=0.4, **times)
 
 

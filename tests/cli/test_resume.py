@@ -41,7 +41,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def masks(folder: Path) -> dict[str, bytes]:
-    """The maps; their table of times is left out of runs in pieces."""
+    """The maps; their table of times is left out of runs in chunks."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
 
 
@@ -65,13 +65,13 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
     "options",
     [(), ("--stride", 3), ("--stride", 4, "--propagate", "hold", "--max-fps", 10), ("--limit", 33, "--view", "side")],
 )
-def test_pieces_give_the_labels_times_and_sound_of_a_plain_run(cli, scene, tmp_path, options):
+def test_chunks_give_the_labels_times_and_sound_of_a_plain_run(cli, scene, tmp_path, options):
     plain = cli("run", scene, "-o", "plain.mp4", "--save-masks", "plain", *options, *SMALL)
-    pieced = cli("run", scene, "-o", "out.mp4", "--save-masks", "masks", *options, *SEGMENTS, *SMALL)
-    assert (plain.code, pieced.code) == (0, 0), pieced.err
-    assert "wrote out.mp4" in pieced.err
+    chunked = cli("run", scene, "-o", "out.mp4", "--save-masks", "masks", *options, *SEGMENTS, *SMALL)
+    assert (plain.code, chunked.code) == (0, 0), chunked.err
+    assert "wrote out.mp4" in chunked.err
     counts = [
-        next(line for line in r.err.splitlines() if "segmented" in line).split(", ", 1)[1] for r in (plain, pieced)
+        next(line for line in r.err.splitlines() if "segmented" in line).split(", ", 1)[1] for r in (plain, chunked)
     ]
     assert counts[0] == counts[1]
     assert masks(tmp_path / "plain") == masks(tmp_path / "masks")
@@ -109,7 +109,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(cli, scene, tmp_path):
 
 
 def files_made(folder: Path) -> int:
-    """How far a run is: label maps and pieces."""
+    """How far a run is: label maps and chunks."""
     return sum(len(os.listdir(folder / name)) for name in ("masks", "out.mp4.resume") if (folder / name).is_dir())
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(cli, scene, 
 
 @pytest.fixture
 def begun(cli, scene, tmp_path, monkeypatch):
-    """The command of a run that was stopped after some pieces, on a copy of the clip."""
+    """The command of a run that was stopped after some chunks, on a copy of the clip."""
     (tmp_path / "in.mp4").write_bytes(scene.read_bytes())
     words = ("run", "in.mp4", "-o", "out.mp4", "--save-masks", "masks", *SEGMENTS, *SMALL)
     with monkeypatch.context() as patch:
@@ -239,7 +239,7 @@ def test_a_full_disk_keeps_what_is_finished(cli, tmp_path):
     old_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, old_limit[1]))  # enough for a piece, not for all
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, old_limit[1]))  # enough for a chunk, not for all
         result = cli(*words)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)

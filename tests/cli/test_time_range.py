@@ -74,9 +74,9 @@ def test_the_sound_is_that_of_the_pictures(cli, tmp_path):
         samples = np.zeros((1, 6 * 48_000), np.int16)
         samples[0, 4 * 48_000 : 4 * 48_000 + 480] = 20_000
         for at in range(0, samples.shape[1], 1024):
-            piece = av.AudioFrame.from_ndarray(samples[:, at : at + 1024], "s16", "mono")
-            piece.rate, piece.pts = 48_000, at
-            whole.mux(tone.encode(piece))
+            chunk = av.AudioFrame.from_ndarray(samples[:, at : at + 1024], "s16", "mono")
+            chunk.rate, chunk.pts = 48_000, at
+            whole.mux(tone.encode(chunk))
         whole.mux(tone.encode(None))
     assert cli("run", "whole.mov", "-o", "out.mov", "--start", 3, "--end", 5, *SMALL).code == 0
     with av.open("out.mov") as out:
@@ -111,7 +111,7 @@ def test_masks_of_all_are_drawn_in_part(cli, film):
 
 
 @pytest.mark.parametrize("more", [("--resume", "--segment-seconds", 0.4), ("--stride", 4), ("--workers", 2)])
-def test_in_pieces_and_with_left_out_frames_the_same_part_comes_out(cli, film, more):
+def test_in_chunks_and_with_left_out_frames_the_same_part_comes_out(cli, film, more):
     part = ("--start", "3.5", "--end", "5", *LOSSLESS, *SMALL, "--runtime", "torch")
     assert cli("run", film, "-o", "a.mp4", *part).code == 0
     assert cli("run", film, "-o", "b.mp4", *part, *more).code == 0

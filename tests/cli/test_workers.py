@@ -24,8 +24,8 @@ from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
 from tests.sinks.sink_helpers import sound_packets
 from tests.video.clips import make_clip
 from vidseg.app.run import run
-from vidseg.chunks.split.piece import PieceDone, do_piece
-from vidseg.chunks.split.plan import PieceJob
+from vidseg.chunks.split.chunk import ChunkDone, do_chunk
+from vidseg.chunks.split.plan import ChunkJob
 from vidseg.config import RunConfig
 from vidseg.errors import ResumeError
 
@@ -48,7 +48,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class HereInstead:
     """Does the jobs one after the other in this process, as `vidseg.chunks.split.workers.Workers` would."""
 
-    def __init__(self, jobs: Sequence[PieceJob]) -> None:
+    def __init__(self, jobs: Sequence[ChunkJob]) -> None:
         self._jobs = jobs
         self.written = [0] * len(jobs)
 
@@ -58,9 +58,9 @@ class HereInstead:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def results(self, on_tick: Callable[[], bool]) -> list[PieceDone]:
+    def results(self, on_tick: Callable[[], bool]) -> list[ChunkDone]:
         assert on_tick()
-        return [do_piece(job, lambda count: None) for job in reversed(self._jobs)][::-1]
+        return [do_chunk(job, lambda count: None) for job in reversed(self._jobs)][::-1]
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_workers_end_with_a_run_that_is_killed_and_the_next_one_removes_what_it_
     assert os.listdir(tmp_path) == ["out.mp4"]
 
 
-def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip, here, tmp_path):
+def test_a_folder_of_chunks_that_is_not_free_is_refused_and_left_alone(cli, clip, here, tmp_path):
     folder = tmp_path / "out.mp4.pieces"
     folder.mkdir()
     (folder / "holiday.txt").touch()
@@ -249,9 +249,9 @@ def test_a_folder_of_pieces_that_is_not_free_is_refused_and_left_alone(cli, clip
         other.stdin.close()
 
 
-def test_a_piece_of_another_length_than_planned_gives_no_output(clip, tmp_path, monkeypatch):
+def test_a_chunk_of_another_length_than_planned_gives_no_output(clip, tmp_path, monkeypatch):
     class Longer(HereInstead):
-        def __init__(self, jobs: Sequence[PieceJob]) -> None:
+        def __init__(self, jobs: Sequence[ChunkJob]) -> None:
             super().__init__([replace(job, frames=job.frames + (job.number == 1)) for job in jobs])
 
     monkeypatch.setattr("vidseg.chunks.split.run.Workers", Longer)

@@ -46,7 +46,7 @@ def shown(source: FileGrid) -> list[tuple[int, list[int]]]:
     seen = []
     for item in source:
         tiles = [int(item.image[4 * n, 0, 0]) for n in range(len(source.streams))]
-        labels = [int(item.found.label_map[4 * n, 0]) for n in range(len(source.streams))]
+        labels = [int(item.segmentation.label_map[4 * n, 0]) for n in range(len(source.streams))]
         assert all(label == tile for tile, label in zip(tiles, labels, strict=True) if tile != CARD)
         seen.append((round(item.pts * item.time_base * 1000), tiles))
     return seen
@@ -84,7 +84,7 @@ def test_a_file_that_breaks_off_ends_alone():
 
 def test_a_stride_counts_the_frames_of_each_file_and_the_rest_is_carried():
     source, sizes = grid(file(range(0, 240, 40)), file(range(0, 240, 40)), stride=3, propagator=FakePropagator)
-    labels = [[int(item.found.label_map[4 * n, 0]) for n in range(2)] for item in source]
+    labels = [[int(item.segmentation.label_map[4 * n, 0]) for n in range(2)] for item in source]
     assert labels == [[0, 0], [100, 100], [100, 100], [3, 3], [103, 103], [103, 103]]
     assert source.inferred == 4 == sum(sizes)
 

@@ -108,8 +108,8 @@ def test_every_picture_holds_the_newest_of_each_stream_and_what_is_in_it():
         item = next(grid.pictures)
         assert item.index == 0 and item.pts == 0 and item.time_base == 1 / RATE
         assert item.image[0, 0, 0] == 7 and item.image[4, 0, 0] == 9
-        assert item.found.label_map[0, 0] == 7 and item.found.label_map[4, 0] == 9
-        assert item.found.frame_index == 0 and item.found.as_is == ()
+        assert item.segmentation.label_map[0, 0] == 7 and item.segmentation.label_map[4, 0] == 9
+        assert item.segmentation.frame_index == 0 and item.segmentation.as_is == ()
         assert grid.tiles() == [7, 9], "what is silent keeps its last picture"
     assert no_thread_left()
 
@@ -338,8 +338,8 @@ def test_a_card_has_no_masks_and_is_shown_as_it_is():
     away = FakeSource([card, card], live=True, block_at=1)
     with Grid(away, endless(9)) as grid:
         item = next(grid.pictures)
-        assert item.image[0, 0, 0] == 77 and (item.found.label_map[:4] == NO_LABEL).all()
-        assert item.found.as_is == ((0, 0, 4, 6),)
+        assert item.image[0, 0, 0] == 77 and (item.segmentation.label_map[:4] == NO_LABEL).all()
+        assert item.segmentation.as_is == ((0, 0, 4, 6),)
         assert grid.asked == [1] and grid.stats(0).placeholders == 1
         assert not item.placeholder, "the picture as a whole is one"
 

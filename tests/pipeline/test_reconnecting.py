@@ -17,7 +17,7 @@ from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, spoken
+from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, duration_in_words
 from vidseg.sound import Sound, SoundQueue
 
 pytestmark = pytest.mark.timeout(20)
@@ -365,7 +365,7 @@ def test_an_attempt_that_took_longer_than_the_wait_is_followed_by_the_next_at_on
     [(0.9, "0 s"), (12, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (4 * 86_400 + 7500, "4 d 2 h")],
 )
 def test_durations_in_words(seconds, words):
-    assert spoken(seconds) == words
+    assert duration_in_words(seconds) == words
 
 
 # through the pipeline

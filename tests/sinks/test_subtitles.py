@@ -14,8 +14,8 @@ import pytest
 from tests.sinks.sink_helpers import file_frames, file_info, pictures, write_all
 from tests.video.clips import counter_picture
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.gif_sink import GifSink
-from vidseg.sinks.pieces import PiecedAvSink
 
 LINES = [(0, 900, "hello <i>you</i>\nsecond line"), (1000, 1500, "straße"), (2600, 3300, "bye")]
 CHAPTERS = [(0, 2000, "One"), (2000, 4000, "Two")]
@@ -145,17 +145,17 @@ def test_subtitles_end_with_the_pictures(tmp_path: Path, film: Path) -> None:
     assert subtitles(out) == LINES[:2]
 
 
-def test_a_video_in_pieces_has_both(tmp_path: Path, film: Path) -> None:
+def test_a_video_in_chunks_has_both(tmp_path: Path, film: Path) -> None:
     out = tmp_path / "out.mp4"
-    sink = PiecedAvSink(out, info_of(film), overwrite=False)
+    sink = ChunkedAvSink(out, info_of(film), overwrite=False)
     paths = []
     frames = file_frames(film)
     for number in range(2):
         paths.append(tmp_path / f"{number}")
-        piece = sink.begin_piece(paths[-1])
+        chunk = sink.begin_chunk(paths[-1])
         for frame in islice(frames, 50):
-            piece.write(frame, None, frame.image)  # type: ignore[arg-type]
-        piece.close()
+            chunk.write(frame, None, frame.image)  # type: ignore[arg-type]
+        chunk.close()
     sink.join(paths, lambda path: None)
     assert subtitles(out) == LINES and chapters(out) == CHAPTERS
 

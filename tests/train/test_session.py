@@ -26,7 +26,7 @@ from vidseg.train import session as session_module
 from vidseg.train import trainer as trainer_module
 from vidseg.train.checkpoint import load_state, save_state
 from vidseg.train.initial import initial_model
-from vidseg.train.session import Session, Validation
+from vidseg.train.session import TrainingSession, Validation
 from vidseg.train.settings import TrainSettings
 from vidseg.train.trainer import Trainer
 
@@ -69,10 +69,10 @@ def settings(**given) -> TrainSettings:
     )
 
 
-def session(dataset, out, given: TrainSettings, **options) -> Session:
+def session(dataset, out, given: TrainSettings, **options) -> TrainingSession:
     out.mkdir(exist_ok=True)
     model = initial_model(given.model, None, num_classes=given.classes, seed=given.seed)
-    return Session(Trainer(model, given, CPU), [dataset], out, device=CPU, **options)
+    return TrainingSession(Trainer(model, given, CPU), [dataset], out, device=CPU, **options)
 
 
 def assert_same_run(a: Path, b: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_run_goes_on_only_with_its_pictures_in_their_order(dataset, tmp_path):
     def run(out, *datasets, **options):
         model = initial_model(given.model, None, num_classes=150, seed=0)
         (tmp_path / out).mkdir(exist_ok=True)
-        Session(Trainer(model, given, CPU), datasets, tmp_path / out, device=CPU, **options).run(Watcher())
+        TrainingSession(Trainer(model, given, CPU), datasets, tmp_path / out, device=CPU, **options).run(Watcher())
 
     run("one", dataset)
     run("two", dataset, other)
@@ -278,7 +278,7 @@ def test_a_run_goes_on_only_with_its_precision_and_its_start(dataset, tmp_path):
     session(dataset, out, given, init="mine.pt").run(Watcher())
     rounded = Trainer(initial_model(given.model, None, num_classes=150, seed=0), given, CPU, torch.bfloat16)
     with pytest.raises(ConfigError, match=r"last\.pt: --precision was float32 and is now bfloat16; give the options"):
-        Session(rounded, [dataset], out, device=CPU, resume=True)
+        TrainingSession(rounded, [dataset], out, device=CPU, resume=True)
     for _ in range(2):  # and what is not said again is not forgotten
         with pytest.raises(ConfigError, match=r"began with mine\.pt, not with --init other\.pt; leave --init out"):
             session(dataset, out, given, resume=True, init="other.pt")

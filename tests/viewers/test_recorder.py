@@ -58,7 +58,7 @@ def test_what_comes_between_start_and_stop_is_recorded_and_nothing_else(recorder
     }
     assert recorder.status()["seconds"] == pytest.approx(5 / 30)
     recorder.stop()
-    recorder.settle()
+    recorder.end_unwanted()
     recorder.offer(result(7))
     assert recorder.files == [str(tmp_path / "rec" / "vidseg-now.mp4")] and said == [f"recorded {recorder.files[0]}"]
     assert size_and_frames(recorder.files[0]) == (64, 16, 6)

@@ -76,7 +76,7 @@ class FakeRecorder:
     def stop(self):
         self.on = False
 
-    def settle(self):
+    def end_unwanted(self):
         pass
 
     def offer(self, result):

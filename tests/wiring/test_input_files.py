@@ -13,7 +13,7 @@ from vidseg.app.render import render
 from vidseg.app.run import run
 from vidseg.config import RunConfig
 from vidseg.errors import InputChangedError, SourceError
-from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.wiring import engine
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.work_folder import WorkFolder
@@ -69,7 +69,7 @@ def test_workers_leave_no_output(clip, monkeypatch):
     assert os.listdir(clip.parent) == ["clip.mp4"]
 
 
-def test_a_run_to_be_gone_on_with_keeps_no_piece_of_the_changed_file(clip):
+def test_a_run_to_be_gone_on_with_keeps_no_chunk_of_the_changed_file(clip):
     shutil.copy2(clip, clip.with_name("before.mp4"))
     with pytest.raises(SourceError, match=r"clip\.mp4: changed while it was being read"):
         run(config(clip, resume=True, segment_seconds=0.1), Writer(clip))
@@ -98,22 +98,22 @@ def test_what_is_written_to_before_the_first_frame_is_read_fails_the_run(clip, m
 
 
 @pytest.mark.parametrize("lost", ["second piece", "last piece", "joined"])
-def test_an_input_that_is_removed_fails_a_run_to_be_gone_on_with_and_keeps_its_pieces(tmp_path, monkeypatch, lost):
+def test_an_input_that_is_removed_fails_a_run_to_be_gone_on_with_and_keeps_its_chunks(tmp_path, monkeypatch, lost):
     clip = make_clip(tmp_path / "clip.mp4", frames=6, audio_seconds=0.2)
-    plain_commit, plain_join = WorkFolder.commit, PiecedAvSink.join
+    plain_commit, plain_join = WorkFolder.commit, ChunkedAvSink.join
 
     def commit(folder, state):
         plain_commit(folder, state)
         if {"second piece": state["pieces"] == 2, "last piece": state["finished"]}.get(lost):
             clip.rename(tmp_path / "away.mp4")
 
-    def join(sink, pieces, whole):
+    def join(sink, chunks, whole):
         if lost == "joined":
             clip.rename(tmp_path / "away.mp4")
-        plain_join(sink, pieces, whole)
+        plain_join(sink, chunks, whole)
 
     monkeypatch.setattr(WorkFolder, "commit", commit)
-    monkeypatch.setattr(PiecedAvSink, "join", join)
+    monkeypatch.setattr(ChunkedAvSink, "join", join)
     again = config(clip, resume=True, segment_seconds=0.07)
     with pytest.raises(
         InputChangedError, match=r"clip\.mp4: was removed while it was being read; try again when it exists"

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from vidseg.errors import SourceError
-from vidseg.wiring.reopener import Reopener, knock_at
+from vidseg.wiring.reopener import Reopener, check_reachable
 
 
 class Camera:
@@ -30,14 +30,14 @@ class Camera:
             raise SourceError("no answer")
         return self
 
-    def knock(self, spec: str, seconds: float) -> None:
+    def check(self, spec: str, seconds: float) -> None:
         self.knocked.append(seconds)
         if self.silent:
             raise SourceError("no answer")
 
     def reopener(self, longest: float = 10.0, took: float = 0.0) -> Reopener:
         return Reopener(
-            "rtsp://camera", self.open, took=took, longest=longest, knock=self.knock, clock=lambda: self.now
+            "rtsp://camera", self.open, took=took, longest=longest, check=self.check, clock=lambda: self.now
         )
 
 
@@ -102,9 +102,9 @@ def test_a_server_that_takes_no_connection_is_not_waited_for():
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):  # nobody accepts it: there is no place for another
             with pytest.raises(SourceError, match=r"^rtsp://\*\*\*@127\.0\.0\.1:\d+/x: no answer within 0\.2 seconds$"):
-                knock_at(f"rtsp://joe:s3cret@127.0.0.1:{port}/x", 0.2)
+                check_reachable(f"rtsp://joe:s3cret@127.0.0.1:{port}/x", 0.2)
             listener.accept()[0].close()
-            knock_at(f"rtsp://joe:s3cret@127.0.0.1:{port}/x", 5.0)
+            check_reachable(f"rtsp://joe:s3cret@127.0.0.1:{port}/x", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_a_server_that_takes_no_connection_is_not_waited_for():
     ],
 )
 def test_only_silence_is_an_answer_of_its_own(spec):
-    knock_at(spec, 5.0)
+    check_reachable(spec, 5.0)

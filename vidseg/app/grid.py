@@ -214,7 +214,7 @@ def infer_streams(
     Args:
         hidden: ids of the classes that must not be seen.
     """
-    from vidseg.segmentation.together import SegmenterGroup
+    from vidseg.segmentation.segmenter_group import SegmenterGroup
 
     count = len(streams.streams)
     group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])

@@ -9,7 +9,7 @@ from fractions import Fraction
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import Segmenter
+from vidseg.interfaces import FrameSegmenter
 from vidseg.pipeline.options import Result
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stream import stream
@@ -72,7 +72,7 @@ def results_of(
         raise SourceError(pipeline.stats.broken_source)
 
 
-def segment_pictures(segmenter: Segmenter, pictures: Sequence[object], at_once: int) -> list[Result]:
+def segment_pictures(segmenter: FrameSegmenter, pictures: Sequence[object], at_once: int) -> list[Result]:
     """Each picture as a frame, and what is in it, in their order; those of one size are segmented together.
 
     Args:

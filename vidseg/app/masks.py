@@ -287,7 +287,7 @@ class MaskedSource(WrappedSource[VideoSource]):
 
 
 class MaskSegmenter:
-    """Gives each frame the map that was put there for it. Satisfies `Segmenter`."""
+    """Gives each frame the map that was put there for it. Satisfies `FrameSegmenter`."""
 
     def __init__(self) -> None:
         self._maps: dict[int, tuple[UInt8Array, UInt8Array | None]] = {}

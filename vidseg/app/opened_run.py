@@ -55,7 +55,7 @@ class OpenedRun:
     timers: StageTimers
     reporter: Reporter
     interrupts: StopRequest
-    pieced: tuple[ResumableSource, list[ResumableSink]] | None
+    chunked: tuple[ResumableSource, list[ResumableSink]] | None
     """For `--resume`."""
     shared: tuple[ResumableSource, list[SplitSink]] | None
     """For `--workers`."""
@@ -103,7 +103,7 @@ def open_run(
     info = source.info
     refuse_strict_live(config, info)
     files.add(info.source_paths)
-    pieced_source = resumable_source("--resume", config, source) if config.resume else None
+    chunked_source = resumable_source("--resume", config, source) if config.resume else None
     shared_source = resumable_source("--workers", config, source) if split else None
     _tell_of_source(config, info, reporter, several=grid is not None)
 
@@ -116,7 +116,7 @@ def open_run(
     unfinished_sinks = claims.enter_context(ExitStack())
     for sink in (*watchers, *sinks):
         unfinished_sinks.callback(sink.abort)
-    pieced = None if pieced_source is None else (pieced_source, resumable_sinks([*watchers, *sinks]))
+    chunked = None if chunked_source is None else (chunked_source, resumable_sinks([*watchers, *sinks]))
     shared = None if shared_source is None else (shared_source, split_sinks([*watchers, *sinks]))
     stats_file = None
     if config.stats:
@@ -141,7 +141,7 @@ def open_run(
             live,
             files,
         ),
-        *(announcements, StageTimers(), reporter, interrupts, pieced, shared, opened, unfinished_sinks),
+        *(announcements, StageTimers(), reporter, interrupts, chunked, shared, opened, unfinished_sinks),
     )
 
 

@@ -120,7 +120,7 @@ def run(
         if opened.shared is not None:
             return _run_shared(opened)
         if folder is not None:
-            return _run_pieces(opened, folder)
+            return _run_chunks(opened, folder)
         return _run_at_once(opened)
 
 
@@ -142,21 +142,21 @@ def _run_shared(opened: OpenedRun) -> Outcome:
     return _finished(Outcome(stats, shown_outputs(config)), opened)
 
 
-def _run_pieces(opened: OpenedRun, folder: WorkFolder) -> Outcome:
-    """One piece after the other, each kept once it is done."""
-    from vidseg.chunks.resume import run_in_pieces
+def _run_chunks(opened: OpenedRun, folder: WorkFolder) -> Outcome:
+    """One chunk after the other, each kept once it is done."""
+    from vidseg.chunks.resume import run_in_chunks
 
-    assert opened.pieced is not None
-    source, sinks = opened.pieced
+    assert opened.chunked is not None
+    source, sinks = opened.chunked
     config, reporter, interrupts = opened.config, opened.reporter, opened.interrupts
     opened.interrupts.started()
-    stats, kept = run_in_pieces(
+    stats, kept = run_in_chunks(
         *(config, folder, source, sinks, opened.engine, opened.renderer, opened.options, opened.timers, opened.files),
         reporter=reporter,
         interrupts=interrupts,
         total=expected_frames(config, opened.info),
     )
-    return _finished(_pieced_outcome(config, stats, kept, reporter, interrupts), opened)
+    return _finished(_chunked_outcome(config, stats, kept, reporter, interrupts), opened)
 
 
 def _run_at_once(opened: OpenedRun) -> Outcome:
@@ -249,7 +249,7 @@ def tell_change(outcome: Outcome, files: InputFiles, reporter: Reporter) -> Outc
     return replace(outcome, exit_code=outcome.exit_code or 1)
 
 
-def _pieced_outcome(
+def _chunked_outcome(
     config: RunConfig, stats: RunStats, kept: str | None, reporter: Reporter, interrupts: StopRequest
 ) -> Outcome:
     if kept is None:
@@ -309,7 +309,7 @@ def run_pipeline(
                 pipeline.abort()
         elif any(isinstance(sink, SendingSink) and sink.given_up for sink in sinks):
             pipeline.request_stop()
-        live.settle()
+        live.end_unwanted()
         announcements.print(reporter.note)
         if grid is not None:
             pipeline.stats.inferred = grid.inferred

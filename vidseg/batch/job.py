@@ -37,8 +37,8 @@ class Job:
     """The input as it was given; for people."""
     config: RunConfig
     """A run of this one input: source and all outputs are filled in with absolute paths or URLs."""
-    found: Identity | None = None
-    """Of the input when it was found."""
+    listed: Identity | None = None
+    """Of the input when it was listed."""
 
     @property
     def source(self) -> str:

@@ -152,7 +152,7 @@ def make_plan(config: RunConfig, options: BatchOptions, found: Found, archive: A
     decisions = [
         decide(
             job,
-            job.found if is_remote(job.source) else identity_of(job.source),
+            job.listed if is_remote(job.source) else identity_of(job.source),
             settings,
             archive,
             out_dir=out_dir,

@@ -10,7 +10,7 @@ from vidseg.batch.archive import Archive
 from vidseg.batch.identity import is_remote
 from vidseg.batch.inputs import find_inputs
 from vidseg.batch.prepare import BatchOptions, check_options, make_plan, state_folder
-from vidseg.batch.work import Batch, BatchOutcome, BatchReporter
+from vidseg.batch.work import BatchOutcome, BatchReporter, BatchRun
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.wiring.reporter import Reporter
@@ -53,7 +53,7 @@ def run_batch(
     with Archive(path, write=True) as archive:
         plan = make_plan(config, options, found, archive, out_dir)  # another batch may have ended since
         _tell(reporter, [*plan.found.notes, *archive.notes, *plan.remarks()])
-        return Batch(config, options, plan, archive, out_dir, reporter).run()
+        return BatchRun(config, options, plan, archive, out_dir, reporter).run()
 
 
 def _tell(reporter: Reporter, notes: Sequence[str]) -> None:

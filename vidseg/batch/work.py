@@ -61,7 +61,7 @@ class BatchOutcome:
     exit_code: int = 0
 
 
-class Batch:
+class BatchRun:
     """One batch under way. Satisfies `local.Hooks`."""
 
     def __init__(
@@ -177,7 +177,7 @@ class Batch:
 
     def started(self, job: Job) -> None:
         self._board.rows[job.number].state = "running"
-        identity = job.found if is_remote(job.source) else identity_of(job.source)
+        identity = job.listed if is_remote(job.source) else identity_of(job.source)
         if identity is not None:
             outputs = relative_outputs(dict.fromkeys(job.outputs.values()), self._out_dir)
             self._remember(Record(known_as(job.source), identity, self._plan.settings, "started", outputs))
@@ -260,7 +260,7 @@ class Batch:
 
 
 def _row(decision: Decision) -> Row:
-    identity = decision.job.found
+    identity = decision.job.listed
     row = Row(decision.job, identity.size if identity else 0, reason=decision.reason)
     if decision.action != "do":
         row.state = "skipped" if decision.action == "skip" else "failed"

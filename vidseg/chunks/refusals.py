@@ -1,4 +1,4 @@
-"""What a run in pieces cannot be: the rules that `--resume` and `--workers` share."""
+"""What a run in chunks cannot be: the rules that `--resume` and `--workers` share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def refuse_options(asked: str, config: RunConfig, names: Iterable[str]) -> None:
     """Raises ConfigError if one of these options is given as well, or one that changes what frames look like.
 
     Args:
-        asked: the option that makes pieces of the run.
+        asked: the option that makes chunks of the run.
     """
     given = ["--" + name.replace("_", "-") for name in names if getattr(config, name)]
     if config.hwaccel != "none":  # other roundings, and the device may be taken by another process, or gone next time
@@ -28,7 +28,7 @@ def refuse_options(asked: str, config: RunConfig, names: Iterable[str]) -> None:
 
 
 def resumable_source(asked: str, config: RunConfig, source: VideoSource) -> ResumableSource:
-    """The source, if it can be read in pieces. Raises ConfigError."""
+    """The source, if it can be read in chunks. Raises ConfigError."""
     local = source.info.source_paths or classify(config.source or "") is SourceKind.PATTERN
     if source.info.live or not local or not isinstance(source, ResumableSource):
         shown = shown_name(config.source or "")

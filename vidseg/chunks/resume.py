@@ -1,4 +1,4 @@
-"""`--resume`: a run whose finished pieces outlive it, and the checks that what is gone on with is the same run."""
+"""`--resume`: a run whose finished chunks outlive it, and the checks that what is gone on with is the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidseg import zoo
-from vidseg.chunks.pieces import PiecedRun, Stages
+from vidseg.chunks.chunked_run import ChunkedRun, Stages
 from vidseg.chunks.refusals import refuse_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ResumeError
@@ -78,7 +78,7 @@ def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
     return found
 
 
-def run_in_pieces(
+def run_in_chunks(
     config: RunConfig,
     folder: WorkFolder,
     source: ResumableSource,
@@ -116,7 +116,7 @@ def run_in_pieces(
         flow_propagator(config, timers),
         sinks,
     )
-    run = PiecedRun(
+    run = ChunkedRun(
         source,
         stages,
         folder,

@@ -20,7 +20,7 @@ from vidseg.data.mapping import groups, read_mapping
 from vidseg.data.own_classes import check_ignore, parse_ignore
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Segmenter
+from vidseg.interfaces import FrameSegmenter
 from vidseg.labels import ade20k
 from vidseg.metrics import Scores, group_iou, scores
 from vidseg.segmentation.postprocess import LABEL_RULES
@@ -184,7 +184,7 @@ def _config(request: EvalRequest) -> RunConfig:
     return merge(("command line", {name: getattr(request, name) for name in names} | {"smooth": False}))
 
 
-def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[Segmenter, str]:
+def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[FrameSegmenter, str]:
     """What labels the pictures, and a description of it."""
     engine = load_engine(config, reporter)
     still = VideoInfo(1, 1, Fraction(1), still=True)

@@ -33,7 +33,7 @@ from vidseg.picture_size import MAX_PIXELS
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.evaluate import confusion
 from vidseg.train.initial import initial_model
-from vidseg.train.session import CURVES, STATE, WEIGHTS, Session, StepReporter, Validation
+from vidseg.train.session import CURVES, STATE, WEIGHTS, StepReporter, TrainingSession, Validation
 from vidseg.train.settings import TrainSettings
 from vidseg.train.trainer import Trainer
 from vidseg.wiring.engine import set_threads
@@ -124,7 +124,7 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         )
         sets, _ = merged_sets([dataset.label_sets for dataset in datasets], request.settings.classes)
         trainer = Trainer(model, request.settings, device, precision, sets)
-        session = Session(
+        session = TrainingSession(
             trainer,
             datasets,
             request.out,

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import Propagator, Segmenter
-from vidseg.pipeline.closed import own_masks
+from vidseg.interfaces import FrameSegmenter, Propagator
+from vidseg.pipeline.fail_closed import own_masks
 from vidseg.pipeline.inference_worker import InferenceWorker, Lane
 from vidseg.pipeline.policy import RateLimit
 
@@ -39,7 +39,7 @@ class BackgroundInference:
 
     def __init__(
         self,
-        segmenter: Segmenter | None,
+        segmenter: FrameSegmenter | None,
         propagators: tuple[Propagator, Propagator] | None = None,
         *,
         infer_fps: float | None = None,

@@ -14,7 +14,7 @@ from fractions import Fraction
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.interfaces import GridPainter, Propagator, VideoSource
-from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.fail_closed import own_masks
 from vidseg.pipeline.grid_stream import StreamStats
 from vidseg.pipeline.inference_worker import Ask
 from vidseg.pipeline.policy import InferenceStride, RateLimit
@@ -202,7 +202,7 @@ class FileGrid:
                 stream.label_map = None
         image, label_map, as_is = self._painter.compose(tiles)
         found = Segmentation(label_map, index, as_is=as_is)
-        return Frame(image, index, pts, TIME_BASE, duration=duration, found=found)
+        return Frame(image, index, pts, TIME_BASE, duration=duration, segmentation=found)
 
     def interrupt(self) -> None:
         """End the iteration soon; from any thread."""

@@ -49,8 +49,8 @@ class StreamSpec:
 class StreamsSource:
     """Satisfies `VideoSource`. Starts opening all streams when made; they are read once it is iterated.
 
-    Frames come at a fixed rate and bring what is in them (`Frame.found`). Their times are those of the clock, in whole
-    periods; a moment that is missed is left out. It ends when every stream has: a live one has no end.
+    Frames come at a fixed rate and bring what is in them (`Frame.segmentation`). Their times are those of the clock, in
+    whole periods; a moment that is missed is left out. It ends when every stream has: a live one has no end.
 
     `interrupt` takes effect at once. An error that is not a stream's own, such as one of the model, ends the iteration
     and is raised by it; a stream that breaks only ends itself.
@@ -219,7 +219,7 @@ class StreamsSource:
                 tiles.append((look.picture, look.label_map))
         image, label_map, as_is = painter.compose(tiles)
         found = Segmentation(label_map, index, as_is=as_is)
-        return Frame(image, index, moment, self.info.time_base, duration=1, found=found)
+        return Frame(image, index, moment, self.info.time_base, duration=1, segmentation=found)
 
     def interrupt(self) -> None:
         """End the iteration now; from any thread."""

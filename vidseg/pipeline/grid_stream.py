@@ -18,7 +18,7 @@ from vidseg.frames import Frame, UInt8Array
 from vidseg.interfaces import VideoSource
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions, connect, spoken
+from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions, connect, duration_in_words
 
 LATE_SECONDS = 0.5
 """A file that is later than this plays on from where it is, instead of rushing to catch up."""
@@ -189,7 +189,7 @@ class GridStream:
             return "starting"
         if self.failure is None:
             return "connecting"
-        return f"offline for {spoken(self._clock() - self._since)}, retrying"
+        return f"offline for {duration_in_words(self._clock() - self._since)}, retrying"
 
     def interrupt(self) -> None:
         """End soon; from any thread."""

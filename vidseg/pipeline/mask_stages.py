@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import Propagator, Segmenter, SteppedSegmenter
+from vidseg.interfaces import FrameSegmenter, Propagator, SteppedSegmenter
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
-from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.fail_closed import own_masks
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride, nothing_found
 from vidseg.pipeline.policy import InferenceStride
 
@@ -50,7 +50,7 @@ class MaskStages:
 
     def __init__(
         self,
-        segmenter: Segmenter | None,
+        segmenter: FrameSegmenter | None,
         propagators: tuple[Propagator | None, Propagator | None],
         options: PipelineOptions,
         carried: Carried,
@@ -87,8 +87,8 @@ class MaskStages:
                 raise
             if waiting and (frame.placeholder or frame.size_hw != waiting[0].frame.size_hw):
                 self._hand_on(waiting)
-            if frame.found is not None:
-                self._begun.put(BegunFrame(frame, partial(_same, frame.found)))
+            if frame.segmentation is not None:
+                self._begun.put(BegunFrame(frame, partial(_same, frame.segmentation)))
                 continue
             if frame.placeholder:
                 self._begun.put(BegunFrame(frame, partial(nothing_found, frame)))

@@ -50,13 +50,13 @@ class Result:
 
 @dataclass(slots=True)
 class Carried:
-    """What one pipeline leaves to the next one over the same source, where a run is done in pieces."""
+    """What one pipeline leaves to the next one over the same source, where a run is done in chunks."""
 
     stride: InferenceStride
     last: Segmentation | None = None
     """The newest segmentation: frames that the model does not see take their masks from it."""
     stats: RunStats = field(default_factory=RunStats)
-    """Counts so far, of all pieces."""
+    """Counts so far, of all chunks."""
 
 
 def inference_stride(options: PipelineOptions, *, still: bool) -> InferenceStride:

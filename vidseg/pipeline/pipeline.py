@@ -22,7 +22,7 @@ from contextlib import suppress
 
 from vidseg.errors import SourceError
 from vidseg.frames import Frame
-from vidseg.interfaces import Propagator, Renderer, Segmenter, SendingSink, Sink, VideoSource
+from vidseg.interfaces import FrameSegmenter, Propagator, Renderer, SendingSink, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.mask_stages import BegunFrame, MaskStages
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride
@@ -55,7 +55,7 @@ Display = Callable[["Buffer[Result]"], None]
 class Pipeline:
     """One run. Use once: construct, `run`, read `stats`.
 
-    `segmenter` may be None where all frames bring what is in them (`Frame.found`).
+    `segmenter` may be None where all frames bring what is in them (`Frame.segmentation`).
 
     `request_stop` and `abort` may be called from any thread, but not from signal handlers: these interrupt a thread
     that may hold a lock. Let the handler count, and look at the count in `on_tick`.
@@ -64,7 +64,7 @@ class Pipeline:
     def __init__(
         self,
         source: VideoSource,
-        segmenter: Segmenter | None,
+        segmenter: FrameSegmenter | None,
         renderer: Renderer | None,
         sinks: Sequence[Sink],
         *,

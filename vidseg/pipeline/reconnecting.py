@@ -323,7 +323,7 @@ class ReconnectingSource:
             self._sound_mover = SoundMover()
             away = arrival.seconds - self._seen
             self._offline += away
-            self._announce(f"the source is back after {spoken(away)}")
+            self._announce(f"the source is back after {duration_in_words(away)}")
         elif self._picture is not None:
             self._distance = arrival.seconds - self._seen
         self._seen, self._seen_connection, self._card_at = arrival.seconds, arrival.connection, None
@@ -344,7 +344,7 @@ class ReconnectingSource:
     def _card(self) -> Frame:
         assert self._picture is not None
         self._card_at = now = self._clock()
-        away = spoken(now - self._seen)
+        away = duration_in_words(now - self._seen)
         text = f"offline for {away}, retrying" if self._broken else f"no picture for {away}"
         with self._lock:
             silent = now - max(self._seen, self._connected)
@@ -359,7 +359,7 @@ class ReconnectingSource:
         return frame
 
 
-def spoken(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
     """ "12 s", "3 min 20 s", "2 h 5 min", "4 d 2 h": the two largest units."""
     whole = max(0, int(seconds))
     days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60

@@ -23,7 +23,7 @@ from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineEntry:
     """What is true of an engine whether it is installed or not."""
 
     name: str
@@ -39,11 +39,11 @@ ENGINES = {
     engine.name: engine
     for engine in (
         # the order in which "auto" tries them: fastest first, see benchmarks/runtimes.py
-        Engine("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16, torch.int8)),
-        Engine("onnxruntime", ("onnxruntime", "onnx"), ("cpu",), (torch.float32,)),
-        Engine("torch", ("torch",), ("cpu", "cuda", "mps"), (torch.float32, torch.float16, torch.bfloat16)),
+        EngineEntry("openvino", ("openvino",), ("cpu",), (torch.float32, torch.bfloat16, torch.int8)),
+        EngineEntry("onnxruntime", ("onnxruntime", "onnx"), ("cpu",), (torch.float32,)),
+        EngineEntry("torch", ("torch",), ("cpu", "cuda", "mps"), (torch.float32, torch.float16, torch.bfloat16)),
         # needs a compiler on the machine, and minutes before the first picture; not measured on CUDA
-        Engine(
+        EngineEntry(
             "torch-compile",
             ("torch",),
             ("cpu", "cuda"),

@@ -133,7 +133,7 @@ def sure_argmax_upsampled(
             values = enlarged(points, which)
             scores = values if doubt.scores is points else enlarged(doubt.scores, which)
             winner, score = _largest_with(values, called[which], scores)
-            labels[y, :, x] = doubt.settle(winner, score, enlarged(doubt.total, torch.zeros_like(which[:, :1])), y, x)
+            labels[y, :, x] = doubt.decided(winner, score, enlarged(doubt.total, torch.zeros_like(which[:, :1])), y, x)
 
     def in_picture(tiled: Tensor) -> UInt8Array:
         flat = tiled.view(rows.tiles * rows.pixels, columns.tiles * columns.pixels).numpy()
@@ -174,7 +174,7 @@ class _Doubt:
         labels[y[unsure], :, x[unsure]] = NO_LABEL
         return tiles[~unsure & (beyond.amin(dim=1) < 0)]
 
-    def settle(self, winner: Tensor, score: Tensor, total: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    def decided(self, winner: Tensor, score: Tensor, total: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """`winner` (G, h, w) without the unsure ones; shares go where they belong. `total` (G, 1, h, w)."""
         total = total[:, 0]
         if self.least > 0:

@@ -188,7 +188,7 @@ class StreamSink(EncodedPictures):
         assert not self._closed, "write after close"
         with self._failures_named():
             if self._input is None:
-                self._settle(frame, (picture.shape[0], picture.shape[1]))
+                self._choose_format(frame, (picture.shape[0], picture.shape[1]))
                 self._encoder = self._open_encoder()
                 self._sound = self._open_sound() if self._wants_audio else None
             assert self._input is not None

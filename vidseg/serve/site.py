@@ -180,7 +180,7 @@ async def _next_picture(
 
     def deliver(picture: Picture | None) -> None:
         with suppress(RuntimeError):  # the server has ended meanwhile
-            loop.call_soon_threadsafe(partial(_settle, future, picture))
+            loop.call_soon_threadsafe(partial(_resolve, future, picture))
 
     waited_for: list[asyncio.Future[Any]] = [future]
     if gone is not None:
@@ -196,6 +196,6 @@ async def _next_picture(
             other.cancel()
 
 
-def _settle(future: asyncio.Future[Picture | None], picture: Picture | None) -> None:
+def _resolve(future: asyncio.Future[Picture | None], picture: Picture | None) -> None:
     if not future.done():
         future.set_result(picture)

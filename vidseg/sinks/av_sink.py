@@ -143,7 +143,7 @@ class AvSink(EncodedPictures):
     def _encode(self, frame: Frame, picture: UInt8Array) -> None:
         with self._failures_named():
             if self._input is None:
-                self._settle(frame, (picture.shape[0], picture.shape[1]))
+                self._choose_format(frame, (picture.shape[0], picture.shape[1]))
                 self._open_output()
             assert self._input is not None
             pts, duration = self._timing(frame)

@@ -10,10 +10,10 @@ from pathlib import Path
 from vidseg.errors import SinkError
 from vidseg.frames import VideoInfo
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.gif_sink import GifSink
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING, HlsSink
 from vidseg.sinks.image_sink import IMAGE_ENDINGS, ImageSink, is_numbered
-from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.video.encoders import CONTAINERS, DEFAULT_ENCODE, EncodeOptions
 
 
@@ -25,7 +25,7 @@ def open_video_sink(
     encode: EncodeOptions = DEFAULT_ENCODE,
     rebase: bool | None = None,
     alpha: bool = False,
-    in_pieces: bool = False,
+    in_chunks: bool = False,
     rolling: bool = False,
     source_paths: Sequence[str | Path] = (),
 ) -> AvSink | ImageSink:
@@ -34,7 +34,7 @@ def open_video_sink(
 
     Args:
         rolling: a playlist lists the last segments only, and is there from the start; see `HlsSink`.
-        in_pieces: a video that a run may be killed over and gone on with; see `PiecedAvSink`.
+        in_chunks: a video that a run may be killed over and gone on with; see `ChunkedAvSink`.
         source_paths: files and folders of the input, which are never overwritten. The other arguments are those of
             `AvSink`; for pictures only `overwrite` and `alpha` count, and asking for a codec is an error.
     Raises:
@@ -55,7 +55,7 @@ def open_video_sink(
         videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
         raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
     whole = GifSink if ending == ".gif" else AvSink
-    video = partial(HlsSink, rolling=rolling) if playlist else PiecedAvSink if in_pieces else whole
+    video = partial(HlsSink, rolling=rolling) if playlist else ChunkedAvSink if in_chunks else whole
     return video(
         path,
         info,

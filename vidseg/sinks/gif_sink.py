@@ -45,7 +45,7 @@ class GifSink(AvSink):
     def _encode(self, frame: Frame, picture: UInt8Array) -> None:
         with self._failures_named():
             if self._input is None:
-                self._settle(frame, (picture.shape[0], picture.shape[1]))
+                self._choose_format(frame, (picture.shape[0], picture.shape[1]))
             assert self._input is not None
             if self._waiting is None:
                 self._waiting = _Waiting(str(self.path.parent))

@@ -11,12 +11,12 @@ from vidseg.data.folder import FolderDataset
 from vidseg.data.label_sets import membership
 from vidseg.data.mapping import ClassMapping
 from vidseg.frames import Frame
-from vidseg.interfaces import Segmenter
+from vidseg.interfaces import FrameSegmenter
 from vidseg.metrics import Counts, confusion_matrix, label_counts
 
 
 def evaluate(
-    segmenter: Segmenter,
+    segmenter: FrameSegmenter,
     dataset: FolderDataset,
     *,
     num_classes: int,

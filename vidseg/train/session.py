@@ -63,7 +63,7 @@ class Validation:
     imgsz: int
 
 
-class Session:
+class TrainingSession:
     """Trains in a folder.
 
     Args:

@@ -85,7 +85,7 @@ class EncodedPictures:
         self._last_key: Fraction | None = None
         self._counters = {"frames": 0, "pts_fixed": 0, "rescaled": 0}
 
-    def _settle(self, frame: Frame, size_hw: tuple[int, int]) -> None:
+    def _choose_format(self, frame: Frame, size_hw: tuple[int, int]) -> None:
         """Settle size, time unit, zero and rate by the first picture."""
         self._tick = self._choose_tick(frame)
         self._origin = self._choose_origin(frame)

@@ -146,10 +146,10 @@ class LiveOutputs:
         self._view.publish(result)
         self._recorder.offer(result)
 
-    def settle(self) -> None:
+    def end_unwanted(self) -> None:
         """Do what viewers asked for that does not need a frame; to be called often."""
         if self._recorder is not None:
-            self._recorder.settle()
+            self._recorder.end_unwanted()
 
     def end(self) -> list[str]:
         """No more results will come. The files that were recorded."""

@@ -27,7 +27,7 @@ class Recorder:
     """Writes `vidseg-DATE-TIME.mp4` files into a folder; never over a file that is there, and without sound.
 
     `start`, `stop` and `status` may be called from any thread and return at once; the work is done by the thread that
-    calls `offer`, `settle` and `finish`. A recording that fails is given up and said so; the run goes on.
+    calls `offer`, `end_unwanted` and `finish`. A recording that fails is given up and said so; the run goes on.
 
     Args:
         folder: made with the first recording; None where nothing may be recorded.
@@ -105,7 +105,7 @@ class Recorder:
 
     def offer(self, result: Result) -> None:
         """Write the result, if it is to be recorded."""
-        self.settle()
+        self.end_unwanted()
         with self._lock:
             wish = self._wish
         if wish is None:
@@ -123,7 +123,7 @@ class Recorder:
         except (SinkError, OSError) as error:
             self._give_up(error)
 
-    def settle(self) -> None:
+    def end_unwanted(self) -> None:
         """Finish the file that is not wished for any more."""
         with self._lock:
             wish = self._wish
@@ -145,7 +145,7 @@ class Recorder:
         """No more frames will come: finish what is under way."""
         with self._lock:
             self._ended, self._wish = True, None
-        self.settle()
+        self.end_unwanted()
 
     def _open(self, wish: RenderOptions, seconds: float) -> None:
         path = self._free_path()

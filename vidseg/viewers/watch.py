@@ -141,7 +141,7 @@ class Watch:
         try:
             if self._recorder.status()["state"] == "on":
                 self._recorder.stop()
-                self._recorder.settle()
+                self._recorder.end_unwanted()
             else:
                 self._recorder.start(state.effective_options)
                 state.recorded = 0.0

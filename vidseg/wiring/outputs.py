@@ -101,7 +101,7 @@ def check_sent(config: RunConfig) -> None:
 def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
     """The configuration, with a software encoder where it names one of hardware that is not there.
 
-    What follows (pieces, workers, the facts of a run that is gone on with) then agrees on the encoder.
+    What follows (chunks, workers, the facts of a run that is gone on with) then agrees on the encoder.
 
     Args:
         note: told in one sentence.
@@ -204,7 +204,7 @@ def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None) -> Sink:
         rebase=(starts_inside(config) if part is None else part) or None,
         alpha=bool(config.matte),
         rolling=info.live or bool(config.pace),
-        in_pieces=config.resume or (config.workers or 1) > 1,
+        in_chunks=config.resume or (config.workers or 1) > 1,
         source_paths=info.source_paths,
     )
     return rated(sink, config)

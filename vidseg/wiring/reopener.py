@@ -12,7 +12,7 @@ from vidseg.interfaces import VideoSource
 from vidseg.names import shown_name
 from vidseg.sending.stream_sink import TCP_PORTS
 
-KNOCK_SECONDS = 1.0
+HANDSHAKE_SECONDS = 1.0
 """For the handshake of TCP. The system sends a lost first packet again after 1, 3, 7 s; a new attempt asks sooner."""
 SHORTEST_PATIENCE = 1.2
 """For an answer, and for the first look at the stream, which takes a second where there is much to see."""
@@ -20,7 +20,7 @@ SLACK = 1.5
 """How much longer than the last connection the next one may take."""
 
 
-def knock_at(spec: str, seconds: float = KNOCK_SECONDS) -> None:
+def check_reachable(spec: str, seconds: float = HANDSHAKE_SECONDS) -> None:
     """Nothing, if the server of an address over TCP can be reached, or if what is wrong with it shows soon anyway.
 
     Raises:
@@ -70,7 +70,7 @@ class Reopener:
         open_source: seconds to wait for an answer -> the open source; raises SourceError.
         took: seconds that the first connection took.
         longest: the most seconds to wait for an answer.
-        knock: see `knock_at`.
+        check: see `check_reachable`.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class Reopener:
         *,
         took: float,
         longest: float,
-        knock: Callable[[str, float], object] = knock_at,
+        check: Callable[[str, float], object] = check_reachable,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
         self._open = open_source
         self._longest = longest
-        self._knock = knock
+        self._check = check
         self._clock = clock
-        self._knock_patience = KNOCK_SECONDS
+        self._handshake_patience = HANDSHAKE_SECONDS
         self._patience = self._after(took)
 
     def _after(self, took: float) -> float:
@@ -97,11 +97,11 @@ class Reopener:
     def __call__(self) -> VideoSource:
         """The open source. Raises SourceError."""
         try:
-            self._knock(self._spec, min(self._knock_patience, self._longest))
+            self._check(self._spec, min(self._handshake_patience, self._longest))
         except SourceError:
-            self._knock_patience *= 2
+            self._handshake_patience *= 2
             raise
-        self._knock_patience = KNOCK_SECONDS
+        self._handshake_patience = HANDSHAKE_SECONDS
         patience = min(self._patience, self._longest)
         began = self._clock()
         try:

@@ -1,8 +1,8 @@
 """The folder in which a run that can be gone on with keeps what is finished.
 
-`OUT.resume/` holds `state` and the pieces 00000, 00001, ... that it speaks of, and at the very end `named`. A piece is
+`OUT.resume/` holds `state` and the chunks 00000, 00001, ... that it speaks of, and at the very end `named`. A chunk is
 on the disk under its name before the state that counts it is; the state is replaced in one step. So at every moment,
-whatever is cut off, the folder holds a state with all of its pieces; what lies beside them is left over from a kill,
+whatever is cut off, the folder holds a state with all of its chunks; what lies beside them is left over from a kill,
 and is removed.
 """
 
@@ -37,8 +37,8 @@ class WorkFolder:
         """True when a run was begun and is not over."""
         return os.path.lexists(self.path)
 
-    def piece(self, number: int) -> Path:
-        """The file of a piece."""
+    def chunk(self, number: int) -> Path:
+        """The file of a chunk."""
         return self.path / f"{number:05d}"
 
     def load(self) -> State | None:
@@ -70,7 +70,7 @@ class WorkFolder:
             raise WriteError(write_failure(self.path, error)) from error
 
     def commit(self, state: State) -> None:
-        """Make `state`, whose pieces are on the disk, the one that the next process starts with. Raises WriteError."""
+        """Make `state`, whose chunks are on the disk, the one that the next process starts with. Raises WriteError."""
         save_state(self.path / _STATE, state)
 
     def about_to_be_named(self, part: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vidseg.chunks.split import plan
-from vidseg.chunks.split.plan import PieceJob, Scan, overlap_seconds, plan_pieces, scan_video
+from vidseg.chunks.split.plan import ChunkJob, Scan, overlap_seconds, plan_chunks, scan_video
 from vidseg.config import RunConfig
 from vidseg.frames import Frame
 from vidseg.pipeline.options import PipelineOptions
@@ -48,9 +48,9 @@ def scan(
     )
 
 
-def jobs(found: Scan, workers: int = 4, **changes: object) -> list[PieceJob]:
+def jobs(found: Scan, workers: int = 4, **changes: object) -> list[ChunkJob]:
     config = replace(CONFIG, **changes)  # type: ignore[arg-type]
-    return plan_pieces(config, found, Path("work"), workers=workers)
+    return plan_chunks(config, found, Path("work"), workers=workers)
 
 
 def test_parts_are_even_and_each_is_warmed_up_by_the_overlap() -> None:

@@ -20,7 +20,7 @@ from vidseg.frames import Detection, Frame, Segmentation
 from vidseg.labels import ade20k
 from vidseg.models import create_model
 from vidseg.motion.propagate import Carry
-from vidseg.pipeline.closed import own_masks
+from vidseg.pipeline.fail_closed import own_masks
 from vidseg.pipeline.options import nothing_found
 from vidseg.segmentation.postprocess import QueryOutput
 from vidseg.sinks.records.detections_jsonl import MASK_FORMATS, DetectionsSink

@@ -14,7 +14,7 @@ _LOOK_SECONDS = 0.2
 
 
 def begin(pickled: bytes, connection: Connection) -> None:
-    """Do a pickled `PieceJob`, and tell of it through the connection."""
+    """Do a pickled `ChunkJob`, and tell of it through the connection."""
     over = threading.Event()
 
     def end_with_parent() -> None:

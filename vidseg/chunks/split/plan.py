@@ -25,22 +25,22 @@ from vidseg.saved_state import State
 
 SCENE: Literal["scene"] = "scene"
 _LEAST_FRAMES = 2
-"""In a piece, as for `vidseg.chunks.pieces`."""
+"""In a chunk, as for `vidseg.chunks.chunked_run`."""
 _MOST_PLACES = 4096
 """Kept of one video; a place takes some kB. Of ten hours that is one every nine seconds."""
 _NEAR = 0.1
-"""By this share of its length a piece may be longer or shorter for the sake of a scene cut."""
+"""By this share of its length a chunk may be longer or shorter for the sake of a scene cut."""
 
 
 class SplitSink(ResumableSink, Protocol):
-    """A sink whose pieces can be written at the same time by processes that know nothing of each other."""
+    """A sink whose chunks can be written at the same time by processes that know nothing of each other."""
 
-    def reckon(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+    def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
         """Take note of the next frame as `write` would, without its content."""
         ...
 
-    def account(self, state: State) -> None:
-        """Take over what a worker's sink, in its last state, found out. Raises WriteError if pieces do not fit."""
+    def merge_state(self, state: State) -> None:
+        """Take over what a worker's sink, in its last state, found out. Raises WriteError if chunks do not fit."""
         ...
 
 
@@ -55,13 +55,13 @@ class Place:
     fresh: bool
     """Nothing that came before it matters to it or to what follows."""
     reading: State
-    """Of the source and of the frame rate's limit, as `PieceSource.restore` takes it."""
+    """Of the source and of the frame rate's limit, as `ChunkSource.restore` takes it."""
     stride: State
     sinks: tuple[State, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PieceJob:
+class ChunkJob:
     """What one worker does. Can be pickled; paths are those of the machine where it was planned."""
 
     number: int
@@ -103,7 +103,7 @@ class Scan:
 
 
 def overlap_seconds(config: RunConfig) -> float | None:
-    """For how long a worker warms up; None where pieces begin at scene cuts only."""
+    """For how long a worker warms up; None where chunks begin at scene cuts only."""
     if config.overlap == SCENE:
         return None
     return MEMORIES * config.smooth_seconds if config.overlap is None else float(config.overlap)
@@ -150,7 +150,7 @@ def scan_video(
             continue
         size = size or picture_hw(frame)
         if held is not None:
-            _reckon(sinks, held, size)
+            _note_frame(sinks, held, size)
         before = stride.state()
         new_scene = carrying is not None and carrying.follow(frame) is None
         if stride.wants(frame.size_hw, frame.seconds, new_scene=new_scene):
@@ -166,7 +166,7 @@ def scan_video(
                 places, step = places[::2], 2 * step
         held, kept = frame, kept + 1
     if held is not None:
-        _reckon(sinks, held, size)
+        _note_frame(sinks, held, size)
     more = options.limit is not None and kept >= options.limit and held is not None
     return Scan(
         tuple(places),
@@ -177,7 +177,7 @@ def scan_video(
     )
 
 
-def plan_pieces(config: RunConfig, scan: Scan, folder: Path, *, workers: int) -> list[PieceJob]:
+def plan_chunks(config: RunConfig, scan: Scan, folder: Path, *, workers: int) -> list[ChunkJob]:
     """Jobs of about the same length, in order: one per worker, or fewer where there are too few places to begin at.
 
     Args:
@@ -190,7 +190,7 @@ def plan_pieces(config: RunConfig, scan: Scan, folder: Path, *, workers: int) ->
     for number, start in enumerate(starts):
         following = starts[number + 1] if number + 1 < len(starts) else None
         jobs.append(
-            PieceJob(
+            ChunkJob(
                 number,
                 config,
                 str(folder),
@@ -231,6 +231,6 @@ def _beginning(places: Sequence[Place], start: Place, overlap: float) -> Place:
     return places[0]
 
 
-def _reckon(sinks: Sequence[SplitSink], frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+def _note_frame(sinks: Sequence[SplitSink], frame: Frame, picture_hw: tuple[int, int] | None) -> None:
     for sink in sinks:
-        sink.reckon(frame, picture_hw)
+        sink.note_frame(frame, picture_hw)

@@ -15,8 +15,8 @@ import numpy as np
 
 from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.chunks.refusals import refuse_options
-from vidseg.chunks.split.piece import PieceDone
-from vidseg.chunks.split.plan import SCENE, PieceJob, SplitSink, overlap_seconds, plan_pieces, scan_video
+from vidseg.chunks.split.chunk import ChunkDone
+from vidseg.chunks.split.plan import SCENE, ChunkJob, SplitSink, overlap_seconds, plan_chunks, scan_video
 from vidseg.chunks.split.workers import Workers
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
@@ -26,7 +26,7 @@ from vidseg.frames import Frame
 from vidseg.interfaces import Renderer, ResumableSource, Sink
 from vidseg.pipeline.options import nothing_found
 from vidseg.pipeline.stats import Progress, RunStats
-from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.timing import Clock, StageTime
 from vidseg.wiring.frame_policy import pipeline_options
@@ -52,10 +52,10 @@ def is_split(config: RunConfig) -> bool:
 
 
 def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
-    """The sinks, if all can be written in pieces at the same time. Raises ConfigError."""
+    """The sinks, if all can be written in chunks at the same time. Raises ConfigError."""
     found: list[SplitSink] = []
     for sink in sinks:
-        if not isinstance(sink, PiecedAvSink | LabelMapSink):
+        if not isinstance(sink, ChunkedAvSink | LabelMapSink):
             raise ConfigError(
                 f"{sink.path}: workers cannot share this output; --workers writes videos and --save-masks DIR"
             )
@@ -76,7 +76,7 @@ def run_split(
     reporter: Reporter,
     interrupts: StopRequest,
 ) -> tuple[RunStats, bool]:
-    """Plan, do the pieces beside each other, join them. The counts, and False when the run was interrupted.
+    """Plan, do the chunks beside each other, join them. The counts, and False when the run was interrupted.
 
     Args:
         sinks: as the run opened them; they give the outputs their names.
@@ -84,7 +84,7 @@ def run_split(
         precision: of the network, the same for all workers.
         smooth: the labels are smoothed.
     Raises:
-        VidsegError: as any run, in the worker that failed first; the others are ended and the pieces are removed.
+        VidsegError: as any run, in the worker that failed first; the others are ended and the chunks are removed.
     """
     assert config.workers is not None
     count = FrameCount()
@@ -105,7 +105,7 @@ def run_split(
     # from here on there is something to be ended in good order
     interrupts.started()
     with _work_folder(config) as folder:
-        jobs = plan_pieces(each, scan, folder, workers=config.workers)
+        jobs = plan_chunks(each, scan, folder, workers=config.workers)
         _say_plan(jobs, config.workers, reporter)
         with Workers(jobs) as workers:
 
@@ -118,7 +118,7 @@ def run_split(
             return count.stats, False
         files.refuse_change()
         _say_seams(jobs, found, reporter)
-        join_pieces(sinks, jobs, found)
+        join_chunks(sinks, jobs, found)
     count.seen(scan.kept)
     stats = count.stats
     stats.decoded, stats.skipped = scan.decoded, scan.decoded - scan.kept
@@ -130,18 +130,18 @@ def run_split(
     return stats, True
 
 
-def join_pieces(sinks: Sequence[SplitSink], jobs: Sequence[PieceJob], found: Sequence[PieceDone]) -> None:
-    """Make the outputs out of what the workers left at `PieceJob.path`; no picture is encoded again.
+def join_chunks(sinks: Sequence[SplitSink], jobs: Sequence[ChunkJob], found: Sequence[ChunkDone]) -> None:
+    """Make the outputs out of what the workers left at `ChunkJob.path`; no picture is encoded again.
 
     Args:
         sinks: those that took note of all frames in `scan_video`.
         found: in the order of the jobs.
     Raises:
-        WriteError, ResumeError: the pieces do not fit together, or cannot be read or written. No output appears then.
+        WriteError, ResumeError: the chunks do not fit together, or cannot be read or written. No output appears then.
     """
     for sink, states in zip(sinks, zip(*(done.sinks for done in found), strict=True), strict=True):
         for state in states:
-            sink.account(state)
+            sink.merge_state(state)
     paths = [job.path for job in jobs]
     for sink in sinks:
         sink.join(paths, lambda part: None)
@@ -218,7 +218,7 @@ def _empty(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _say_plan(jobs: Sequence[PieceJob], workers: int, reporter: Reporter) -> None:
+def _say_plan(jobs: Sequence[ChunkJob], workers: int, reporter: Reporter) -> None:
     if len(jobs) < workers:
         where = (
             "there is no scene cut for more" if jobs[0].config.overlap == SCENE else "the video is too short for more"
@@ -232,8 +232,8 @@ def _say_plan(jobs: Sequence[PieceJob], workers: int, reporter: Reporter) -> Non
         )
 
 
-def _say_seams(jobs: Sequence[PieceJob], found: Sequence[PieceDone], reporter: Reporter) -> None:
-    """Tell where two pieces do not agree, to the last bit, on what follows the frame before their seam."""
+def _say_seams(jobs: Sequence[ChunkJob], found: Sequence[ChunkDone], reporter: Reporter) -> None:
+    """Tell where two chunks do not agree, to the last bit, on what follows the frame before their seam."""
     for job, left, right in zip(jobs[1:], found, found[1:], strict=False):
         if right.before is None or right.before.digest == left.last.digest:
             continue

@@ -6,17 +6,17 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from vidseg.chunks.split.piece import do_piece
-from vidseg.chunks.split.plan import PieceJob
+from vidseg.chunks.split.chunk import do_chunk
+from vidseg.chunks.split.plan import ChunkJob
 from vidseg.errors import VidsegError, WorkerError
 from vidseg.freed_memory import keep_freed_memory
 
 
-def work(job: PieceJob, connection: Connection) -> None:
+def work(job: ChunkJob, connection: Connection) -> None:
     """What a worker does: tells numbers of frames, then how it ended. Ends by itself when nobody listens any more."""
     keep_freed_memory()
     try:
-        connection.send(do_piece(job, connection.send))
+        connection.send(do_chunk(job, connection.send))
     except BrokenPipeError:
         sys.exit(1)  # the run is gone
     except VidsegError as error:

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from vidseg.chunks.split.child import begin
-from vidseg.chunks.split.piece import PieceDone
-from vidseg.chunks.split.plan import PieceJob
+from vidseg.chunks.split.chunk import ChunkDone
+from vidseg.chunks.split.plan import ChunkJob
 from vidseg.errors import WorkerError
 from vidseg.signals import kept_from_children
 
@@ -23,7 +23,7 @@ _DEATH_SECONDS = 5.0
 class Workers:
     """A process for each job. Use in a `with` statement: on leaving it, none of them runs any more."""
 
-    def __init__(self, jobs: Sequence[PieceJob]) -> None:
+    def __init__(self, jobs: Sequence[ChunkJob]) -> None:
         self._jobs = jobs
         self._processes: list[SpawnProcess] = []
         self._connections: dict[Connection, int] = {}
@@ -53,13 +53,13 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def results(self, on_tick: Callable[[], bool]) -> list[PieceDone] | None:
+    def results(self, on_tick: Callable[[], bool]) -> list[ChunkDone] | None:
         """What all of them found out, in order; None as soon as `on_tick`, asked ten times a second, says False.
 
         Raises:
             VidsegError: the first failure of any of them.
         """
-        done: dict[int, PieceDone] = {}
+        done: dict[int, ChunkDone] = {}
         while len(done) < len(self._jobs):
             ready = wait(list(self._connections), timeout=TICK_SECONDS)
             if not on_tick():
@@ -73,7 +73,7 @@ class Workers:
                     raise WorkerError(self._death(number)) from None
                 if isinstance(told, BaseException):
                     raise told
-                if isinstance(told, PieceDone):
+                if isinstance(told, ChunkDone):
                     done[number] = told
                     del self._connections[connection]
                     connection.close()

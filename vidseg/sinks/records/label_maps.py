@@ -129,13 +129,13 @@ class LabelMapSink:
         self._counters["frames"] += 1
         return target
 
-    def reckon(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+    def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
         """Add the frame of a video to the table; its map is written by another process."""
         if self._table is not None:
             self._table.write(csv_line((*FrameMark.of(frame).row(), f"{frame.index:06d}.png")), frame.seconds)
         self._counters["frames"] += 1
 
-    def account(self, state: State) -> None:
+    def merge_state(self, state: State) -> None:
         """Nothing: the maps are there."""
 
     def state(self) -> State:
@@ -146,14 +146,14 @@ class LabelMapSink:
         """Go on after them."""
         self._counters = dict(state)
 
-    def begin_piece(self, path: Path) -> Sink:
-        """Takes the maps of one piece. They go where they belong at once, and are written again if it is."""
-        return _Piece(self)
+    def begin_chunk(self, path: Path) -> Sink:
+        """Takes the maps of one chunk. They go where they belong at once, and are written again if it is."""
+        return _MapChunk(self)
 
-    def check(self, pieces: Sequence[Path]) -> None:
+    def check(self, chunks: Sequence[Path]) -> None:
         """Nothing: a map is its owner's as soon as it is there."""
 
-    def join(self, pieces: Sequence[Path], whole: Callable[[Path], None]) -> None:
+    def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:
         """Nothing is left to do."""
 
     def close(self) -> None:
@@ -172,8 +172,8 @@ class LabelMapSink:
                 self.path.rmdir()
 
 
-class _Piece:
-    """Takes the maps of one piece and flushes them to the disk at its end. Satisfies `vidseg.interfaces.Sink`."""
+class _MapChunk:
+    """Takes the maps of one chunk and flushes them to the disk at its end. Satisfies `vidseg.interfaces.Sink`."""
 
     needs_picture = False
     notes: tuple[str, ...] = ()

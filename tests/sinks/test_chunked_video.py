@@ -1,4 +1,4 @@
-"""A video in pieces has the times, sound and pictures of an undivided one."""
+"""A video in chunks has the times, sound and pictures of an undivided one."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from vidseg.errors import ResumeError, SinkError, WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.interfaces import ResumableSink
 from vidseg.sinks.av_sink import AvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.image_sink import ImageSink
-from vidseg.sinks.pieces import PiecedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.video.encoders import EncodeOptions
 
 
-def in_pieces(path: Path, info: VideoInfo, frames: Sequence[Frame], size: int = 4, **options: Any) -> PiecedAvSink:
-    """Written with a new sink per piece, as if the process had been killed after each, and joined."""
+def in_chunks(path: Path, info: VideoInfo, frames: Sequence[Frame], size: int = 4, **options: Any) -> ChunkedAvSink:
+    """Written with a new sink per chunk, as if the process had been killed after each, and joined."""
     state, files = None, []
     for start in range(0, len(frames), size):
-        sink = PiecedAvSink(path, info, overwrite=True, **options)
+        sink = ChunkedAvSink(path, info, overwrite=True, **options)
         if state is not None:
             sink.restore(json.loads(json.dumps(state)))
         files.append(path.parent / f"{start:05d}")
-        piece = sink.begin_piece(files[-1])
+        chunk = sink.begin_chunk(files[-1])
         for frame in frames[start : start + size]:
-            piece.write(frame, nothing_seen(frame), frame.image)
-        piece.close()
+            chunk.write(frame, nothing_seen(frame), frame.image)
+        chunk.close()
         state = sink.state()
         sink.abort()
-    sink = PiecedAvSink(path, info, overwrite=True, **options)
+    sink = ChunkedAvSink(path, info, overwrite=True, **options)
     sink.restore(json.loads(json.dumps(state)))
     sink.check(files)
     named: list[Path] = []
@@ -83,7 +83,7 @@ def key_frames(path: Path) -> list[int]:
         ("a.mov", "prores"),
         ("a.avi", "mjpeg"),
         ("a.mp4", "mpeg4"),
-        ("a.mkv", "libx264rgb"),  # reorders, so that pieces touch in their decoding times
+        ("a.mkv", "libx264rgb"),  # reorders, so that chunks touch in their decoding times
     ],
 )
 def test_times_and_pictures_are_those_of_an_undivided_video(tmp_path: Path, name: str, codec: str | None) -> None:
@@ -91,7 +91,7 @@ def test_times_and_pictures_are_those_of_an_undivided_video(tmp_path: Path, name
     write_all(
         AvSink(tmp_path / f"whole-{name}", video_info(), overwrite=False, encode=EncodeOptions(codec=codec)), frames
     )
-    in_pieces(tmp_path / name, video_info(), frames, encode=EncodeOptions(codec=codec))
+    in_chunks(tmp_path / name, video_info(), frames, encode=EncodeOptions(codec=codec))
     assert frame_times(tmp_path / name) == frame_times(tmp_path / f"whole-{name}")
     assert durations(tmp_path / name) == durations(tmp_path / f"whole-{name}")
     assert [read_counter(image) for image in pictures(tmp_path / name)] == list(range(10))
@@ -102,7 +102,7 @@ def test_variable_rate_and_odd_units_of_time_stay_exact(tmp_path: Path) -> None:
     frames = timed_frames([0, 3, 4, 10, 11, 12, 30, 31, 32], Fraction(1001, 30_000))
     info = video_info(frame_rate=None, time_base=Fraction(1001, 30_000))
     write_all(AvSink(tmp_path / "whole.mp4", info, overwrite=False), frames)
-    in_pieces(tmp_path / "a.mp4", info, frames, 2)
+    in_chunks(tmp_path / "a.mp4", info, frames, 2)
     assert frame_times(tmp_path / "a.mp4") == frame_times(tmp_path / "whole.mp4")
     assert durations(tmp_path / "a.mp4") == durations(tmp_path / "whole.mp4")
 
@@ -111,7 +111,7 @@ def test_the_sound_is_that_of_an_undivided_video(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=30, audio_seconds=1.3)
     frames, info = list(file_frames(clip)), file_info(clip)
     write_all(AvSink(tmp_path / "whole.mp4", info, overwrite=False), frames)
-    in_pieces(tmp_path / "a.mp4", info, frames, 7)
+    in_chunks(tmp_path / "a.mp4", info, frames, 7)
     assert sound_packets(tmp_path / "a.mp4") == sound_packets(tmp_path / "whole.mp4") != []
     boxes = mp4_boxes(tmp_path / "a.mp4")
     assert boxes.index("moov") < boxes.index("mdat")
@@ -119,7 +119,7 @@ def test_the_sound_is_that_of_an_undivided_video(tmp_path: Path) -> None:
 
 def test_notes_and_counts_survive(tmp_path: Path) -> None:
     frames = [make_frame(i, size=(63, 47), pts=-2 + i // 2) for i in range(8)]
-    sink = in_pieces(tmp_path / "a.mp4", video_info(63, 47), frames, 3)
+    sink = in_chunks(tmp_path / "a.mp4", video_info(63, 47), frames, 3)
     whole = write_all(AvSink(tmp_path / "whole.mp4", video_info(63, 47), overwrite=False), frames)
     assert sink.notes == whole.notes and len(whole.notes) == 3
     assert sink.counters == whole.counters and whole.counters["pts_fixed"] == 7
@@ -129,15 +129,15 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
     frames = [make_frame(i) for i in range(9)]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        in_pieces(tmp_path / name / "out.mp4", video_info(), frames, 3)
+        in_chunks(tmp_path / name / "out.mp4", video_info(), frames, 3)
     assert (tmp_path / "a" / "out.mp4").read_bytes() == (tmp_path / "b" / "out.mp4").read_bytes()
 
 
-def test_a_damaged_piece_is_told_and_the_output_does_not_appear(tmp_path: Path) -> None:
-    sink = PiecedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
-    piece = sink.begin_piece(tmp_path / "00000")
-    piece.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
-    piece.close()
+def test_a_damaged_chunk_is_told_and_the_output_does_not_appear(tmp_path: Path) -> None:
+    sink = ChunkedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
+    chunk = sink.begin_chunk(tmp_path / "00000")
+    chunk.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
+    chunk.close()
     data = bytearray((tmp_path / "00000").read_bytes())
     data[-60] ^= 1
     (tmp_path / "00000").write_bytes(data)
@@ -148,35 +148,35 @@ def test_a_damaged_piece_is_told_and_the_output_does_not_appear(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["00000"]
 
 
-def test_an_aborted_or_empty_piece_leaves_nothing(tmp_path: Path) -> None:
-    sink = PiecedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
-    piece = sink.begin_piece(tmp_path / "00000")
-    piece.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
-    piece.abort()
-    sink.begin_piece(tmp_path / "00001").close()
+def test_an_aborted_or_empty_chunk_leaves_nothing(tmp_path: Path) -> None:
+    sink = ChunkedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
+    chunk = sink.begin_chunk(tmp_path / "00000")
+    chunk.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
+    chunk.abort()
+    sink.begin_chunk(tmp_path / "00001").close()
     sink.abort()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_encoders_that_give_two_headers_are_refused(tmp_path: Path) -> None:
-    sink = PiecedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
-    piece = sink.begin_piece(tmp_path / "00000")
-    piece.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
+    sink = ChunkedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
+    chunk = sink.begin_chunk(tmp_path / "00000")
+    chunk.write(make_frame(), nothing_seen(make_frame()), make_frame().image)
     sink.restore(sink.state() | {"extradata": "00"})
     with pytest.raises(WriteError, match="libx264 cannot be joined; choose another --codec"):
-        piece.close()
+        chunk.close()
     sink.abort()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gif_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="gif cannot be written in pieces"):
-        PiecedAvSink(tmp_path / "a.gif", video_info(), overwrite=False)
+        ChunkedAvSink(tmp_path / "a.gif", video_info(), overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_can_be_gone_on_with_says_so(tmp_path: Path) -> None:
-    video = PiecedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
+    video = ChunkedAvSink(tmp_path / "a.mp4", video_info(), overwrite=False)
     assert isinstance(video, ResumableSink)
     video.abort()
     assert isinstance(LabelMapSink(tmp_path / "masks", overwrite=False), ResumableSink)

@@ -8,7 +8,7 @@ import torch
 
 from tests.fakes import frame
 from vidseg.frames import Frame, Segmentation
-from vidseg.segmentation.together import SegmenterGroup
+from vidseg.segmentation.segmenter_group import SegmenterGroup
 from vidseg.wiring.reporter import SilentReporter
 
 

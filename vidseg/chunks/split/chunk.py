@@ -1,4 +1,4 @@
-"""One worker's part of a video: its warm-up, then its piece. Runs in any process that has the same files."""
+"""One worker's part of a video: its warm-up, then its chunk. Runs in any process that has the same files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vidseg.chunks.pieces import PieceSource
-from vidseg.chunks.split.plan import PieceJob, SplitSink
+from vidseg.chunks.chunked_run import ChunkSource
+from vidseg.chunks.split.plan import ChunkJob, SplitSink
 from vidseg.errors import ResumeError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.interfaces import Remembers, ResumableSource
@@ -20,7 +20,7 @@ from vidseg.pipeline.options import Carried, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.saved_state import State
-from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import drawn_labels, flow_propagator, render_options
@@ -31,7 +31,7 @@ from vidseg.wiring.outputs import encode_options, make_renderer, starts_inside
 from vidseg.wiring.reporter import SilentReporter
 
 Tell = Callable[[int], None]
-"""Told now and then how many frames of the piece are written."""
+"""Told now and then how many frames of the chunk are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +45,31 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class PieceDone:
+class ChunkDone:
     """What a worker found out."""
 
     number: int
     stats: RunStats
-    """Of the piece alone, without the warm-up."""
+    """Of the chunk alone, without the warm-up."""
     warmed_up: int
     """Frames that were read for the warm-up."""
     before: Memory | None
     """At the end of the warm-up; None without one."""
     last: Memory
-    """At the end of the piece."""
+    """At the end of the chunk."""
     sinks: tuple[State, ...]
 
 
-class BoundedSource(PieceSource):
-    """The frames of a job in two pieces: the warm-up, if there is one, and its own."""
+class BoundedSource(ChunkSource):
+    """The frames of a job in two chunks: the warm-up, if there is one, and its own."""
 
-    def __init__(self, source: ResumableSource, job: PieceJob, stats: RunStats) -> None:
+    def __init__(self, source: ResumableSource, job: ChunkJob, stats: RunStats) -> None:
         super().__init__(source, seconds=1, max_fps=job.config.max_fps, stats=stats)
         self._start, self._stop = job.start.index, job.stop
         self.restore(job.begin.reading)
         self._frames = self._until_stop()
 
-    def _begins_piece(self, first: Frame, frame: Frame, count: int) -> bool:
+    def _begins_chunk(self, first: Frame, frame: Frame, count: int) -> bool:
         return first.index < self._start <= frame.index
 
     def _until_stop(self) -> Iterator[Frame]:
@@ -79,12 +79,12 @@ class BoundedSource(PieceSource):
             yield frame
 
 
-def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
+def do_chunk(job: ChunkJob, tell: Tell) -> ChunkDone:
     """Do the job; its packets are in the file `job.path` then, its label maps where they belong.
 
     Raises:
         VidsegError: as any run; and ResumeError where the frames are not those that were planned with.
-        Whatever `tell` raises: nobody wants the piece any more.
+        Whatever `tell` raises: nobody wants the chunk any more.
     """
     config = job.config
     engine = load_engine(config, SilentReporter())
@@ -123,7 +123,7 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
             bounded,
             segmenter,
             make_renderer(config, render_options(config, labels), labels),
-            [sink.begin_piece(job.path) for sink in sinks],
+            [sink.begin_chunk(job.path) for sink in sinks],
             propagator=propagator,
             options=options,
             timers=timers,
@@ -136,7 +136,7 @@ def do_piece(job: PieceJob, tell: Tell) -> PieceDone:
                 "before; do not change it while the run reads it"
             )
         last = _memory(carried, segmenter, propagator)
-        return PieceDone(job.number, stats, warmed_up, before, last, tuple(sink.state() for sink in sinks))
+        return ChunkDone(job.number, stats, warmed_up, before, last, tuple(sink.state() for sink in sinks))
     finally:
         for sink in sinks:
             sink.abort()
@@ -162,11 +162,11 @@ def _add(found: hashlib._Hash, value: Any) -> None:
         found.update(repr(value).encode() + b"\n")
 
 
-def _open_sinks(job: PieceJob, info: VideoInfo) -> Iterator[SplitSink]:
+def _open_sinks(job: ChunkJob, info: VideoInfo) -> Iterator[SplitSink]:
     """As the outputs of the run, in the same order; the claims on their names stay with the run."""
     config = job.config
     if config.output:
-        yield PiecedAvSink(
+        yield ChunkedAvSink(
             job.path.with_suffix(Path(config.output).suffix),
             info,
             overwrite=False,

@@ -1,6 +1,6 @@
-"""A video done in pieces, one pipeline after the other, with a commit after each.
+"""A video done in chunks, one pipeline after the other, with a commit after each.
 
-Between two pieces all threads of the pipeline are over, so the memories of all stages belong to the same frame: they
+Between two chunks all threads of the pipeline are over, so the memories of all stages belong to the same frame: they
 are written down as one state, and a process that restores it goes on as if it had never stopped.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import Propagator, Remembers, Renderer, ResumableSink, ResumableSource, Segmenter
+from vidseg.interfaces import FrameSegmenter, Propagator, Remembers, Renderer, ResumableSink, ResumableSource
 from vidseg.pipeline.options import Carried, PipelineOptions, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.policy import RateLimit, cover
@@ -25,11 +25,11 @@ from vidseg.wiring.work_folder import WorkFolder
 from vidseg.wiring.wrapped_source import WrappedSource
 
 _LEAST_FRAMES = 2
-"""In a piece: two key frames in a row would need different numbers in H.264, which two encoders do not give."""
+"""In a chunk: two key frames in a row would need different numbers in H.264, which two encoders do not give."""
 _COUNTS = ("decoded", "skipped", "delivered", "inferred", "held", "elapsed_seconds", "last_pts_seconds")
 
 
-class RememberingSegmenter(Segmenter, Remembers, Protocol):
+class RememberingSegmenter(FrameSegmenter, Remembers, Protocol):
     """A segmenter whose memory can be written down."""
 
 
@@ -37,14 +37,14 @@ class RememberingPropagator(Propagator, Remembers, Protocol):
     """A propagator whose memory can be written down."""
 
 
-class PieceSource(WrappedSource[ResumableSource]):
-    """The frames of one source, piece by piece: each iteration yields one.
+class ChunkSource(WrappedSource[ResumableSource]):
+    """The frames of one source, chunk by chunk: each iteration yields one.
 
-    A piece ends before the first frame that is `seconds` or more later than its own first one, so that the cuts depend
-    on the times of the frames alone. Frames above `max_fps` are left out here, and a piece begins with one that is
+    A chunk ends before the first frame that is `seconds` or more later than its own first one, so that the cuts depend
+    on the times of the frames alone. Frames above `max_fps` are left out here, and a chunk begins with one that is
     kept; a kept frame's time on screen grows by those left out behind it.
 
-    Remembers the place from which the next piece comes, and the first frame of that piece.
+    Remembers the place from which the next chunk comes, and the first frame of that chunk.
     """
 
     def __init__(self, source: ResumableSource, *, seconds: float, max_fps: float | None, stats: RunStats) -> None:
@@ -59,14 +59,14 @@ class PieceSource(WrappedSource[ResumableSource]):
         """True once the source has no more frames."""
 
     def close(self) -> None:
-        """Nothing: the source is needed for the next piece, and whoever opened it closes it."""
+        """Nothing: the source is needed for the next chunk, and whoever opened it closes it."""
 
     def state(self) -> State:
-        """The place from which the next piece comes; to be asked between two pieces."""
+        """The place from which the next chunk comes; to be asked between two chunks."""
         return self._place
 
     def restore(self, state: State) -> None:
-        """Begin with the piece at that place."""
+        """Begin with the chunk at that place."""
         self._source.restore(state["source"])
         self._limit.restore(state["limit"])
         self._place = state
@@ -82,7 +82,7 @@ class PieceSource(WrappedSource[ResumableSource]):
                 break
             if first is None:
                 first = frame
-            elif self._begins_piece(first, frame, count):
+            elif self._begins_chunk(first, frame, count):
                 self._pending = frame
                 break
             if held is not None:
@@ -92,8 +92,8 @@ class PieceSource(WrappedSource[ResumableSource]):
         if held is not None:
             yield held
 
-    def _begins_piece(self, first: Frame, frame: Frame, count: int) -> bool:
-        """True if `frame` is the first of the next piece, after `count` frames of which one was `first`."""
+    def _begins_chunk(self, first: Frame, frame: Frame, count: int) -> bool:
+        """True if `frame` is the first of the next chunk, after `count` frames of which one was `first`."""
         return count >= _LEAST_FRAMES and (frame.pts - first.pts) * frame.time_base >= self._seconds
 
     def _next(self, held: Frame | None) -> Frame | None:
@@ -126,13 +126,13 @@ class Stages:
     sinks: Sequence[ResumableSink]
 
 
-class PiecedRun:
-    """Does the pieces that are missing, and joins them. Use once: construct, `restore`, `run`.
+class ChunkedRun:
+    """Does the chunks that are missing, and joins them. Use once: construct, `restore`, `run`.
 
     Args:
         options: of the pipelines; `max_fps` is heeded here.
-        seconds: length of a piece.
-        check: raises where a piece that is finished must not be kept, nor the output get its name.
+        seconds: length of a chunk.
+        check: raises where a chunk that is finished must not be kept, nor the output get its name.
         facts: written beside every state, and handed back by the folder: what the run was made with.
     """
 
@@ -156,15 +156,15 @@ class PiecedRun:
         self._timers = timers or StageTimers()
         self._carried = Carried(inference_stride(options, still=source.info.still))
         self.stats = self._carried.stats
-        self._source = PieceSource(source, seconds=seconds, max_fps=options.max_fps, stats=self.stats)
-        self._pieces = 0
+        self._source = ChunkSource(source, seconds=seconds, max_fps=options.max_fps, stats=self.stats)
+        self._chunks = 0
         self._finished = False
         self.kept_frames = 0
-        """Frames in the pieces that are committed."""
+        """Frames in the chunks that are committed."""
 
     def restore(self, state: State) -> None:
-        """Go on after the last piece that was committed."""
-        self._pieces, self._finished = state["pieces"], state["finished"]
+        """Go on after the last chunk that was committed."""
+        self._chunks, self._finished = state["pieces"], state["finished"]
         for name in _COUNTS:
             setattr(self.stats, name, state["stats"][name])
         self.kept_frames = self.stats.delivered
@@ -184,13 +184,13 @@ class PiecedRun:
     def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> bool:
         """Do what is missing; True when the outputs are there, False when the run was stopped or the source broke off.
 
-        What is committed stays in the folder unless all is done. A piece that is stopped in its middle is done anew.
+        What is committed stays in the folder unless all is done. A chunk that is stopped in its middle is done anew.
 
         Raises:
             Whatever a stage raised first.
         """
         while not self._finished:
-            if not self._do_piece(on_tick):
+            if not self._do_chunk(on_tick):
                 return False
         self._check()
         for sink in self._stages.sinks:
@@ -203,16 +203,16 @@ class PiecedRun:
         self._folder.about_to_be_named(part)
 
     def _paths(self) -> list[Path]:
-        return [self._folder.piece(number) for number in range(self._pieces)]
+        return [self._folder.chunk(number) for number in range(self._chunks)]
 
-    def _do_piece(self, on_tick: Callable[[Pipeline], None] | None) -> bool:
+    def _do_chunk(self, on_tick: Callable[[Pipeline], None] | None) -> bool:
         stages, options, before = self._stages, self._options, self.stats.delivered
-        path = self._folder.piece(self._pieces)
+        path = self._folder.chunk(self._chunks)
         pipeline = Pipeline(
             self._source,
             stages.segmenter,
             stages.renderer,
-            [sink.begin_piece(path) for sink in stages.sinks],
+            [sink.begin_chunk(path) for sink in stages.sinks],
             propagator=stages.propagator,
             options=replace(options, max_fps=None),
             timers=self._timers,
@@ -223,7 +223,7 @@ class PiecedRun:
             return False
         self._check()
         self._finished = self._source.ended or self.stats.delivered >= (options.limit or math.inf)
-        self._pieces += self.stats.delivered > before
+        self._chunks += self.stats.delivered > before
         self._folder.commit(self._state())
         self.kept_frames = self.stats.delivered
         return True
@@ -235,7 +235,7 @@ class PiecedRun:
             kept = {"label_map": last.label_map, "frame_index": last.frame_index, "levels": last.levels}
         return {
             "facts": self._facts,
-            "pieces": self._pieces,
+            "pieces": self._chunks,
             "finished": self._finished,
             "stats": {name: getattr(self.stats, name) for name in _COUNTS},
             "stride": self._carried.stride.state(),

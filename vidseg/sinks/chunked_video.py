@@ -1,7 +1,7 @@
-"""A video that is written in pieces, each safe on the disk once it is whole, and joined at the end.
+"""A video that is written in chunks, each safe on the disk once it is whole, and joined at the end.
 
-Every piece has an encoder of its own, so it starts with a key frame and depends on no other piece: it does not matter
-which process wrote which. The joined file holds the packets of all pieces, not encoded again, with the times and the
+Every chunk has an encoder of its own, so it starts with a key frame and depends on no other chunk: it does not matter
+which process wrote which. The joined file holds the packets of all chunks, not encoded again, with the times and the
 sound that `AvSink` gives an undivided one. An encoder gives the same packets for the same pictures, so a run that was
 killed and gone on with gives the same bytes as one that was not (on machines with as many cores, for some encoders; of
 pictures narrower than 256 pixels x264's AVX-512 code now and then makes other packets, with a picture just as good).
@@ -29,8 +29,8 @@ from vidseg.video.encoders import ANIMATIONS
 from vidseg.video.pyav import exact
 
 
-class PiecedAvSink(AvSink):
-    """An `AvSink` that can also be written in pieces. Satisfies `vidseg.interfaces.ResumableSink`.
+class ChunkedAvSink(AvSink):
+    """An `AvSink` that can also be written in chunks. Satisfies `vidseg.interfaces.ResumableSink`.
 
     Remembers the unit and the zero of time, the size, and the last time; all of it is in `state()`.
     """
@@ -55,7 +55,7 @@ class PiecedAvSink(AvSink):
         self._whole: Callable[[Path], None] | None = None
 
     def state(self) -> State:
-        """What the next piece goes on with."""
+        """What the next chunk goes on with."""
         size_hw = None if self._input is None else list(self._input.picture_hw)
         return {
             "size_hw": size_hw,
@@ -73,7 +73,7 @@ class PiecedAvSink(AvSink):
         }
 
     def restore(self, state: State) -> None:
-        """Go on after the last piece."""
+        """Go on after the last chunk."""
         self._threads = state["threads"]
         self._tick, self._origin = Fraction(state["tick"]), Fraction(state["origin"])
         self._rate, self._last_seconds = Fraction(state["rate"]), Fraction(state["last_seconds"])
@@ -84,17 +84,17 @@ class PiecedAvSink(AvSink):
             self._input = self._make_input((state["size_hw"][0], state["size_hw"][1]))
             self._input.rescaled = state["rescaled"]
 
-    def begin_piece(self, path: Path) -> Sink:
-        """Takes the pictures of one piece."""
-        return _Piece(self, path)
+    def begin_chunk(self, path: Path) -> Sink:
+        """Takes the pictures of one chunk."""
+        return _VideoChunk(self, path)
 
-    def check(self, pieces: Sequence[Path]) -> None:
-        """Read the files of finished pieces. Raises ResumeError unless all are whole."""
-        for piece in pieces:
-            check_packets(piece)
+    def check(self, chunks: Sequence[Path]) -> None:
+        """Read the files of finished chunks. Raises ResumeError unless all are whole."""
+        for chunk in chunks:
+            check_packets(chunk)
 
-    def join(self, pieces: Sequence[Path], whole: Callable[[Path], None]) -> None:
-        """Put the packets of all pieces and the sound into the output; no picture is encoded again."""
+    def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:
+        """Put the packets of all chunks and the sound into the output; no picture is encoded again."""
         if self._input is None:
             self.close()  # raises: no frame was written
         self._whole = whole
@@ -102,7 +102,7 @@ class PiecedAvSink(AvSink):
             with self._failures_named():
                 self._open_output()
                 last_dts: int | None = None
-                for path in pieces:
+                for path in chunks:
                     time_base, packets = read_packets(path)
                     for packet in packets:
                         last_dts = self._mux_stored(packet, time_base, last_dts)
@@ -122,7 +122,7 @@ class PiecedAvSink(AvSink):
     def encoder_frame(self, frame: Frame, picture: UInt8Array) -> av.VideoFrame:
         """`picture` as the encoder takes it, at its time."""
         if self._input is None:
-            self._settle(frame, (picture.shape[0], picture.shape[1]))
+            self._choose_format(frame, (picture.shape[0], picture.shape[1]))
         assert self._input is not None
         pts, duration = self._timing(frame)
         converted = self._input.convert(picture, pts, self._tick, duration)
@@ -130,24 +130,24 @@ class PiecedAvSink(AvSink):
         self._counters["rescaled"] = self._input.rescaled
         return converted
 
-    def reckon(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+    def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
         """Settle size and times as `write` would; the frame itself is written by another process."""
         with self._failures_named():
             if self._input is None:
                 assert picture_hw is not None, "a video needs a picture"
-                self._settle(frame, picture_hw)
+                self._choose_format(frame, picture_hw)
             self._timing(frame)
         self._counters["frames"] += 1
 
-    def account(self, state: State) -> None:
-        """Take over what the process that wrote a piece found out. Raises WriteError as `keep_extradata`."""
-        assert self._input is not None, "account comes after reckon"
+    def merge_state(self, state: State) -> None:
+        """Take over what the process that wrote a chunk found out. Raises WriteError as `keep_extradata`."""
+        assert self._input is not None, "merge_state comes after note_frame"
         self._input.rescaled += state["rescaled"]
         self._counters["rescaled"] = self._input.rescaled
         self._keep_extradata(bytes.fromhex(state["extradata"]))
 
     def keep_extradata(self, stream: Any) -> None:
-        """Raises WriteError where the encoders of two pieces give different headers: only one fits into the file."""
+        """Raises WriteError where the encoders of two chunks give different headers: only one fits into the file."""
         self._keep_extradata(bytes(stream.codec_context.extradata or b""))
 
     def _keep_extradata(self, found: bytes) -> None:
@@ -158,7 +158,7 @@ class PiecedAvSink(AvSink):
     def _mux_stored(self, packet: StoredPacket, time_base: Fraction, last_dts: int | None) -> int:
         """Write one packet, after the sound before it; its decoding time."""
         self._pump(packet.pts * time_base)
-        # an encoder that reorders starts a little before its first picture, so two pieces may touch
+        # an encoder that reorders starts a little before its first picture, so two chunks may touch
         dts = packet.dts if last_dts is None else max(packet.dts, last_dts + 1)
         if dts > packet.pts:
             raise WriteError(f"{self.path}: {self._plan.encoder.name} cannot be joined; choose another --codec")
@@ -174,13 +174,13 @@ class PiecedAvSink(AvSink):
             self._whole(part)
 
 
-class _Piece:
-    """Takes the pictures of one piece. Satisfies `vidseg.interfaces.Sink`; no file appears before `close`."""
+class _VideoChunk:
+    """Takes the pictures of one chunk. Satisfies `vidseg.interfaces.Sink`; no file appears before `close`."""
 
     needs_picture = True
     notes: tuple[str, ...] = ()
 
-    def __init__(self, video: PiecedAvSink, path: Path) -> None:
+    def __init__(self, video: ChunkedAvSink, path: Path) -> None:
         self._video = video
         self.path = path
         self._stream: Any = None
@@ -197,7 +197,7 @@ class _Piece:
                 self._keep(packet)
 
     def close(self) -> None:
-        """Finish the piece; without a frame there is no file. Raises WriteError."""
+        """Finish the chunk; without a frame there is no file. Raises WriteError."""
         if self._stream is None:
             return
         try:
@@ -213,7 +213,7 @@ class _Piece:
         self._stream = None
 
     def abort(self) -> None:
-        """Drop the piece. Never raises."""
+        """Drop the chunk. Never raises."""
         self._stream = None
         if self._file is not None:
             self._file.abort()

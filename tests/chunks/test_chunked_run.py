@@ -1,4 +1,4 @@
-"""Runs in pieces: the same result wherever they are cut off, and the disk never left in a state that cannot go on."""
+"""Runs in chunks: the same result wherever they are cut off, and the disk never left in a state that cannot go on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from tests.chunks.power import Power, PowerLoss
 from tests.chunks.remembering import BandRenderer, CountingPropagator, SummingSegmenter
 from tests.sinks.sink_helpers import frame_times, pictures
-from vidseg.chunks.pieces import PiecedRun, PieceSource, Stages
+from vidseg.chunks.chunked_run import ChunkedRun, ChunkSource, Stages
 from vidseg.errors import SourceError, WriteError
 from vidseg.frames import Frame
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.sinks.av_sink import AvSink
-from vidseg.sinks.pieces import PiecedAvSink
+from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sources.pattern_source import PatternSource
 from vidseg.video.encoders import EncodeOptions
@@ -36,21 +36,21 @@ def do_run(
     seconds: float = 0.2,
     fail_at: int | None = None,
     source: PatternSource | None = None,
-) -> PiecedRun | None:
+) -> ChunkedRun | None:
     """What `vidseg run --resume` does, with stages that are quick; None where the run was over already."""
     work = WorkFolder(folder / "out.mov")
     if work.was_named():
         work.remove()
         return None
     source = source or PatternSource(PATTERN)
-    video = PiecedAvSink(
+    video = ChunkedAvSink(
         folder / "out.mov", source.info, overwrite=False, encode=EncodeOptions(codec="mjpeg", threads=1)
     )
     try:
         masks = LabelMapSink(folder / "masks", overwrite=work.exists)
         state = work.load()
         stages = Stages(SummingSegmenter(), BandRenderer(fail_at), CountingPropagator(), [video, masks])
-        run = PiecedRun(source, stages, work, options=options, seconds=seconds, facts={})
+        run = ChunkedRun(source, stages, work, options=options, seconds=seconds, facts={})
         work.claim()
         if state is not None:
             run.restore(state)
@@ -76,7 +76,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return found
 
 
-def test_pieces_are_the_undivided_run(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+def test_chunks_are_the_undivided_run(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     source = PatternSource(PATTERN)
     sinks = [
         AvSink(tmp_path / "out.mov", source.info, overwrite=False, encode=EncodeOptions(codec="mjpeg")),
@@ -87,11 +87,11 @@ def test_pieces_are_the_undivided_run(tmp_path: Path, undisturbed: dict[str, byt
     assert {name: data for name, data in plain.items() if name != "out.mov"} == {
         name: data for name, data in undisturbed.items() if name != "out.mov"
     }
-    whole, pieced = tmp_path / "out.mov", tmp_path / "pieced.mov"
-    pieced.write_bytes(undisturbed["out.mov"])
-    assert frame_times(whole) == frame_times(pieced)
+    whole, chunked = tmp_path / "out.mov", tmp_path / "pieced.mov"
+    chunked.write_bytes(undisturbed["out.mov"])
+    assert frame_times(whole) == frame_times(chunked)
     # every picture of this codec stands for itself, so not even the packets differ
-    assert all((a == b).all() for a, b in zip(pictures(whole), pictures(pieced), strict=True))
+    assert all((a == b).all() for a, b in zip(pictures(whole), pictures(chunked), strict=True))
 
 
 def operations(tmp_path: Path) -> int:
@@ -174,40 +174,40 @@ def test_a_source_that_breaks_off_can_be_gone_on_with(tmp_path: Path, undisturbe
     assert result(tmp_path) == undisturbed
 
 
-def frames_of(source: PieceSource) -> list[list[tuple[int, int | None]]]:
-    """(index, duration) of all frames, piece by piece."""
-    pieces: list[list[tuple[int, int | None]]] = []
+def frames_of(source: ChunkSource) -> list[list[tuple[int, int | None]]]:
+    """(index, duration) of all frames, chunk by chunk."""
+    chunks: list[list[tuple[int, int | None]]] = []
     while not source.ended:
-        pieces.append([(frame.index, frame.duration) for frame in source])
-    return pieces
+        chunks.append([(frame.index, frame.duration) for frame in source])
+    return chunks
 
 
-def piece_source(seconds: float, max_fps: float | None = None, frames: int = 11) -> PieceSource:
+def chunk_source(seconds: float, max_fps: float | None = None, frames: int = 11) -> ChunkSource:
     source = PatternSource(f"test:32x32@10,frames={frames}")
-    return PieceSource(source, seconds=seconds, max_fps=max_fps, stats=RunStats())
+    return ChunkSource(source, seconds=seconds, max_fps=max_fps, stats=RunStats())
 
 
-def test_pieces_end_by_the_times_of_the_frames() -> None:
-    assert [[i for i, _ in piece] for piece in frames_of(piece_source(0.4))] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    assert [len(piece) for piece in frames_of(piece_source(0.01))] == [2, 2, 2, 2, 2, 1]
-    assert [len(piece) for piece in frames_of(piece_source(100))] == [11]
+def test_chunks_end_by_the_times_of_the_frames() -> None:
+    assert [[i for i, _ in chunk] for chunk in frames_of(chunk_source(0.4))] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    assert [len(chunk) for chunk in frames_of(chunk_source(0.01))] == [2, 2, 2, 2, 2, 1]
+    assert [len(chunk) for chunk in frames_of(chunk_source(100))] == [11]
 
 
-def test_frames_left_out_lengthen_the_one_before_also_at_the_end_of_a_piece() -> None:
-    found = frames_of(piece_source(0.6, max_fps=10 / 3))
+def test_frames_left_out_lengthen_the_one_before_also_at_the_end_of_a_chunk() -> None:
+    found = frames_of(chunk_source(0.6, max_fps=10 / 3))
     assert found == [[(0, 3), (3, 3)], [(6, 3), (9, 2)]]
 
 
-def test_a_piece_goes_on_in_another_process_with_the_frame_that_ended_the_last(tmp_path: Path) -> None:
-    whole = frames_of(piece_source(0.6, max_fps=5))
-    first = piece_source(0.6, max_fps=5)
+def test_a_chunk_goes_on_in_another_process_with_the_frame_that_ended_the_last(tmp_path: Path) -> None:
+    whole = frames_of(chunk_source(0.6, max_fps=5))
+    first = chunk_source(0.6, max_fps=5)
     assert [(frame.index, frame.duration) for frame in first] == whole[0]
-    second = piece_source(0.6, max_fps=5)
+    second = chunk_source(0.6, max_fps=5)
     second.restore(first.state())
     assert frames_of(second) == whole[1:]
 
 
-def test_limit_and_the_end_on_a_cut_leave_no_empty_piece(tmp_path: Path) -> None:
+def test_limit_and_the_end_on_a_cut_leave_no_empty_chunk(tmp_path: Path) -> None:
     for limit, expected in ((2, 2), (4, 4), (None, 5)):
         folder = tmp_path / str(limit)
         folder.mkdir()
