@@ -30,6 +30,7 @@ FLOORS = (
         "address",
         "saved_masks",
         "saved_state",
+        "shares_over_time",
         "signals",
         "wildcards",
         "yaml_file",

@@ -160,6 +160,7 @@ class RunConfig:
     )
     save_csv: str | None = _output(None, TEXT, "Save the share of pixels per class, one row per frame.", "FILE")
     save_parquet: str | None = _output(None, TEXT, "The same table as Parquet; needs pyarrow.", "FILE")
+    save_plot: str | None = _output(None, TEXT, "Draw that table: shares over time.", "FILE.png")
     stats: str | None = _output(None, TEXT, "Save counts and timings as JSON.", "FILE")
     resume: bool = _output(
         False, FLAG, "Keep finished chunks in OUT.resume, so that the same command continues a run.", single=True

@@ -60,3 +60,9 @@ def without_file_scheme(spec: str) -> str:
         return spec
     path = spec[len("file://") :]
     return unquote(path.removeprefix("localhost") if path.startswith("localhost/") else path)
+
+
+def page_title(source: str) -> str:
+    """The source's name for viewers: without passwords, and without the folders it lies in."""
+    name = shown_name(without_file_scheme(source))
+    return name if "://" in name else os.path.basename(name.rstrip("/" + os.sep)) or name

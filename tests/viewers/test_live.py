@@ -15,8 +15,9 @@ from vidseg.address import Address, bound_address, listen
 from vidseg.app.run import run
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
+from vidseg.names import page_title
 from vidseg.viewers import live
-from vidseg.viewers.live import LiveOutputs, page_title, page_url, relay
+from vidseg.viewers.live import LiveOutputs, page_url, relay
 from vidseg.wiring.pacing import Pacer
 
 pytestmark = pytest.mark.timeout(60)

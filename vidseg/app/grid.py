@@ -14,7 +14,7 @@ from vidseg.defaults import CUDA_BATCH
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import VideoSource
-from vidseg.names import shown_name
+from vidseg.names import page_title, shown_name
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.file_grid import TIME_BASE, FileGrid, FileLane
 from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
@@ -23,7 +23,6 @@ from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.render.grid import TiledPainter
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.timing import StageTimers
-from vidseg.viewers.live import page_title
 from vidseg.wiring.effects import propagator_for
 from vidseg.wiring.live_source import (
     Announcements,
@@ -64,6 +63,7 @@ def check_grid_options(config: RunConfig) -> None:
         ("--save-json", config.save_json, "describes the frames of one source"),
         ("--save-csv", config.save_csv, "describes the frames of one source"),
         ("--save-parquet", config.save_parquet, "describes the frames of one source"),
+        ("--save-plot", config.save_plot, "describes the frames of one source"),
         ("--save-confidence", config.save_confidence, "describes the frames of one source"),
         ("--view confidence", config.view == "confidence", "shows one source"),
     )

@@ -15,7 +15,7 @@ from vidseg.config import RunConfig
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.labels import LabelSet
-from vidseg.names import shown_name
+from vidseg.names import page_title, shown_name
 from vidseg.pipeline.buffer import Buffer
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
@@ -25,7 +25,7 @@ from vidseg.render.window import Window
 from vidseg.sources.pipe_reader import is_pipe
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import TimeRange
-from vidseg.viewers.live import LiveOutputs, page_title, relay
+from vidseg.viewers.live import LiveOutputs, relay
 from vidseg.viewers.player import Player, Reach
 from vidseg.viewers.recorder import Recorder
 from vidseg.viewers.watch import Watch

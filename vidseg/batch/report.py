@@ -11,7 +11,7 @@ from typing import Any
 
 from vidseg.atomic import write_whole_file
 from vidseg.batch.report_page import FileSection, page
-from vidseg.config import RunConfig
+from vidseg.config import OPTIONS, SECRETS, RunConfig
 from vidseg.labels import LabelSet
 from vidseg.version import __version__
 from vidseg.wiring.effects import drawn_labels
@@ -63,6 +63,16 @@ class BatchReport:
         counts = Counter(item.state for item in self.files)
         return {state: counts[state] for state in STATES if counts[state]}
 
+    def settings(self) -> dict[str, str]:
+        """The options that were given, as on the command line, but for secrets."""
+        usual = RunConfig()
+        given = {name: getattr(self.config, name) for name in OPTIONS if name not in SECRETS}
+        return {
+            f"--{name.replace('_', '-')}": ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in given.items()
+            if value != getattr(usual, name)
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -80,7 +90,9 @@ def write_report(report: BatchReport, folder: Path) -> list[Path]:
     text = json.dumps(report.as_dict(), indent=1) + "\n"
     labels = drawn_labels(report.config, label_set(report.config))
     sections = [section_of(item, labels) for item in report.files]
-    html = page(sections, totals=report.totals(), started=report.started, seconds=report.seconds)
+    html = page(
+        sections, totals=report.totals(), started=report.started, seconds=report.seconds, settings=report.settings()
+    )
     paths = [folder / JSON_NAME, folder / HTML_NAME]
     for path, content in zip(paths, (text, html), strict=True):
         write_whole_file(path, content.encode("utf-8", "backslashreplace"))

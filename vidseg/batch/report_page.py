@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,19 @@ from html import escape
 from urllib.parse import quote
 
 from vidseg.names import shown_name
+from vidseg.shares_over_time import edges_of, time_ticks
 
 CHART_WIDTH, CHART_HEIGHT = 640, 90
+
+ORDERS = (
+    ("as given", ""),
+    ("name", "name"),
+    ("state", "state"),
+    ("length", "-video"),
+    ("time it took", "-took"),
+    ("frames per second", "fps"),
+)
+"""Ways to sort: words, and the number or text of an article that it goes by; "-": the largest first."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --dim: #777; }
@@ -24,12 +36,58 @@ td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px soli
 .failed { background: #c22; color: #fff; } .done { background: #2a7d3f; color: #fff; }
 .stopped { background: #b36b00; color: #fff; }
 article { border-top: 1px solid var(--line); padding: .9rem 0; }
+article { content-visibility: auto; contain-intrinsic-size: auto 14rem; }
+article[hidden] { display: none; }
+.brief article { padding: .3rem 0; contain-intrinsic-size: auto 3rem; }
+.brief article :is(img, .chart, .keys) { display: none; }
+#tools { position: sticky; top: 0; z-index: 1; background: Canvas; padding: .5rem 0; }
+#tools { display: flex; flex-wrap: wrap; gap: .4rem 1rem; }
+#tools[hidden] { display: none; }
+#tools input[type=search] { min-width: 12rem; flex: 1; max-width: 24rem; } #tools :is(input, select) { font: inherit; }
+details { margin: .5rem 0; } details td { padding-right: 2rem; } details table { width: auto; }
 article h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 article p { margin: .2rem 0; overflow-wrap: anywhere; }
 img { max-width: 100%; display: block; margin: .5rem 0; border-radius: 3px; }
-svg { width: 100%; max-width: 48rem; height: 90px; display: block; background: var(--soft); border-radius: 3px; }
+.chart { max-width: 51rem; padding: .3rem 0 1.4rem 3rem; position: relative; font-size: .8rem; color: var(--dim); }
+.chart .plot { position: relative; }
+.chart span { position: absolute; white-space: nowrap; line-height: 1; }
+.chart .share { right: calc(100% + .4rem); transform: translateY(-50%); }
+.chart .time { top: calc(100% + .3rem); transform: translateX(-50%); }
+svg { width: 100%; height: 90px; display: block; background: var(--soft); border-radius: 3px; }
+svg line { stroke: #fff8; vector-effect: non-scaling-stroke; pointer-events: none; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 .9em; }
 .key:first-child { margin-left: 0; }
+"""
+
+_SCRIPT = """
+const $ = id => document.getElementById(id), list = $('files'), files = [...list.children];
+const shares = files.map(file => JSON.parse(file.dataset.shares || '{}'));
+const names = [...new Set(shares.flatMap(row => Object.keys(row)))].sort();
+for (const name of names) $('order').add(new Option('share of ' + name, 'share ' + name));
+const text = new Intl.Collator(undefined, {numeric: true}).compare;
+function key(file, index, order) {
+  if (order.startsWith('share ')) return shares[index][order.slice(6)] || 0;
+  const name = order.replace('-', ''), value = file.dataset[name];
+  return name === 'name' || name === 'state' ? value : Number(value || 0);
+}
+function show() {
+  const wanted = $('find').value.toLowerCase(), state = $('state').value, chosen = $('order').value;
+  let shown = 0;
+  for (const file of files) {
+    const fits = (!state || file.dataset.state === state) && file.textContent.toLowerCase().includes(wanted);
+    file.hidden = !fits;
+    shown += fits;
+  }
+  const down = chosen[0] === '-' || chosen.startsWith('share ');
+  const order = files.map((file, index) => [chosen ? key(file, index, chosen) : index, index, file]);
+  order.sort((a, b) => (typeof a[0] === 'string' ? text(a[0], b[0]) : down ? b[0] - a[0] : a[0] - b[0]) || a[1] - b[1]);
+  list.append(...order.map(entry => entry[2]));
+  list.classList.toggle('brief', $('brief').checked);
+  $('count').textContent = shown + ' of ' + files.length;
+}
+for (const id of ['find', 'state', 'order', 'brief']) $(id).addEventListener('input', show);
+$('tools').hidden = false;
+show();
 """
 
 
@@ -54,8 +112,19 @@ class FileSection:
     """Class name, colour, and its share (0..1) in each stretch."""
 
 
-def page(sections: Sequence[FileSection], *, totals: Mapping[str, int], started: str, seconds: float) -> str:
-    """The whole page. Everything that comes from names and messages is escaped."""
+def page(
+    sections: Sequence[FileSection],
+    *,
+    totals: Mapping[str, int],
+    started: str,
+    seconds: float,
+    settings: Mapping[str, str] | None = None,
+) -> str:
+    """The whole page. Everything that comes from names and messages is escaped.
+
+    Args:
+        settings: options that were given, each with its value.
+    """
     counted = ", ".join(f"{count} {state}" for state, count in totals.items())
     bad = [item for item in sections if item.state not in ("done", "skipped")]
     parts = [
@@ -65,25 +134,53 @@ def page(sections: Sequence[FileSection], *, totals: Mapping[str, int], started:
         f"<h1>{escape(counted) or 'nothing to do'}</h1>",
         f'<p class="dim">vidseg batch, started {escape(started)}, took {_duration(seconds)}</p>',
     ]
+    if settings:
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{_text(value)}</td></tr>" for name, value in settings.items())
+        parts.append(f"<details><summary>Settings</summary><table>{rows}</table></details>")
     if bad:
         rows = "".join(
             f'<tr><td>{_badge(item)}</td><td class="name">{_text(item.name)}</td><td>{_text(item.reason)}</td></tr>'
             for item in bad
         )
         parts.append(f"<h2>Not done</h2><table><tr><th></th><th>File</th><th>Why</th></tr>{rows}</table>")
-    parts.append("<h2>All files</h2>")
+    parts += ["<h2>All files</h2>", _tools(totals), '<div id="files">']
     parts += [_article(item) for item in sections]
-    parts.append("</body></html>\n")
+    parts.append(f"</div><script>{_SCRIPT}</script></body></html>\n")
     return "\n".join(parts)
+
+
+def _tools(totals: Mapping[str, int]) -> str:
+    """What chooses and sorts the files; of no use, and not to be seen, where scripts are off."""
+    states = "".join(
+        f'<option value="{escape(state)}">{escape(state)} ({count})</option>' for state, count in totals.items()
+    )
+    orders = "".join(f'<option value="{key}">{words}</option>' for words, key in ORDERS)
+    return (
+        '<div id="tools" hidden><input id="find" type="search" placeholder="find" aria-label="find">'
+        f'<label>state <select id="state"><option value="">any</option>{states}</select></label>'
+        f'<label>sort by <select id="order">{orders}</select></label>'
+        '<label><input id="brief" type="checkbox"> brief</label><span id="count" class="dim"></span></div>'
+    )
 
 
 def _article(item: FileSection) -> str:
     facts = []
+    fps = item.frames / item.seconds if item.seconds > 0 else 0.0
     if item.frames:
         facts.append(f"{item.frames} frames, {_duration(item.video_seconds)} of video")
         if item.seconds > 0:
-            facts.append(f"{item.frames / item.seconds:.1f} fps, took {_duration(item.seconds)}")
-    lines = [f"<article><h3>{_badge(item)} {_text(item.name)}</h3>"]
+            facts.append(f"{fps:.1f} fps, took {_duration(item.seconds)}")
+    shares = json.dumps({shown_name(name): round(_mean(row), 4) for name, _, row in item.curves})
+    told = {
+        "name": shown_name(item.name),
+        "state": item.state,
+        "video": f"{item.video_seconds:g}",
+        "took": f"{item.seconds:g}",
+        "fps": f"{fps:g}",
+        "shares": shares,
+    }
+    known = " ".join(f'data-{key}="{escape(value)}"' for key, value in told.items())
+    lines = [f"<article {known}><h3>{_badge(item)} {_text(item.name)}</h3>"]
     if item.reason:
         lines.append(f"<p>{_text(item.reason)}</p>")
     if facts:
@@ -101,18 +198,16 @@ def _article(item: FileSection) -> str:
             f'<span class="key" style="background:{_colour(rgb)}"></span>{_text(name)} {100 * _mean(row):.0f}%'
             for name, rgb, row in item.curves
         )
-        lines.append(f'<p class="dim">{keys}</p>')
+        lines.append(f'<p class="dim keys">{keys}</p>')
     lines.append("</article>")
     return "\n".join(lines)
 
 
 def _chart(item: FileSection) -> str:
-    """Shares over time as areas on top of each other, each stretch as wide as it is long."""
-    starts = item.times
-    last_step = starts[-1] - starts[-2] if len(starts) > 1 else 1.0
-    end = max(item.video_seconds, starts[-1] + 0.5 * last_step) or 1.0
-    edges = [CHART_WIDTH * (start - starts[0]) / max(end - starts[0], 1e-9) for start in (*starts, end)]
-    floor = [0.0] * len(starts)
+    """Shares over time as areas on top of each other, each stretch as wide as it is long, with scales."""
+    places = edges_of(item.times, item.video_seconds)
+    edges = [CHART_WIDTH * place for place in places]
+    floor = [0.0] * len(item.times)
     areas = []
     for name, rgb, row in item.curves:
         top = [low + share for low, share in zip(floor, row, strict=True)]
@@ -120,9 +215,19 @@ def _chart(item: FileSection) -> str:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         areas.append(f'<polygon fill="{_colour(rgb)}" points="{path}"><title>{_text(name)}</title></polygon>')
         floor = top
+    first, end = item.times[0], max(item.video_seconds, item.times[-1])
+    ticks = [((seconds - first) / max(end - first, 1e-9), words) for seconds, words in time_ticks(first, end)]
+    lines = [f'<line x1="0" x2="{CHART_WIDTH}" y1="{CHART_HEIGHT / 2:g}" y2="{CHART_HEIGHT / 2:g}"></line>']
+    lines += [
+        f'<line x1="{CHART_WIDTH * place:.1f}" x2="{CHART_WIDTH * place:.1f}" y1="0" y2="{CHART_HEIGHT}"></line>'
+        for place, _ in ticks
+    ]
+    words = [f'<span class="share" style="top:{100 - share}%">{share}%</span>' for share in (0, 50, 100)]
+    words += [f'<span class="time" style="left:{100 * place:.1f}%">{escape(text)}</span>' for place, text in ticks]
     box = f"0 0 {CHART_WIDTH} {CHART_HEIGHT}"
     label = "share of the picture that each class takes over time"
-    return f'<svg viewBox="{box}" preserveAspectRatio="none" role="img" aria-label="{label}">{"".join(areas)}</svg>'
+    svg = f'<svg viewBox="{box}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+    return f'<div class="chart"><div class="plot">{svg}{"".join(areas + lines)}</svg>{"".join(words)}</div></div>'
 
 
 def _steps(edges: Sequence[float], values: Sequence[float]) -> list[tuple[float, float]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.shares_over_time import ClassShares, SharesOverTime
 from vidseg.wiring.input_files import Identity, InputFiles
 
 TILES = 8
@@ -15,25 +14,8 @@ TILE_HEIGHT = 72
 WIDEST_TILE = 192
 MOST_BINS = 48
 SHOWN_CLASSES = 6
-PIXEL_STEP = 4
-"""Shares are counted on every 4th row and column: a sixteenth of the work, and no difference to the eye."""
 
 _JPEG_QUALITY = 75
-_COUNTS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class ClassShares:
-    """How much of the picture each class takes, over time."""
-
-    seconds: tuple[float, ...]
-    """When each stretch begins."""
-    shares: dict[int, tuple[float, ...]]
-    """Class id to its share (0..1) of each stretch; the largest classes only."""
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return {"seconds": list(self.seconds), "shares": {str(key): list(row) for key, row in self.shares.items()}}
 
 
 class InputGuard:
@@ -63,8 +45,8 @@ class InputGuard:
 class Sampler:
     """A sink that keeps a few small pictures and the class shares over time.
 
-    Keeps at most twice `TILES` pictures and `MOST_BINS` stretches of frames: when there would be more, every other
-    picture goes, neighbouring stretches become one, and new ones are twice as long.
+    Keeps at most twice `TILES` pictures and `MOST_BINS` stretches of frames: when there would be more pictures, every
+    other goes.
 
     Args:
         sources_pictures: where nothing is drawn, take the source's own pictures.
@@ -79,10 +61,7 @@ class Sampler:
         self._written = 0
         self._tile_every = 1
         self._tiles: list[UInt8Array] = []
-        self._bin_frames = 1
-        self._in_last = 0
-        self._starts: list[float] = []
-        self._counts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+        self._shares = SharesOverTime(MOST_BINS)
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Look at one frame."""
@@ -90,8 +69,7 @@ class Sampler:
             picture = frame.image
         if picture is not None and self._written % self._tile_every == 0:
             self._keep_tile(picture)
-        sample = segmentation.label_map[::PIXEL_STEP, ::PIXEL_STEP]
-        self._count(frame.seconds, np.bincount(sample.ravel(), minlength=_COUNTS))
+        self._shares.add(frame.seconds, segmentation.label_map)
         self._written += 1
 
     def close(self) -> None:
@@ -113,16 +91,7 @@ class Sampler:
 
     def class_shares(self) -> ClassShares:
         """The classes with the largest parts of the clip, largest first."""
-        if not self._counts:
-            return ClassShares((), {})
-        counts = np.stack(self._counts).astype(np.float64)
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        ranked = np.argsort(-shares[:, :-1].mean(axis=0), kind="stable")  # the last is "nothing said"
-        largest = [int(index) for index in ranked[:SHOWN_CLASSES] if shares[:, index].any()]
-        return ClassShares(
-            tuple(round(seconds, 3) for seconds in self._starts),
-            {index: tuple(shares[:, index].round(4).tolist()) for index in largest},
-        )
+        return self._shares.shares(SHOWN_CLASSES)
 
     def _keep_tile(self, picture: UInt8Array) -> None:
         if picture.shape[2] == 4:
@@ -133,19 +102,6 @@ class Sampler:
         if len(self._tiles) >= 2 * TILES:
             del self._tiles[1::2]
             self._tile_every *= 2
-
-    def _count(self, seconds: float, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
-        if self._counts and self._in_last < self._bin_frames:
-            self._counts[-1] += counts
-            self._in_last += 1
-            return
-        if len(self._counts) >= MOST_BINS:
-            self._counts = [sum(self._counts[i : i + 2], start=np.zeros_like(counts)) for i in range(0, MOST_BINS, 2)]
-            self._starts = self._starts[::2]
-            self._bin_frames *= 2
-        self._starts.append(seconds)
-        self._counts.append(counts.copy())
-        self._in_last = 1
 
 
 def _on_white(picture: UInt8Array) -> UInt8Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import time
@@ -19,7 +18,7 @@ from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
 from vidseg.frames import VideoInfo
 from vidseg.labels import LabelSet
-from vidseg.names import shown_name, without_file_scheme
+from vidseg.names import page_title
 from vidseg.pipeline.background import BackgroundTask
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.options import Result
@@ -163,12 +162,6 @@ class LiveOutputs:
     def failures(self) -> list[str]:
         """Why recordings failed, one sentence each."""
         return [] if self._recorder is None else self._recorder.failures
-
-
-def page_title(source: str) -> str:
-    """The source's name for viewers: without passwords, and without the folders it lies in."""
-    name = shown_name(without_file_scheme(source))
-    return name if "://" in name else os.path.basename(name.rstrip("/" + os.sep)) or name
 
 
 def page_url(address: Address, token: str | None, path: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
-from vidseg.names import PIPE, STANDARD_OUTPUT, expand_user, shown_name, url_scheme
+from vidseg.names import PIPE, STANDARD_OUTPUT, expand_user, page_title, shown_name, url_scheme
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
@@ -31,6 +31,7 @@ from vidseg.sinks.records.class_shares import ClassShareCsvSink
 from vidseg.sinks.records.detections_jsonl import DetectionsSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
+from vidseg.sinks.records.share_plot import SharePlotSink
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS, EncodeOptions
@@ -47,6 +48,7 @@ def output_names(config: RunConfig) -> list[str]:
         config.save_json,
         config.save_csv,
         config.save_parquet,
+        config.save_plot,
     )
     return [path for path in named if path]
 
@@ -151,7 +153,7 @@ def open_sinks(
     for path, other in itertools.combinations(named, 2):
         if os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(f"{path}: is used for two outputs; give each its own name")
-    for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.stats)):
+    for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.save_plot, config.stats)):
         if path.endswith(("/", os.sep)):
             raise ConfigError(f"{path}: is a folder; this output is a single file, give its name")
     # what was written before a run was killed may be written again; a finished video still needs overwrite
@@ -172,7 +174,7 @@ def open_sinks(
             where, option = config.save_confidence, "--save-confidence"
             sinks.append(_mask_sink(where, config, info, overwrite=again, of=levels_of, option=option))
             stack.callback(sinks[-1].abort)
-        for sink in _open_records(config, info, labels.names):
+        for sink in _open_records(config, info, labels):
             sinks.append(sink)
             stack.callback(sink.abort)
         if config.sent:  # closed last: a receiver that is gone costs no other output
@@ -234,9 +236,9 @@ def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], N
     )
 
 
-def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> Iterator[Sink]:
-    """Tables and detections."""
-    overwrite, sources = config.overwrite, info.source_paths
+def _open_records(config: RunConfig, info: VideoInfo, labels: LabelSet) -> Iterator[Sink]:
+    """Tables, detections and the plot."""
+    overwrite, sources, names = config.overwrite, info.source_paths, labels.names
     if config.save_json:
         yield DetectionsSink(
             config.save_json,
@@ -251,6 +253,15 @@ def _open_records(config: RunConfig, info: VideoInfo, names: Sequence[str]) -> I
     if config.save_parquet:
         yield ClassShareParquetSink(
             config.save_parquet, names, info.time_base, overwrite=overwrite, source_paths=sources
+        )
+    if config.save_plot:
+        yield SharePlotSink(
+            config.save_plot,
+            labels,
+            still=info.still,
+            title=page_title(config.source or ""),
+            overwrite=overwrite,
+            sources=sources,
         )
 
 

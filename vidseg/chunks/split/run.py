@@ -36,7 +36,10 @@ from vidseg.wiring.reporter import Reporter
 
 SUFFIX = ".pieces"
 _OURS = re.compile(rf"\d{{5,}}(\.[^.]+)?({re.escape(PART_SUFFIX)})?|{LOCK}")
-_NOT_WITH = ("resume", "show", "serve", "metrics", "matte", "save_json", "save_csv", "save_parquet", "save_confidence")
+_NOT_WITH = (
+    *("resume", "show", "serve", "metrics", "matte"),
+    *("save_json", "save_csv", "save_parquet", "save_plot", "save_confidence"),
+)
 
 
 def is_split(config: RunConfig) -> bool:
