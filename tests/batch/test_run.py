@@ -52,7 +52,7 @@ class Reporter(SilentReporter):
     """Keeps what it is told; `look` is called on every tick."""
 
     def __init__(self):
-        self.notes, self.problems, self.finished = [], [], []
+        self.notes, self.problems, self.failed = [], [], {}
         self.look = lambda board: None
 
     def note(self, text):
@@ -64,8 +64,11 @@ class Reporter(SilentReporter):
     def batch_progress(self, board):
         self.look(board)
 
-    def job_finished(self, row, board):
-        self.finished.append((row.job.name, row.state))
+    def job_done(self, row, board):
+        pass
+
+    def input_failed(self, name, reason):
+        self.failed[name] = reason
 
 
 class Place:
@@ -149,6 +152,7 @@ def test_bad_files_are_listed_with_their_reasons_and_the_others_are_done(place):
     assert "not a video that FFmpeg can read" in files["rec/bad.mp4"][1]
     assert "this is a text file, not a video" in files["rec/text.mp4"][1]
     assert files["gone.mp4"] == ("failed", "no such file")
+    assert place.reporter.failed == {name: reason for name, (state, reason) in files.items() if state == "failed"}
     assert files["none"] == ("failed", "no video in this folder")
     assert place.outputs() == ["a_annotated.mp4", "z_annotated.mp4"]
     assert all(str(place.path) not in reason for _, reason in files.values())

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.models import OptionInfo
 
 from tests.limits import file_size_limit
@@ -21,7 +23,7 @@ from tests.video.clips import make_clip
 from vidseg.batch.board import Board, Row
 from vidseg.batch.job import Job
 from vidseg.cli.batch import batch
-from vidseg.cli.batch_console import board_table, totals_line, visible_rows
+from vidseg.cli.batch_console import BatchConsole, board_table, totals_line, visible_rows
 from vidseg.cli.run import run
 from vidseg.config import SINGLE_RUN_OPTIONS, RunConfig
 
@@ -60,7 +62,10 @@ def test_a_folder_becomes_annotated_clips_and_a_report(cli, tmp_path):
 
     result = cli(*words)
     assert result.code == 1 and result.out == ""
-    assert "vidseg: error: rec/bad.mp4: not a video that FFmpeg can read" in result.err
+    assert (
+        result.err.count("rec/bad.mp4") == result.err.count("vidseg: error: rec/bad.mp4: not a video that FFmpeg") == 1
+    )
+    assert result.err.index("rec/bad.mp4") < result.err.index("[3/3] rec/new")
     assert "2 done, 1 failed, in 0:0" in result.err and "wrote out/batch-report.html" in result.err
     assert {"1_a.mkv", "3_new\nline ü.mkv"} < set(os.listdir("out")) and "2_bad.mkv" not in os.listdir("out")
     data = json.loads(Path("out/batch-report.json").read_text())
@@ -196,3 +201,19 @@ def test_a_long_batch_shows_what_runs_and_what_is_around_it():
     assert shown[-4:] == [103, 104, 105, 106] and 99 in shown and 0 not in shown
     assert len(visible_rows(rows[:10], 10)) == 10
     board_table(Board(rows), height=24)
+
+
+def test_on_a_terminal_the_table_stays_with_its_bar_and_reasons_are_told_above_it(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    rows = [row(1, "done", delivered=5), row(2, "running", delivered=50, total=100, rate=10.0)]
+    board = Board(rows)
+    shown = StringIO()
+    with BatchConsole() as console:
+        console._console, console._live = Console(file=shown, force_terminal=True, width=80, height=24), True
+        console.batch_progress(board)
+        console.input_failed("2.mp4", "disk full")
+        rows[1].state = "failed"
+    last = shown.getvalue().rpartition("file ")[2].splitlines()
+    assert shown.getvalue().count("disk full") == 1 and not any("disk full" in line for line in last)
+    assert re.match(r"1.mp4 +\S*done", last[1]) and re.match(r"2.mp4 +\S*failed", last[2])
+    assert "\u2501" * 20 in last[3] and "1 of 2 done, 1 failed" in last[3] and "left" not in last[3]

@@ -66,10 +66,16 @@ class Board:
         return sum(row.log.rate for row in self.running())
 
     @property
-    def seconds_left(self) -> float | None:
-        """Until all is done, if a byte of input takes as long as so far; None before anything can be told."""
+    def share(self) -> float:
+        """How much of all that can be done is done, 0..1, by the bytes of the inputs."""
         worked_on = [row for row in self.rows.values() if row.state in ("running", "done", "waiting")]
         total = sum(row.size for row in worked_on)
-        done = sum(row.size * row.share for row in worked_on)
-        elapsed = self._clock() - self._start
-        return elapsed * (total - done) / done if done > 0 else None
+        return sum(row.size * row.share for row in worked_on) / total if total else 1.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all is done, if a byte of input takes as long as so far; None before anything can be told."""
+        share = self.share
+        if not share or not any(row.state in ("running", "done") for row in self.rows.values()):
+            return None
+        return (self._clock() - self._start) * (1 - share) / share

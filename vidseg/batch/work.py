@@ -44,8 +44,12 @@ class BatchReporter(Reporter, Protocol):
         """About ten times a second."""
         ...
 
-    def job_finished(self, row: Row, board: Board) -> None:
-        """A job ended; the row says how."""
+    def job_done(self, row: Row, board: Board) -> None:
+        """A job ended well."""
+        ...
+
+    def input_failed(self, name: str, reason: str) -> None:
+        """An input cannot be used, or its job failed or was stopped."""
         ...
 
 
@@ -90,9 +94,11 @@ class BatchRun:
         """Do what is to be done, and report."""
         began = datetime.now().astimezone().isoformat(timespec="seconds")
         start = time.monotonic()
+        for bad in self._plan.found.unusable:
+            self._reporter.input_failed(bad.name, bad.reason)
         for row in self._board.rows.values():
             if row.state == "failed":
-                self._reporter.job_finished(row, self._board)
+                self._reporter.input_failed(row.job.name, row.reason)
         jobs = [item.job for item in self._plan.decisions if item.action == "do"]
         folders = _folders_to_make(jobs)
         with self._interrupts:
@@ -206,7 +212,10 @@ class BatchRun:
                 write_whole_file(self._strip_path(row.job), result.strip)
             except (OSError, WriteError):
                 pass  # a picture of a report; what is wrong with the disk shows elsewhere
-        self._reporter.job_finished(row, self._board)
+        if row.state == "done":
+            self._reporter.job_done(row, self._board)
+        else:
+            self._reporter.input_failed(row.job.name, row.reason)
 
     def tick(self) -> bool:
         count = self._interrupts.count

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rich.columns import Columns
 from rich.console import Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vidseg.cli.console import RunConsole
+from vidseg.cli.console import BAR_WIDTH, RunConsole
 from vidseg.names import shown_name, url_scheme
 from vidseg.timing import clock_time
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 PLAIN_LINE_SECONDS = 30.0
 """How often totals are printed if stderr is not a terminal."""
 REFRESH_SECONDS = 0.25
-LISTED_FAILURES = 50
-"""Number of failures printed at the end; the report lists all."""
 
 _STYLES = {"running": "bold", "done": "green", "failed": "red", "stopped": "yellow", "waiting": "dim", "skipped": "dim"}
 _ACTIONS = {"do": "do  ", "skip": "skip", "fail": "fail"}
@@ -37,16 +37,19 @@ class BatchConsole(RunConsole):
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__(quiet=quiet, verbose=verbose)
         self._table: Live | None = None
+        self._board: Board | None = None
         self._next_table = 0.0
         self._next_totals = time.monotonic() + PLAIN_LINE_SECONDS
 
     def __exit__(self, *error: object) -> None:
-        if self._table is not None:
+        if self._table is not None and self._board is not None:
+            self._table.update(board_table(self._board, height=self._console.height), refresh=True)
             self._table.stop()
         super().__exit__(*error)
 
     def batch_progress(self, board: Board) -> None:
         """Update the table, or print totals now and then."""
+        self._board = board
         now = time.monotonic()
         if self._live and now >= self._next_table:
             self._next_table = now + REFRESH_SECONDS
@@ -54,30 +57,27 @@ class BatchConsole(RunConsole):
                 if self._download is not None:
                     self._download.stop()
                 # stdout stays as it is: while Ray runs, whatever it prints there is discarded
-                self._table = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+                self._table = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
                 self._table.start()
             self._table.update(board_table(board, height=self._console.height), refresh=True)
         elif not self._live and not self._quiet and now >= self._next_totals:
             self._next_totals = now + PLAIN_LINE_SECONDS
             self.note(totals_line(board))
 
-    def job_finished(self, row: Row, board: Board) -> None:
-        """Print one line for a finished job, unless the table shows it."""
-        if self._quiet or self._live:
-            return
-        self.note(finished_line(row, board))
+    def job_done(self, row: Row, board: Board) -> None:
+        """Print a line, unless the table shows it."""
+        if not self._live:
+            self.note(finished_line(row, board))
+
+    def input_failed(self, name: str, reason: str) -> None:
+        """Print the reason at once, also with --quiet."""
+        self.problem(f"{shown_name(name)}: {reason}")
 
     def batch_summary(self, report: BatchReport, written: Sequence[str]) -> None:
-        """Print how the batch ended: counts, and each unfinished input with the reason."""
-        bad = [item for item in report.files if item.state not in ("done", "skipped")]
-        not_started = [item for item in bad if item.state == "not started"]
-        listed = [item for item in bad if item.state != "not started"]
-        for item in listed[:LISTED_FAILURES]:
-            self.problem(f"{shown_name(item.name)}: {item.reason}")
-        if len(listed) > LISTED_FAILURES:
-            self.problem(f"and {len(listed) - LISTED_FAILURES} more; see the report for all")
+        """Print how the batch ended: counts, remarks, and the files of the report."""
+        not_started = sum(item.state == "not started" for item in report.files)
         if not_started:
-            files = "1 file was" if len(not_started) == 1 else f"{len(not_started)} files were"
+            files = "1 file was" if not_started == 1 else f"{not_started} files were"
             self.problem(f"{files} not started; run the same command again to continue")
         remarks = sum(item.state == "done" and bool(item.details.get("notes")) for item in report.files)
         if remarks and written:
@@ -109,8 +109,8 @@ def _short(path: str) -> str:
 def finished_line(row: Row, board: Board) -> str:
     """ "[3/200] a.mp4: done, 1234 frames"."""
     ended = sum(item.state not in ("waiting", "running") for item in board.rows.values())
-    told = f"done, {row.log.delivered} frames" if row.state == "done" else f"{row.state}: {row.reason}"
-    return f"[{ended}/{len(board.rows)}] {shown_name(row.job.name)}: {told}"
+    frames = "1 frame" if row.log.delivered == 1 else f"{row.log.delivered} frames"
+    return f"[{ended}/{len(board.rows)}] {shown_name(row.job.name)}: done, {frames}"
 
 
 def totals_line(board: Board) -> str:
@@ -122,15 +122,15 @@ def totals_line(board: Board) -> str:
     if board.rate > 0:
         parts.append(f"{board.rate:.1f} fps")
     left = board.seconds_left
-    if left is not None:
+    if left is not None and counts["running"] + counts["waiting"]:
         parts.append(f"about {clock_time(left)} left")
     return ", ".join(parts)
 
 
 def board_table(board: Board, *, height: int) -> Group:
-    """The most relevant rows that fit, with totals below."""
-    table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column("file", ratio=1, no_wrap=True, overflow="ellipsis")
+    """The most relevant rows that fit, with a bar and totals below."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file", no_wrap=True, overflow="ellipsis")
     table.add_column("state", no_wrap=True)
     for title in ("frames", "fps", "left"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -145,7 +145,8 @@ def board_table(board: Board, *, height: int) -> Group:
             f"{log.rate:.1f}" if log.rate and row.state == "running" else "",
             clock_time(left) if left is not None else "",
         )
-    return Group(table, Text(totals_line(board), style="bold"))
+    bar = ProgressBar(total=1.0, completed=board.share, width=BAR_WIDTH)
+    return Group(table, Columns((bar, Text(totals_line(board), style="bold"))))
 
 
 def visible_rows(rows: Sequence[Row], room: int) -> list[Row]:
