@@ -6,7 +6,6 @@ import base64
 import csv
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import pyarrow.parquet
 import pytest
 
 from tests.cli.test_run import SMALL, assert_one_line_error, steady_clip
-from tests.cli.test_signals import ENDLESS, start, wait_for
 
 
 def records(path: str | Path) -> list[dict]:
@@ -130,24 +128,3 @@ def test_the_input_is_never_replaced_by_data(cli, clip, tmp_path):
     for option in ("--save-json", "--save-csv", "--save-parquet"):
         assert_one_line_error(cli("run", "same.mp4", option, "same.mp4", "-y", *SMALL), "is the input itself")
     assert (tmp_path / "same.mp4").read_bytes() == before
-
-
-def test_ctrl_c_finishes_the_data(tmp_path):
-    words = ["--save-json", "d.jsonl", "--save-csv", "s.csv", "--save-parquet", "s.parquet"]
-    process = start(tmp_path, ENDLESS, *words)
-    wait_for(tmp_path / "s.csv.part", 6000, process)  # followed while it grows
-    assert all(line.count(",") == 155 for line in (tmp_path / "s.csv.part").read_text().split("\n")[:-1])
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130 and sorted(os.listdir(tmp_path)) == ["d.jsonl", "s.csv", "s.parquet"]
-    frames = [line["frame"] for line in records(tmp_path / "d.jsonl")]
-    assert frames == [int(row["frame"]) for row in table(str(tmp_path / "s.csv"))] and len(frames) > 5
-    assert pyarrow.parquet.read_table(tmp_path / "s.parquet")["frame"].to_pylist() == frames
-
-
-def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
-    process = start(tmp_path, ENDLESS, "--save-json", "d.jsonl", "--save-csv", "s.csv", "--save-parquet", "s.parquet")
-    wait_for(tmp_path / "s.csv.part", 3000, process)
-    process.kill()
-    process.communicate(timeout=30)
-    assert sorted(os.listdir(tmp_path)) == ["d.jsonl.part", "s.csv.part", "s.parquet.part"]

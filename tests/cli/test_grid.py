@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.cli.test_signals import start, wait_for
+from tests.cli.test_signals import started, wait_for
 from tests.sources.graph_camera import plug_in
 from tests.sources.strip import read_strip
 from tests.video.clips import counter_picture, make_clip
@@ -191,10 +191,11 @@ def test_a_config_file_can_name_all_sources_and_the_command_line_replaces_them(c
 
 def test_ctrl_c_finishes_the_recording_of_a_grid(tmp_path):
     endless = "test:128x96@20,frames=inf"
-    process = start(tmp_path, endless, f"rtsp://127.0.0.1:{closed_port()}/x", "-o", "out.mkv", "--codec", "mjpeg")
-    wait_for(tmp_path / "out.mkv.part", 2000, process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    silent = f"rtsp://127.0.0.1:{closed_port()}/x"
+    with started(tmp_path, endless, silent, "-o", "out.mkv", "--codec", "mjpeg") as process:
+        wait_for(tmp_path / "out.mkv.part", 2000, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "finishing" in err and "Traceback" not in err, err
     assert os.listdir(tmp_path) == ["out.mkv"] and len(pictures(tmp_path / "out.mkv")) > 0
 

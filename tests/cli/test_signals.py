@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import signal
 import socket
@@ -13,10 +15,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import pyarrow.parquet
 import pytest
 
 ROOT = Path(__file__).parents[2]
 ENDLESS = "test:320x240@50,frames=inf,realtime"
+FILES = ["d.jsonl", "out.mkv", "s.csv", "s.parquet"]
+OUTPUTS = (
+    "--save-json",
+    "d.jsonl",
+    "--save-csv",
+    "s.csv",
+    "--save-parquet",
+    "s.parquet",
+    "-o",
+    "out.mkv",
+    "--codec",
+    "mjpeg",
+)
 
 
 @contextmanager
@@ -46,19 +62,26 @@ def frames_in(path: Path) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_one_signal_finishes_the_file(tmp_path, number):
-    with started(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg") as process:
+def test_one_signal_finishes_the_files(tmp_path, number):
+    with started(tmp_path, ENDLESS, *OUTPUTS) as process:
         wait_for(tmp_path / "out.mkv.part", 2000, process)
+        wait_for(tmp_path / "s.csv.part", 6000, process)  # followed while it grows
+        assert all(line.count(",") == 155 for line in (tmp_path / "s.csv.part").read_text().split("\n")[:-1])
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "finishing" in err and "Traceback" not in err
-    assert os.listdir(tmp_path) == ["out.mkv"] and frames_in(tmp_path / "out.mkv") > 0
+    assert sorted(os.listdir(tmp_path)) == FILES and frames_in(tmp_path / "out.mkv") > 0
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+    with open(tmp_path / "s.csv", newline="") as file:
+        assert frames == [int(row["frame"]) for row in csv.DictReader(file)] and len(frames) > 5
+    assert pyarrow.parquet.read_table(tmp_path / "s.parquet")["frame"].to_pylist() == frames
 
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path):
-    with started(tmp_path, ENDLESS, "-o", "out.mkv", "--codec", "mjpeg") as process:
+    with started(tmp_path, ENDLESS, *OUTPUTS) as process:
         wait_for(tmp_path / "out.mkv.part", 2000, process)
-    assert all(name.endswith(".part") for name in os.listdir(tmp_path))
+        wait_for(tmp_path / "s.csv.part", 3000, process)
+    assert sorted(os.listdir(tmp_path)) == [f"{name}.part" for name in FILES]
 
 
 def is_bound(port: int) -> bool:

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.cli.test_signals import start, wait_for
+from tests.cli.test_signals import started, wait_for
 from tests.fakes import FakeSegmenter
 from tests.servers.processes import RtspServer, needs_rtsp
 from vidseg.app.grid import open_streams
@@ -114,14 +115,16 @@ def hear(process: subprocess.Popen[str], words: str) -> None:
     raise AssertionError(f"the run ended without '{words}'")
 
 
-def run_of_both(folder: Path, servers: tuple[RtspServer, RtspServer]) -> subprocess.Popen[str]:
+@contextmanager
+def run_of_both(folder: Path, servers: tuple[RtspServer, RtspServer]) -> Iterator[subprocess.Popen[str]]:
     """A recording of a grid that has begun, with one of the streams away."""
     urls = [server.url for server in servers]
-    process = start(folder, *urls, "-o", "out.mkv", "--codec", "mjpeg", "--stats", "s.json", "--timeout", "2")
-    wait_for(folder / "out.mkv.part", 2000, process)
-    servers[1].kill()
-    hear(process, "trying again")
-    return process
+    words = ("-o", "out.mkv", "--codec", "mjpeg", "--stats", "s.json", "--timeout", "2")
+    with started(folder, *urls, *words) as process:
+        wait_for(folder / "out.mkv.part", 2000, process)
+        servers[1].kill()
+        hear(process, "trying again")
+        yield process
 
 
 def assert_whole(folder: Path) -> None:
@@ -135,21 +138,21 @@ def assert_whole(folder: Path) -> None:
 
 
 def test_ctrl_c_finishes_the_recording_while_a_stream_is_away(tmp_path, servers):
-    process = run_of_both(tmp_path, servers)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    with run_of_both(tmp_path, servers) as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in said, said
     assert_whole(tmp_path)
 
 
 def test_ctrl_c_twice_leaves_nothing_half_done_though_no_stream_answers(tmp_path, servers):
-    process = run_of_both(tmp_path, servers)
-    servers[0].freeze()
-    begin = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.03)  # else the system makes one signal of two
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    with run_of_both(tmp_path, servers) as process:
+        servers[0].freeze()
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.03)  # else the system makes one signal of two
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
     assert process.returncode in (130, -signal.SIGINT) and "Traceback" not in said, said
     assert time.monotonic() - begin < 15
     if "aborted" in said:
