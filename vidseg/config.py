@@ -86,11 +86,12 @@ class RunConfig:
         None,
         TEXT,
         "Video file, URL (rtsp, rtmp, http, udp, srt), cam0, folder or glob of images, image, test, or - (a pipe). "
-        "Several videos, streams or cameras are shown together in a grid.",
+        "Several files are done one after the other, streams and cameras shown in a grid.",
         "SOURCE",
         single=True,
     )
-    more_sources: tuple[str, ...] = option((), TEXTS, "More sources, shown beside the first in a grid.", single=True)
+    more_sources: tuple[str, ...] = option((), TEXTS, "More sources.", single=True)
+    grid: bool = option(False, FLAG, "Show files in one picture.", panel="Output", switch_off=False, single=True)
 
     output: str | None = _output(
         None,

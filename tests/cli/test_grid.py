@@ -21,6 +21,7 @@ from vidseg.render.grid import TiledPainter
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 SIZE_HW = (96, 128)
+GRID = ("--grid", "-o", "out.mp4")
 
 
 def pictures(path) -> list[np.ndarray]:
@@ -153,20 +154,30 @@ def test_passwords_stay_out_of_the_stats(cli):
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--resume"), ("--resume", "2 sources are given", "leave it out")),
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--workers", 2), ("--workers", "2 sources are given", "leave it out")),
-        (("a.mp4", "b.mp4", "--save-json", "d.jsonl"), ("--save-json", "each source on its own")),
-        (("a.mp4", "b.mp4", "--save-csv", "d.csv"), ("--save-csv", "each source on its own")),
-        (("a.mp4", "b.mp4", "--save-parquet", "d.parquet"), ("--save-parquet", "each source on its own")),
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--live", "every-frame"), ("--live every-frame", "newest frame of each")),
         (
-            ("a.mp4", "b.jpg", "-o", "out.mp4"),
+            ("a.mp4", "b.mp4", *GRID, "--resume"),
+            ("--resume", "2 sources are given", "leave it out"),
+        ),
+        (
+            ("a.mp4", "b.mp4", *GRID, "--workers", 2),
+            ("--workers", "2 sources are given", "leave it out"),
+        ),
+        (("a.mp4", "b.mp4", "--grid", "--save-json", "d.jsonl"), ("--save-json", "each source on its own")),
+        (("a.mp4", "b.mp4", "--grid", "--save-csv", "d.csv"), ("--save-csv", "each source on its own")),
+        (("a.mp4", "b.mp4", "--grid", "--save-parquet", "d.parquet"), ("--save-parquet", "each source on its own")),
+        (
+            ("a.mp4", "b.mp4", *GRID, "--live", "every-frame"),
+            ("--live every-frame", "newest frame of each"),
+        ),
+        (
+            ("a.mp4", "b.jpg", "--grid", "-o", "out.mp4"),
             ("b.jpg", "pictures cannot be shown beside other sources", "vidseg batch"),
         ),
-        (("a.mp4", "b.mp4", "-o", "out.mp4", "--camera-size", "64x48"), ("--camera-size is for cameras",)),
-        (("a.mp4", "b.mp4", "-o", "out.mp4"), ("a.mp4: no such file",)),
+        (("a.mp4", "b.mp4", *GRID, "--camera-size", "64x48"), ("--camera-size is for cameras",)),
+        (("a.mp4", "b.mp4", "--grid", "-o", "out.mp4"), ("a.mp4: no such file",)),
         (("test:64x48,frames=2", "b.mp4", "-o", "out.mp4"), ("b.mp4: no such file",)),
-        (("a.mp4", "b.mp4"), ("nothing to do; give -o FILE",)),
+        (("a.mp4", "b.mp4", "--grid"), ("nothing to do; give -o FILE",)),
+        (("a.mp4", "--grid", "-o", "out.mp4"), ("--grid", "more than one")),
         ((*("test" for _ in range(37)), "-o", "out.mp4"), ("37 sources", "at most 36")),
     ],
 )
@@ -203,7 +214,7 @@ def test_ctrl_c_finishes_the_recording_of_a_grid(tmp_path):
 def test_files_that_nobody_watches_keep_every_frame_at_its_time(cli, tmp_path):
     first = make_clip(tmp_path / "first.mp4", size=SIZE_HW[::-1], frames=50)
     second = make_clip(tmp_path / "second.mp4", size=SIZE_HW[::-1], frames=50, pts=range(3600, 3600 + 2000, 40))
-    result = cli("run", first, second, "-o", "grid.mp4", "--stats", "s.json", *SMALL)
+    result = cli("run", first, second, "--grid", "-o", "grid.mp4", "--stats", "s.json", *SMALL)
     assert result.code == 0, result.err
     assert times("grid.mp4") == [number / 25 for number in range(50)]
     for stream in json.loads(Path("s.json").read_text())["streams"]:

@@ -521,12 +521,6 @@ def test_several_pictures_are_one_source_in_the_order_given(cli, photos):
     assert sorted(os.listdir("two")) == ["a.png", "b.png"]
 
 
-def test_pictures_beside_a_video_are_refused(cli, photos, clip):
-    result = cli("run", photos[0], clip, "-o", "out.mp4", *SMALL)
-    assert result.code == 2
-    assert_one_line_error(result, "b.jpg: pictures cannot be shown beside other sources")
-
-
 def test_one_picture_of_a_video_needs_no_pattern(cli, clip):
     assert cli("run", clip, "-o", "one.png", "--limit", 1, *SMALL).code == 0
     assert cv2.imread("one.png").shape == (48, 64, 3)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, short_names
 from vidseg.cli.stray_classes import refuse_stray_classes
-from vidseg.config import OPTIONS
+from vidseg.config import OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import printable
+
+if TYPE_CHECKING:
+    from vidseg.batch.prepare import BatchOptions
 
 _FILES, _AGAIN = "Files", "What to process, and how"
 
@@ -159,12 +162,18 @@ def batch(given: dict[str, Any]) -> None:
     config = resolve(flags, config_file=given["config"])
 
     from vidseg.batch.prepare import BatchOptions
-    from vidseg.batch.run import run_batch
-    from vidseg.cli.batch_console import BatchConsole, plan_lines
 
     own = {item.name: given[item.name] for item in _OWN if given[item.name] is not None}
     lists = {name: tuple(given[name] or ()) for name in ("inputs", "lists", "patterns")}
     options = BatchOptions(**own | lists)
+    do_batch(config, options)
+
+
+def do_batch(config: RunConfig, options: BatchOptions) -> None:
+    """Run a batch, print what becomes of it, and exit unless all is done."""
+    from vidseg.batch.run import run_batch
+    from vidseg.cli.batch_console import BatchConsole, plan_lines
+
     with BatchConsole(quiet=config.quiet, verbose=config.verbose) as console:
         outcome = run_batch(config, options, console, stdin=lambda: sys.stdin.buffer.read())
     if outcome.report is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from vidseg.cli.batch import do_batch
 from vidseg.cli.options import argument, flags_of, made_of, run_options, short_names
 from vidseg.cli.stray_classes import refuse_stray_classes
 from vidseg.config import OPTIONS
@@ -34,6 +35,12 @@ def run(given: dict[str, Any]) -> None:
     from vidseg.presets import resolve
 
     settings = resolve(flags, config_file=given["config"])
+
+    from vidseg.batch.several import one_after_the_other
+
+    if (several := one_after_the_other(settings)) is not None:
+        do_batch(*several)
+        return
 
     from vidseg.wiring.outputs import with_default_output
 
