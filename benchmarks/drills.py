@@ -64,7 +64,7 @@ END_PATIENCE = 30.0
 
 
 def make_videos(folder: Path, *, frames: int = 40) -> list[Path]:
-    """One clip for each container, with sound where it is usual."""
+    """One clip for each container, with audio where it is usual."""
     return [
         make_clip(
             folder / f"clip.{ending}",
@@ -164,7 +164,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL)
 
 
 def long_clip(folder: Path) -> Path:
-    """40 s of video with sound: some seconds of work."""
+    """40 s of video with audio: some seconds of work."""
     return make_clip(folder / "long.mp4", size=(96, 64), frames=1000, audio_seconds=40.0)
 
 

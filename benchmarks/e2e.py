@@ -4,7 +4,7 @@
 
 The plain loop is what the demos of model repositories do: cv2.VideoCapture -> frame to tensor -> model with full-size
 masks -> class scores and argmax at full size -> colours -> addWeighted -> cv2.VideoWriter(mp4v). It decodes, infers and
-writes one after the other, shows no progress and drops the sound. vidseg gives H.264 with sound, and smooths labels
+writes one after the other, shows no progress and drops the audio. vidseg gives H.264 with audio, and smooths labels
 over time unless `--options=--no-smooth` is given.
 
 Both sides run in turn, in fresh processes, `--repeat` times; the medians and the median of the pairwise ratios are

@@ -4,14 +4,14 @@
 
 The sides, as far as what they need can be imported; the others are named as missing:
 
-- vidseg without a flag, with --no-smooth, and with --precision float32: H.264 with sound and exact times;
+- vidseg without a flag, with --no-smooth, and with --precision float32: H.264 with audio and exact times;
 - OpenVINO with its queue of asynchronous requests and the throughput hint, in the precision it chooses by itself and in
   float32: one thread decodes, prepares and writes while the engine works. Labels are chosen on the network's grid and
   enlarged without interpolation;
 - ONNX Runtime, one frame after the other, drawn with addWeighted, with supervision's annotator, or with torchvision's;
 - the plain loop of `e2e.py` in torch, with the bundled network only.
 
-The others write MPEG-4 with OpenCV: no sound, no exact times, coarse edges, flicker. Without --model the network is the
+The others write MPEG-4 with OpenCV: no audio, no exact times, coarse edges, flicker. Without --model the network is the
 bundled one, exported to ONNX with scores by class. Every run is a fresh process; loading is not counted. Frames per
 second are medians, ratios those of the same turn: on a machine with other work compare the ratios, and the CPU time of
 a frame (of the process, its start left out, but for vidseg, whose start is part of it).

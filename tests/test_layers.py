@@ -19,7 +19,7 @@ FLOORS = (
         "errors",
         "confidence",
         "frames",
-        "sound",
+        "audio",
         "labels",
         "known_labels",
         "label_file",
@@ -81,7 +81,7 @@ ROOMS = {
     "uvicorn": {"serve"},
     "prometheus_client": set(),
     "threading": {
-        *("pipeline", "timing", "sound", "render", "video", "sources", "sinks", "sending", "runtimes"),
+        *("pipeline", "timing", "audio", "render", "video", "sources", "sinks", "sending", "runtimes"),
         *("wiring", "viewers", "chunks", "batch", "commands"),
     },
 }

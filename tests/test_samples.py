@@ -59,14 +59,14 @@ def test_clip_and_labels_have_the_same_times() -> None:
     np.testing.assert_allclose(clip, labels, atol=0.001)
 
 
-def test_clip_has_sound_that_lasts_as_long_as_the_picture() -> None:
+def test_clip_has_audio_that_lasts_as_long_as_the_picture() -> None:
     with av.open(str(CLIP)) as container:
         blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate = container.streams.audio[0].rate
-    sound = np.concatenate(blocks, axis=1)
-    assert sound.shape[1] / rate == pytest.approx(7.0, abs=0.1)
-    assert 0.01 < float(np.sqrt((sound**2).mean())) < 0.5
-    assert float(np.abs(sound).max()) < 1.0
+    audio = np.concatenate(blocks, axis=1)
+    assert audio.shape[1] / rate == pytest.approx(7.0, abs=0.1)
+    assert 0.01 < float(np.sqrt((audio**2).mean())) < 0.5
+    assert float(np.abs(audio).max()) < 1.0
 
 
 def test_labels_hold_only_known_classes_and_at_least_six(label_maps: UInt8Array) -> None:

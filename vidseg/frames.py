@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.audio import AudioQueue
 from vidseg.errors import ConfigError
-from vidseg.sound import SoundQueue
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -52,11 +52,11 @@ class VideoInfo:
     still: bool = False
     """True for a folder, glob or single image: frames are separate pictures that may differ in size."""
     has_audio: bool = False
-    """True where the source carries sound, whether it can be copied or not."""
+    """True where the source carries audio, whether it can be copied or not."""
     audio_path: str | None = None
-    """Where a sink can read the sound that belongs to the frames; None where there is none to be had."""
-    sound: SoundQueue | None = None
-    """The sound of a live source, as it comes; None where there is none, or none is wanted."""
+    """Where a sink can read the audio that belongs to the frames; None where there is none to be had."""
+    audio: AudioQueue | None = None
+    """The audio of a live source, as it comes; None where there is none, or none is wanted."""
     source_paths: tuple[str, ...] = ()
     """The local files that are read; no output may replace one of them."""
     notes: tuple[str, ...] = ()

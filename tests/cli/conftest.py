@@ -47,5 +47,5 @@ def cli(monkeypatch, capsys, tmp_path) -> Cli:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
-    """12 frames of 64x48 at 25 fps with sound."""
+    """12 frames of 64x48 at 25 fps with audio."""
     return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", size=(64, 48), frames=12, audio_seconds=0.48)

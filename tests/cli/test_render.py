@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures
-from tests.sinks.sink_helpers import frame_times, sound_packets
+from tests.sinks.sink_helpers import audio_packets, frame_times
 from tests.video.clips import make_clip
 from vidseg.labels import LabelSet
 from vidseg.zoo.checkpoint import CLASSIFIER_WEIGHT
@@ -37,7 +37,7 @@ def photo(index: int, width: int, height: int) -> np.ndarray:
 
 @pytest.fixture(params=["constant", "variable"])
 def moving(request, tmp_path) -> Path:
-    """A clip with sound of 10 frames, at a constant or a variable rate."""
+    """A clip with audio of 10 frames, at a constant or a variable rate."""
     times = {} if request.param == "constant" else {"pts": VARIABLE_PTS, "time_base": Fraction(1, 15360)}
     # wide enough for x264 to give the same packets each time, see `vidseg.sinks.chunked_video`
     return make_clip(tmp_path / "clip.mp4", size=(272, 64), frames=10, painter=photo, audio_seconds=0.4, **times)
@@ -51,7 +51,7 @@ def masks(cli, clip, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("saved", ["masks.mkv", "masks"])
-def test_the_same_options_give_the_same_pictures_times_and_sound(cli, moving, saved):
+def test_the_same_options_give_the_same_pictures_times_and_audio(cli, moving, saved):
     look = ("--opacity", 0.7, "--contours", "--legend")
     assert cli("run", moving, "-o", "a.mov", *STILLS, "--save-masks", saved, *look, *SMALL).code == 0
     result = cli("render", moving, saved, "-o", "b.mov", *STILLS, *look)
@@ -60,7 +60,7 @@ def test_the_same_options_give_the_same_pictures_times_and_sound(cli, moving, sa
     first, second = pictures("a.mov"), pictures("b.mov")
     assert len(first) == 10 and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert frame_times(Path("b.mov")) == frame_times(Path("a.mov")) == frame_times(moving)
-    assert sound_packets(Path("b.mov")) == sound_packets(Path("a.mov"))
+    assert audio_packets(Path("b.mov")) == audio_packets(Path("a.mov"))
 
 
 def test_other_options_give_another_picture(cli, clip, masks):
@@ -91,7 +91,7 @@ def test_effects_are_those_of_the_run(cli, clip, masks, effect):
     assert all(np.array_equal(a, b) for a, b in zip(pictures("a.mov"), pictures("b.mov"), strict=True))
 
 
-def test_a_preset_gives_its_picture_and_sound(cli, clip):
+def test_a_preset_gives_its_picture_and_audio(cli, clip):
     assert cli("run", clip, "-o", "a.mov", *STILLS, "--save-masks", "m.mkv", "--preset", "privacy", *SMALL).code == 0
     result = cli("render", clip, "m.mkv", "-o", "b.mov", *STILLS, "--preset", "privacy")
     assert result.code == 0, result.err
@@ -108,7 +108,7 @@ def test_skipped_frames_are_left_out_as_the_run_left_them_out(cli, clip):
     assert result.code == 0 and "frames without a mask, left out" in result.err and "the masks end before" in result.err
     assert frame_times(Path("b.mov")) == frame_times(Path("a.mov"))
     assert all(np.array_equal(a, b) for a, b in zip(pictures("a.mov"), pictures("b.mov"), strict=True))
-    assert sound_packets(Path("b.mov")) == sound_packets(Path("a.mov"))
+    assert audio_packets(Path("b.mov")) == audio_packets(Path("a.mov"))
 
 
 def test_masks_in_a_folder_come_with_a_table_of_frames_and_times(cli, clip):

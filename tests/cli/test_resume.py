@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_run import SMALL, assert_one_line_error, noisy, video_pts
-from tests.sinks.sink_helpers import sound_packets
+from tests.sinks.sink_helpers import audio_packets
 from tests.video.clips import make_clip
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def textured(index: int, width: int, height: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """36 frames of 288x144 at 25 fps with B-frames and sound.
+    """36 frames of 288x144 at 25 fps with B-frames and audio.
 
     Rows of 16 macroblocks: of shorter ones x264 with AVX-512 now and then makes other packets of the same pictures.
     """
@@ -65,7 +65,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
     "options",
     [(), ("--stride", 3), ("--stride", 4, "--propagate", "hold", "--max-fps", 10), ("--limit", 33, "--view", "side")],
 )
-def test_chunks_give_the_labels_times_and_sound_of_a_plain_run(cli, scene, tmp_path, options):
+def test_chunks_give_the_labels_times_and_audio_of_a_plain_run(cli, scene, tmp_path, options):
     plain = cli("run", scene, "-o", "plain.mp4", "--save-masks", "plain", *options, *SMALL)
     chunked = cli("run", scene, "-o", "out.mp4", "--save-masks", "masks", *options, *SEGMENTS, *SMALL)
     assert (plain.code, chunked.code) == (0, 0), chunked.err
@@ -76,7 +76,7 @@ def test_chunks_give_the_labels_times_and_sound_of_a_plain_run(cli, scene, tmp_p
     assert counts[0] == counts[1]
     assert masks(tmp_path / "plain") == masks(tmp_path / "masks")
     assert video_pts("plain.mp4") == video_pts("out.mp4")
-    assert sound_packets(Path("plain.mp4")) == sound_packets(Path("out.mp4"))
+    assert audio_packets(Path("plain.mp4")) == audio_packets(Path("out.mp4"))
     assert sorted(os.listdir(tmp_path)) == ["masks", "out.mp4", "plain", "plain.mp4"]
 
 

@@ -74,7 +74,7 @@ def test_the_defaults_in_the_help_are_those_of_the_code():
     assert "default the camera's own, or mjpeg with --camera-size" in told("camera_format")
 
 
-def test_a_clip_becomes_an_annotated_clip_with_its_times_and_its_sound(cli, clip, tmp_path):
+def test_a_clip_becomes_an_annotated_clip_with_its_times_and_its_audio(cli, clip, tmp_path):
     result = cli("run", clip, "-o", "out.mp4", *SMALL)
     assert result.code == 0 and result.out == ""
     assert "12 frames" in result.err and "wrote out.mp4" in result.err and "model" in result.err
@@ -260,17 +260,17 @@ def test_no_output_ever_replaces_an_input(cli, tmp_path):
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_max_fps_keeps_the_length_and_all_of_the_sound(cli, tmp_path):
+def test_max_fps_keeps_the_length_and_all_of_the_audio(cli, tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", frames=26, rate=10, audio_seconds=2.6)
     assert cli("run", clip, "-o", "out.mp4", "--max-fps", 1, *SMALL).code == 0
     assert video_pts("out.mp4") == [0, 1, 2]
     with av.open("out.mp4") as out, av.open(str(clip)) as source:
         assert out.streams.video[0].duration * out.streams.video[0].time_base == pytest.approx(2.6)
-        sound = [sum(1 for packet in c.demux(audio=0) if packet.size) for c in (out, source)]
-    assert sound[0] == sound[1]
+        audio = [sum(1 for packet in c.demux(audio=0) if packet.size) for c in (out, source)]
+    assert audio[0] == audio[1]
 
 
-def test_the_sound_of_a_file_on_a_server_is_kept(cli, clip, monkeypatch):
+def test_the_audio_of_a_file_on_a_server_is_kept(cli, clip, monkeypatch):
     handler = partial(QuietHandler, directory=str(clip.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

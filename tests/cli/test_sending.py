@@ -86,7 +86,7 @@ def test_other_outputs_are_written_beside_a_stream(cli, clip, udp):
     assert len(Path("shares.csv").read_text().splitlines()) == 13
 
 
-def test_a_file_becomes_a_whole_playlist_with_its_sound(cli, clip, tmp_path):
+def test_a_file_becomes_a_whole_playlist_with_its_audio(cli, clip, tmp_path):
     result = cli("run", clip, "-o", "out/a.m3u8", *SMALL)
     assert result.code == 2, "the folder has to be there, as for every output"
     (tmp_path / "out").mkdir()

@@ -1,4 +1,4 @@
-"""`--start`, `--end` and `--duration` as a user sees them: which frames, when, with what sound."""
+"""`--start`, `--end` and `--duration` as a user sees them: which frames, when, with what audio."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 
 import vidseg
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
-from tests.sinks.sink_helpers import frame_times, sound_packets
+from tests.sinks.sink_helpers import audio_packets, frame_times
 from tests.video.clips import make_clip, read_counter
 from vidseg.app.run import run
 from vidseg.configure import merge
 
 LOSSLESS = ("--opacity", 0, "--crf", 4)
 PACKET = 1024 / 48_000
-"""Seconds of sound in a packet of AAC."""
+"""Seconds of audio in a packet of AAC."""
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """150 frames of 96x64 at 25 fps with B-frames and sound; a key frame every 20."""
+    """150 frames of 96x64 at 25 fps with B-frames and audio; a key frame every 20."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     return make_clip(path, size=(96, 64), frames=150, bframes=2, gop=20, audio_seconds=6)
 
@@ -33,8 +33,8 @@ def numbers(path) -> list[int]:
     return [read_counter(picture) for picture in pictures(path)]
 
 
-def sound_span(path) -> tuple[float, float]:
-    """Where the sound of a file begins, as its packets say, and where it ends."""
+def audio_span(path) -> tuple[float, float]:
+    """Where the audio of a file begins, as its packets say, and where it ends."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
     return float(packets[0].pts * packets[0].time_base), float(
@@ -52,16 +52,16 @@ def sound_span(path) -> tuple[float, float]:
         (("--duration", "0.2"), 0, 5),
     ],
 )
-def test_the_frames_asked_for_are_written_from_zero_with_their_sound(cli, film, flags, first, last):
+def test_the_frames_asked_for_are_written_from_zero_with_their_audio(cli, film, flags, first, last):
     assert cli("run", film, "-o", "out.mp4", *flags, *LOSSLESS, *SMALL).code == 0
     assert numbers("out.mp4") == list(range(first, last))
     assert video_pts("out.mp4") == pytest.approx([n / 25 for n in range(last - first)], abs=1e-6)
-    begins, ends = sound_span("out.mp4")
+    begins, ends = audio_span("out.mp4")
     assert -PACKET - 1e-3 < begins <= 1e-3, "the sound begins within a packet of the picture"
     assert abs(ends - (last - first) / 25) <= PACKET + 1e-3
 
 
-def test_the_sound_is_that_of_the_pictures(cli, tmp_path):
+def test_the_audio_is_that_of_the_pictures(cli, tmp_path):
     """A click at 4 s: it lies at 1 s of what begins at 3 s."""
     clip = make_clip(tmp_path / "click.mov", frames=150, gop=20, codec="mjpeg", pix_fmt="yuvj420p")
     with av.open(str(clip)) as pictures_in, av.open("whole.mov", "w") as whole:
@@ -100,7 +100,7 @@ def test_saved_data_keep_numbers_and_times_and_masks_are_drawn_without_flags(cli
     assert result.code == 0, result.err
     assert "20 frames" in result.err and "without a mask" not in result.err
     assert numbers("b.mp4") == numbers("a.mp4") == list(range(105, 125))
-    assert frame_times(Path("b.mp4"))[0] == 0 and sound_span("b.mp4") == sound_span("a.mp4")
+    assert frame_times(Path("b.mp4"))[0] == 0 and audio_span("b.mp4") == audio_span("a.mp4")
 
 
 def test_masks_of_all_are_drawn_in_part(cli, film):
@@ -116,7 +116,7 @@ def test_in_chunks_and_with_left_out_frames_the_same_part_comes_out(cli, film, m
     assert cli("run", film, "-o", "a.mp4", *part).code == 0
     assert cli("run", film, "-o", "b.mp4", *part, *more).code == 0
     assert numbers("b.mp4") == numbers("a.mp4") == list(range(88, 125))
-    assert video_pts("b.mp4") == video_pts("a.mp4") and sound_packets(Path("b.mp4")) == sound_packets(Path("a.mp4"))
+    assert video_pts("b.mp4") == video_pts("a.mp4") and audio_packets(Path("b.mp4")) == audio_packets(Path("a.mp4"))
 
 
 def test_a_batch_takes_the_part_of_each_file(cli, film, tmp_path):

@@ -21,7 +21,7 @@ import pytest
 from tests.app.test_run import SilentReporter
 from tests.cli.test_resume import textured
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
-from tests.sinks.sink_helpers import sound_packets
+from tests.sinks.sink_helpers import audio_packets
 from tests.video.clips import make_clip
 from vidseg.app.run import run
 from vidseg.chunks.split.chunk import ChunkDone, do_chunk
@@ -35,7 +35,7 @@ TORCH = ("--runtime", "torch")
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 frames of 96x64 at 25 fps with B-frames and sound; another scene begins at frame 17."""
+    """30 frames of 96x64 at 25 fps with B-frames and audio; another scene begins at frame 17."""
 
     def painter(index: int, width: int, height: int) -> np.ndarray:
         picture = textured(index, width, height)
@@ -83,13 +83,13 @@ def assert_like_one_pass(cli, tmp_path, clip, options, workers, *, also=()):
     assert counts[0] == counts[1]
     assert video_pts("plain.mp4") == video_pts("out.mp4")
     assert pictures("plain.mp4")[-1].shape == pictures("out.mp4")[-1].shape
-    assert sound_packets(Path("plain.mp4")) == sound_packets(Path("out.mp4"))
+    assert audio_packets(Path("plain.mp4")) == audio_packets(Path("out.mp4"))
     assert files(tmp_path / "plain") == files(tmp_path / "masks")
     assert sorted(os.listdir(tmp_path)) == ["masks", "out.mp4", "plain", "plain.mp4"]
     return split
 
 
-def test_two_processes_give_the_frames_times_sound_and_labels_of_one(cli, scene, tmp_path):
+def test_two_processes_give_the_frames_times_audio_and_labels_of_one(cli, scene, tmp_path):
     split = assert_like_one_pass(cli, tmp_path, scene, ("-v",), 2)
     assert "worker 2: 16 frames from 0.56 s, 14 before that (exact)" in split.err
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tests.fakes import FakeSegmenter, FakeSink, frame
+from vidseg.audio import AudioBlock, AudioQueue
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, duration_in_words
-from vidseg.sound import Sound, SoundQueue
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -32,10 +32,10 @@ class Stream:
     """A live source that yields what the test puts in: frames, an error to raise, or `END`."""
 
     def __init__(
-        self, *items: object, size_hw=(4, 6), time_base=Fraction(1, 30), deaf: bool = False, sound: bool = False
+        self, *items: object, size_hw=(4, 6), time_base=Fraction(1, 30), deaf: bool = False, audio: bool = False
     ) -> None:
-        heard = SoundQueue() if sound else None
-        self.info = VideoInfo(size_hw[1], size_hw[0], time_base, Fraction(30), live=True, sound=heard)
+        heard = AudioQueue() if audio else None
+        self.info = VideoInfo(size_hw[1], size_hw[0], time_base, Fraction(30), live=True, audio=heard)
         self.items: queue.Queue[object] = queue.Queue()
         for item in items:
             self.items.put(item)
@@ -55,8 +55,8 @@ class Stream:
             if isinstance(item, BaseException):
                 raise item
             assert isinstance(item, Frame)
-            if self.info.sound is not None:  # heard with each picture: its own time
-                self.info.sound.put(Sound(np.zeros((10, 2), np.int16), Fraction(item.pts, 30)))
+            if self.info.audio is not None:  # heard with each picture: its own time
+                self.info.audio.put(AudioBlock(np.zeros((10, 2), np.int16), Fraction(item.pts, 30)))
             yield item
 
     def interrupt(self) -> None:
@@ -122,26 +122,26 @@ def gone(source: ReconnectingSource) -> bool:
 BROKEN = SourceError("rtsp://camera: reading failed")
 
 
-def test_sound_has_the_times_of_the_pictures_beside_it_across_connections():
-    first, second = Stream(frame(0, pts=7), frame(1, pts=9), END, sound=True), Stream(frame(0, pts=500), sound=True)
+def test_audio_has_the_times_of_the_pictures_beside_it_across_connections():
+    first, second = Stream(frame(0, pts=7), frame(1, pts=9), END, audio=True), Stream(frame(0, pts=500), audio=True)
     source = reconnecting(first, Reopen(second))
-    assert source.info.sound is not None and source.info.sound is not first.info.sound
+    assert source.info.audio is not None and source.info.audio is not first.info.audio
     real, _ = take(iter(source), 3)
-    heard = source.info.sound.take()
+    heard = source.info.audio.take()
     assert [piece.seconds * 30 for piece in heard] == [item.pts for item in real]
     source.close()
 
 
-def test_a_connection_without_sound_is_said_and_one_that_has_it_first_makes_none():
+def test_a_connection_without_audio_is_said_and_one_that_has_it_first_makes_none():
     said: list[str] = []
-    first = Stream(frame(0), END, sound=True)
+    first = Stream(frame(0), END, audio=True)
     source = reconnecting(first, Reopen(Stream(frame(0))), announce=said.append)
     take(iter(source), 2)
     assert said.count("the source has no sound now; it is silent from here") == 1
     source.close()
-    source = reconnecting(Stream(frame(0), END), Reopen(Stream(frame(0), sound=True)))
+    source = reconnecting(Stream(frame(0), END), Reopen(Stream(frame(0), audio=True)))
     take(iter(source), 2)
-    assert source.info.sound is None
+    assert source.info.audio is None
     source.close()
 
 

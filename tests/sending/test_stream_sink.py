@@ -11,12 +11,12 @@ import pytest
 
 from tests.sinks.sink_helpers import file_frames, file_info, make_frame, nothing_seen, timed_frames, video_info
 from tests.video.clips import make_clip
+from vidseg.audio import AudioBlock, AudioQueue
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.interfaces import SendingSink
 from vidseg.sending import stream_sink
 from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
-from vidseg.sound import Sound, SoundQueue
 from vidseg.video.encoders import EncodeOptions
 from vidseg.video.protocols import has_protocol
 
@@ -31,20 +31,20 @@ class FakeSender:
         self.sending = False
         self.failure: str | None = None
         self.packets: list[tuple[int, bool]] = []
-        self.sound: list[int] = []
-        self.has_sound = False
+        self.audio: list[int] = []
+        self.has_audio = False
         self.backlog = 0
         self.killed = self.finished = False
         self.finish_error: str | None = None
 
     def send(self, packet: Any, stream_format: Any) -> None:
         self.packets.append((packet.pts, packet.is_keyframe))
-        self.has_sound = stream_format.sound is not None
+        self.has_audio = stream_format.audio is not None
 
-    def send_sound(self, packet: Any) -> None:
+    def send_audio(self, packet: Any) -> None:
         assert self.packets, "a picture comes first"
         assert packet.time_base == Fraction(1, 90_000) and packet.pts == packet.dts
-        self.sound.append(packet.pts)
+        self.audio.append(packet.pts)
 
     def drop_backlog(self) -> int:
         dropped, self.backlog = self.backlog, 0
@@ -316,29 +316,29 @@ def test_abort_breaks_the_connection_off(stage):
 
 
 class Piping:
-    """A live source with sound, as long as it is asked."""
+    """A live source with audio, as long as it is asked."""
 
     def __init__(self) -> None:
-        self.queue = SoundQueue()
-        self.info = video_info(live=True, has_audio=True, sound=self.queue)
+        self.queue = AudioQueue()
+        self.info = video_info(live=True, has_audio=True, audio=self.queue)
 
     def put(self, seconds: float, start: float = 0.0) -> None:
         for index in range(round(seconds * 10)):
-            self.queue.put(Sound(np.full((4800, 2), 5000, np.int16), Fraction(start) + Fraction(index, 10)))
+            self.queue.put(AudioBlock(np.full((4800, 2), 5000, np.int16), Fraction(start) + Fraction(index, 10)))
 
 
-def test_sound_goes_out_with_the_pictures_and_no_further(stage):
+def test_audio_goes_out_with_the_pictures_and_no_further(stage):
     source = Piping()
     source.put(5.0)
     one = stage(info=source.info)
     one.write(26)
-    assert one.sender.has_sound and one.sender.sound == sorted(set(one.sender.sound))
-    assert 90_000 * 0.9 < one.sender.sound[-1] <= 90_000 * 1.1, "up to the picture of 1 s"
+    assert one.sender.has_audio and one.sender.audio == sorted(set(one.sender.audio))
+    assert 90_000 * 0.9 < one.sender.audio[-1] <= 90_000 * 1.1, "up to the picture of 1 s"
     one.sink.close()
-    assert one.sender.sound[-1] <= 90_000 * 1.2 and one.sink.notes == ()
+    assert one.sender.audio[-1] <= 90_000 * 1.2 and one.sink.notes == ()
 
 
-def test_sound_is_lost_with_the_pictures_and_comes_back_with_them(stage):
+def test_audio_is_lost_with_the_pictures_and_comes_back_with_them(stage):
     source = Piping()
     source.put(20.0)
     one = stage(info=source.info)
@@ -349,35 +349,35 @@ def test_sound_is_lost_with_the_pictures_and_comes_back_with_them(stage):
     one.seconds = 2.0
     one.write(25)
     assert len(one.senders) == 2 and one.sender.packets[0] == (50 * 3600, True)
-    assert min(one.sender.sound) >= 48 * 3600 and max(one.sender.sound) > 70 * 3600
+    assert min(one.sender.audio) >= 48 * 3600 and max(one.sender.audio) > 70 * 3600
 
 
-def test_the_sound_of_a_file_is_sent_too(stage, tmp_path):
+def test_the_audio_of_a_file_is_sent_too(stage, tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", frames=50, audio_seconds=2.0)
     for options, heard in (({}, True), ({"encode": EncodeOptions(audio="none")}, False)):
         one = stage(info=file_info(clip), **options)
         put(one.sink, file_frames(clip))
         one.sink.close()
-        assert one.sender.has_sound == heard and bool(one.sender.sound) == heard
+        assert one.sender.has_audio == heard and bool(one.sender.audio) == heard
         if heard:
-            assert max(one.sender.sound) / 90_000 == pytest.approx(2.0, abs=0.1)
+            assert max(one.sender.audio) / 90_000 == pytest.approx(2.0, abs=0.1)
 
 
-def test_sound_that_cannot_be_read_is_left_out_and_said(stage, tmp_path):
+def test_audio_that_cannot_be_read_is_left_out_and_said(stage, tmp_path):
     one = stage(info=video_info(has_audio=True, audio_path=str(tmp_path / "gone.mp4")))
     one.write(2)
     one.sink.close()
-    assert not one.sender.has_sound and "the sound is left out: it cannot be read (No such file" in one.sink.notes[0]
+    assert not one.sender.has_audio and "the sound is left out: it cannot be read (No such file" in one.sink.notes[0]
 
 
-def test_a_receiver_that_refuses_the_sound_gets_the_pictures_alone(stage):
+def test_a_receiver_that_refuses_the_audio_gets_the_pictures_alone(stage):
     source = Piping()
     source.put(5.0)
     one = stage(info=source.info)
     one.write()
     one.sender.failure = "server returned 4xx client error, but not one of 40{0,1,3,4}"
     one.write(2)
-    assert len(one.senders) == 2 and not one.sender.has_sound and one.sender.packets == [(2 * 3600, True)]
+    assert len(one.senders) == 2 and not one.sender.has_audio and one.sender.packets == [(2 * 3600, True)]
     one.sender.failure = "server returned 4xx client error, but not one of 40{0,1,3,4}"
     with pytest.raises(WriteError, match="cannot be connected to"):
         one.write()

@@ -125,7 +125,7 @@ class RtspServer(Server):
     """A camera at `url`, on the same port after each start."""
 
     def __init__(
-        self, *, size: str = "96x64", password: str | None = None, port: int | None = None, sound: str | None = None
+        self, *, size: str = "96x64", password: str | None = None, port: int | None = None, audio: str | None = None
     ) -> None:
         self.port = free_port() if port is None else port
         login = f"joe:{password}@" if password else ""
@@ -134,24 +134,24 @@ class RtspServer(Server):
         words += ["--password", password] if password else []
         super().__init__(SYSTEM_PYTHON, str(HERE / "rtsp_server.py"), *words)
         self._silent_words = self.words
-        self.sound(sound)
+        self.audio(audio)
 
-    def sound(self, codec: str | None) -> None:
-        """Have this sound from the next start on."""
-        self.words = (*self._silent_words, *(["--sound", codec] if codec else []))
+    def audio(self, codec: str | None) -> None:
+        """Have this audio from the next start on."""
+        self.words = (*self._silent_words, *(["--audio", codec] if codec else []))
 
 
 class RtspRecorder(Server):
     """A server at `url` that takes a stream and writes it to a file, on the same port after each start."""
 
-    def __init__(self, path: Path, *, password: str | None = None, sound: Path | None = None) -> None:
+    def __init__(self, path: Path, *, password: str | None = None, audio: Path | None = None) -> None:
         self.port = free_port()
         login = f"joe:{password}@" if password else ""
         self.url = f"rtsp://{login}127.0.0.1:{self.port}/in"
         self.pictures = 0
         """That came since the last start."""
         words = ["--port", str(self.port), *(["--password", password] if password else [])]
-        words += ["--sound", str(sound)] if sound else []
+        words += ["--audio", str(audio)] if audio else []
         super().__init__(SYSTEM_PYTHON, str(HERE / "rtsp_recorder.py"), str(path), *words)
 
     def start(self) -> str:
@@ -171,9 +171,9 @@ class Publisher(Server):
     """Sends a moving picture to a URL, also with a tone. It is ready before it is connected."""
 
     def __init__(
-        self, url: str, container: str, size: str = "96x64", rate: int = 25, key_distance: int = 10, sound: bool = False
+        self, url: str, container: str, size: str = "96x64", rate: int = 25, key_distance: int = 10, audio: bool = False
     ) -> None:
-        words = [url, container, size, str(rate), str(key_distance), *(["sound"] if sound else [])]
+        words = [url, container, size, str(rate), str(key_distance), *(["sound"] if audio else [])]
         super().__init__(sys.executable, "-m", "tests.servers.publisher", *words)
 
 

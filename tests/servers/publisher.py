@@ -1,7 +1,7 @@
 """Sends a moving test picture, also with a tone, to a URL in real time until it is killed. A process of its own, to be
 killed or frozen.
 
-python -m tests.servers.publisher URL FORMAT [WIDTHxHEIGHT] [RATE] [KEY_FRAME_DISTANCE] [sound]
+python -m tests.servers.publisher URL FORMAT [WIDTHxHEIGHT] [RATE] [KEY_FRAME_DISTANCE] [audio]
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from vidseg.sources.pattern_source import PatternSource
 
 url, container, *rest = sys.argv[1:]
-size, rate, distance, sound = (*rest, *("96x64", "25", "10", "")[len(rest) :])[:4]
+size, rate, distance, audio = (*rest, *("96x64", "25", "10", "")[len(rest) :])[:4]
 source = PatternSource(f"test:{size}@{rate},frames=inf")
 print("ready", flush=True)
 with av.open(url, "w", format=container) as output:
     stream = output.add_stream("libx264", rate=int(rate))
     stream.width, stream.height, stream.pix_fmt = source.info.width, source.info.height, "yuv420p"
     stream.options = {"preset": "ultrafast", "tune": "zerolatency", "g": distance, "threads": "1"}
-    tone = output.add_stream("aac", rate=48_000, layout="mono") if sound else None
+    tone = output.add_stream("aac", rate=48_000, layout="mono") if audio else None
     begin = time.monotonic()
     for frame in source:
         time.sleep(max(0.0, begin + frame.index / int(rate) - time.monotonic()))

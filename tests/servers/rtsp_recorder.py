@@ -1,9 +1,9 @@
 """An RTSP server that takes a stream (ANNOUNCE, RECORD). For the system's Python; imports nothing of vidseg.
 
-    /usr/bin/python3 rtsp_recorder.py FILE.h264 [--port 0] [--password SECRET] [--sound FILE.aac]
+    /usr/bin/python3 rtsp_recorder.py FILE.h264 [--port 0] [--password SECRET] [--audio FILE.aac]
 
 Prints "ready PORT" when it listens at rtsp://127.0.0.1:PORT/in, then "picture N" for each picture that came, counted
-over all connections. What comes is written to FILE, by each connection anew; sound is taken only if asked for.
+over all connections. What comes is written to FILE, by each connection anew; audio is taken only if asked for.
 """
 
 import argparse
@@ -15,18 +15,18 @@ parser = argparse.ArgumentParser()
 parser.add_argument("file")
 parser.add_argument("--port", default="0")
 parser.add_argument("--password")
-parser.add_argument("--sound")
+parser.add_argument("--audio")
 arguments = parser.parse_args()
 
-SOUND = "rtpmp4gdepay name=depay1 ! aacparse ! audio/mpeg,stream-format=adts ! filesink buffer-mode=2 sync=false"
-sound = f"{SOUND} location={arguments.sound}" if arguments.sound else ""
+AUDIO = "rtpmp4gdepay name=depay1 ! aacparse ! audio/mpeg,stream-format=adts ! filesink buffer-mode=2 sync=false"
+audio = f"{AUDIO} location={arguments.audio}" if arguments.audio else ""
 
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
 factory.set_launch(
     "( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=au "
     f"! identity name=count signal-handoffs=true ! filesink location={arguments.file} buffer-mode=2 sync=false "
-    f"{sound} )"
+    f"{audio} )"
 )
 numbers = itertools.count(1)
 

@@ -84,10 +84,10 @@ def test_rtmp_comes_back_whichever_side_dies(tmp_path, part):
 
 @needs_rtmp[0]
 @needs_rtmp[1]
-def test_rtmp_that_sends_sound_alone_up_to_the_next_key_frame_is_opened_all_the_same(tmp_path):
+def test_rtmp_that_sends_audio_alone_up_to_the_next_key_frame_is_opened_all_the_same(tmp_path):
     with (
         RtmpServer(tmp_path / "nginx") as server,
-        Publisher(server.url, "flv", key_distance=50, sound=True),
+        Publisher(server.url, "flv", key_distance=50, audio=True),
         Viewer(server.url, timeout=5.0, reconnect="always") as viewer,
     ):
         viewer.frames(5)

@@ -174,9 +174,9 @@ def test_a_recording_goes_on_in_one_file_with_the_time_away_in_it(tmp_path):
 
 
 @pytest.mark.parametrize(("first", "later"), [("alaw", "opus"), ("aac", None)])
-def test_a_recording_has_the_sound_in_step_whatever_it_is_after_the_return(tmp_path, first, later):
+def test_a_recording_has_the_audio_in_step_whatever_it_is_after_the_return(tmp_path, first, later):
     path = tmp_path / "day.mkv"
-    server = RtspServer(sound=first)
+    server = RtspServer(audio=first)
     with server:
         announcements = Announcements()
         config = RunConfig(source=server.url, timeout=1.0, output=str(path))
@@ -190,7 +190,7 @@ def test_a_recording_has_the_sound_in_step_whatever_it_is_after_the_return(tmp_p
             if stats.delivered >= 40 and server.process is not None and not stats.placeholders:
                 server.kill()
             elif server.process is None and stats.placeholders >= 2:
-                server.sound(later)
+                server.audio(later)
                 server.start()
                 again.append(stats.delivered)
             elif again and stats.delivered >= again[0] + 45:
@@ -204,10 +204,10 @@ def test_a_recording_has_the_sound_in_step_whatever_it_is_after_the_return(tmp_p
     with av.open(str(path)) as recording:
         length = max(float((f.pts or 0) * f.time_base) for f in recording.decode(video=0))  # type: ignore[operator]
     with av.open(str(path)) as recording:
-        sound = recording.streams.audio[0]
-        frames = [(float(f.time), f.samples, float(np.abs(f.to_ndarray()).max())) for f in recording.decode(sound)]  # type: ignore[arg-type]
-    seconds = sum(samples for _, samples, _ in frames) / sound.codec_context.sample_rate
-    assert sound.codec_context.name == "aac" and seconds == pytest.approx(length, abs=0.15), "silence fills the gap"
+        audio = recording.streams.audio[0]
+        frames = [(float(f.time), f.samples, float(np.abs(f.to_ndarray()).max())) for f in recording.decode(audio)]  # type: ignore[arg-type]
+    seconds = sum(samples for _, samples, _ in frames) / audio.codec_context.sample_rate
+    assert audio.codec_context.name == "aac" and seconds == pytest.approx(length, abs=0.15), "silence fills the gap"
     ticks = [
         time for (time, _, level), last in zip(frames, [(0.0, 0, 0.0), *frames], strict=False) if level > 0.1 > last[2]
     ]

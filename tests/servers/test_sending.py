@@ -23,11 +23,11 @@ import pytest
 
 from tests.servers.processes import RtmpServer, RtspRecorder, free_port, needs_rtmp, needs_rtsp
 from tests.sinks.sink_helpers import nothing_seen, video_info
+from vidseg.audio import AUDIO_RATE, AudioBlock, AudioQueue
 from vidseg.errors import WriteError
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.sending.stream_sink import StreamSink, Tries
-from vidseg.sound import SOUND_RATE, Sound, SoundQueue
 from vidseg.sources.pattern_source import PatternSource
 from vidseg.video.encoders import EncodeOptions
 
@@ -64,13 +64,13 @@ class Sending:
     """A sink that is fed in real time, in the test's thread: a moving picture, or noise, which makes many bytes."""
 
     def __init__(
-        self, url: str, tries: Tries | None = None, timeout: float = 5.0, noise: bool = False, sound: bool = False
+        self, url: str, tries: Tries | None = None, timeout: float = 5.0, noise: bool = False, audio: bool = False
     ) -> None:
-        self._sound = SoundQueue() if sound else None
+        self._audio = AudioQueue() if audio else None
         self.said: list[str] = []
         self.sink = StreamSink(
             url,
-            video_info(*SIZE, sound=self._sound),
+            video_info(*SIZE, audio=self._audio),
             encode=EncodeOptions(crf=0 if noise else None),
             waits=Backoff(ReconnectOptions()),
             tries=tries,
@@ -90,8 +90,8 @@ class Sending:
             frame = next(self._frames)
             time.sleep(max(0.0, self._begin + frame.seconds - time.monotonic()))  # the speed of a camera
             picture = frame.image
-            if self._sound is not None:
-                self._sound.put(Sound(np.full((SOUND_RATE // 25, 2), 5000, np.int16), Fraction(frame.index, 25)))
+            if self._audio is not None:
+                self._audio.put(AudioBlock(np.full((AUDIO_RATE // 25, 2), 5000, np.int16), Fraction(frame.index, 25)))
             if self._noise is not None:
                 picture = self._noise.integers(0, 256, (480, 640, 3), dtype=np.uint8)
             begin = time.monotonic()
@@ -220,25 +220,25 @@ print(json.dumps([sound, pictures]))
 
 
 def plays_in_step(url: str, sending: Sending) -> bool:
-    """Whether a player, a process of its own, gets sound all the time that it gets pictures."""
+    """Whether a player, a process of its own, gets audio all the time that it gets pictures."""
     with subprocess.Popen([sys.executable, "-c", _PLAYER, url], stdout=subprocess.PIPE, text=True, cwd=HERE) as player:
         sending.until(lambda: player.poll() is not None)
         assert player.stdout is not None
-        sound, pictures = json.loads(player.stdout.read())
-    distances = [b - a for a, b in itertools.pairwise(sound)]
-    return max(distances) < 0.03 and abs(sound[-1] - pictures[-1]) < 0.2
+        audio, pictures = json.loads(player.stdout.read())
+    distances = [b - a for a, b in itertools.pairwise(audio)]
+    return max(distances) < 0.03 and abs(audio[-1] - pictures[-1]) < 0.2
 
 
-def test_udp_carries_the_sound_too():
+def test_udp_carries_the_audio_too():
     url = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
-    with Sending(url, sound=True) as sending:
+    with Sending(url, audio=True) as sending:
         assert plays_in_step(url, sending)
         sending.sink.close()
 
 
 @rtmp
-def test_rtmp_carries_the_sound_too_also_after_a_break(tmp_path):
-    with RtmpServer(tmp_path / "nginx") as server, Sending(server.url, sound=True) as sending:
+def test_rtmp_carries_the_audio_too_also_after_a_break(tmp_path):
+    with RtmpServer(tmp_path / "nginx") as server, Sending(server.url, audio=True) as sending:
         sending.until(lambda: sending.sink.connected)
         assert plays_in_step(server.url, sending)
         server.kill()
@@ -250,9 +250,9 @@ def test_rtmp_carries_the_sound_too_also_after_a_break(tmp_path):
 
 
 @rtsp
-def test_rtsp_carries_the_sound_too_if_the_server_has_a_place_for_it(tmp_path):
+def test_rtsp_carries_the_audio_too_if_the_server_has_a_place_for_it(tmp_path):
     for place in (tmp_path / "in.aac", None):
-        with RtspRecorder(tmp_path / "in.h264", sound=place) as server, Sending(server.url, sound=True) as sending:
+        with RtspRecorder(tmp_path / "in.h264", audio=place) as server, Sending(server.url, audio=True) as sending:
             sending.until(lambda: server.pictures >= 60)
             sending.sink.close()
             assert any("takes no sound" in note for note in sending.sink.notes) == (place is None)
@@ -408,7 +408,7 @@ def test_what_a_receiver_missed_is_in_the_stats_of_a_run(tmp_path):
     assert f"{stats['lost_in_sending']} frames were lost" in said
 
 
-def test_a_receiver_that_takes_nothing_is_owed_pictures_and_loses_the_sound_with_them():
+def test_a_receiver_that_takes_nothing_is_owed_pictures_and_loses_the_audio_with_them():
     sender = SenderProcess(Destination("udp://127.0.0.1:9", "mpegts", {}, 5.0))
     try:
         os.kill(sender._process.pid, signal.SIGSTOP)
@@ -416,7 +416,7 @@ def test_a_receiver_that_takes_nothing_is_owed_pictures_and_loses_the_sound_with
         packet.pts = packet.dts = packet.duration = 0
         for _ in range(50):
             sender.send(packet, StreamFormat("h264", *SIZE, Fraction(25), Fraction(1, 90_000)))
-            sender.send_sound(packet)
+            sender.send_audio(packet)
         waiting = sender.backlog
         assert 40 <= waiting < 50 and len(sender._waiting) > 80
         assert waiting - 1 <= sender.drop_backlog() <= waiting and len(sender._waiting) == 1, (

@@ -68,7 +68,7 @@ def file_frames(path: Path, limit: int | None = None) -> Iterator[Frame]:
 
 
 def file_info(path: Path) -> VideoInfo:
-    """What a source says about a clip with sound."""
+    """What a source says about a clip with audio."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None
@@ -89,8 +89,8 @@ def pictures(path: Path) -> list[UInt8Array]:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
-def sound_packets(path: Path, track: int = 0) -> list[tuple[Fraction, bytes]]:
-    """(seconds, bytes) of the packets of one sound track."""
+def audio_packets(path: Path, track: int = 0) -> list[tuple[Fraction, bytes]]:
+    """(seconds, bytes) of the packets of one audio track."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[track]
         found = [(packet.pts * packet.time_base, bytes(packet)) for packet in container.demux(stream) if packet.size]

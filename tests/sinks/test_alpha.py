@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.sinks.sink_helpers import frame_times, make_frame, nothing_seen, sound_packets, video_info
+from tests.sinks.sink_helpers import audio_packets, frame_times, make_frame, nothing_seen, video_info
 from tests.video.clips import make_clip
 from vidseg.errors import SinkError
 from vidseg.frames import UInt8Array
@@ -76,7 +76,7 @@ def test_pictures_keep_alpha(tmp_path: Path, ending: str) -> None:
     assert np.abs(found[solid][:, 2::-1].astype(int) - cut_out(3)[solid][:, :3]).mean() < 4
 
 
-def test_sound_and_times_are_kept(tmp_path: Path) -> None:
+def test_audio_and_times_are_kept(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10, audio_seconds=0.4)
     info = video_info(audio_path=str(clip), has_audio=True)
     sink = open_video_sink(tmp_path / "a.mov", info, overwrite=False, alpha=True)
@@ -84,7 +84,7 @@ def test_sound_and_times_are_kept(tmp_path: Path) -> None:
         sink.write(make_frame(index), nothing_seen(make_frame(index)), cut_out(index))
     sink.close()
     assert frame_times(tmp_path / "a.mov") == frame_times(clip)
-    assert [data for _, data in sound_packets(tmp_path / "a.mov")] == [data for _, data in sound_packets(clip)]
+    assert [data for _, data in audio_packets(tmp_path / "a.mov")] == [data for _, data in audio_packets(clip)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A video in chunks has the times, sound and pictures of an undivided one."""
+"""A video in chunks has the times, audio and pictures of an undivided one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import av
 import pytest
 
 from tests.sinks.sink_helpers import (
+    audio_packets,
     file_frames,
     file_info,
     frame_times,
@@ -19,7 +20,6 @@ from tests.sinks.sink_helpers import (
     mp4_boxes,
     nothing_seen,
     pictures,
-    sound_packets,
     timed_frames,
     video_info,
     write_all,
@@ -107,12 +107,12 @@ def test_variable_rate_and_odd_units_of_time_stay_exact(tmp_path: Path) -> None:
     assert durations(tmp_path / "a.mp4") == durations(tmp_path / "whole.mp4")
 
 
-def test_the_sound_is_that_of_an_undivided_video(tmp_path: Path) -> None:
+def test_the_audio_is_that_of_an_undivided_video(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=30, audio_seconds=1.3)
     frames, info = list(file_frames(clip)), file_info(clip)
     write_all(AvSink(tmp_path / "whole.mp4", info, overwrite=False), frames)
     in_chunks(tmp_path / "a.mp4", info, frames, 7)
-    assert sound_packets(tmp_path / "a.mp4") == sound_packets(tmp_path / "whole.mp4") != []
+    assert audio_packets(tmp_path / "a.mp4") == audio_packets(tmp_path / "whole.mp4") != []
     boxes = mp4_boxes(tmp_path / "a.mp4")
     assert boxes.index("moov") < boxes.index("mdat")
 

@@ -87,7 +87,7 @@ def test_each_segment_can_be_played_alone(tmp_path):
             assert next(segment.decode(video=0)).key_frame
 
 
-def test_the_sound_of_a_file_comes_along(tmp_path):
+def test_the_audio_of_a_file_comes_along(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", frames=50, audio_seconds=2.0)
     write_all(sink(tmp_path / "a.m3u8", info=file_info(clip)), file_frames(clip))
     with av.open(str(tmp_path / "a.m3u8")) as container:

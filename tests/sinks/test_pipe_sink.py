@@ -43,7 +43,7 @@ def shown(path: Path) -> list[int]:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["matroska", "mpegts", "nut", "y4m"])
-def test_every_frame_and_the_sound_come_out_of_the_pipe(tmp_path: Path, name: str) -> None:
+def test_every_frame_and_the_audio_come_out_of_the_pipe(tmp_path: Path, name: str) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=50, audio_seconds=2.0)
     info = file_info(clip)
     sink, path = piped(tmp_path, lambda fd: write_all(PipeSink(fd, info, format=name), file_frames(clip)))

@@ -23,7 +23,7 @@ CHAPTERS = [(0, 2000, "One"), (2000, 4000, "Two")]
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4 s at 25 fps with SRT in German, two chapters and sound."""
+    """4 s at 25 fps with SRT in German, two chapters and audio."""
     return make_film(tmp_path_factory.mktemp("film") / "film.mkv")
 
 

@@ -87,7 +87,7 @@ def test_b_frames_in_avi_have_even_steps_though_it_holds_no_times(tmp_path: Path
         frames = list(source)
         assert source.counters == {}
     assert [read_counter(frame.image) for frame in frames] == list(range(30))
-    # in step with the sound, which counts from zero
+    # in step with the audio, which counts from zero
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(number, 25) for number in range(30)]
 
 
@@ -158,12 +158,12 @@ def test_info_of_a_file(tmp_path: Path) -> None:
     assert info.audio_path == str(clip)
 
 
-def test_a_file_without_sound_names_no_audio(tmp_path: Path) -> None:
+def test_a_file_without_audio_names_no_audio(tmp_path: Path) -> None:
     with AvSource(make_clip(tmp_path / "clip.mp4")) as source:
         assert source.info.audio_path is None
 
 
-def test_sound_beside_the_picture_changes_nothing_in_the_frames(tmp_path: Path) -> None:
+def test_audio_beside_the_picture_changes_nothing_in_the_frames(tmp_path: Path) -> None:
     with AvSource(make_clip(tmp_path / "clip.mp4", frames=25, audio_seconds=2)) as source:
         assert numbers(source) == list(range(25))
         assert source.counters == {}
@@ -394,7 +394,7 @@ def test_a_truncated_file_gives_what_there_is_and_says_so(tmp_path: Path, ending
     assert source.counters["truncated"] == 1
 
 
-def test_truncation_is_noticed_beside_sound(tmp_path: Path) -> None:
+def test_truncation_is_noticed_beside_audio(tmp_path: Path) -> None:
     for name, options in (("whole.mkv", {}), ("whole.mp4", {"movflags": "faststart"})):
         clip = make_clip(tmp_path / name, frames=60, audio_seconds=2.4, container_options=options)
         half = tmp_path / f"half_{name}"
@@ -535,7 +535,7 @@ def test_a_read_that_fails_because_of_the_interrupt_ends_quietly(
 # --- no video ---
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+def test_audio_alone_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"sound\.m4a: no video stream \(1 audio stream found\)"):
         AvSource(make_audio(tmp_path / "sound.m4a"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks.sink_helpers import frame_times, sound_packets, write_all
+from tests.sinks.sink_helpers import audio_packets, frame_times, write_all
 from tests.video.clips import make_clip, read_counter
 from vidseg.errors import SourceError
 from vidseg.sinks.av_sink import AvSink
@@ -79,15 +79,15 @@ def fed(tmp_path: Path, data: bytes) -> Iterator[Path]:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("ending", ["ts", "mkv"])
-def test_a_pipe_is_read_once_with_its_sound(tmp_path: Path, ending: str) -> None:
+def test_a_pipe_is_read_once_with_its_audio(tmp_path: Path, ending: str) -> None:
     clip = make_clip(tmp_path / f"clip.{ending}", frames=50, audio_seconds=2.0)
-    with fed(tmp_path, clip.read_bytes()) as pipe, AvSource(pipe, sound=True) as source:
+    with fed(tmp_path, clip.read_bytes()) as pipe, AvSource(pipe, audio=True) as source:
         assert (source.info.live, source.info.audio_path, source.info.source_paths) == (False, None, ())
         write_all(AvSink(tmp_path / "out.mp4", source.info, overwrite=False), source)
         assert source.counters == {}
     times = frame_times(tmp_path / "out.mp4")
     assert [time - times[0] for time in times] == [Fraction(number, 25) for number in range(50)]
-    assert sound_packets(tmp_path / "out.mp4")[-1][0] > Fraction(19, 10)
+    assert audio_packets(tmp_path / "out.mp4")[-1][0] > Fraction(19, 10)
 
 
 @pytest.mark.timeout(60)

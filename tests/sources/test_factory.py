@@ -144,7 +144,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "read_timeout": 8,
         "hwaccel": "auto",
         "av_options": {"a": "b"},
-        "sound": True,
+        "audio": True,
         "more_images": ["b.png"],
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
@@ -156,7 +156,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "read_timeout": 8,
             "hwaccel": "auto",
             "options": {"a": "b"},
-            "sound": True,
+            "audio": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"more": ["b.png"], "frame_rate": 3, "max_pixels": MAX_PIXELS},

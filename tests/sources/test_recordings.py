@@ -29,11 +29,11 @@ from tests.sinks.sink_helpers import (
     write_all,
 )
 from tests.video.clips import read_counter
+from vidseg.audio import AUDIO_RATE, AudioBlock, AudioQueue
 from vidseg.errors import WriteError
 from vidseg.frames import Frame
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.whole_part import find_whole_part
-from vidseg.sound import SOUND_RATE, Sound, SoundQueue
 from vidseg.video.encoders import EncodeOptions
 
 ROOT = Path(__file__).parents[2]
@@ -46,10 +46,10 @@ def noisy_frames(count: int = FRAMES) -> Iterator[Frame]:
         yield make_frame(number, size=(160, 120), painter=lambda index, *_: np.roll(NOISE, 7 * index, 1))
 
 
-def sound(seconds: float) -> SoundQueue:
-    queue = SoundQueue()
-    wave = (8000 * np.sin(np.arange(round(seconds * SOUND_RATE)) / 20)).astype(np.int16)
-    queue.put(Sound(np.stack((wave, wave), 1), Fraction(0)))
+def audio(seconds: float) -> AudioQueue:
+    queue = AudioQueue()
+    wave = (8000 * np.sin(np.arange(round(seconds * AUDIO_RATE)) / 20)).astype(np.int16)
+    queue.put(AudioBlock(np.stack((wave, wave), 1), Fraction(0)))
     return queue
 
 
@@ -87,7 +87,7 @@ def test_a_finished_recording_is_a_plain_file_with_the_times_of_any_other(
     paths = [tmp_path / f"{name}.{ending}" for name in ("live", "file")]
     for path in paths:
         info = video_info(
-            time_base=Fraction(1, 30_000), live=True, has_audio=heard, sound=sound(1.4) if heard else None
+            time_base=Fraction(1, 30_000), live=True, has_audio=heard, audio=audio(1.4) if heard else None
         )
         sink = AvSink(
             path, info, overwrite=False, encode=EncodeOptions(codec=codec, threads=1), keep=path.stem == "live"

@@ -1,4 +1,4 @@
-"""The source's sound in the file that is written: same packets, same times, cut where the pictures stop."""
+"""The source's audio in the file that is written: same packets, same times, cut where the pictures stop."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from tests.sinks.sink_helpers import (
+    audio_packets,
     file_frames,
     file_info,
     frame_times,
     make_frame,
     pictures,
-    sound_packets,
     video_info,
     write_all,
 )
@@ -31,8 +31,8 @@ from vidseg.video.audio_copy import AudioCopy
 from vidseg.video.encoders import EncodeOptions
 
 
-def sounds(path: Path) -> list[tuple[str, str | None]]:
-    """(codec, language) of each sound track."""
+def audio_tracks(path: Path) -> list[tuple[str, str | None]]:
+    """(codec, language) of each audio track."""
     with av.open(str(path)) as container:
         return [(s.codec_context.name, s.metadata.get("language")) for s in container.streams.audio]
 
@@ -88,7 +88,7 @@ def test_packets_and_times_are_the_same(tmp_path: Path, ending: str) -> None:
     source = make_clip(tmp_path / f"in.{ending}", frames=50, audio_seconds=2.0)
     output = tmp_path / f"out.{ending}"
     sink = write_all(AvSink(output, file_info(source), overwrite=False), file_frames(source))
-    assert sound_packets(output) == sound_packets(source)
+    assert audio_packets(output) == audio_packets(source)
     assert frame_times(output) == frame_times(source)
     assert sink.notes == ()
 
@@ -96,44 +96,44 @@ def test_packets_and_times_are_the_same(tmp_path: Path, ending: str) -> None:
 def test_mp4_to_matroska_leaves_the_pictures_at_their_times_and_drops_only_encoder_priming(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=50, audio_seconds=2.0)
     write_all(AvSink(tmp_path / "out.mkv", file_info(source), overwrite=False), file_frames(source))
-    wanted, found = sound_packets(source), sound_packets(tmp_path / "out.mkv")
+    wanted, found = audio_packets(source), audio_packets(tmp_path / "out.mkv")
     assert [data for _, data in found] == [data for at, data in wanted if at >= 0]
     assert all(abs(a - b) <= Fraction(1, 1000) for (a, _), (b, _) in zip(found, wanted[1:], strict=True))
     assert frame_times(tmp_path / "out.mkv") == frame_times(source)
 
 
-def test_transport_stream_to_mp4_keeps_the_offset_between_sound_and_picture(tmp_path: Path) -> None:
+def test_transport_stream_to_mp4_keeps_the_offset_between_audio_and_picture(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.ts", pts=[280 + 40 * i for i in range(40)], audio_seconds=2.0)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source))
-    offset = [sound_packets(path)[0][0] - frame_times(path)[0] for path in (source, tmp_path / "out.mp4")]
+    offset = [audio_packets(path)[0][0] - frame_times(path)[0] for path in (source, tmp_path / "out.mp4")]
     assert abs(offset[0] - offset[1]) <= Fraction(1, AUDIO_RATE)
 
 
-def test_late_pictures_beside_early_sound(tmp_path: Path) -> None:
+def test_late_pictures_beside_early_audio(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", pts=[520 + 40 * i for i in range(20)], audio_seconds=1.3)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source))
     assert frame_times(tmp_path / "out.mp4")[0] == Fraction(520, 1000)
-    assert sound_packets(tmp_path / "out.mp4") == sound_packets(source)
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
 
 
-def test_a_start_moved_to_zero_moves_the_sound_as_well(tmp_path: Path) -> None:
+def test_a_start_moved_to_zero_moves_the_audio_as_well(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", pts=[480 + 40 * i for i in range(20)], audio_seconds=1.3)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False, rebase=True), file_frames(source))
     assert frame_times(tmp_path / "out.mp4")[0] == 0
-    source_times = dict((data, at) for at, data in sound_packets(source))
-    found = sound_packets(tmp_path / "out.mp4")
+    source_times = dict((data, at) for at, data in audio_packets(source))
+    found = audio_packets(tmp_path / "out.mp4")
     assert {source_times[data] - at for at, data in found} == {Fraction(480, 1000)}
     assert -Fraction(1024, AUDIO_RATE) < found[0][0] <= 0, "sound before the first picture is left out"
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_far_start_finds_its_sound(tmp_path: Path, ending: str) -> None:
+def test_far_start_finds_its_audio(tmp_path: Path, ending: str) -> None:
     source = make_clip(tmp_path / "in.mp4", pts=[200 * i for i in range(100)], audio_seconds=20.0)
     frames = [frame for frame in file_frames(source) if frame.seconds >= 15]
     write_all(AvSink(tmp_path / f"out.{ending}", file_info(source), overwrite=False), frames)
     assert frame_times(tmp_path / f"out.{ending}")[0] == 0
-    wanted = [(at - 15, data) for at, data in sound_packets(source) if at - 15 > -Fraction(1024, AUDIO_RATE)]
-    found = sound_packets(tmp_path / f"out.{ending}")
+    wanted = [(at - 15, data) for at, data in audio_packets(source) if at - 15 > -Fraction(1024, AUDIO_RATE)]
+    found = audio_packets(tmp_path / f"out.{ending}")
     assert [data for _, data in found] == [data for _, data in wanted]
     # Matroska cannot start below zero: its first packet may be a packet late
     assert abs(found[0][0] - wanted[0][0]) < Fraction(1024, AUDIO_RATE)
@@ -141,39 +141,39 @@ def test_far_start_finds_its_sound(tmp_path: Path, ending: str) -> None:
     assert all(abs(a - b) <= tolerance for (a, _), (b, _) in zip(found[1:], wanted[1:], strict=True))
 
 
-def test_sound_is_cut_where_the_run_was_ended(tmp_path: Path) -> None:
+def test_audio_is_cut_where_the_run_was_ended(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=75, audio_seconds=3.0)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source, limit=20))
-    found = sound_packets(tmp_path / "out.mp4")
-    assert found == sound_packets(source)[: len(found)]
+    found = audio_packets(tmp_path / "out.mp4")
+    assert found == audio_packets(source)[: len(found)]
     assert Fraction(76, 100) < found[-1][0] < Fraction(80, 100)
 
 
-def test_sound_longer_than_the_pictures_stays_when_these_are_complete(tmp_path: Path) -> None:
+def test_audio_longer_than_the_pictures_stays_when_these_are_complete(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=20, audio_seconds=2.0)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source))
-    assert sound_packets(tmp_path / "out.mp4") == sound_packets(source)
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
 
 
-def test_long_tail_of_sound_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_tail_of_audio_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidseg.video.audio_copy._TAIL_PACKETS", 5)
     source = make_clip(tmp_path / "in.mp4", frames=20, audio_seconds=2.0)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source))
-    assert sound_packets(tmp_path / "out.mp4") == sound_packets(source)
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
 
 
-def test_sound_shorter_than_the_pictures(tmp_path: Path) -> None:
+def test_audio_shorter_than_the_pictures(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=50, audio_seconds=0.5)
     write_all(AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False), file_frames(source))
-    assert sound_packets(tmp_path / "out.mp4") == sound_packets(source)
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
     assert len(frame_times(tmp_path / "out.mp4")) == 50
 
 
-def test_a_file_of_sound_alone_is_cut_with_the_pictures(tmp_path: Path) -> None:
-    sound = make_audio(tmp_path / "in.m4a", seconds=2.0)
-    sink = AvSink(tmp_path / "out.mp4", video_info(audio_path=str(sound)), overwrite=False)
+def test_a_file_of_audio_alone_is_cut_with_the_pictures(tmp_path: Path) -> None:
+    audio = make_audio(tmp_path / "in.m4a", seconds=2.0)
+    sink = AvSink(tmp_path / "out.mp4", video_info(audio_path=str(audio)), overwrite=False)
     write_all(sink, (make_frame(i) for i in range(25)))
-    assert Fraction(97, 100) < sound_packets(tmp_path / "out.mp4")[-1][0] < 1
+    assert Fraction(97, 100) < audio_packets(tmp_path / "out.mp4")[-1][0] < 1
 
 
 def test_all_tracks_are_kept_with_language_and_title(tmp_path: Path) -> None:
@@ -184,25 +184,25 @@ def test_all_tracks_are_kept_with_language_and_title(tmp_path: Path) -> None:
             AvSink(output, file_info(source), overwrite=False, source_paths=[source]),
             file_frames(source),
         )
-        assert sounds(output) == [("aac", "eng"), ("ac3", "deu")]
+        assert audio_tracks(output) == [("aac", "eng"), ("ac3", "deu")]
         with av.open(str(output)) as container:
             assert container.metadata["title"] == "Two tongues"
         for track in (0, 1):
-            found, wanted = sound_packets(output, track), sound_packets(source, track)
+            found, wanted = audio_packets(output, track), audio_packets(source, track)
             assert [data for _, data in found] == [data for _, data in wanted]
 
 
-def test_no_sound_when_told(tmp_path: Path) -> None:
+def test_no_audio_when_told(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=10, audio_seconds=0.4)
     sink = write_all(
         AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False, encode=EncodeOptions(audio="none")),
         file_frames(source),
     )
-    assert sounds(tmp_path / "out.mp4") == []
+    assert audio_tracks(tmp_path / "out.mp4") == []
     assert sink.notes == ()
 
 
-def test_gif_leaves_the_sound_out_and_says_so(tmp_path: Path) -> None:
+def test_gif_leaves_the_audio_out_and_says_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=5, audio_seconds=0.2)
     sink = write_all(GifSink(tmp_path / "out.gif", file_info(source), overwrite=False), file_frames(source))
     assert any("no sound" in note for note in sink.notes)
@@ -224,9 +224,9 @@ def test_codec_that_does_not_fit_is_encoded_again_in_time(
     source = write_with_tracks(tmp_path / f"in.{source_ending}", [(codec, "eng", 2)], seconds=2.0)
     output = tmp_path / f"out.{ending}"
     sink = write_all(AvSink(output, file_info(source), overwrite=False), file_frames(source))
-    assert sounds(output)[0][0] == result
+    assert audio_tracks(output)[0][0] == result
     assert any("encoded as" in note for note in sink.notes)
-    packets = sound_packets(output)
+    packets = audio_packets(output)
     assert abs(packets[0][0]) < Fraction(3, 100)
     assert abs(packets[-1][0] - 2) < Fraction(8, 100)
     assert tone_energy(output, 0.1, 1.9) > 0.98
@@ -237,15 +237,15 @@ def test_codecs_that_fit_mp4_are_copied(tmp_path: Path, codec: str) -> None:
     source = write_with_tracks(tmp_path / "in.mkv", [(codec, "eng", 2)])
     output = tmp_path / "out.mp4"
     sink = write_all(AvSink(output, file_info(source), overwrite=False), file_frames(source))
-    assert [data for _, data in sound_packets(output)] == [data for _, data in sound_packets(source)]
+    assert [data for _, data in audio_packets(output)] == [data for _, data in audio_packets(source)]
     tolerance = Fraction(1, 1000)  # the source counts in milliseconds
     assert all(
-        abs(a - b) <= tolerance for (a, _), (b, _) in zip(sound_packets(output), sound_packets(source), strict=True)
+        abs(a - b) <= tolerance for (a, _), (b, _) in zip(audio_packets(output), audio_packets(source), strict=True)
     )
     assert sink.notes == ()
 
 
-def test_sound_that_cannot_be_read_costs_a_note_not_the_video(tmp_path: Path) -> None:
+def test_audio_that_cannot_be_read_costs_a_note_not_the_video(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"\0" * 1000)
     for path in (broken, tmp_path / "gone.mp4"):
@@ -256,35 +256,35 @@ def test_sound_that_cannot_be_read_costs_a_note_not_the_video(tmp_path: Path) ->
         assert all("\n" not in note for note in sink.notes)
 
 
-def test_sound_file_cut_off_in_the_middle(tmp_path: Path) -> None:
+def test_audio_file_cut_off_in_the_middle(tmp_path: Path) -> None:
     source = write_with_tracks(tmp_path / "in.ts", [("aac", "eng", 2)], seconds=2.0)
     info = file_info(source)
     frames = list(file_frames(source))
     source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
     write_all(AvSink(tmp_path / "out.mp4", info, overwrite=False), frames)
     assert len(frame_times(tmp_path / "out.mp4")) == len(frames)
-    assert 0.5 < sound_packets(tmp_path / "out.mp4")[-1][0] < 1.5
+    assert 0.5 < audio_packets(tmp_path / "out.mp4")[-1][0] < 1.5
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm"], ids=["copied", "encoded again"])
-def test_damaged_sound_packets_do_not_stop_the_video(tmp_path: Path, ending: str) -> None:
+def test_damaged_audio_packets_do_not_stop_the_video(tmp_path: Path, ending: str) -> None:
     source = write_with_tracks(tmp_path / "in.mkv", [("aac", "eng", 2)], seconds=2.0)
     info, frames = file_info(source), list(file_frames(source))
     data = bytearray(source.read_bytes())
-    for _, packet in sound_packets(source)[20:40]:
+    for _, packet in audio_packets(source)[20:40]:
         at = data.find(packet)
         data[at : at + len(packet)] = b"\xff" * len(packet)
     source.write_bytes(data)
     output = tmp_path / f"out.{ending}"
     sink = write_all(AvSink(output, info, overwrite=False), frames)
     assert len(frame_times(output)) == len(frames)
-    assert sound_packets(output)[-1][0] > Fraction(19, 10)
+    assert audio_packets(output)[-1][0] > Fraction(19, 10)
     if ending == "webm":
         assert any("damaged" in note for note in sink.notes)
 
 
 def test_counter_that_starts_anew_goes_on_behind_the_last_packet(tmp_path: Path) -> None:
-    """Two recordings joined: the source moves the later pictures, the sound has to follow."""
+    """Two recordings joined: the source moves the later pictures, the audio has to follow."""
     part = make_clip(tmp_path / "part.ts", frames=50, audio_seconds=2.0)
     joined = tmp_path / "joined.ts"
     joined.write_bytes(part.read_bytes() * 2)
@@ -292,43 +292,43 @@ def test_counter_that_starts_anew_goes_on_behind_the_last_packet(tmp_path: Path)
         clock = container.streams.video[0].time_base
     frames = [make_frame(i, pts=3600 * i, time_base=clock or Fraction(1, 90000), duration=3600) for i in range(100)]
     write_all(AvSink(tmp_path / "out.mp4", file_info(joined), overwrite=False), frames)
-    assert sound_packets(tmp_path / "out.mp4")[-1][0] > Fraction(38, 10)
+    assert audio_packets(tmp_path / "out.mp4")[-1][0] > Fraction(38, 10)
 
 
-def test_sound_is_read_no_further_than_the_pictures(tmp_path: Path) -> None:
-    """Bounded memory: after one frame, a minute of sound has not been read."""
+def test_audio_is_read_no_further_than_the_pictures(tmp_path: Path) -> None:
+    """Bounded memory: after one frame, a minute of audio has not been read."""
     source = make_clip(tmp_path / "in.mp4", frames=100, audio_seconds=4.0)
     sink = AvSink(tmp_path / "out.mp4", file_info(source), overwrite=False)
     frame = next(file_frames(source))
     sink.write(frame, None, frame.image)  # type: ignore[arg-type]
-    assert sink._sound is not None
-    last = sink._sound.tracks[0].last_dts
+    assert sink._audio is not None
+    last = sink._audio.tracks[0].last_dts
     assert last is not None and last <= 1024
     sink.abort()
 
 
-def test_encoded_sound_moves_with_a_start_moved_to_zero(tmp_path: Path) -> None:
+def test_encoded_audio_moves_with_a_start_moved_to_zero(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", pts=[480 + 40 * i for i in range(20)], audio_seconds=1.28)
     write_all(AvSink(tmp_path / "out.webm", file_info(source), overwrite=False, rebase=True), file_frames(source))
-    packets = sound_packets(tmp_path / "out.webm")
+    packets = audio_packets(tmp_path / "out.webm")
     assert abs(packets[0][0]) < Fraction(3, 100)
     assert abs(packets[-1][0] - Fraction(80, 100)) < Fraction(8, 100)
 
 
-def test_gap_becomes_silence_where_the_container_has_no_times_for_sound(tmp_path: Path) -> None:
+def test_gap_becomes_silence_where_the_container_has_no_times_for_audio(tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     with av.open(str(source), "w") as output:
         video = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "bf": "0"})
         video.width, video.height = 64, 48
-        sound = output.add_stream("flac", rate=AUDIO_RATE, layout="mono")
+        audio = output.add_stream("flac", rate=AUDIO_RATE, layout="mono")
         for index in range(75):
             output.mux(video.encode(av.VideoFrame.from_ndarray(make_frame(index).image)))
         for start in [*range(0, AUDIO_RATE, 4800), *range(2 * AUDIO_RATE, 3 * AUDIO_RATE, 4800)]:
             tone = np.sin(2 * np.pi * 440 * np.arange(start, start + 4800) / AUDIO_RATE)
             frame = av.AudioFrame.from_ndarray((10_000 * tone).astype(np.int16)[None], format="s16", layout="mono")
             frame.rate, frame.pts, frame.time_base = AUDIO_RATE, start, Fraction(1, AUDIO_RATE)
-            output.mux(sound.encode(frame))
-        output.mux([*video.encode(None), *sound.encode(None)])
+            output.mux(audio.encode(frame))
+        output.mux([*video.encode(None), *audio.encode(None)])
     write_all(AvSink(tmp_path / "out.avi", file_info(source), overwrite=False), file_frames(source))
     with av.open(str(tmp_path / "out.avi")) as container:
         signal = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
@@ -348,20 +348,20 @@ def test_disk_failure_is_not_taken_for_damage(tmp_path: Path, code: int, stops: 
             av.error.err_check(-code)
 
     source = make_clip(tmp_path / "in.mp4", frames=5, audio_seconds=0.2)
-    sound = AudioCopy(str(source), "mp4")
+    audio = AudioCopy(str(source), "mp4")
     output: Any = Failing(av.open(str(tmp_path / "out.mp4"), "w"))
-    sound.add_streams(output, Fraction(0))
+    audio.add_streams(output, Fraction(0))
     if stops:
         with pytest.raises(OSError, match="No space left"):
-            sound.pump(output, Fraction(1))
+            audio.pump(output, Fraction(1))
     else:
-        sound.pump(output, Fraction(1))
-        assert any("ends early" in note for note in sound.notes)
-    sound.close()
-    sound.close()
+        audio.pump(output, Fraction(1))
+        assert any("ends early" in note for note in audio.notes)
+    audio.close()
+    audio.close()
 
 
-def test_disk_failure_in_the_sound_is_not_taken_for_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_failure_in_the_audio_is_not_taken_for_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=25, audio_seconds=1.0)
 
     def full(self: Any, output: Any, track: Any, packet: Any) -> None:
@@ -376,13 +376,13 @@ def test_disk_failure_in_the_sound_is_not_taken_for_damage(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "avi", "webm"])
-def test_a_dvd_loses_no_sound_where_a_packet_lies_in_two_blocks(tmp_path: Path, ending: str) -> None:
+def test_a_dvd_loses_no_audio_where_a_packet_lies_in_two_blocks(tmp_path: Path, ending: str) -> None:
     """FFmpeg gives such a packet the time of the next one."""
     path = tmp_path / "a.vob"
     with av.open(str(path), "w", format="dvd") as output:
         video = output.add_stream("mpeg2video", 25, {"b": "800k"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound = output.add_stream("ac3", 48_000, layout="mono")
+        audio = output.add_stream("ac3", 48_000, layout="mono")
         wave = (np.sin(np.arange(20 * 48_000) / 20) / 4).astype(np.float32)
         for index in range(20 * 25):
             frame = av.VideoFrame.from_ndarray(counter_picture(index, 64, 48), format="rgb24")
@@ -390,9 +390,9 @@ def test_a_dvd_loses_no_sound_where_a_packet_lies_in_two_blocks(tmp_path: Path, 
             output.mux(video.encode(frame))
             piece = av.AudioFrame.from_ndarray(wave[None, 1920 * index : 1920 * (index + 1)].copy(), "fltp", "mono")
             piece.sample_rate, piece.pts, piece.time_base = 48_000, 1920 * index, Fraction(1, 48_000)
-            output.mux(sound.encode(piece))
-        output.mux([*video.encode(None), *sound.encode(None)])
-    given = [at for at, _ in sound_packets(path)]
+            output.mux(audio.encode(piece))
+        output.mux([*video.encode(None), *audio.encode(None)])
+    given = [at for at, _ in audio_packets(path)]
     assert len(given) == 625 and len(set(given)) < 625, "else FFmpeg has been mended"
     out = tmp_path / f"b.{ending}"
     sink = write_all(AvSink(out, file_info(path), overwrite=False), file_frames(path))
@@ -400,17 +400,17 @@ def test_a_dvd_loses_no_sound_where_a_packet_lies_in_two_blocks(tmp_path: Path, 
         with av.open(str(out)) as container:
             assert abs(sum(frame.samples for frame in container.decode(audio=0)) - 20 * 48_000) < 4000
         return
-    times = [at for at, _ in sound_packets(out)]
+    times = [at for at, _ in audio_packets(out)]
     assert len(times) == 625 and not any("out of order" in note for note in sink.notes)
     assert all(abs(after - before - Fraction(32, 1000)) <= Fraction(1, 1000) for before, after in pairwise(times))
 
 
-def flash_and_click(path: Path, codec: str, *, start: float, sound_start: float) -> Path:
-    """4 s at 25 fps from `start` on, black but for a flash 1 s later, and sound with a click at the flash."""
+def flash_and_click(path: Path, codec: str, *, start: float, audio_start: float) -> Path:
+    """4 s at 25 fps from `start` on, black but for a flash 1 s later, and audio with a click at the flash."""
     with av.open(str(path), "w") as output:
         video = output.add_stream("mpeg2video" if path.suffix == ".ts" else "mpeg4", 25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        sound = output.add_stream(codec, AUDIO_RATE, layout="mono")
+        audio = output.add_stream(codec, AUDIO_RATE, layout="mono")
         shift = round(start * 25)
         wave = np.zeros(4 * AUDIO_RATE)
         wave[AUDIO_RATE : AUDIO_RATE + 1440] = np.sin(np.arange(1440) / 4) * 0.8
@@ -420,29 +420,29 @@ def flash_and_click(path: Path, codec: str, *, start: float, sound_start: float)
             frame.pts, frame.time_base = index + shift, Fraction(1, 25)
             output.mux(video.encode(frame))
         resampler = av.AudioResampler(
-            sound.format, "mono", AUDIO_RATE, frame_size=sound.codec_context.frame_size or 1024
+            audio.format, "mono", AUDIO_RATE, frame_size=audio.codec_context.frame_size or 1024
         )
         piece = av.AudioFrame.from_ndarray(
-            (wave[None, round(sound_start * AUDIO_RATE) :] * 30_000).astype(np.int16), "s16", "mono"
+            (wave[None, round(audio_start * AUDIO_RATE) :] * 30_000).astype(np.int16), "s16", "mono"
         )
         piece.sample_rate, piece.time_base = AUDIO_RATE, Fraction(1, AUDIO_RATE)
-        piece.pts = round((start + sound_start) * AUDIO_RATE)
+        piece.pts = round((start + audio_start) * AUDIO_RATE)
         for part in (*resampler.resample(piece), *resampler.resample(None)):
-            output.mux(sound.encode(part))
-        output.mux([*video.encode(None), *sound.encode(None)])
+            output.mux(audio.encode(part))
+        output.mux([*video.encode(None), *audio.encode(None)])
     return path
 
 
-@pytest.mark.parametrize("sound_start", [0.0, 0.6])
+@pytest.mark.parametrize("audio_start", [0.0, 0.6])
 @pytest.mark.parametrize(
     ("name", "codec"),
     [("a.ts", "mp2"), ("a.ts", "ac3"), *(("a.mkv", codec) for codec in ("libmp3lame", "pcm_s16le", "pcm_u8", "aac"))],
 )
 @pytest.mark.parametrize("start", [0.0, 1.48])
-def test_sound_is_in_step_where_the_container_only_counts(
-    tmp_path: Path, name: str, codec: str, start: float, sound_start: float
+def test_audio_is_in_step_where_the_container_only_counts(
+    tmp_path: Path, name: str, codec: str, start: float, audio_start: float
 ) -> None:
-    source = flash_and_click(tmp_path / name, codec, start=start, sound_start=sound_start)
+    source = flash_and_click(tmp_path / name, codec, start=start, audio_start=audio_start)
     out = tmp_path / "out.avi"
     sink = write_all(AvSink(out, file_info(source), overwrite=False), file_frames(source))
     bright = [image.mean() > 128 for image in pictures(out)]
@@ -457,9 +457,9 @@ def test_sound_is_in_step_where_the_container_only_counts(
     assert any("start at 0" in note for note in sink.notes) == (start > 0 or name == "a.ts")
 
 
-def test_a_hole_in_copied_sound_becomes_silence_where_the_container_only_counts(tmp_path: Path) -> None:
-    source = flash_and_click(tmp_path / "in.mkv", "libmp3lame", start=0, sound_start=0)
-    sound = sound_packets(source)
+def test_a_hole_in_copied_audio_becomes_silence_where_the_container_only_counts(tmp_path: Path) -> None:
+    source = flash_and_click(tmp_path / "in.mkv", "libmp3lame", start=0, audio_start=0)
+    audio = audio_packets(source)
     with av.open(str(source)) as container, av.open(str(tmp_path / "hole.mkv"), "w") as output:
         streams = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
         for packet in container.demux():
@@ -470,4 +470,4 @@ def test_a_hole_in_copied_sound_becomes_silence_where_the_container_only_counts(
             output.mux(packet)
     hole = tmp_path / "hole.mkv"
     write_all(AvSink(tmp_path / "out.avi", file_info(hole), overwrite=False), file_frames(hole))
-    assert abs(len(sound_packets(tmp_path / "out.avi")) - len(sound)) <= 2
+    assert abs(len(audio_packets(tmp_path / "out.avi")) - len(audio)) <= 2

@@ -1,4 +1,4 @@
-"""Recordings that were joined into one file: the clock jumps, and pictures and sound go on as if it had not."""
+"""Recordings that were joined into one file: the clock jumps, and pictures and audio go on as if it had not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.sinks.sink_helpers import frame_times, sound_packets, write_all
+from tests.sinks.sink_helpers import audio_packets, frame_times, write_all
 from tests.video.clips import make_clip
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sources.av_source import AvSource
 
 FRAMES, TONE_SECONDS = 30, 1.5
-"""Of a recording; its sound goes on for 0.3 s behind its pictures."""
+"""Of a recording; its audio goes on for 0.3 s behind its pictures."""
 
 
 def recording(folder: Path, start: int) -> Path:
@@ -32,13 +32,13 @@ def recording(folder: Path, start: int) -> Path:
 
 
 def lag(path: Path) -> Fraction:
-    """From the first picture to the last packet of sound."""
-    return sound_packets(path)[-1][0] - frame_times(path)[0]
+    """From the first picture to the last packet of audio."""
+    return audio_packets(path)[-1][0] - frame_times(path)[0]
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize("starts", [(20_000, 5_000), (20_000, 20_100), (20_000, 5_000, 60_000)])
-def test_pictures_keep_their_step_and_sound_its_picture(tmp_path: Path, starts: tuple[int, ...], ending: str) -> None:
+def test_pictures_keep_their_step_and_audio_its_picture(tmp_path: Path, starts: tuple[int, ...], ending: str) -> None:
     parts = [recording(tmp_path, start) for start in starts]
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -51,8 +51,8 @@ def test_pictures_keep_their_step_and_sound_its_picture(tmp_path: Path, starts: 
     assert {round(float(after - before), 3) for before, after in pairwise(times)} == {0.04}
     before_last = Fraction(FRAMES * (len(starts) - 1), 25)
     assert abs(lag(tmp_path / f"out.{ending}") - lag(parts[-1]) - before_last) < Fraction(1, 40)
-    sound = [time for time, _ in sound_packets(tmp_path / f"out.{ending}")]
-    assert all(Fraction(1, 100) < after - before < Fraction(1, 20) for before, after in pairwise(sound))
+    audio = [time for time, _ in audio_packets(tmp_path / f"out.{ending}")]
+    assert all(Fraction(1, 100) < after - before < Fraction(1, 20) for before, after in pairwise(audio))
 
 
 def test_a_clock_that_jumps_ahead_in_a_container_that_has_one_clock_is_believed(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_a_clock_that_jumps_ahead_in_a_container_that_has_one_clock_is_believed(
         assert [frame.seconds for frame in source] == [0, 0.04, 60, 60.04]
 
 
-def test_sound_behind_the_last_picture_of_an_avi_with_b_frames_is_kept(tmp_path: Path) -> None:
+def test_audio_behind_the_last_picture_of_an_avi_with_b_frames_is_kept(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.avi", frames=25, bframes=3, audio_seconds=1.5)
     with AvSource(clip) as source:
         write_all(AvSink(tmp_path / "out.mp4", source.info, overwrite=False), source)
-    assert sound_packets(tmp_path / "out.mp4")[-1][0] > Fraction(14, 10)
+    assert audio_packets(tmp_path / "out.mp4")[-1][0] > Fraction(14, 10)

@@ -63,7 +63,7 @@ def test_masks_are_carried_with_care_only_where_something_is_hidden():
     assert propagator_for(RunConfig(propagate="hold"), (), timers) is None
 
 
-def test_the_privacy_preset_segments_every_frame_and_keeps_no_sound():
+def test_the_privacy_preset_segments_every_frame_and_keeps_no_audio():
     config = resolve({"preset": "privacy"})
     assert (config.stride, config.audio, config.smooth) == (1, "none", False)
     assert {"person", "car"} <= set(config.blur_classes) and overlay_opacity(config) == 0

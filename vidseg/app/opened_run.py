@@ -159,7 +159,7 @@ def _opened_source(
 def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, several: bool) -> None:
     for text in info.notes:
         reporter.note(text)
-    if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.sound):
+    if config.output and config.audio == "copy" and info.has_audio and not (info.audio_path or info.audio):
         what = "several sources" if several else "the stream"
         reporter.note(f"the audio of {what} is left out")
 

@@ -199,7 +199,7 @@ class ChunkedRun:
         return True
 
     def _whole(self, part: Path) -> None:
-        self._check()  # the sound was read from the input just now
+        self._check()  # the audio was read from the input just now
         self._folder.about_to_be_named(part)
 
     def _paths(self) -> list[Path]:

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vidseg.audio import AudioBlock, AudioMover, AudioQueue
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.interfaces import VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.live_timeline import LiveTimeline
-from vidseg.sound import Sound, SoundMover, SoundQueue
 
 CLOSE_SECONDS = 0.5
 """How long `close` waits for the reading thread; one that is inside FFmpeg ends by itself when its time is over."""
@@ -52,7 +52,7 @@ class _Arrival:
     seconds: float
     """The clock when it came."""
     connection: int
-    sound: Sequence[Sound] = ()
+    audio: Sequence[AudioBlock] = ()
     """What was heard since the frame before."""
 
 
@@ -113,7 +113,7 @@ def connect(
 class ReconnectingSource:
     """Satisfies `vidseg.interfaces.VideoSource` on top of sources that break. Reads from the moment it is made.
 
-    Frames keep the size of the first connection, and their times go on across connections (`LiveTimeline`); the sound,
+    Frames keep the size of the first connection, and their times go on across connections (`LiveTimeline`); the audio,
     if the first connection has any, moves along. While nothing comes there are cards: frames marked `placeholder`, at a
     low rate. A connection that ends, for whatever reason, is followed by another: cameras have no end. Frames that come
     before the iteration starts (while a network is loaded) are left unread, but for the newest.
@@ -145,7 +145,7 @@ class ReconnectingSource:
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._info = first.info if first.info.sound is None else replace(first.info, sound=SoundQueue())
+        self._info = first.info if first.info.audio is None else replace(first.info, audio=AudioQueue())
         self._size_hw = (first.info.height, first.info.width)
         self._reopen = reopen
         self._paint = card
@@ -170,7 +170,7 @@ class ReconnectingSource:
         self._arrivals: Buffer[_Arrival | None] = Buffer(2)
         # what the iteration remembers
         self._timeline = LiveTimeline(first.info.time_base)
-        self._sound_mover = SoundMover()
+        self._audio_mover = AudioMover()
         self._index = 0
         self._picture: UInt8Array | None = None
         self._seen = clock()
@@ -232,7 +232,7 @@ class ReconnectingSource:
         """Hand on what comes, and return why nothing comes any more."""
         try:
             for frame in source:
-                heard = source.info.sound.take() if source.info.sound is not None else ()
+                heard = source.info.audio.take() if source.info.audio is not None else ()
                 arrival = _Arrival(frame, self._clock(), self._connection, heard)
                 with self._lock:
                     wanted = self._wanted
@@ -274,7 +274,7 @@ class ReconnectingSource:
         if self._stop.is_set():
             return None
         info = opened.info
-        if self._info.sound is not None and info.sound is None:
+        if self._info.audio is not None and info.audio is None:
             self._announce("the source has no sound now; it is silent from here")
         if (info.height, info.width) != self._size_hw:
             was = f"{self._size_hw[1]}x{self._size_hw[0]}"
@@ -320,7 +320,7 @@ class ReconnectingSource:
         frame = arrival.frame
         if arrival.connection != self._seen_connection or self._card_at is not None:
             self._timeline.restart()
-            self._sound_mover = SoundMover()
+            self._audio_mover = AudioMover()
             away = arrival.seconds - self._seen
             self._offline += away
             self._announce(f"the source is back after {duration_in_words(away)}")
@@ -334,10 +334,10 @@ class ReconnectingSource:
         self._picture = image
         ratio = frame.time_base / self._info.time_base
         pts = self._timeline.place(round(frame.pts * ratio), arrival.seconds)
-        if self._info.sound is not None:
+        if self._info.audio is not None:
             at, shift = frame.pts * frame.time_base, self._timeline.offset * self._info.time_base
-            for piece in self._sound_mover.moved(arrival.sound, at, shift):
-                self._info.sound.put(piece)
+            for piece in self._audio_mover.moved(arrival.audio, at, shift):
+                self._info.audio.put(piece)
         duration = None if frame.duration is None else max(1, round(frame.duration * ratio))
         return self._counted(image, pts, duration, placeholder=False)
 

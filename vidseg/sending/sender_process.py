@@ -21,7 +21,7 @@ from typing import Any
 import av
 
 from vidseg.sending import stream_sender
-from vidseg.sending.stream_sender import KEY_FRAME, PACKET, PICTURE, SOUND
+from vidseg.sending.stream_sender import AUDIO, KEY_FRAME, PACKET, PICTURE
 from vidseg.video.srt_tool import SrtTool, by_tool
 
 _PROGRAM = str(Path(stream_sender.__file__))
@@ -49,7 +49,7 @@ class StreamFormat:
     height: int
     rate: Fraction
     time_base: Fraction
-    sound: tuple[str, int, str] | None = None
+    audio: tuple[str, int, str] | None = None
     """Encoder, samples per second and layout; None where there is none."""
 
 
@@ -106,9 +106,9 @@ class SenderProcess:
                 self._data.close()
         self._put(packet, KEY_FRAME if packet.is_keyframe else PICTURE)
 
-    def send_sound(self, packet: av.Packet[Any]) -> None:
-        """Hand over sound, after the first picture; its times are in the unit of the pictures."""
-        self._put(packet, SOUND)
+    def send_audio(self, packet: av.Packet[Any]) -> None:
+        """Hand over audio, after the first picture; its times are in the unit of the pictures."""
+        self._put(packet, AUDIO)
 
     def drop_backlog(self) -> int:
         """Throw away what waits, up to a packet that is in the pipe in part; how many pictures that were."""
@@ -196,7 +196,7 @@ class SenderProcess:
     def _put(self, packet: av.Packet[Any], kind: int) -> None:
         data = bytes(packet)
         times = (packet.pts or 0, packet.dts or 0, packet.duration or 0)
-        self._wait(PACKET.pack(len(data), *times, kind) + data, picture=kind != SOUND)
+        self._wait(PACKET.pack(len(data), *times, kind) + data, picture=kind != AUDIO)
         self.look()
 
     def _wait(self, data: bytes, *, picture: bool) -> None:
@@ -215,7 +215,7 @@ class SenderProcess:
             "height": stream_format.height,
             "rate": stream_format.rate.as_integer_ratio(),
             "time_base": stream_format.time_base.as_integer_ratio(),
-            "sound": stream_format.sound,
+            "audio": stream_format.audio,
         }
         return json.dumps(plan).encode() + b"\n"
 

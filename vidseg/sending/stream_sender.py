@@ -1,12 +1,12 @@
-"""The program that sends encoded pictures and sound to an address. `SenderProcess` starts it, in a process of its own.
+"""The program that sends encoded pictures and audio to an address. `SenderProcess` starts it, in a process of its own.
 
 Not a thread of the run, because PyAV connects, writes headers and says goodbye while it holds the interpreter, and RTMP
 knows no time limit: a server that accepts and does not answer would stop everything, Ctrl+C included. A process can be
 ended at any time. It imports nothing of vidseg, so that it starts soon.
 
-Standard input: one line of JSON (`url pipe muxer options codec width height rate time_base sound timeout`), then
+Standard input: one line of JSON (`url pipe muxer options codec width height rate time_base audio timeout`), then
 packets, each a `PACKET` header and its bytes; the first is a key frame. `pipe` is null, or a descriptor that takes
-datagrams of MPEG-TS, for another program to send to `url`. `sound` is null, or the name of an encoder, its sample rate
+datagrams of MPEG-TS, for another program to send to `url`. `audio` is null, or the name of an encoder, its sample rate
 and its layout. The end of the input finishes the stream. Standard output: the line "sending" once the first packet is
 on its way, or the line "failed REASON". A step that takes longer than `timeout` seconds ends the program by SIGALRM.
 """
@@ -27,7 +27,7 @@ import av
 
 PACKET = struct.Struct("<IqqqB")
 """Bytes that follow; pts, dts and duration in units of `time_base`; what it is."""
-PICTURE, KEY_FRAME, SOUND = range(3)
+PICTURE, KEY_FRAME, AUDIO = range(3)
 _PACKETS = 7
 _DATAGRAM = _PACKETS * 188
 _BUFFERED = 25
@@ -63,19 +63,19 @@ class _Stream:
         self._time_base = Fraction(*plan["time_base"])
         self._output: Any = None
         self._stream: Any = None
-        self._sound: Any = None
+        self._audio: Any = None
         self._zero = 0
 
     def send(self, data: bytes, pts: int, dts: int, duration: int, kind: int) -> None:
-        """Send one packet; sound from before the first picture is left out."""
+        """Send one packet; audio from before the first picture is left out."""
         first = self._output is None
         if first:
             self._open()
             self._zero = dts
-        if kind == SOUND and dts < self._zero:
+        if kind == AUDIO and dts < self._zero:
             return
         packet = av.Packet(data)
-        packet.stream, packet.time_base = self._sound if kind == SOUND else self._stream, self._time_base
+        packet.stream, packet.time_base = self._audio if kind == AUDIO else self._stream, self._time_base
         packet.is_keyframe = kind != PICTURE
         packet.pts, packet.dts, packet.duration = pts - self._zero, dts - self._zero, duration
         with self._limited():
@@ -99,10 +99,10 @@ class _Stream:
             plan["codec"], Fraction(*plan["rate"]), width=plan["width"], height=plan["height"]
         )
         self._stream.time_base = self._time_base
-        if plan["sound"] is not None:
+        if plan["audio"] is not None:
             # with an encoder, as the one whose packets come: it knows what receivers have to be told
-            name, rate, layout = plan["sound"]
-            self._sound = self._output.add_stream(name, rate=rate, layout=layout)
+            name, rate, layout = plan["audio"]
+            self._audio = self._output.add_stream(name, rate=rate, layout=layout)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 import av
 
+from vidseg.audio import AUDIO_RATE, AudioSupply
 from vidseg.errors import ReceiverError, SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name, url_scheme
 from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
-from vidseg.sound import SOUND_RATE, SoundSupply
+from vidseg.video.audio_reader import FileAudio
+from vidseg.video.audio_track import LONGEST_HOLD_MICROSECONDS, AudioTrack, audio_encoder, set_up_encoder
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import DEFAULT_ENCODE, EncodeOptions, plan_encoder, short_reason, without_delay
 from vidseg.video.protocols import has_protocol
 from vidseg.video.pyav import exact
-from vidseg.video.sound_reader import FileSound
-from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS, SoundTrack, set_up_encoder, sound_encoder
 from vidseg.video.srt_tool import HOW_TO_GET_TOOL, by_tool
 
 STREAM_MUXERS: Mapping[str, str] = {
@@ -68,7 +68,7 @@ class Sender(Protocol):
     @property
     def backlog(self) -> int: ...
     def send(self, packet: av.Packet[Any], stream_format: StreamFormat) -> None: ...
-    def send_sound(self, packet: av.Packet[Any]) -> None: ...
+    def send_audio(self, packet: av.Packet[Any]) -> None: ...
     def drop_backlog(self) -> int: ...
     def look(self) -> None: ...
     def finish(self, patience: float) -> bool: ...
@@ -89,7 +89,7 @@ class StreamSink(EncodedPictures):
     """Sends one stream. Satisfies `vidseg.interfaces.Sink`; `write` never waits for the receiver.
 
     A receiver that goes away is tried again, and the frames meanwhile are lost and counted; after the return the stream
-    begins with a key frame. Each connection counts its time from 0. The sound is encoded anew, and is lost where the
+    begins with a key frame. Each connection counts its time from 0. The audio is encoded anew, and is lost where the
     pictures are.
 
     Remembers the connection, the tries in a row, and what was lost.
@@ -138,7 +138,7 @@ class StreamSink(EncodedPictures):
         options["max_interleave_delta"] = str(LONGEST_HOLD_MICROSECONDS)
         self._destination = Destination(_with_packet_size(url), muxer, options, timeout)
         self._wants_audio = encode.takes_audio(info)
-        self._sound: SoundTrack | None = None
+        self._audio: AudioTrack | None = None
         self._patience = min(timeout, _LONGEST_GOODBYE_SECONDS)
         self._encoder: Any = None
         self._tick = Fraction(1, 90_000)
@@ -170,7 +170,7 @@ class StreamSink(EncodedPictures):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the result, one sentence each; complete after `close`."""
-        return (*self._notes, *(self._sound.notes if self._sound is not None else ()))
+        return (*self._notes, *(self._audio.notes if self._audio is not None else ()))
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -190,14 +190,14 @@ class StreamSink(EncodedPictures):
             if self._input is None:
                 self._choose_format(frame, (picture.shape[0], picture.shape[1]))
                 self._encoder = self._open_encoder()
-                self._sound = self._open_sound() if self._wants_audio else None
+                self._audio = self._open_audio() if self._wants_audio else None
             assert self._input is not None
             pts, duration = self._timing(frame)
             self._look_after_sender()
             if self._sender is not None and self._sender.backlog > _BACKLOG_PACKETS:
                 self._lose_backlog(self._sender)
-            if self._sound is not None:  # also while nobody is there, so that it goes on where the pictures do
-                self._pass_on_sound(self._sound.pump(pts * self._tick))
+            if self._audio is not None:  # also while nobody is there, so that it goes on where the pictures do
+                self._pass_on_audio(self._audio.pump(pts * self._tick))
             if self._sender is None:
                 self._lose(1)
                 return
@@ -224,8 +224,8 @@ class StreamSink(EncodedPictures):
                 with self._failures_named():
                     for packet in self._encoder.encode(None):
                         self._pass_on(packet)
-                    if self._sound is not None and self._last_pts is not None:
-                        self._pass_on_sound(self._sound.finish((self._last_pts + self._last_duration) * self._tick))
+                    if self._audio is not None and self._last_pts is not None:
+                        self._pass_on_audio(self._audio.finish((self._last_pts + self._last_duration) * self._tick))
                 if not self._sender.finish(self._patience):
                     reason = self._sender.failure
                 self._note_connection()
@@ -248,8 +248,8 @@ class StreamSink(EncodedPictures):
         if self._sender is not None:
             self._sender.kill()
         self._sender = self._encoder = None
-        if self._sound is not None:
-            self._sound.close()
+        if self._audio is not None:
+            self._audio.close()
 
     def _open_encoder(self) -> Any:
         encoder = av.CodecContext.create(self._plan.encoder.name, "w", **self._plan.encoder.hwaccel())
@@ -259,18 +259,18 @@ class StreamSink(EncodedPictures):
         encoder.thread_type = "SLICE"  # threads that share a picture: those with one each hold as many back
         return encoder
 
-    def _open_sound(self) -> SoundTrack | None:
-        supply: SoundSupply | None = self._info.sound
+    def _open_audio(self) -> AudioTrack | None:
+        supply: AudioSupply | None = self._info.audio
         if self._info.audio_path is not None:
             try:
-                supply = FileSound(self._info.audio_path, self._origin)
+                supply = FileAudio(self._info.audio_path, self._origin)
             except (av.FFmpegError, OSError, ValueError) as error:
                 self._notes.append(f"the sound is left out: it cannot be read ({short_reason(error)})")
                 return None
         assert supply is not None
-        encoder = av.CodecContext.create(sound_encoder(self._muxer), "w")
+        encoder = av.CodecContext.create(audio_encoder(self._muxer), "w")
         set_up_encoder(encoder)
-        return SoundTrack(supply, encoder, self._origin)
+        return AudioTrack(supply, encoder, self._origin)
 
     def _choose_tick(self, frame: Frame) -> Fraction:
         """Finer than any of the containers."""
@@ -283,21 +283,21 @@ class StreamSink(EncodedPictures):
         assert self._input is not None
         codec = av.Codec(self._plan.encoder.name, "w").canonical_name
         size = (self._input.width, self._input.height)
-        sound = (sound_encoder(self._muxer), SOUND_RATE, "stereo") if self._sound is not None else None
-        self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick, sound))
+        audio = (audio_encoder(self._muxer), AUDIO_RATE, "stereo") if self._audio is not None else None
+        self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick, audio))
         self._needs_key = False
         self._handed += 1
         self._counters["frames"] += 1
 
-    def _pass_on_sound(self, packets: list[av.Packet[Any]]) -> None:
-        """Send sound, unless a picture has to come first."""
+    def _pass_on_audio(self, packets: list[av.Packet[Any]]) -> None:
+        """Send audio, unless a picture has to come first."""
         for packet in packets if self._sender is not None and not self._needs_key else ():
             assert packet.pts is not None and packet.duration is not None
             unit = exact(packet.time_base) / self._tick
             packet.pts = packet.dts = round(packet.pts * unit)
             packet.duration, packet.time_base = round(packet.duration * unit), self._tick
             assert self._sender is not None
-            self._sender.send_sound(packet)
+            self._sender.send_audio(packet)
 
     def _lose(self, count: int) -> None:
         self._counters["lost_frames"] += count
@@ -341,7 +341,7 @@ class StreamSink(EncodedPictures):
         self._failures = 0
 
     def _lost_sender(self, reason: str) -> None:
-        """The connection is gone, or was never made: try again later, or give up. Without sound if that was refused.
+        """The connection is gone, or was never made: try again later, or give up. Without audio if that was refused.
 
         Raises:
             ReceiverError: it is the first one, and nobody wants to wait for it.
@@ -356,9 +356,9 @@ class StreamSink(EncodedPictures):
             if self._clock() - self._there_since >= STEADY_SECONDS:
                 self._waits.reset()
             reason = f"the connection broke ({reason})"
-        elif self._sound is not None and not self._was_there and reason.startswith(_REFUSALS):
-            self._sound.close()
-            self._sound = None
+        elif self._audio is not None and not self._was_there and reason.startswith(_REFUSALS):
+            self._audio.close()
+            self._audio = None
             self._notes.append(f"{self._name}: the receiver takes no sound; it was sent without (or give --audio none)")
             return
         else:

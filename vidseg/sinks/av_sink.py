@@ -1,4 +1,4 @@
-"""Video files: the pictures with the times of the source's frames, and the source's sound beside them."""
+"""Video files: the pictures with the times of the source's frames, and the source's audio beside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import av
 from vidseg.atomic import PartFile
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
-from vidseg.sinks.live_sound import LiveSound
+from vidseg.sinks.live_audio import LiveAudio
 from vidseg.sinks.subtitles import SubtitleCopy
 from vidseg.sinks.whole_part import CLUSTERS, FRAGMENTS, keep_whole_part
 from vidseg.video.audio_copy import AudioCopy, read_tags
@@ -54,7 +54,7 @@ class AvSink(EncodedPictures):
 
     Times are those of the frames, exactly in mp4 and mov (any rate, also variable). Others round: mkv, webm and
     webp to 1 ms, ts to 1/90000 s, gif to 10 ms; avi knows a constant rate only, from 0 on. A first time below zero, in
-    a live source, or later than 10 s becomes 0; the sound moves along. Frames must be in the clock of
+    a live source, or later than 10 s becomes 0; the audio moves along. Frames must be in the clock of
     `info.audio_path`.
 
     What comes from a live source cannot be made again: such a file can be played while it grows, and gets its name with
@@ -97,16 +97,16 @@ class AvSink(EncodedPictures):
         else:
             plan = plan_encoder(str(path), muxer, encode, (info.width, info.height))
         super().__init__(str(self.path), info, muxer=muxer, plan=plan, threads=encode.threads, rebase=rebase)
-        sound = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
+        audio = [] if info.audio_path is None else [os.path.expanduser(info.audio_path)]
         self._keep = info.live if keep is None else keep
-        self._sources = [*map(str, source_paths), *sound]
+        self._sources = [*map(str, source_paths), *audio]
         self._wants_audio = encode.takes_audio(info) and muxer not in SILENT
         if encode.takes_audio(info) and muxer in SILENT:
             self._notes.append(f"{SILENT[muxer]} holds no sound; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None
         self._stream: Any = None
-        self._sound: AudioCopy | LiveSound | None = None
+        self._audio: AudioCopy | LiveAudio | None = None
         self._subtitles: SubtitleCopy | None = None
         self._part = self._claim(overwrite)
         try:
@@ -118,7 +118,7 @@ class AvSink(EncodedPictures):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the result, one sentence each; complete after `close`."""
-        return (*self._notes, *(note for part in (self._sound, self._subtitles) if part for note in part.notes))
+        return (*self._notes, *(note for part in (self._audio, self._subtitles) if part for note in part.notes))
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -157,12 +157,12 @@ class AvSink(EncodedPictures):
 
     def _pump(self, until: Fraction) -> None:
         """Write what belongs before the picture of this time."""
-        for part in (self._sound, self._subtitles):
+        for part in (self._audio, self._subtitles):
             if part is not None:
                 part.pump(self._output, until)
 
     def close(self) -> None:
-        """Flush the encoder, add the rest of the sound, rename the file. Does nothing a second time.
+        """Flush the encoder, add the rest of the audio, rename the file. Does nothing a second time.
 
         Raises:
             WriteError: no frame was written, or the disk is full. The output does not appear then, unless it cannot be
@@ -179,9 +179,9 @@ class AvSink(EncodedPictures):
                 end = (self._last_pts + self._last_duration) * self._tick
                 if self._subtitles is not None:
                     self._subtitles.pump(self._output, end)
-                if self._sound is not None:
+                if self._audio is not None:
                     # A later picture of the source begins where the last one ends; times are rounded.
-                    self._sound.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
+                    self._audio.finish(self._output, end, max(self._last_seconds, end - _MILLISECOND))
                 self._output.close()
                 self._check_written()
             self._about_to_be_named(self._part.part)
@@ -219,7 +219,7 @@ class AvSink(EncodedPictures):
 
     def _end(self) -> None:
         self._state = "closed"
-        for part in (self._sound, self._subtitles):
+        for part in (self._audio, self._subtitles):
             if part is not None:
                 part.close()
         self._output = self._stream = None
@@ -273,9 +273,9 @@ class AvSink(EncodedPictures):
         """For subclasses: the file is finished and still has the name `part`."""
 
     def _open_output(self) -> None:
-        """Write the header, without subtitles or sound if it cannot be had with them."""
+        """Write the header, without subtitles or audio if it cannot be had with them."""
         if self._wants_audio:
-            self._sound = self._open_sound()
+            self._audio = self._open_audio()
         if (path := self._subtitle_path()) is not None:
             self._subtitles = SubtitleCopy(path, self._muxer)
         while True:
@@ -287,18 +287,18 @@ class AvSink(EncodedPictures):
                     raise
 
     def _do_without(self) -> bool:
-        """Give up the subtitles, or else the sound; False when there is neither."""
+        """Give up the subtitles, or else the audio; False when there is neither."""
         if self._subtitles is not None and self._subtitles.tracks:
             self._subtitles.close()
             self._subtitles = None
             self._notes.append("the subtitles are left out: they do not go into this container")
-            if self._sound is not None:
-                self._sound.close()
-                self._sound = self._open_sound()
+            if self._audio is not None:
+                self._audio.close()
+                self._audio = self._open_audio()
             return True
-        if self._sound is not None and self._sound.tracks:
-            self._sound.close()
-            self._sound = None
+        if self._audio is not None and self._audio.tracks:
+            self._audio.close()
+            self._audio = None
             self._notes.append("the sound is left out: it does not go into this container")
             return True
         return False
@@ -308,24 +308,24 @@ class AvSink(EncodedPictures):
         found = self._info.audio_path or (self._info.source_paths[0] if len(self._info.source_paths) == 1 else None)
         return None if found is None or self._info.live or self._info.still or "://" in found else found
 
-    def _open_sound(self) -> AudioCopy | LiveSound:
+    def _open_audio(self) -> AudioCopy | LiveAudio:
         if self._info.audio_path is not None:
             return AudioCopy(self._info.audio_path, self._muxer)
-        assert self._info.sound is not None
-        return LiveSound(self._info.sound, self._muxer)
+        assert self._info.audio is not None
+        return LiveAudio(self._info.audio, self._muxer)
 
     def _write_header(self) -> None:
         self._output = self._open_container()
         self._stream = self._add_stream(self._output)
         for source in self._sources[:1]:
             self._output.metadata.update(read_tags(source))
-        if self._sound is not None:
-            self._sound.add_streams(self._output, self._origin)
+        if self._audio is not None:
+            self._audio.add_streams(self._output, self._origin)
         if self._subtitles is not None:
             self._subtitles.add_streams(self._output, self._origin)
         self._output.start_encoding()
 
     def _movie_timescale(self) -> int:
-        """A unit in which the starts of picture and sound are whole numbers."""
+        """A unit in which the starts of picture and audio are whole numbers."""
         both = math.lcm(self._tick.denominator, 48_000, 44_100)
         return both if both < 2**31 else self._tick.denominator

@@ -2,7 +2,7 @@
 
 Every chunk has an encoder of its own, so it starts with a key frame and depends on no other chunk: it does not matter
 which process wrote which. The joined file holds the packets of all chunks, not encoded again, with the times and the
-sound that `AvSink` gives an undivided one. An encoder gives the same packets for the same pictures, so a run that was
+audio that `AvSink` gives an undivided one. An encoder gives the same packets for the same pictures, so a run that was
 killed and gone on with gives the same bytes as one that was not (on machines with as many cores, for some encoders; of
 pictures narrower than 256 pixels x264's AVX-512 code now and then makes other packets, with a picture just as good).
 """
@@ -94,7 +94,7 @@ class ChunkedAvSink(AvSink):
             check_packets(chunk)
 
     def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:
-        """Put the packets of all chunks and the sound into the output; no picture is encoded again."""
+        """Put the packets of all chunks and the audio into the output; no picture is encoded again."""
         if self._input is None:
             self.close()  # raises: no frame was written
         self._whole = whole
@@ -156,7 +156,7 @@ class ChunkedAvSink(AvSink):
         self._extradata = found
 
     def _mux_stored(self, packet: StoredPacket, time_base: Fraction, last_dts: int | None) -> int:
-        """Write one packet, after the sound before it; its decoding time."""
+        """Write one packet, after the audio before it; its decoding time."""
         self._pump(packet.pts * time_base)
         # an encoder that reorders starts a little before its first picture, so two chunks may touch
         dts = packet.dts if last_dts is None else max(packet.dts, last_dts + 1)

@@ -19,9 +19,9 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.frames import VideoInfo
 from vidseg.sinks.av_sink import AvSink
 from vidseg.timing import clock_time
+from vidseg.video.audio_track import LONGEST_HOLD_MICROSECONDS
 from vidseg.video.encoded_pictures import KEY_FRAME_SECONDS
 from vidseg.video.encoders import without_delay
-from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS
 
 PLAYLIST_ENDING = ".m3u8"
 _WHOLE_SECONDS = 3 * KEY_FRAME_SECONDS

@@ -21,8 +21,8 @@ from vidseg.names import STANDARD_OUTPUT
 from vidseg.sinks.av_sink import AvSink, Claim
 from vidseg.sinks.whole_part import CLUSTERS
 from vidseg.timing import clock_time
+from vidseg.video.audio_track import LONGEST_HOLD_MICROSECONDS
 from vidseg.video.encoders import COUNTED, PIPE_MUXERS, without_delay
-from vidseg.video.sound_track import LONGEST_HOLD_MICROSECONDS
 
 
 class PipeSink(AvSink):
@@ -31,7 +31,7 @@ class PipeSink(AvSink):
     A reader that is slow is waited for: what comes from a live source meanwhile is left out before it is segmented. One
     that goes away is no failure: `given_up` says so, and nothing more is written.
 
-    y4m has neither times nor sound: a picture stays for as many frames of the source's rate as its time takes.
+    y4m has neither times nor audio: a picture stays for as many frames of the source's rate as its time takes.
     """
 
     def __init__(

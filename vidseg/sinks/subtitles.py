@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from vidseg.video.audio_copy import DISK_ERRORS, language_and_title, open_sound
+from vidseg.video.audio_copy import DISK_ERRORS, language_and_title, open_audio
 from vidseg.video.encoders import short_reason
 from vidseg.video.pyav import exact, tags
 
@@ -59,7 +59,7 @@ class SubtitleCopy:
         self._packets: Iterator[Any] = iter(())
         self._pending: Any = None
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):  # who reads the pictures says so
-            self._input = open_sound(self.path)
+            self._input = open_audio(self.path)
 
     def add_streams(self, output: Any, origin: Fraction) -> None:
         """Set the chapters and make the streams in `output`; to be called before its header is written.

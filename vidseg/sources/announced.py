@@ -22,7 +22,7 @@ _HEAD_BYTES = 4096
 
 
 def announced_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """Seconds of picture that the header announces; None where it does not, or speaks of sound as well."""
+    """Seconds of picture that the header announces; None where it does not, or speaks of audio as well."""
     if stream.duration is not None and stream.time_base:
         return stream.duration * exact(stream.time_base)
     # Matroska keeps it as text, "00:01:02.500000000".
@@ -63,7 +63,7 @@ def ends_early(
     if announced is None and cut and container.duration is not None:
         return Fraction(container.duration, av.time_base) - seconds > _MOST_MISSING_SECONDS
     if announced is None:
-        # Without times to compare, the number of packets; frames may be fewer than packets in a sound file.
+        # Without times to compare, the number of packets; frames may be fewer than packets in a audio file.
         return packets < stream.frames
     most = max(_MOST_MISSING_FRAMES * step, min(_MOST_MISSING_SECONDS, announced * _MOST_MISSING_SHARE))
     return announced - seconds > (_CUT_FRAMES * step if cut else most)

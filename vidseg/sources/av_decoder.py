@@ -13,17 +13,17 @@ from typing import Any, Literal
 import av
 from av.stream import Discard
 
+from vidseg.audio import AudioMover, AudioQueue
 from vidseg.errors import SourceError
 from vidseg.names import PIPE, shown_name, url_scheme, without_file_scheme
-from vidseg.sound import SoundMover, SoundQueue
 from vidseg.sources.av_open import HTTP_SCHEMES, LIVE_SCHEMES, open_file, open_pipe, open_url, reason_of, stream_options
 from vidseg.sources.hwaccel import decodes_on_device, open_device
 from vidseg.sources.lost_frames import LostFrames
 from vidseg.sources.pipe_reader import PIPES, PipeReader, is_pipe
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.srt_reader import SrtReader
+from vidseg.video.audio_reader import AudioDecoder
 from vidseg.video.pyav import exact, size_bytes
-from vidseg.video.sound_reader import SoundDecoder
 from vidseg.video.srt_tool import by_tool
 from vidseg.video.timeline import FrameTimes
 from vidseg.video.video_track import is_encrypted, leave_out_others, main_video, what_else
@@ -39,7 +39,7 @@ many, for a bad line damages as much."""
 
 
 class AvDecoder(SourceBase):
-    """Opens a file or URL, and decodes its main video, and the sound of a stream if it is wanted.
+    """Opens a file or URL, and decodes its main video, and the audio of a stream if it is wanted.
 
     What is not decodable on the device that is asked for is decoded in software, from the start if need be. Nothing is
     decoded before `_start_decoder`, which gives the first frame; the others come from `_decoder`. The arguments are
@@ -55,10 +55,10 @@ class AvDecoder(SourceBase):
         read_timeout: float = 5.0,
         hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
-        sound: bool = False,
+        audio: bool = False,
     ) -> None:
         super().__init__()
-        self._wants_sound = sound
+        self._wants_audio = audio
         text = self._text = without_file_scheme(os.fspath(spec))
         self._name = "standard input" if text == PIPE else shown_name(text)
         self._scheme = url_scheme(text)
@@ -123,10 +123,10 @@ class AvDecoder(SourceBase):
         # Frame threads hold back one frame per thread: throughput for files, but delay for a live picture. On a device
         # they gain nothing, and NVDEC fails for want of surfaces where there are many.
         self._stream.thread_type = "SLICE" if self._live or accelerated else "AUTO"
-        self._sound_stream = self._pick_sound() if self._wants_sound and (self._live or self._once) else None
-        self._sound_decoder = SoundDecoder(self._sound_stream)
-        self._heard = SoundQueue()  # since the last frame
-        self._sound_mover = SoundMover()
+        self._audio_stream = self._pick_audio() if self._wants_audio and (self._live or self._once) else None
+        self._audio_decoder = AudioDecoder(self._audio_stream)
+        self._heard = AudioQueue()  # since the last frame
+        self._audio_mover = AudioMover()
         self._packets_read = 0
         self._last_dts: int | None = None
         step, unit = self._usual_step(), self._stream_time_base()
@@ -169,8 +169,8 @@ class AvDecoder(SourceBase):
         leave_out_others(self._container, chosen)
         return chosen
 
-    def _pick_sound(self) -> av.AudioStream | None:
-        """The sound that belongs to the picture, which is to be sent after all."""
+    def _pick_audio(self) -> av.AudioStream | None:
+        """The audio that belongs to the picture, which is to be sent after all."""
         found = self._container.streams.best("audio", related=self._stream)
         if not isinstance(found, av.AudioStream) or found.codec_context is None:
             return None
@@ -306,7 +306,7 @@ class AvDecoder(SourceBase):
             SourceError: the stream went silent, or the disk or network failed.
         """
         failures = 0
-        streams = [stream for stream in (self._stream, self._sound_stream) if stream is not None]
+        streams = [stream for stream in (self._stream, self._audio_stream) if stream is not None]
         while not self._stop.is_set():
             try:
                 asked = time.monotonic()
@@ -320,8 +320,8 @@ class AvDecoder(SourceBase):
                     if packet.size == 0:
                         continue
                     failures = 0
-                    if packet.stream is self._sound_stream:
-                        for piece in self._sound_decoder.decode(packet):
+                    if packet.stream is self._audio_stream:
+                        for piece in self._audio_decoder.decode(packet):
                             self._heard.put(piece)
                         continue
                     if is_encrypted(self._stream, packet):

@@ -26,7 +26,7 @@ _QUICK_START = {"fpsprobesize": "3", "analyzeduration": "1000000"}
 _QUICK_START_RTMP = {"fpsprobesize": "3", "analyzeduration": "500000"}
 """RTMP always uses up its time (0.7 instead of 5.5 s)."""
 _PATIENT_START = {"analyzeduration": "10000000"}
-"""A server that lets a viewer in between two key frames may send sound alone up to the next one. Once FFmpeg has seen
+"""A server that lets a viewer in between two key frames may send audio alone up to the next one. Once FFmpeg has seen
 both, it looks no further."""
 
 

@@ -15,11 +15,11 @@ from typing import Literal
 
 import av
 
+from vidseg.audio import AudioQueue
 from vidseg.errors import ResumeError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import expand_user
 from vidseg.saved_state import State
-from vidseg.sound import SoundQueue
 from vidseg.sources.announced import announced_seconds, ends_early
 from vidseg.sources.av_decoder import AvDecoder
 from vidseg.sources.av_open import HTTP_SCHEMES
@@ -51,7 +51,7 @@ class AvSource(AvDecoder):
         open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
         hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
         options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
-        sound: read the main sound track of a stream or pipe, for `info.sound`. That of a file is left to the sinks.
+        audio: read the main audio track of a stream or pipe, for `info.audio`. That of a file is left to the sinks.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
     """
@@ -65,7 +65,7 @@ class AvSource(AvDecoder):
         read_timeout: float = 5.0,
         hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
-        sound: bool = False,
+        audio: bool = False,
     ) -> None:
         super().__init__(
             spec,
@@ -74,7 +74,7 @@ class AvSource(AvDecoder):
             read_timeout=read_timeout,
             hwaccel=hwaccel,
             options=options,
-            sound=sound,
+            audio=audio,
         )
         try:
             first = self._start_decoder()
@@ -149,10 +149,10 @@ class AvSource(AvDecoder):
         duration = announced_seconds(container, stream)
         if duration is None and container.duration is not None:
             duration = Fraction(container.duration, av.time_base)
-        has_sound = bool(container.streams.audio)
+        has_audio = bool(container.streams.audio)
         path = expand_user(text) if self._is_file else None
-        # a second connection can fetch the sound of a file on a server; a stream is there once
-        sound = path or (text if self._scheme in HTTP_SCHEMES and not self._live else None)
+        # a second connection can fetch the audio of a file on a server; a stream is there once
+        audio = path or (text if self._scheme in HTTP_SCHEMES and not self._live else None)
         width, height = self._converter.size
         return VideoInfo(
             width=width,
@@ -162,9 +162,9 @@ class AvSource(AvDecoder):
             frame_count=stream.frames or None,
             duration_seconds=None if self._live or duration is None else float(duration),
             live=self._live,
-            has_audio=has_sound,
-            audio_path=sound if has_sound else None,
-            sound=None if self._sound_stream is None else SoundQueue(),
+            has_audio=has_audio,
+            audio_path=audio if has_audio else None,
+            audio=None if self._audio_stream is None else AudioQueue(),
             source_paths=(path,) if path is not None else (),
             notes=tuple(notes),
         )
@@ -185,11 +185,11 @@ class AvSource(AvDecoder):
                 continue
             image = self._picture(frame)
             self._tail.add(own, image)
-            self._hand_on_sound(pts)
+            self._hand_on_audio(pts)
             yield Frame(image, self._index - 1, pts, self._time_base, frame.duration or None)
             frame = next(self._decoder, None)
         if self._once and self._index:
-            self._hand_on_sound(self._end_pts)
+            self._hand_on_audio(self._end_pts)
         self._judge_end()
 
     def _picture(self, frame: av.VideoFrame) -> UInt8Array:
@@ -218,12 +218,12 @@ class AvSource(AvDecoder):
         self._index += 1
         return pts
 
-    def _hand_on_sound(self, pts: int) -> None:
+    def _hand_on_audio(self, pts: int) -> None:
         """Give out what was heard before the frame of this time, moved as the frame was."""
-        if self._info.sound is not None:
+        if self._info.audio is not None:
             shift = self._timeline.offset * self._time_base
-            for piece in self._sound_mover.moved(self._heard.take(), pts * self._time_base - shift, shift):
-                self._info.sound.put(piece)
+            for piece in self._audio_mover.moved(self._heard.take(), pts * self._time_base - shift, shift):
+                self._info.audio.put(piece)
 
     def _found_again(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
         """The frame at the place `wanted`; None at the end. Raises ResumeError if the file decodes differently now."""

@@ -96,7 +96,7 @@ def open_source(
     read_timeout: float = 5.0,
     hwaccel: str = "none",
     av_options: Mapping[str, str] | None = None,
-    sound: bool = False,
+    audio: bool = False,
     more_images: Sequence[str] = (),
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
@@ -108,7 +108,7 @@ def open_source(
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime, endless: of a test pattern; see `PatternSource`.
         more_images: pictures, folders and globs whose images follow those of `spec`.
-        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, sound: see `AvSource`.
+        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, audio: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
         SourceError: it cannot be opened; a misspelt file name gets suggestions.
@@ -133,7 +133,7 @@ def open_source(
         read_timeout=read_timeout,
         hwaccel=hwaccel,
         options=av_options,
-        sound=sound,
+        audio=audio,
     )
 
 

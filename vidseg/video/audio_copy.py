@@ -1,6 +1,6 @@
-"""The sound of a source file beside a picture stream that is written anew.
+"""The audio of a source file beside a picture stream that is written anew.
 
-Packets are copied as they are where the container takes their codec, else decoded and encoded again. Sound is never a
+Packets are copied as they are where the container takes their codec, else decoded and encoded again. Audio is never a
 reason to lose the picture: whatever is wrong with it ends in a note.
 """
 
@@ -42,8 +42,8 @@ _TAIL_PACKETS = 1000
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def open_sound(path: str) -> av.container.InputContainer:
-    """The file or URL, opened once more, for its sound. Raises av.FFmpegError, OSError or ValueError."""
+def open_audio(path: str) -> av.container.InputContainer:
+    """The file or URL, opened once more, for its audio. Raises av.FFmpegError, OSError or ValueError."""
     timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
     name = path if timeout else f"file:{os.path.expanduser(path)}"
     return open_input(name, timeout=timeout)
@@ -73,7 +73,7 @@ class _Track:
 
 @dataclass
 class AudioCopy:
-    """Reads the sound of `path` up to a given time at a time, so that little of it is ever in memory.
+    """Reads the audio of `path` up to a given time at a time, so that little of it is ever in memory.
 
     Opens the file when constructed and never raises for its sake: with nothing to copy, `tracks` is empty.
     `muxer` is FFmpeg's name of the output container.
@@ -93,7 +93,7 @@ class AudioCopy:
         self._by_index: dict[int, _Track] = {}
         self._picture_stream: Any = None
         try:
-            self._input = open_sound(self.path)
+            self._input = open_audio(self.path)
             self._choose_streams()
         except (av.FFmpegError, OSError, ValueError) as error:
             self._give_up(f"the sound is left out: it cannot be read ({short_reason(error)})")
@@ -129,7 +129,7 @@ class AudioCopy:
         """Write the packets that start before `until` (seconds in the output).
 
         Raises:
-            OSError: the output cannot be written; damage in the sound does not raise.
+            OSError: the output cannot be written; damage in the audio does not raise.
         """
         while (entry := self._take()) is not None:
             if self._seconds(entry[1]) >= until:
@@ -138,17 +138,17 @@ class AudioCopy:
             self._write(output, *entry)
 
     def finish(self, output: Any, end: Fraction, last_picture: Fraction) -> None:
-        """Write the sound up to `end`, and the rest as well if the pictures were written to their end.
+        """Write the audio up to `end`, and the rest as well if the pictures were written to their end.
 
         Args:
             end: where the last picture ends, in seconds of the output.
-            last_picture: if the source has a picture later than this, the run was cut short and so is the sound.
+            last_picture: if the source has a picture later than this, the run was cut short and so is the audio.
         Raises:
             OSError: as `pump`.
         """
         held: list[tuple[_Track, Any]] = []
         past_end: set[int] = set()
-        more_pictures = self._picture_stream is None  # a file of sound alone is cut with the pictures
+        more_pictures = self._picture_stream is None  # a file of audio alone is cut with the pictures
         while (entry := self._take()) is not None:
             if self._seconds(entry[1]) < end:
                 self._write(output, *entry)
@@ -174,7 +174,7 @@ class AudioCopy:
             self._input = None
 
     def _choose_streams(self) -> None:
-        self._picture_stream = main_video(self._input, lambda: open_sound(self.path))
+        self._picture_stream = main_video(self._input, lambda: open_audio(self.path))
         for stream in self._input.streams:
             if stream.type == "audio" and stream.codec_context is not None:
                 self.tracks.append(_Track(stream))
@@ -187,7 +187,7 @@ class AudioCopy:
         return accepted is None or family in accepted
 
     def _add_encoder(self, output: Any, track: _Track) -> None:
-        """A stream of the container's usual sound codec, for a track that cannot be copied."""
+        """A stream of the container's usual audio codec, for a track that cannot be copied."""
         encoder, shown = _ENCODERS.get(self.muxer, _DEFAULT_ENCODER)
         context = track.source.codec_context
         rate = 48_000 if encoder == "libopus" or not 8_000 <= context.sample_rate <= 48_000 else context.sample_rate
@@ -197,7 +197,7 @@ class AudioCopy:
         stream.bit_rate = 96_000 * min(channels, 8)
         stream.codec_context.time_base = Fraction(1, rate)
         track.target = stream
-        # async: gaps become silence, so that sound stays with the picture where the encoder only counts samples
+        # async: gaps become silence, so that audio stays with the picture where the encoder only counts samples
         options = {"async": "1"} | ({"first_pts": "0"} if self._only_counts else {})
         track.resampler = av.AudioResampler(stream.format, layout, rate, options=options)
         old = context.name.removesuffix("float")
@@ -225,7 +225,7 @@ class AudioCopy:
                         self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
                 else:
                     waiting.append((track, packet))
-                # where a recording ends, its sound waits for the first picture of the next one
+                # where a recording ends, its audio waits for the first picture of the next one
                 while waiting and not (self._picture_stream is not None and self._must_wait(joints, waiting)):
                     yield from self._placed(joints, *waiting.pop(0))
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -243,7 +243,7 @@ class AudioCopy:
         return joints.shift_at(packet.dts * exact(packet.time_base)) is None
 
     def _placed(self, joints: Joints, track: _Track, packet: Any) -> Iterator[tuple[_Track, Any]]:
-        """The packet, moved as the pictures around it are; nothing where it lies in sound that is there already."""
+        """The packet, moved as the pictures around it are; nothing where it lies in audio that is there already."""
         if track.timeline is None:
             track.timeline = Timeline(
                 usual_step=packet.duration or 1, time_base=exact(packet.time_base), discontinuous=joints.discontinuous
@@ -333,7 +333,7 @@ class AudioCopy:
 
     @property
     def _only_counts(self) -> bool:
-        """True where the container has no times for sound: what is missing has to be filled with silence."""
+        """True where the container has no times for audio: what is missing has to be filled with silence."""
         return self.muxer == "avi"
 
     def _fill(self, output: Any, track: _Track, packet: Any) -> None:
@@ -352,11 +352,11 @@ class AudioCopy:
         track.filled += packet_seconds(track.source.codec_context, packet)
 
     def _keeps_priming(self, track: _Track) -> bool:
-        """True if packets before zero are what the encoder needs first, and not sound before the first picture."""
+        """True if packets before zero are what the encoder needs first, and not audio before the first picture."""
         return self._keeps_negative_times(track) and (self._origin <= 0 or track.resampler is not None)
 
     def _keeps_negative_times(self, track: _Track) -> bool:
-        """True where the container can say that sound starts before zero (edit list, codec delay)."""
+        """True where the container can say that audio starts before zero (edit list, codec delay)."""
         if self.muxer in ("mp4", "mov"):
             return True
         matroska = "matroska" in self._input.format.name

@@ -45,7 +45,7 @@ DEFAULT_CODECS: Mapping[str, str] = {"webm": "vp9", "gif": "gif", "webp": "webp"
 """Muxer -> codec where it is not h264."""
 
 SILENT: Mapping[str, str] = {"gif": "gif", "webp": "webp", "yuv4mpegpipe": "y4m"}
-"""Muxer -> its everyday name, where it holds no sound."""
+"""Muxer -> its everyday name, where it holds no audio."""
 
 COUNTED = frozenset({"avi", "yuv4mpegpipe"})
 """Muxers that know a constant frame rate only: pictures are counted from 0 on."""
@@ -218,7 +218,7 @@ class EncodeOptions:
     encoder_preset: str | None = None
     """The encoder's word for its speed."""
     audio: str = "copy"
-    """"copy" takes the audio of `VideoInfo.audio_path` or `VideoInfo.sound`; "none" leaves it out."""
+    """"copy" takes the audio of `VideoInfo.audio_path` or `VideoInfo.audio`; "none" leaves it out."""
     threads: int = 0
     """Of the encoder; 0 lets it choose."""
 
@@ -230,7 +230,7 @@ class EncodeOptions:
 
     def takes_audio(self, info: VideoInfo) -> bool:
         """True where the source's audio is to be in the output, as far as the container holds any."""
-        return self.audio == "copy" and (info.audio_path is not None or info.sound is not None)
+        return self.audio == "copy" and (info.audio_path is not None or info.audio is not None)
 
 
 DEFAULT_ENCODE = EncodeOptions()

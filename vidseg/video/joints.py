@@ -1,4 +1,4 @@
-"""Where recordings in one file are joined: sound is moved in time as the pictures beside it are."""
+"""Where recordings in one file are joined: audio is moved in time as the pictures beside it are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline
 
 _TOLERANCE_SECONDS = Fraction(1, 40)
-"""Sound that would be as little off goes on without a hole or an overlap."""
+"""Audio that would be as little off goes on without a hole or an overlap."""
 _SAME_JOINT_SECONDS = 5
-"""Sound and pictures of one recording begin that near to each other."""
+"""Audio and pictures of one recording begin that near to each other."""
 
 
 class Joints:
@@ -47,10 +47,10 @@ class Joints:
 
 
 def place_at_joint(timeline: Timeline, joints: Joints, packet: Any) -> tuple[int, int | None]:
-    """The new time of a packet of sound, and, where a recording begins with it, the end of the one before.
+    """The new time of a packet of audio, and, where a recording begins with it, the end of the one before.
 
     Args:
-        timeline: of this track of sound.
+        timeline: of this track of audio.
     """
     jumps = timeline.jumps(packet.dts)
     end = timeline.following

@@ -29,7 +29,7 @@ class FrameTimes:
 
     AVI and some MP4 files count the packets, whatever the order of their pictures. The rule is that of FFmpeg's
     programs (`guess_correct_pts`), but times that jump far back are no fault of it, and in AVI the time for which the
-    decoder holds frames back is taken off, for the sound counts from zero.
+    decoder holds frames back is taken off, for the audio counts from zero.
 
     Args:
         ordered: False where the packets' times are known to be a count.

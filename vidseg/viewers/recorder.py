@@ -24,7 +24,7 @@ _NO_AUDIO = EncodeOptions(audio="none")
 
 
 class Recorder:
-    """Writes `vidseg-DATE-TIME.mp4` files into a folder; never over a file that is there, and without sound.
+    """Writes `vidseg-DATE-TIME.mp4` files into a folder; never over a file that is there, and without audio.
 
     `start`, `stop` and `status` may be called from any thread and return at once; the work is done by the thread that
     calls `offer`, `end_unwanted` and `finish`. A recording that fails is given up and said so; the run goes on.

@@ -104,7 +104,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         hwaccel=config.hwaccel,
         max_pixels=config.max_pixels,
         endless=bool(config.show or config.serve) and not output_names(config),
-        sound=bool(config.output) and config.audio == "copy",
+        audio=bool(config.output) and config.audio == "copy",
         more_images=config.more_sources,
     )
     try:

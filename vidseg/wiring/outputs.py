@@ -147,7 +147,7 @@ def open_sinks(
     Args:
         labels: of the model.
         announce: told what becomes of the receiver of a stream.
-        part: the frames begin in the middle of the source, and so does its sound; None: as `starts_inside` says.
+        part: the frames begin in the middle of the source, and so does its audio; None: as `starts_inside` says.
     """
     named = [*output_names(config), *filter(None, [config.stats])]
     for path, other in itertools.combinations(named, 2):

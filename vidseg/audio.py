@@ -1,4 +1,4 @@
-"""Sound on its way from a source to the outputs: pieces in one format, on the clock of the frames."""
+"""Audio on its way from a source to the outputs: pieces in one format, on the clock of the frames."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-SOUND_RATE = 48_000
-"""Samples per second of every `Sound`."""
+AUDIO_RATE = 48_000
+"""Samples per second of every `AudioBlock`."""
 CHANNELS = 2
 LONGEST_STAY_SECONDS = 30
-"""Sound that waits longer for its picture goes: even a slow model is not that late."""
+"""Audio that waits longer for its picture goes: even a slow model is not that late."""
 
 Int16Array = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """A piece of sound: `samples` is (n, 2) int16, left and right, `SOUND_RATE` a second."""
+class AudioBlock:
+    """A piece of audio: `samples` is (n, 2) int16, left and right, `AUDIO_RATE` a second."""
 
     samples: Int16Array
     seconds: Fraction
     """Time of the first sample, on the same clock as the frames of the source."""
 
 
-class SoundSupply(Protocol):
-    """Where an output gets the sound that belongs to its pictures."""
+class AudioSupply(Protocol):
+    """Where an output gets the audio that belongs to its pictures."""
 
-    def take(self, until: Fraction) -> Iterable[Sound]:
+    def take(self, until: Fraction) -> Iterable[AudioBlock]:
         """The pieces not taken yet that begin before `until`, in seconds of the source."""
         ...
 
     @property
     def lost_seconds(self) -> float:
-        """Sound that nobody took in time."""
+        """Audio that nobody took in time."""
         ...
 
     def close(self) -> None:
@@ -47,31 +47,31 @@ class SoundSupply(Protocol):
         ...
 
 
-class SoundQueue:
-    """Passes sound from the thread that reads a live source to the one that writes; neither ever waits.
+class AudioQueue:
+    """Passes audio from the thread that reads a live source to the one that writes; neither ever waits.
 
     Args:
-        longest: seconds of sound held at most; then the oldest go, and are counted.
+        longest: seconds of audio held at most; then the oldest go, and are counted.
     """
 
     def __init__(self, longest: int = LONGEST_STAY_SECONDS) -> None:
         self._longest = longest
-        self._pieces: deque[Sound] = deque()
+        self._pieces: deque[AudioBlock] = deque()
         self._held = 0  # samples
         self._lost = 0
         self._lock = threading.Lock()
 
-    def put(self, sound: Sound) -> None:
+    def put(self, audio: AudioBlock) -> None:
         """Add a piece behind the others."""
         with self._lock:
-            self._pieces.append(sound)
-            self._held += len(sound.samples)
-            while self._held > self._longest * SOUND_RATE:
+            self._pieces.append(audio)
+            self._held += len(audio.samples)
+            while self._held > self._longest * AUDIO_RATE:
                 self._lost += len(self._first().samples)
 
-    def take(self, until: Fraction | None = None) -> list[Sound]:
+    def take(self, until: Fraction | None = None) -> list[AudioBlock]:
         """The pieces that begin before `until`; all without it. What lies too far ahead to be true is thrown away."""
-        taken: list[Sound] = []
+        taken: list[AudioBlock] = []
         with self._lock:
             while self._pieces and (until is None or self._pieces[0].seconds < until):
                 taken.append(self._first())
@@ -81,25 +81,25 @@ class SoundQueue:
 
     @property
     def lost_seconds(self) -> float:
-        """Sound that nobody took in time."""
-        return self._lost / SOUND_RATE
+        """Audio that nobody took in time."""
+        return self._lost / AUDIO_RATE
 
     def close(self) -> None:
         """Nothing to release."""
 
-    def _first(self) -> Sound:
+    def _first(self) -> AudioBlock:
         piece = self._pieces.popleft()
         self._held -= len(piece.samples)
         return piece
 
 
-class SoundMover:
-    """Moves sound in time as the pictures beside it are moved. Remembers how the last picture was."""
+class AudioMover:
+    """Moves audio in time as the pictures beside it are moved. Remembers how the last picture was."""
 
     def __init__(self) -> None:
         self._last: tuple[Fraction, Fraction] | None = None
 
-    def moved(self, pieces: Iterable[Sound], at: Fraction, shift: Fraction) -> list[Sound]:
+    def moved(self, pieces: Iterable[AudioBlock], at: Fraction, shift: Fraction) -> list[AudioBlock]:
         """What was read since the last picture, on the new clock.
 
         Where the source's clock jumps between two pictures, each piece goes with the one that it is nearer to.

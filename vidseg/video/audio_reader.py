@@ -1,4 +1,4 @@
-"""Sound out of FFmpeg's streams, in the one format that all of vidseg uses for what it does not copy."""
+"""Audio out of FFmpeg's streams, in the one format that all of vidseg uses for what it does not copy."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import av
 import numpy as np
 from av.stream import Discard
 
-from vidseg.sound import CHANNELS, SOUND_RATE, Sound
-from vidseg.video.audio_copy import SEEK_FROM_SECONDS, open_sound
+from vidseg.audio import AUDIO_RATE, CHANNELS, AudioBlock
+from vidseg.video.audio_copy import SEEK_FROM_SECONDS, open_audio
 from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline
 
 
-class SoundDecoder:
+class AudioDecoder:
     """Decodes the packets of one stream. Remembers where the last piece ended; a format that changes is followed.
 
     What cannot be decoded is left out.
@@ -28,16 +28,16 @@ class SoundDecoder:
         self._resampler: av.AudioResampler | None = None
         self._end = Fraction(0)
 
-    def decode(self, packet: Any) -> list[Sound]:
+    def decode(self, packet: Any) -> list[AudioBlock]:
         """The pieces of a packet, with the times of the stream."""
         try:
-            return [sound for frame in self._stream.decode(packet) for sound in self._convert(frame)]
+            return [audio for frame in self._stream.decode(packet) for audio in self._convert(frame)]
         except (av.FFmpegError, ValueError):
             return []
 
-    def _convert(self, frame: av.AudioFrame) -> Iterator[Sound]:
+    def _convert(self, frame: av.AudioFrame) -> Iterator[AudioBlock]:
         if frame.pts is None or not frame.time_base:
-            frame.pts, frame.time_base = round(self._end * SOUND_RATE), Fraction(1, SOUND_RATE)
+            frame.pts, frame.time_base = round(self._end * AUDIO_RATE), Fraction(1, AUDIO_RATE)
         try:
             converted = self._resample(frame)
         except ValueError:  # the format has changed
@@ -48,32 +48,32 @@ class SoundDecoder:
             seconds = piece.pts * exact(piece.time_base)
             interleaved: Any = piece.to_ndarray()
             samples = np.repeat(interleaved.reshape(piece.samples, -1), CHANNELS // piece.layout.nb_channels, axis=1)
-            self._end = seconds + Fraction(len(samples), SOUND_RATE)
-            yield Sound(samples, seconds)
+            self._end = seconds + Fraction(len(samples), AUDIO_RATE)
+            yield AudioBlock(samples, seconds)
 
     def _resample(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         if self._resampler is None:
             # FFmpeg would make mono quieter on its way to stereo
             layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-            self._resampler = av.AudioResampler("s16", layout, SOUND_RATE)
+            self._resampler = av.AudioResampler("s16", layout, AUDIO_RATE)
         return self._resampler.resample(frame)
 
 
-class FileSound:
-    """The main sound track of a file, read as far as it is wanted. Satisfies `vidseg.sound.SoundSupply`.
+class FileAudio:
+    """The main audio track of a file, read as far as it is wanted. Satisfies `vidseg.audio.AudioSupply`.
 
     Args:
         path: file or URL.
         start: where the pictures begin, in seconds; what comes much before is not read.
     Raises:
-        av.FFmpegError, OSError, ValueError: it cannot be read, or has no sound.
+        av.FFmpegError, OSError, ValueError: it cannot be read, or has no audio.
     """
 
     lost_seconds = 0.0
 
     def __init__(self, path: str, start: Fraction) -> None:
-        self._container = open_sound(path)
-        self._pending: Sound | None = None
+        self._container = open_audio(path)
+        self._pending: AudioBlock | None = None
         stream = self._container.streams.best("audio")
         if stream is None or stream.codec_context is None:
             self._container.close()
@@ -86,7 +86,7 @@ class FileSound:
                 self._container.seek(int((start - 1) * av.time_base))
         self._pieces = self._read(stream)
 
-    def take(self, until: Fraction) -> Iterator[Sound]:
+    def take(self, until: Fraction) -> Iterator[AudioBlock]:
         """The pieces not taken yet that begin before `until`."""
         while (piece := self._pending or next(self._pieces, None)) is not None:
             self._pending = None
@@ -100,9 +100,9 @@ class FileSound:
         self._pieces, self._pending = iter(()), None
         self._container.close()
 
-    def _read(self, stream: Any) -> Iterator[Sound]:
+    def _read(self, stream: Any) -> Iterator[AudioBlock]:
         """All of it; the times follow a counter that starts anew, as those of the pictures do."""
-        decoder, timeline = SoundDecoder(stream), None
+        decoder, timeline = AudioDecoder(stream), None
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):  # it ends early
             for packet in self._container.demux(stream):
                 if packet.size == 0 or packet.pts is None:

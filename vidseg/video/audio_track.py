@@ -1,6 +1,6 @@
-"""Sound encoded anew beside pictures: one track without a hole, whatever the source does.
+"""Audio encoded anew beside pictures: one track without a hole, whatever the source does.
 
-Cameras send codecs that containers do not take, change their sound from one connection to the next, and fall silent.
+Cameras send codecs that containers do not take, change their audio from one connection to the next, and fall silent.
 All that ends here: what comes is put where its time says, the rest is silence, and one encoder makes one format of it.
 """
 
@@ -12,45 +12,45 @@ from typing import Any
 import av
 import numpy as np
 
-from vidseg.sound import CHANNELS, SOUND_RATE, Int16Array, Sound, SoundSupply
+from vidseg.audio import AUDIO_RATE, CHANNELS, AudioBlock, AudioSupply, Int16Array
 from vidseg.video.encoders import short_reason
 
 LATE_SECONDS = 3
-"""Sound may come so much after the picture of its time, as it does in MPEG-TS; then silence has taken its place."""
+"""Audio may come so much after the picture of its time, as it does in MPEG-TS; then silence has taken its place."""
 LONGEST_HOLD_MICROSECONDS = 1_000_000
-"""Muxers hold pictures back until there is sound of their time. What is watched as it is made must not wait so long."""
+"""Muxers hold pictures back until there is audio of their time. What is watched as it is made must not wait so long."""
 TOLERANCE_SECONDS = Fraction(1, 20)
-"""Clocks of sound and picture differ a little. Nobody notices this much, but everybody hears a correction."""
+"""Clocks of audio and picture differ a little. Nobody notices this much, but everybody hears a correction."""
 _BIT_RATE = 128_000
 _ENCODERS = {"webm": "libopus", "avi": "libmp3lame"}
 _DEFAULT_ENCODER = "aac"
-_UNIT = Fraction(1, SOUND_RATE)
+_UNIT = Fraction(1, AUDIO_RATE)
 _MENTIONED_FROM_SECONDS = 1.0
 
 
-def sound_encoder(muxer: str) -> str:
+def audio_encoder(muxer: str) -> str:
     """FFmpeg's name of the encoder for a container."""
     return _ENCODERS.get(muxer, _DEFAULT_ENCODER)
 
 
 def set_up_encoder(context: Any) -> None:
-    """Give a codec context the format of all sound."""
-    context.sample_rate, context.layout, context.time_base = SOUND_RATE, "stereo", _UNIT
+    """Give a codec context the format of all audio."""
+    context.sample_rate, context.layout, context.time_base = AUDIO_RATE, "stereo", _UNIT
     context.format = context.codec.audio_formats[0]
     context.bit_rate = _BIT_RATE
 
 
-class SoundTrack:
+class AudioTrack:
     """Encodes what `supply` has. Remembers how far the track goes.
 
-    Never raises for the sake of the sound: what goes wrong ends in `notes`.
+    Never raises for the sake of the audio: what goes wrong ends in `notes`.
 
     Args:
         encoder: a codec context, or an output stream with one, after `set_up_encoder`.
         origin: time of the source that is zero in the output, in seconds.
     """
 
-    def __init__(self, supply: SoundSupply, encoder: Any, origin: Fraction) -> None:
+    def __init__(self, supply: AudioSupply, encoder: Any, origin: Fraction) -> None:
         self.notes: list[str] = []
         self._supply = supply
         self._encoder = encoder
@@ -70,9 +70,9 @@ class SoundTrack:
         if not self._ended:
             packets += self._encoded(None)
         self._ended = True
-        lost = self._late / SOUND_RATE + self._supply.lost_seconds
-        if self._silence >= _MENTIONED_FROM_SECONDS * SOUND_RATE:
-            self.notes.append(f"no sound came for {self._silence / SOUND_RATE:.1f} s of the video; it is silent there")
+        lost = self._late / AUDIO_RATE + self._supply.lost_seconds
+        if self._silence >= _MENTIONED_FROM_SECONDS * AUDIO_RATE:
+            self.notes.append(f"no sound came for {self._silence / AUDIO_RATE:.1f} s of the video; it is silent there")
         if lost >= _MENTIONED_FROM_SECONDS:
             self.notes.append(f"{lost:.1f} s of sound came too late for their pictures, and are left out")
         return packets
@@ -83,18 +83,18 @@ class SoundTrack:
 
     def _advance(self, until: Fraction, silent_until: Fraction) -> list[Any]:
         packets: list[Any] = []
-        for sound in self._supply.take(until + self._origin):
+        for audio in self._supply.take(until + self._origin):
             if not self._ended:
-                packets += self._place(sound)
-        return packets + self._fill(round(silent_until * SOUND_RATE))
+                packets += self._place(audio)
+        return packets + self._fill(round(silent_until * AUDIO_RATE))
 
-    def _place(self, sound: Sound) -> list[Any]:
-        start = round((sound.seconds - self._origin) * SOUND_RATE)
+    def _place(self, audio: AudioBlock) -> list[Any]:
+        start = round((audio.seconds - self._origin) * AUDIO_RATE)
         gap = start - self._written
-        if not self._in_silence and abs(gap) <= TOLERANCE_SECONDS * SOUND_RATE:
+        if not self._in_silence and abs(gap) <= TOLERANCE_SECONDS * AUDIO_RATE:
             gap = 0
-        samples = sound.samples[max(0, -gap) :]
-        cut = len(sound.samples) - len(samples)
+        samples = audio.samples[max(0, -gap) :]
+        cut = len(audio.samples) - len(samples)
         self._late += max(0, start + cut) - max(0, start)  # what was before the first picture is no loss
         if not len(samples):
             return []
@@ -106,7 +106,7 @@ class SoundTrack:
         """Silence up to this sample."""
         packets: list[Any] = []
         while self._written < until and not self._ended:
-            count = min(until - self._written, SOUND_RATE)
+            count = min(until - self._written, AUDIO_RATE)
             self._silence += count
             self._in_silence = True
             packets += self._encoded(np.zeros((count, CHANNELS), np.int16))
@@ -117,7 +117,7 @@ class SoundTrack:
         frame = None
         if samples is not None:
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), "s16", "stereo")
-            frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._written, _UNIT
+            frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, self._written, _UNIT
             self._written += len(samples)
         try:
             return list(self._encoder.encode(frame))

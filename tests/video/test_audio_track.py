@@ -1,4 +1,4 @@
-"""One track of sound without a hole, whatever comes; and what an encoder makes of it in each container."""
+"""One track of audio without a hole, whatever comes; and what an encoder makes of it in each container."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from tests.sinks.sink_helpers import make_frame, nothing_seen, video_info, write_all
+from vidseg.audio import AUDIO_RATE, AudioBlock, AudioQueue
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.gif_sink import GifSink
 from vidseg.sinks.hls_sink import HlsSink
-from vidseg.sound import SOUND_RATE, Sound, SoundQueue
+from vidseg.video.audio_track import LATE_SECONDS, AudioTrack
 from vidseg.video.encoders import EncodeOptions
-from vidseg.video.sound_track import LATE_SECONDS, SoundTrack
 
 LOUD = 9000
 
@@ -37,50 +37,50 @@ class Samples:
         if frame is None:
             self.ended = True
             return ["end"]
-        assert frame.pts == len(self.left) and frame.sample_rate == SOUND_RATE
+        assert frame.pts == len(self.left) and frame.sample_rate == AUDIO_RATE
         self.left += frame.to_ndarray()[0, ::2].tolist()
         return ["packet"]
 
     def loud(self) -> list[tuple[float, float]]:
         """Seconds from and to where something is heard."""
         steps = np.flatnonzero(np.diff([0, *(np.array(self.left) != 0), 0]))
-        return [(a / SOUND_RATE, b / SOUND_RATE) for a, b in zip(steps[::2], steps[1::2], strict=True)]
+        return [(a / AUDIO_RATE, b / AUDIO_RATE) for a, b in zip(steps[::2], steps[1::2], strict=True)]
 
 
-def tone(start: float, seconds: float) -> Sound:
-    return Sound(np.full((round(seconds * SOUND_RATE), 2), LOUD, np.int16), Fraction(start))
+def tone(start: float, seconds: float) -> AudioBlock:
+    return AudioBlock(np.full((round(seconds * AUDIO_RATE), 2), LOUD, np.int16), Fraction(start))
 
 
 def track(
-    *pieces: Sound, origin: float = 0.0, error: Exception | None = None
-) -> tuple[SoundTrack, Samples, SoundQueue]:
-    queue = SoundQueue()
+    *pieces: AudioBlock, origin: float = 0.0, error: Exception | None = None
+) -> tuple[AudioTrack, Samples, AudioQueue]:
+    queue = AudioQueue()
     for piece in pieces:
         queue.put(piece)
     encoder = Samples(error)
-    return SoundTrack(queue, encoder, Fraction(origin)), encoder, queue
+    return AudioTrack(queue, encoder, Fraction(origin)), encoder, queue
 
 
-def test_sound_stands_where_its_time_says_and_the_rest_is_silent_up_to_the_end():
+def test_audio_stands_where_its_time_says_and_the_rest_is_silent_up_to_the_end():
     one, heard, _ = track(tone(100.5, 1.0), tone(103.0, 0.5), origin=100.0)
     one.finish(Fraction(5))
-    assert heard.loud() == [(0.5, 1.5), (3.0, 3.5)] and len(heard.left) == 5 * SOUND_RATE and heard.ended
+    assert heard.loud() == [(0.5, 1.5), (3.0, 3.5)] and len(heard.left) == 5 * AUDIO_RATE and heard.ended
     assert one.notes == ["no sound came for 3.5 s of the video; it is silent there"]
 
 
 def test_it_is_written_no_further_than_the_pictures():
     one, heard, _ = track(*(tone(second, 1.0) for second in range(4)))
     one.pump(Fraction(2))
-    assert len(heard.left) == 2 * SOUND_RATE
+    assert len(heard.left) == 2 * AUDIO_RATE
 
 
-def test_late_sound_is_waited_for_and_then_silence_stands_there():
+def test_late_audio_is_waited_for_and_then_silence_stands_there():
     one, heard, queue = track()
     one.pump(Fraction(LATE_SECONDS))
     assert heard.left == []
     queue.put(tone(0.0, 1.0))
     one.pump(Fraction(LATE_SECONDS + 3))
-    assert heard.loud() == [(0.0, 1.0)] and len(heard.left) == 3 * SOUND_RATE
+    assert heard.loud() == [(0.0, 1.0)] and len(heard.left) == 3 * AUDIO_RATE
     queue.put(tone(1.5, 2.0))  # half a second of it lies behind the silence
     one.finish(Fraction(LATE_SECONDS + 3))
     assert heard.loud() == [(0.0, 1.0), (3.0, 3.5)]
@@ -105,13 +105,13 @@ def test_clocks_that_differ_a_little_are_corrected_rarely():
     assert heard.loud()[-1][0] == pytest.approx(5.2, abs=0.2)
 
 
-def test_two_pieces_at_the_same_time_do_not_make_the_sound_longer():
+def test_two_pieces_at_the_same_time_do_not_make_the_audio_longer():
     one, heard, _ = track(tone(0.0, 1.0), tone(0.5, 1.0))
     one.finish(Fraction(2))
     assert heard.loud() == [(0.0, 1.5)]
 
 
-def test_an_encoder_that_fails_ends_the_sound_and_nothing_else():
+def test_an_encoder_that_fails_ends_the_audio_and_nothing_else():
     one, _, queue = track(tone(0.0, 1.0), error=ValueError("no such thing"))
     assert one.pump(Fraction(1)) == []
     queue.put(tone(1.0, 1.0))
@@ -123,7 +123,7 @@ def test_an_encoder_that_fails_ends_the_sound_and_nothing_else():
 
 
 def beeps(name: Any) -> tuple[str, list[float], float]:
-    """Codec, times at which a beep begins, and how long the sound is; it has no holes and its times grow."""
+    """Codec, times at which a beep begins, and how long the audio is; it has no holes and its times grow."""
     with av.open(str(name)) as container:
         stream = container.streams.audio[0]
         dts = [packet.dts for packet in container.demux(stream) if packet.size]
@@ -139,16 +139,16 @@ def beeps(name: Any) -> tuple[str, list[float], float]:
     return stream.codec_context.name, starts, begin + len(level) / rate
 
 
-def beep(start: float) -> Sound:
-    wave = (LOUD * np.sin(2 * np.pi * 1000 * np.arange(9600) / SOUND_RATE)).astype(np.int16)
-    return Sound(np.stack([wave, wave], axis=1), Fraction(start))
+def beep(start: float) -> AudioBlock:
+    wave = (LOUD * np.sin(2 * np.pi * 1000 * np.arange(9600) / AUDIO_RATE)).astype(np.int16)
+    return AudioBlock(np.stack([wave, wave], axis=1), Fraction(start))
 
 
 def live_info(*starts: float) -> Any:
-    queue = SoundQueue()
+    queue = AudioQueue()
     for start in starts:
         queue.put(beep(start))
-    return video_info(live=True, has_audio=True, sound=queue)
+    return video_info(live=True, has_audio=True, audio=queue)
 
 
 def second_frames(seconds: int, start: int = 7) -> Iterable[Any]:
@@ -160,7 +160,7 @@ def second_frames(seconds: int, start: int = 7) -> Iterable[Any]:
     ("ending", "codec"),
     [("mkv", "aac"), ("mp4", "aac"), ("mov", "aac"), ("ts", "aac"), ("webm", "opus"), ("avi", "mp3float")],
 )
-def test_the_sound_of_a_live_source_is_in_step_with_the_pictures_in_every_container(tmp_path, ending, codec):
+def test_the_audio_of_a_live_source_is_in_step_with_the_pictures_in_every_container(tmp_path, ending, codec):
     path = tmp_path / f"a.{ending}"
     sink = write_all(AvSink(path, live_info(7.5, 9.0, 11.3), overwrite=False), second_frames(6))
     found, starts, length = beeps(path)
@@ -187,21 +187,21 @@ def test_a_gif_says_that_it_holds_none(tmp_path):
     assert sink.notes == ("gif holds no sound; it is left out",)
 
 
-def test_a_live_playlist_has_the_sound_and_no_picture_waits_for_it(tmp_path):
+def test_a_live_playlist_has_the_audio_and_no_picture_waits_for_it(tmp_path):
     info = live_info()
     sink = HlsSink(tmp_path / "a.m3u8", info, rolling=True, overwrite=False)
     for frame in second_frames(8):
         if frame.index in (60, 70):
-            info.sound.put(beep(frame.seconds))
+            info.audio.put(beep(frame.seconds))
         sink.write(frame, nothing_seen(frame), frame.image)
-        if frame.index == 35:  # no sound yet, not even silence in its place
+        if frame.index == 35:  # no audio yet, not even silence in its place
             assert len(list(tmp_path.glob("*.ts"))) == 1
     sink.close()
     _, starts, _ = beeps(tmp_path / "a.m3u8")
     assert [b - a for a, b in itertools.pairwise(starts)] == pytest.approx([1.0], abs=0.01)
 
 
-def test_a_full_disk_is_told_and_not_taken_for_damaged_sound(tmp_path):
+def test_a_full_disk_is_told_and_not_taken_for_damaged_audio(tmp_path):
     info = live_info(7.0)
     sink = AvSink(tmp_path / "a.mkv", info, overwrite=False)
     sink.write(make_frame(0, pts=7), nothing_seen(make_frame()), make_frame().image)
@@ -211,5 +211,5 @@ def test_a_full_disk_is_told_and_not_taken_for_damaged_sound(tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        sink._sound.finish(Full(), Fraction(1), Fraction(1))
+        sink._audio.finish(Full(), Fraction(1), Fraction(1))
     sink.abort()

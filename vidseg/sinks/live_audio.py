@@ -1,4 +1,4 @@
-"""The sound of a live source in a file: what `AudioCopy` is for the sound of files."""
+"""The audio of a live source in a file: what `AudioCopy` is for the audio of files."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import av
 
-from vidseg.sound import SoundSupply
+from vidseg.audio import AudioSupply
 from vidseg.video.audio_copy import DISK_ERRORS
+from vidseg.video.audio_track import AudioTrack, audio_encoder, set_up_encoder
 from vidseg.video.encoders import short_reason
-from vidseg.video.sound_track import SoundTrack, set_up_encoder, sound_encoder
 
 _KEEP_NEGATIVE_TIMES = ("mp4", "mov", "matroska", "webm")
-"""Containers that can say that the first samples are what the encoder needs, and not sound."""
+"""Containers that can say that the first samples are what the encoder needs, and not audio."""
 
 
-class LiveSound:
+class LiveAudio:
     """Writes what `supply` has as one track. `muxer` is FFmpeg's name of the output container."""
 
-    def __init__(self, supply: SoundSupply, muxer: str) -> None:
+    def __init__(self, supply: AudioSupply, muxer: str) -> None:
         self._supply = supply
         self._muxer = muxer
         self._notes: list[str] = []
-        self._track: SoundTrack | None = None
+        self._track: AudioTrack | None = None
         self.tracks: list[Any] = []
 
     @property
@@ -33,10 +33,10 @@ class LiveSound:
 
     def add_streams(self, output: Any, origin: Fraction) -> None:
         """Make the stream in `output`; as `AudioCopy.add_streams`."""
-        stream = output.add_stream(sound_encoder(self._muxer))
+        stream = output.add_stream(audio_encoder(self._muxer))
         set_up_encoder(stream.codec_context)
         self.tracks.append(stream)
-        self._track = SoundTrack(self._supply, stream, origin)
+        self._track = AudioTrack(self._supply, stream, origin)
 
     def pump(self, output: Any, until: Fraction) -> None:
         """Write what is there before `until` (seconds in the output). Raises OSError when the disk is full."""

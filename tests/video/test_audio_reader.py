@@ -1,4 +1,4 @@
-"""Sound out of streams and files in one format, with its own times."""
+"""Audio out of streams and files in one format, with its own times."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ import pytest
 
 from tests.servers.processes import free_port
 from tests.video.clips import counter_picture, make_audio, make_clip
+from vidseg.audio import AUDIO_RATE, AudioBlock
 from vidseg.errors import SourceError
 from vidseg.frames import Frame
-from vidseg.sound import SOUND_RATE, Sound
 from vidseg.sources.av_source import AvSource
-from vidseg.video.sound_reader import FileSound, SoundDecoder
+from vidseg.video.audio_reader import AudioDecoder, FileAudio
 
 
-def total(pieces: list[Sound]) -> float:
-    return sum(len(piece.samples) for piece in pieces) / SOUND_RATE
+def total(pieces: list[AudioBlock]) -> float:
+    return sum(len(piece.samples) for piece in pieces) / AUDIO_RATE
 
 
 def test_whatever_the_codec_it_comes_out_in_one_format(tmp_path: Path) -> None:
     for name, codec in (("a.m4a", "aac"), ("a.mka", "libopus"), ("a.wav", "pcm_s16le"), ("a.mka", "pcm_alaw")):
-        sound = FileSound(str(make_audio(tmp_path / name, seconds=1.0, codec=codec)), Fraction(0))
-        pieces = list(sound.take(Fraction(10)))
+        audio = FileAudio(str(make_audio(tmp_path / name, seconds=1.0, codec=codec)), Fraction(0))
+        pieces = list(audio.take(Fraction(10)))
         assert total(pieces) == pytest.approx(1.0, abs=0.05), codec
         assert all(piece.samples.dtype == np.int16 and piece.samples.shape[1] == 2 for piece in pieces)
-        ends = [piece.seconds + Fraction(len(piece.samples), SOUND_RATE) for piece in pieces]
+        ends = [piece.seconds + Fraction(len(piece.samples), AUDIO_RATE) for piece in pieces]
         gaps = [float(b.seconds - a) for a, b in zip(ends, pieces[1:], strict=False)]
         assert max(map(abs, gaps)) < 0.002, codec
         loud = max(np.abs(piece.samples).max() for piece in pieces)
         assert loud == pytest.approx(0.3 * 32767, rel=0.4 if codec == "aac" else 0.05), f"{codec}: mono is as loud"
-        sound.close()
-        sound.close()
+        audio.close()
+        audio.close()
 
 
 def test_a_file_is_read_as_far_as_it_is_wanted(tmp_path: Path) -> None:
-    sound = FileSound(str(make_audio(tmp_path / "a.m4a", seconds=3.0)), Fraction(0))
-    assert total(list(sound.take(Fraction(1)))) == pytest.approx(1.0, abs=0.05)
-    assert list(sound.take(Fraction(1))) == []
-    assert total(list(sound.take(Fraction(2)))) == pytest.approx(1.0, abs=0.05)
+    audio = FileAudio(str(make_audio(tmp_path / "a.m4a", seconds=3.0)), Fraction(0))
+    assert total(list(audio.take(Fraction(1)))) == pytest.approx(1.0, abs=0.05)
+    assert list(audio.take(Fraction(1))) == []
+    assert total(list(audio.take(Fraction(2)))) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_late_start_reads_little_of_what_was_before(tmp_path: Path) -> None:
-    sound = FileSound(str(make_audio(tmp_path / "a.m4a", seconds=20.0)), Fraction(15))
-    assert 13 <= next(iter(sound.take(Fraction(20)))).seconds <= 15
+    audio = FileAudio(str(make_audio(tmp_path / "a.m4a", seconds=20.0)), Fraction(15))
+    assert 13 <= next(iter(audio.take(Fraction(20)))).seconds <= 15
 
 
-def test_a_file_without_sound_is_an_error(tmp_path: Path) -> None:
+def test_a_file_without_audio_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no sound"):
-        FileSound(str(make_clip(tmp_path / "a.mp4")), Fraction(0))
+        FileAudio(str(make_clip(tmp_path / "a.mp4")), Fraction(0))
 
 
 def test_a_format_that_changes_in_mid_stream_is_followed() -> None:
@@ -70,7 +70,7 @@ def test_a_format_that_changes_in_mid_stream_is_followed() -> None:
         made.sample_rate, made.pts, made.time_base = rate, pts, Fraction(1, rate)
         return made
 
-    decoder = SoundDecoder(Stream())
+    decoder = AudioDecoder(Stream())
     pieces = decoder.decode(
         [frame(8000, "mono", 1, 0), frame(44_100, "stereo", 2, 4410), frame(48_000, "mono", 1, None)]
     )
@@ -102,33 +102,33 @@ def all_of(source: AvSource) -> Iterator[Frame]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Callable[..., AvSource]:
-    def opened(*, sound: bool, audio_seconds: float | None = 2.0) -> AvSource:
+    def opened(*, audio: bool, audio_seconds: float | None = 2.0) -> AvSource:
         clip = make_clip(tmp_path / "a.ts", frames=50, audio_seconds=audio_seconds)
-        return AvSource(Answer(clip).url, sound=sound)
+        return AvSource(Answer(clip).url, audio=audio)
 
     return opened
 
 
 @pytest.mark.timeout(30)
-def test_a_live_source_gives_its_sound_with_its_pictures(live: Callable[..., AvSource]) -> None:
-    with live(sound=True) as source:
-        assert source.info.live and source.info.sound is not None and source.info.audio_path is None
+def test_a_live_source_gives_its_audio_with_its_pictures(live: Callable[..., AvSource]) -> None:
+    with live(audio=True) as source:
+        assert source.info.live and source.info.audio is not None and source.info.audio_path is None
         frames = list(all_of(source))
-        pieces = source.info.sound.take()
+        pieces = source.info.audio.take()
     assert len(frames) == 50 and total(pieces) == pytest.approx(2.0, abs=0.15)
     assert float(pieces[0].seconds) == pytest.approx(frames[0].seconds, abs=0.1)
 
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(("wanted", "seconds"), [(False, 2.0), (True, None)])
-def test_without_sound_or_the_wish_for_it_there_is_none(live: Callable[..., AvSource], wanted, seconds) -> None:
-    with live(sound=wanted, audio_seconds=seconds) as source:
-        assert source.info.sound is None and source.info.has_audio == (seconds is not None)
+def test_without_audio_or_the_wish_for_it_there_is_none(live: Callable[..., AvSource], wanted, seconds) -> None:
+    with live(audio=wanted, audio_seconds=seconds) as source:
+        assert source.info.audio is None and source.info.has_audio == (seconds is not None)
         assert len(list(all_of(source))) == 50
 
 
 @pytest.mark.timeout(30)
-def test_a_picture_that_stops_while_the_sound_goes_on_is_a_stream_that_fell_silent() -> None:
+def test_a_picture_that_stops_while_the_audio_goes_on_is_a_stream_that_fell_silent() -> None:
     stopped = threading.Event()
     port = free_port(socket.SOCK_DGRAM)
 
@@ -137,12 +137,12 @@ def test_a_picture_that_stops_while_the_sound_goes_on_is_a_stream_that_fell_sile
         with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts", options=options) as output:
             picture = output.add_stream("libx264", rate=25, options={"tune": "zerolatency", "g": "5"})
             picture.width, picture.height = 64, 48
-            sound = output.add_stream("aac", rate=48_000, layout="mono")
+            audio = output.add_stream("aac", rate=48_000, layout="mono")
             index = 0
             while not stopped.wait(0.01):  # the pace is what a camera would do; nothing is concluded from it
                 piece = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.float32), "fltp", "mono")
                 piece.sample_rate, piece.pts, piece.time_base = 48_000, index * 1920, Fraction(1, 48_000)
-                output.mux(sound.encode(piece))
+                output.mux(audio.encode(piece))
                 if index < 200:
                     image = counter_picture(index, 64, 48)
                     output.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
@@ -152,15 +152,15 @@ def test_a_picture_that_stops_while_the_sound_goes_on_is_a_stream_that_fell_sile
     sender.start()
     try:
         url, options = f"udp://127.0.0.1:{port}", {"analyzeduration": "300000"}
-        with AvSource(url, open_timeout=10, read_timeout=0.5, options=options, sound=True) as source:
+        with AvSource(url, open_timeout=10, read_timeout=0.5, options=options, audio=True) as source:
             with pytest.raises(SourceError, match=r"nothing came for 0\.5 seconds"):
                 list(source)
-            assert sender.is_alive() and source.info.sound is not None and source.info.sound.take()
+            assert sender.is_alive() and source.info.audio is not None and source.info.audio.take()
     finally:
         stopped.set()
         sender.join()
 
 
-def test_the_sound_of_a_file_is_left_to_the_sinks(tmp_path: Path) -> None:
-    with AvSource(make_clip(tmp_path / "a.mp4", audio_seconds=0.4), sound=True) as source:
-        assert source.info.sound is None and source.info.audio_path is not None
+def test_the_audio_of_a_file_is_left_to_the_sinks(tmp_path: Path) -> None:
+    with AvSource(make_clip(tmp_path / "a.mp4", audio_seconds=0.4), audio=True) as source:
+        assert source.info.audio is None and source.info.audio_path is not None
