@@ -13,13 +13,15 @@ from vidseg.render.legend import Legend
 from vidseg.render.options import RenderOptions
 from vidseg.render.palette import ColourTable
 from vidseg.render.region_labels import draw_region_labels
+from vidseg.render.smooth_edges import with_smooth_edges
 
 
 class OverlayRenderer:
     """Draws a `Segmentation` as `RenderOptions` say. Keeps look-up tables only: equal input gives equal output.
 
     Where nothing is said, or the class is not selected, the source's pixels stay exactly as they are (black in the
-    mask view), or as the effects leave them. Masks are drawn at the picture's own resolution, without interpolation.
+    mask view), or as the effects leave them. Masks are drawn at the picture's own resolution, without interpolation,
+    but for 4K and more with rounded edges; effects, and so what is hidden, keep to the masks as they are.
     Inside regions the overlay is exactly the blend that other tools draw; only the line between two regions differs.
 
     Raises:
@@ -48,7 +50,7 @@ class OverlayRenderer:
         check_fit(image, label_map)
         options = self.options
         source = self._effects.apply(image, label_map, segmentation.as_is)
-        colours, shown = self._table.look_up(label_map)
+        colours, shown = self._table.look_up(with_smooth_edges(label_map))
         height, width = label_map.shape
         rows, columns = view_size(options.view, height, width)
         output = np.empty((rows, columns, 3), dtype=np.uint8)
