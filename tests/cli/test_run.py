@@ -23,7 +23,7 @@ from tests.limits import file_size_limit
 from tests.sources.graph_camera import plug_in
 from tests.video.clips import make_audio, make_clip
 from vidseg.cli.run import run
-from vidseg.configure import option_names
+from vidseg.config import OPTIONS
 from vidseg.runtimes.registry import installed_engines
 from vidseg.sources.camera_source import _ask
 
@@ -49,7 +49,8 @@ def assert_one_line_error(result, *texts):
 
 def test_every_option_of_a_run_has_a_flag_of_its_name():
     # the first argument takes all sources
-    assert set(inspect.signature(run).parameters) == set(option_names()) - {"more_sources"} | {"config"}
+    flags = {name for name, entry in OPTIONS.items() if entry.flag}
+    assert set(inspect.signature(run).parameters) == flags - {"more_sources"} | {"config", "help_all"}
 
 
 def test_the_defaults_in_the_help_are_those_of_the_code():

@@ -35,17 +35,12 @@ OUTPUTS = (
 )
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """A run."""
-    command = [sys.executable, "-m", "vidseg", "run", *words, "--imgsz", "64", "--threads", "1", "--runtime", "torch"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 @contextmanager
 def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A run, which does not outlive the block."""
-    with start(folder, *words) as process:
+    command = [sys.executable, "-m", "vidseg", "run", *words, "--imgsz", "64", "--threads", "1", "--runtime", "torch"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

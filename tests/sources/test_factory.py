@@ -139,6 +139,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "camera_rate": 6,
         "camera_format": "yuyv",
         "realtime": True,
+        "endless": True,
         "rtsp_transport": "udp",
         "open_timeout": 7,
         "read_timeout": 8,
@@ -160,7 +161,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
         "ImageSource": {"more": ["b.png"], "frame_rate": 3, "max_pixels": MAX_PIXELS},
-        "PatternSource": {"realtime": True},
+        "PatternSource": {"realtime": True, "endless": True},
     }
 
 
