@@ -135,11 +135,13 @@ class GridPainter(Protocol):
     """Puts the pictures of several streams into one. Called by several threads; keeps nothing."""
 
     def fit(self, picture: UInt8Array) -> UInt8Array:
-        """The picture scaled to the tile of a stream, its proportions kept."""
+        """A (H, W, 3) uint8 RGB picture scaled to fit the tile of a stream, its proportions kept: (h, w, 3), where h or
+        w is that of the tile. May be `picture` itself."""
         ...
 
     def card(self, picture: UInt8Array | None, words: str) -> UInt8Array:
-        """What a tile shows in place of a picture: words over the last one, if there is one."""
+        """(h, w, 3) uint8 RGB, what a tile shows in place of a picture: words over the last one out of `fit`, or on
+        grey."""
         ...
 
     def compose(

@@ -67,7 +67,7 @@ class TiledPainter:
         return row * (self.cell_hw[0] + self._strip) + self._strip, column * (self.cell_hw[1] + self._gap)
 
     def fit(self, picture: UInt8Array) -> UInt8Array:
-        """The picture as large as fits into a cell."""
+        """(H, W, 3) -> (h, w, 3) as large as fits into a cell; the picture itself where it has that size."""
         height, width = picture.shape[:2]
         scale = min(self.cell_hw[0] / height, self.cell_hw[1] / width)
         if scale == 1:

@@ -104,6 +104,8 @@ def sure_argmax_upsampled(
     called = (torch.arange(n, dtype=torch.uint8) if names is None else torch.from_numpy(names))[alive]
     seen_h, seen_w = aligned_hw or (None, None)
     rows, columns = _side(size_hw[0], h, seen_h), _side(size_hw[1], w, seen_w)
+    # (N, h, w) -> (M, down * TILE + 1, across * TILE + 1), M maps that can win at all, whole tiles -> which can win in
+    # each tile (M, down, across) -> pixels by tile (down, p, across, q) -> (H, W)
     margin = (0, columns.tiles * TILE + 1 - w, 0, rows.tiles * TILE + 1 - h)
     points = F.pad(grid[alive][None], margin, mode="replicate")[0]
     competing = _in_tiles(points)
@@ -127,6 +129,7 @@ def sure_argmax_upsampled(
             y, x = tiles[start : start + chunk].unbind(dim=1)
             which = torch.nonzero(competing[:, y, x].T)[:, 1].view(-1, count)  # rising
 
+            # (G, 1, p, 5) @ (G, C, 5, 5) @ (G, 1, 5, q) -> (G, C, p, q): C maps in each of G tiles, down, then across
             def enlarged(maps: Tensor, which: Tensor, y: Tensor = y, x: Tensor = x) -> Tensor:
                 return rows.weights[y][:, None] @ _patches(maps, which, y, x) @ columns.weights[x][:, None].mT
 

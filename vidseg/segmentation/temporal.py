@@ -183,9 +183,11 @@ class ScoreSmoother:
         motion = self._tracker.follow(frame)
         memory = self._memory
         fits = memory is not None and (memory.count, *memory.scores.shape[1:]) == (scores.count, *scores.grid_hw)
-        classes, smoothed = scores.contenders()
+        classes, smoothed = scores.contenders()  # (N,) ids, rising, and (N, h, w)
         maps = base = smoothed
         if motion is not None and memory is not None and fits:
+            # memory (P, h, w) and frame (N, h, w) have maps of other classes: both become (M, h, w), one map for each
+            # class that either can win with, in the order of ids; a class that only memory has is asked of the frame
             kept = alive(memory.scores)
             remembered = memory.classes[kept]
             missing = torch.unique(torch.cat([remembered, memory.scene.contenders()]))
@@ -193,18 +195,18 @@ class ScoreSmoother:
             fresh, (classes, order) = torch.cat([smoothed, scores.of(missing)]), torch.cat([classes, missing]).sort()
             h, w = scores.grid_hw
             flow, residual = (torch.from_numpy(part).to(fresh.device) for part in motion.on_grid((h, w)))
-            where = places(flow)
+            where = places(flow)  # (h, w, 2)
             weight = trust(where, residual) * math.exp(-motion.seconds / self._seconds)
-            before = fresh.new_zeros(len(classes), h, w)
+            before = fresh.new_zeros(len(classes), h, w)  # 0 where memory has no map: it has died out there
             before[torch.searchsorted(classes, remembered)] = moved_maps(memory.scores[kept], where)
             smoothed = torch.lerp(fresh[order], before, weight)
             if total is not None and memory.total is not None:
                 total = torch.lerp(total, moved_maps(memory.total[None], where)[0], weight)
             x, y = where.round().long().unbind(dim=-1)
-            last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]
+            last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]  # (h, w) ids, as they moved
             scene, difference = memory.scene.moved_on(smoothed, classes, flow, residual, motion.seconds)
             base = smoothed.add(difference, alpha=self._scene_share).clamp_(min=0)
-            # a class that won by what was remembered of it may not be among the maps any more
+            # ids -> places among the maps; a class that won by what was remembered of it may not be there any more
             found = torch.searchsorted(classes, last).clamp_(max=len(classes) - 1)
             maps = favoured(base, found, self._margin * weight * (classes[found] == last))
         else:

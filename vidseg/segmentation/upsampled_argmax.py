@@ -95,9 +95,11 @@ def argmax_upsampled(
     seen_h, seen_w = aligned_hw or (None, None)
     rows, columns = _side(size_hw[0], h, seen_h), _side(size_hw[1], w, seen_w)
 
-    # every cell gets the label of its first corner, then those between different winners are decided pixel by pixel
+    # (N, h, w) -> winners at the grid points (h, w) -> with a border (h + 2, w + 2), so that the edge has cells too
+    # -> first corners of the cells (h + 1, w + 1) -> pixels by cell (h + 1, p, w + 1, q) -> (H, W)
     best = grid.max(dim=0).indices.to(torch.uint8)
     winner = np.pad(best.numpy(), 1, mode="edge")
+    # every cell gets the label of its first corner, then those between different winners are decided pixel by pixel
     corner = winner[:-1, :-1]
     labels = np.empty((rows.cells, rows.pixels, columns.cells, columns.pixels), dtype=np.uint8)
     in_rows = labels.reshape(rows.cells, rows.pixels, -1)
@@ -132,8 +134,8 @@ def _decide(
     top, bottom = np.maximum(y - 1, 0) * w, np.minimum(y, h - 1) * w
     left, right = np.maximum(x - 1, 0), np.minimum(x, w - 1)
     points = torch.from_numpy(np.concatenate([top + left, top + right, bottom + left, bottom + right]))
-    corners = grid.view(n, h * w).index_select(1, points).view(n, 4, len(y))
-    floor = corners.amin(dim=1).amax(dim=0)
+    corners = grid.view(n, h * w).index_select(1, points).view(n, 4, len(y))  # maps, corners, cells
+    floor = corners.amin(dim=1).amax(dim=0)  # (cells,): the winner has this much everywhere in its cell
     # what the floor loses to rounding when values are computed must not cost a map its place
     competing = (corners.amax(dim=1) >= floor - 1e-6 * floor.abs()).numpy()
     counts = competing.sum(axis=0)
@@ -143,6 +145,7 @@ def _decide(
         for start in range(0, len(alike), chunk):
             some = alike[start : start + chunk]
             which = np.nonzero(competing[:, some].T)[1].reshape(-1, count).T  # (C, G), rising
+            # (N, 4, cells) -> (C, G, 2, 2): of the G cells with C maps, these maps alone
             values = corners[torch.from_numpy(which), :, torch.from_numpy(some)].view(count, -1, 2, 2)
             down, across = rows.shares[y[some]][:, :, None], columns.shares[x[some]][:, None]
             labels[y[some], :, x[some]] = _largest(values, called[which], down, across)

@@ -270,6 +270,9 @@ class AudioCopy:
         return int(packet.pts) * exact(packet.time_base) - self._origin
 
     def _write(self, output: Any, track: _Track, packet: Any) -> None:
+        # times: the source's ticks -> moved where recordings meet (`_placed`, when read) -> from the output's zero on
+        # (`_shift`) -> not below 0 (`_mux`) -> the container's unit, by FFmpeg. Moved before they are decoded: a jump
+        # would make the resampler fill it with silence.
         if track.damaged:
             return
         if track.resampler is None:

@@ -148,6 +148,11 @@ def open_sinks(
         labels: of the model.
         announce: told what becomes of the receiver of a stream.
         part: the frames begin in the middle of the source, and so does its audio; None: as `starts_inside` says.
+    Returns:
+        In the order in which they are written and closed: video, masks, confidence, records, and what is sent last.
+    Raises:
+        ConfigError: two outputs have one name, or a name does not suit what is to be written there.
+        SinkError: a setting does not fit the output, or it cannot be claimed: it exists, or nobody may write there.
     """
     named = [*output_names(config), *filter(None, [config.stats])]
     for path, other in itertools.combinations(named, 2):

@@ -51,7 +51,7 @@ _READ_OVER: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """All tensors of a weights file by state-dict key, on the CPU, in the file's own types.
+    """All tensors of a weights file by state-dict key, on the CPU, in the shapes and types of the file.
 
     Reads `.safetensors` and what `torch.save` wrote: a state dict, or one under "model" or "state_dict", with or
     without a "module." or "model." before every key. Tensors may be views of the file: do not overwrite it in place
