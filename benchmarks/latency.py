@@ -139,7 +139,7 @@ def watch_vidseg(url: str, arguments: argparse.Namespace, minutes: float, option
     from vidseg.timing import StageTimers
     from vidseg.wiring.engine import load_engine
     from vidseg.wiring.frame_policy import pipeline_options
-    from vidseg.wiring.live_source import Announcements, open_run_source
+    from vidseg.wiring.run_source import Announcements, open_run_source
 
     config = RunConfig(source=url, show=True, model=arguments.model, imgsz=arguments.imgsz, **options)
     engine = load_engine(config, RunConsole())

@@ -49,7 +49,7 @@ from vidseg.pipeline.pipeline import Pipeline  # noqa: E402
 from vidseg.timing import StageTimers  # noqa: E402
 from vidseg.wiring.engine import load_engine  # noqa: E402
 from vidseg.wiring.frame_policy import pipeline_options  # noqa: E402
-from vidseg.wiring.live_source import Announcements, open_run_source  # noqa: E402
+from vidseg.wiring.run_source import Announcements, open_run_source  # noqa: E402
 from vidseg.wiring.wrapped_source import WrappedSource  # noqa: E402
 
 TROUBLES = ("kill", "freeze", "cut", "garbage", "size")

@@ -29,7 +29,7 @@ from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError, DeviceError, ModelError, SourceError, VidsegError
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
-from vidseg.wiring import live_source
+from vidseg.wiring import run_source
 from vidseg.wiring.engine import Engine
 from vidseg.wiring.network_input import NetworkInput
 
@@ -145,7 +145,7 @@ def test_bad_options_are_told_at_once_and_bad_sources_when_iterating(halves, tmp
 
 def test_weights_that_do_not_fit_close_the_source(clip, tmp_path, monkeypatch):
     closed = []
-    opened = live_source.open_source
+    opened = run_source.open_source
 
     def watched(*args, **options):
         source = opened(*args, **options)
@@ -153,7 +153,7 @@ def test_weights_that_do_not_fit_close_the_source(clip, tmp_path, monkeypatch):
         source.close = lambda: (closed.append(True), close())
         return source
 
-    monkeypatch.setattr("vidseg.wiring.live_source.open_source", watched)
+    monkeypatch.setattr("vidseg.wiring.run_source.open_source", watched)
     torch.save({"other": torch.ones(2)}, tmp_path / "bad.pth")
     with pytest.raises(VidsegError, match=r"bad\.pth: does not fit"):
         next(vidseg.segment(clip, weights=tmp_path / "bad.pth", **SMALL))
@@ -164,7 +164,7 @@ def test_a_stream_that_breaks_off_gives_its_frames_and_then_the_error(halves, cl
     from tests.fakes import FakeSource, frame
 
     broken = FakeSource([frame(i, size_hw=(40, 60)) for i in range(3)], error=SourceError("rtsp://x: gone"))
-    monkeypatch.setattr("vidseg.wiring.live_source.open_source", lambda *args, **options: broken)
+    monkeypatch.setattr("vidseg.wiring.run_source.open_source", lambda *args, **options: broken)
     results = vidseg.segment("rtsp://x")
     assert [next(results).index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(SourceError, match="gone"):

@@ -20,8 +20,8 @@ from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.options import RenderOptions
 from vidseg.render.window_state import Action, WindowState
 from vidseg.viewers.live import LiveOutputs
-from vidseg.wiring.live_source import Announcements, open_run_source
 from vidseg.wiring.pacing import Pacer
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -23,7 +23,7 @@ from vidseg.config import RunConfig
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.grid_stream import GridStream
 from vidseg.pipeline.inference_worker import InferenceWorker
-from vidseg.wiring.live_source import Announcements
+from vidseg.wiring.run_source import Announcements
 
 pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
 

@@ -18,7 +18,7 @@ from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.sinks.av_sink import AvSink
-from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 pytestmark = [*needs_rtsp, pytest.mark.timeout(60)]
 

@@ -26,7 +26,7 @@ from vidseg.sending.stream_sink import Tries
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sources.av_source import AvSource
 from vidseg.video.srt_tool import TOOL, SrtTool
-from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 pytestmark = [*needs_srt, pytest.mark.timeout(60)]
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from vidseg.config import RunConfig
 from vidseg.frames import Frame
-from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 PATIENCE_SECONDS = 20.0
 

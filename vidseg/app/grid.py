@@ -24,7 +24,7 @@ from vidseg.render.grid import TiledPainter
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import propagator_for
-from vidseg.wiring.live_source import (
+from vidseg.wiring.run_source import (
     Announcements,
     check_camera_options,
     comes_back,

@@ -10,16 +10,16 @@ from vidseg.config import RunConfig
 from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import FrameSegmenter
+from vidseg.pipeline.iterate import iterate
 from vidseg.pipeline.options import Result
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.pipeline.stream import stream
 from vidseg.sources.given_picture import picture_of
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import propagator_for
 from vidseg.wiring.engine import Engine, load_engine
 from vidseg.wiring.frame_policy import pipeline_options
-from vidseg.wiring.live_source import open_as_asked
 from vidseg.wiring.reporter import SilentReporter
+from vidseg.wiring.run_source import open_as_asked
 
 OnDownload = Callable[[int, int | None], None]
 """Told the bytes of weights so far, and in all if known."""
@@ -67,7 +67,7 @@ def results_of(
             timers=timers,
         )
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
-    yield from stream(pipeline)
+    yield from iterate(pipeline)
     if pipeline.stats.broken_source is not None:
         raise SourceError(pipeline.stats.broken_source)
 

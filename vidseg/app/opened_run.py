@@ -19,10 +19,10 @@ from vidseg.viewers.live import LiveOutputs
 from vidseg.wiring.damage import refuse_strict_live
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, StopRequest, killable
-from vidseg.wiring.live_source import Announcements, open_run_source
 from vidseg.wiring.output_shape import without_unseen_frames
 from vidseg.wiring.outputs import open_sinks, with_usable_encoder
 from vidseg.wiring.reporter import Reporter
+from vidseg.wiring.run_source import Announcements, open_run_source
 from vidseg.wiring.stats_file import StatsFile
 
 if TYPE_CHECKING:

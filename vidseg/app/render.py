@@ -27,10 +27,10 @@ from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, killable
-from vidseg.wiring.live_source import Announcements, open_as_asked
 from vidseg.wiring.outputs import check_sent, make_renderer, open_sinks, starts_inside, with_usable_encoder
 from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
+from vidseg.wiring.run_source import Announcements, open_as_asked
 
 
 def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str | None = None) -> Outcome:

@@ -29,10 +29,10 @@ from vidseg.viewers.live import LiveOutputs, relay
 from vidseg.viewers.player import Player, Reach
 from vidseg.viewers.recorder import Recorder
 from vidseg.viewers.watch import Watch
-from vidseg.wiring.live_source import open_as_asked
 from vidseg.wiring.outputs import output_names
 from vidseg.wiring.pacing import Pacer
 from vidseg.wiring.reporter import Reporter
+from vidseg.wiring.run_source import open_as_asked
 
 
 class MakePipeline(Protocol):

@@ -21,8 +21,8 @@ from vidseg.sinks.factory import open_video_sink
 from vidseg.timing import StageTimers
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.engine import Engine, label_set
-from vidseg.wiring.live_source import open_as_asked
 from vidseg.wiring.outputs import encode_options
+from vidseg.wiring.run_source import open_as_asked
 
 MAX_FRAMES = 48
 """Kept in memory and gone through again and again."""

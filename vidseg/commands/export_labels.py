@@ -23,7 +23,7 @@ from vidseg.labels import LabelSet
 from vidseg.names import expand_user, shown_name
 from vidseg.render.colours import VIVID, painted
 from vidseg.sinks.records.coco_rle import encode_rle
-from vidseg.wiring.live_source import open_as_asked
+from vidseg.wiring.run_source import open_as_asked
 
 FORMATS = ("coco", "cvat", "yolo", "voc")
 JPEG_QUALITY = 95

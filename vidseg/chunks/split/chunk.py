@@ -26,9 +26,9 @@ from vidseg.timing import StageTimers
 from vidseg.wiring.effects import drawn_labels, flow_propagator, render_options
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.frame_policy import pipeline_options
-from vidseg.wiring.live_source import Announcements, open_run_source
 from vidseg.wiring.outputs import encode_options, make_renderer, starts_inside
 from vidseg.wiring.reporter import SilentReporter
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 Tell = Callable[[int], None]
 """Told now and then how many frames of the chunk are written."""

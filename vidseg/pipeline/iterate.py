@@ -21,7 +21,7 @@ def _end_all() -> None:
         end()
 
 
-def stream(pipeline: Pipeline) -> Generator[Result, None, None]:
+def iterate(pipeline: Pipeline) -> Generator[Result, None, None]:
     """Results in order; the next ones are made while the caller works on one, and wait when the caller is slow.
 
     Closing the generator (`break` in a loop, an exception, `del`) aborts the run. When it has ended, by itself or not,

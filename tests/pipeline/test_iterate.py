@@ -10,9 +10,9 @@ import pytest
 from tests.fakes import FakeSegmenter, FakeSource
 from tests.pipeline.test_pipeline import frames, no_vidseg_threads
 from vidseg.errors import SourceError
+from vidseg.pipeline.iterate import iterate
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.pipeline.stream import stream
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -24,7 +24,7 @@ def make(source, segmenter=None, **options):
 def test_all_results_come_in_order_and_nothing_is_left():
     source = FakeSource(frames(50))
     pipeline = make(source, stride=3)
-    found = [(result.frame.index, result.segmentation.frame_index) for result in stream(pipeline)]
+    found = [(result.frame.index, result.segmentation.frame_index) for result in iterate(pipeline)]
     assert found == [(i, i - i % 3) for i in range(50)]
     assert no_vidseg_threads() and source.closed == 1
     assert pipeline.stats.delivered == 50 and not pipeline.stats.stopped_early
@@ -33,7 +33,7 @@ def test_all_results_come_in_order_and_nothing_is_left():
 def test_a_slow_caller_keeps_the_source_waiting():
     read = []
     source = FakeSource(frames(500), before=read.append)
-    for count, _ in enumerate(stream(make(source)), 1):
+    for count, _ in enumerate(iterate(make(source)), 1):
         assert len(read) <= count + 20, "a few hand-overs of a few frames each"
         if count == 100:
             break
@@ -62,14 +62,14 @@ def test_leaving_the_loop_in_any_way_ends_the_threads():
 
     for leave in (by_break, by_exception, by_throw, by_forgetting):
         source = FakeSource(frames(300))
-        leave(stream(make(source)))
+        leave(iterate(make(source)))
         gc.collect()
         assert no_vidseg_threads() and source.closed == 1, leave
 
 
 def test_what_is_never_asked_for_is_never_started():
     source = FakeSource(frames(3))
-    results = stream(make(source))
+    results = iterate(make(source))
     assert no_vidseg_threads()
     results.close()
     assert source.closed == 0, "the pipeline has not been given the source to read"
@@ -77,7 +77,7 @@ def test_what_is_never_asked_for_is_never_started():
 
 def test_leaving_while_the_source_hangs():
     source = FakeSource(frames(9), block_at=2)
-    results = stream(make(source))
+    results = iterate(make(source))
     next(results)
     assert source.blocked.wait(10)
     results.close()
@@ -86,19 +86,19 @@ def test_leaving_while_the_source_hangs():
 
 @pytest.mark.parametrize("at", [0, 5])
 def test_errors_of_any_stage_are_raised_to_the_caller(at):
-    results = stream(make(FakeSource(frames(20)), FakeSegmenter(error_at=at)))
+    results = iterate(make(FakeSource(frames(20)), FakeSegmenter(error_at=at)))
     with pytest.raises(RuntimeError, match="model broke"):
         list(results)
     assert no_vidseg_threads()
     with pytest.raises(SourceError, match="gone"):
-        list(stream(make(FakeSource([], error=SourceError("gone")))))
+        list(iterate(make(FakeSource([], error=SourceError("gone")))))
     assert no_vidseg_threads()
 
 
 def test_it_works_on_any_thread_and_a_generator_may_be_closed_on_another():
     found: list[int] = []
     source = FakeSource(frames(30))
-    results = stream(make(source))
+    results = iterate(make(source))
 
     def take():
         found.extend(next(results).frame.index for _ in range(3))
@@ -120,7 +120,7 @@ def test_collected_on_a_thread_of_the_run_it_does_not_wait_for_itself():
             holder.pop().close()
 
     source = FakeSource(frames(20), before=forget)
-    holder.append(stream(make(source)))
+    holder.append(iterate(make(source)))
     next(holder[0])
     taken.set()
     for thread in threading.enumerate():

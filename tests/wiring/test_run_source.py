@@ -13,9 +13,9 @@ from vidseg.pipeline.reconnecting import ReconnectingSource
 from vidseg.sources.av_source import AvSource
 from vidseg.sources.camera_source import CameraSource
 from vidseg.sources.pattern_source import PatternSource
-from vidseg.wiring import live_source
+from vidseg.wiring import run_source
 from vidseg.wiring.frame_policy import pipeline_options
-from vidseg.wiring.live_source import Announcements, open_run_source
+from vidseg.wiring.run_source import Announcements, open_run_source
 
 INFO = VideoInfo(64, 48, Fraction(1, 25), live=True)
 
@@ -48,7 +48,7 @@ def test_options_reach_the_camera(monkeypatch):
         asked.update(options)
         raise SourceError("none")
 
-    monkeypatch.setattr(live_source, "open_source", fake)
+    monkeypatch.setattr(run_source, "open_source", fake)
     with pytest.raises(SourceError):
         opened("cam3", camera_size="1280x720", camera_fps=30.0, camera_format="yuyv", timeout=4.0)
     assert (asked["camera_size"], asked["camera_rate"], asked["camera_format"]) == ((1280, 720), 30.0, "yuyv")
@@ -71,7 +71,7 @@ def test_a_first_connection_that_fails_ends_it_unless_it_is_to_be_waited_for(mon
             raise SourceError("cam0: refused")
         return CameraSource(camera)
 
-    monkeypatch.setattr(live_source, "open_source", fake)
+    monkeypatch.setattr(run_source, "open_source", fake)
     with pytest.raises(SourceError, match=r"^cam0: refused$"):
         opened("cam0")
     tries.clear()
@@ -92,7 +92,7 @@ def test_a_first_connection_that_fails_ends_it_unless_it_is_to_be_waited_for(mon
 )
 def test_the_card_holds_no_picture_where_parts_of_it_are_taken_away(monkeypatch, options, plain):
     seen = []
-    monkeypatch.setattr(live_source, "offline_card", lambda picture, text, plain: seen.append(plain) or picture)
+    monkeypatch.setattr(run_source, "offline_card", lambda picture, text, plain: seen.append(plain) or picture)
     source = opened(plug_in(monkeypatch, "testsrc=size=64x48:rate=50:duration=0.1"), **options)
     next(frame for frame in source if frame.placeholder)
     source.close()
