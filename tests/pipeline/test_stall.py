@@ -220,3 +220,11 @@ def test_a_thread_that_waits_for_an_event_does_not_wait_for_the_disk(tmp_path):
         go.set()
         end.set()
         thread.join(5)
+
+
+def test_what_stands_before_a_blocked_sink_is_not_taken_for_blocked(blocked):
+    hung = FakeSink(before=blocked)
+    hung.path = "hung.mp4"
+    pipeline = Pipeline(frames(60), FakeSegmenter(), FakeRenderer(), [hung])
+    run_and_stop(pipeline, blocked)
+    assert pipeline.left_behind == "hung.mp4: was blocked for 0.3 seconds and is left unfinished"

@@ -145,6 +145,14 @@ def test_subtitles_end_with_the_pictures(tmp_path: Path, film: Path) -> None:
     assert subtitles(out) == LINES[:2]
 
 
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_what_is_shown_at_the_end_of_a_part_ends_with_it(tmp_path: Path, film: Path, ending: str) -> None:
+    out = tmp_path / f"out.{ending}"
+    part = replace(info_of(film), duration_seconds=1.2)
+    write_all(AvSink(out, part, overwrite=False), islice(file_frames(film), 30))
+    assert subtitles(out) == [LINES[0], (1000, 1200, "straße")] and chapters(out) == [(0, 1200, "One")]
+
+
 def test_a_video_in_chunks_has_both(tmp_path: Path, film: Path) -> None:
     out = tmp_path / "out.mp4"
     sink = ChunkedAvSink(out, info_of(film), overwrite=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, short_names
-from vidseg.cli.stray_classes import refuse_stray_classes
+from vidseg.cli.stray_words import refuse_stray_classes
 from vidseg.config import OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import printable

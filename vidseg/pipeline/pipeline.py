@@ -416,10 +416,12 @@ class Pipeline:
             self._incoming.cancel()
             self._begun.close()
         elif name == "masks":
+            self._incoming.cancel()
             self._begun.cancel()
             self._results.close()
         else:
-            self._results.cancel()
+            for buffer in (self._incoming, self._begun, self._results):  # nobody takes what they hold any more
+                buffer.cancel()
             sink = row.leave()
             if sink is not None:
                 what = str(sink.path)

@@ -277,7 +277,7 @@ class AvSink(EncodedPictures):
         if self._wants_audio:
             self._audio = self._open_audio()
         if (path := self._subtitle_path()) is not None:
-            self._subtitles = SubtitleCopy(path, self._muxer)
+            self._subtitles = SubtitleCopy(path, self._muxer, self._expected_end())
         while True:
             try:
                 self._write_header()
@@ -302,6 +302,11 @@ class AvSink(EncodedPictures):
             self._notes.append("the sound is left out: it does not go into this container")
             return True
         return False
+
+    def _expected_end(self) -> Fraction | None:
+        """Seconds in the file at which the source says that its pictures end."""
+        seconds = self._info.duration_seconds
+        return None if seconds is None else self._begins + Fraction(seconds).limit_denominator(1_000_000)
 
     def _subtitle_path(self) -> str | None:
         """The one file that the pictures come from; None where there is none, or no such file can have subtitles."""

@@ -50,6 +50,8 @@ class SubtitleCopy:
 
     path: str
     muxer: str
+    end: Fraction | None = None
+    """Seconds in the output at which the pictures are expected to end: none is shown longer."""
     notes: list[str] = field(default_factory=list)
     tracks: list[_Track] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ class SubtitleCopy:
         if self._input is None:
             return
         self._origin = origin
-        chapters = [shifted for chapter in self._input.chapters() if (shifted := _shifted(chapter, origin))]
+        chapters = [shifted for chapter in self._input.chapters() if (shifted := _shifted(chapter, origin, self.end))]
         left_out: list[str] = []
         if chapters and self.muxer in _HOLD_CHAPTERS:
             output.set_chapters(chapters)
@@ -146,6 +148,8 @@ class SubtitleCopy:
             start, length = 0, length + start
             if length <= 0:
                 return  # it was over before the first picture
+        if self.end is not None:
+            length = min(length, max(0, round(self.end / unit) - start))
         try:
             if track.encoded:
                 found = track.source.decode2(packet)
@@ -168,8 +172,10 @@ def _codec(stream: Any) -> str:
     return "unknown codec" if stream.codec_context is None else str(stream.codec_context.name)
 
 
-def _shifted(chapter: Any, origin: Fraction) -> Any:
-    """The chapter where `origin` is zero; None for one that was over then."""
-    ticks = round(origin / exact(chapter["time_base"]))
+def _shifted(chapter: Any, origin: Fraction, last: Fraction | None) -> Any:
+    """The chapter where `origin` is zero, up to `last`; None for one that was over before, or begins after that."""
+    unit = exact(chapter["time_base"])
+    ticks = round(origin / unit)
     start, end = max(0, chapter["start"] - ticks), chapter["end"] - ticks
+    end = end if last is None else min(end, round(last / unit))
     return {**chapter, "start": start, "end": end} if end > start else None

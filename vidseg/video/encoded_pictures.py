@@ -77,7 +77,7 @@ class EncodedPictures:
         self._notes: list[str] = []
         self._input: EncoderInput | None = None
         self._tick = Fraction(1, 1000)
-        self._origin = Fraction(0)
+        self._origin = self._begins = Fraction(0)
         self._rate = _FALLBACK_RATE
         self._last_pts: int | None = None
         self._last_duration = 1
@@ -89,6 +89,7 @@ class EncodedPictures:
         """Settle size, time unit, zero and rate by the first picture."""
         self._tick = self._choose_tick(frame)
         self._origin = self._choose_origin(frame)
+        self._begins = frame.pts * frame.time_base - self._origin
         rate = self._frame_rate(frame)
         # encoders refuse what no video has
         self._rate = rate if self._muxer in COUNTED else min(max(rate, Fraction(1)), Fraction(240))
