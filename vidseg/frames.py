@@ -130,19 +130,21 @@ def _drawing() -> Any:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Detection:
-    """One query's region in the format of the Focoos post-processing.
+    """One query's region in the format of the Focoos post-processing; without queries a connected region of a class.
 
-    `mask` is (H, W) bool at the frame's size; `bbox` is (x_min, y_min, x_max, y_max), inclusive pixels.
+    `mask` is (H, W) bool at the frame's size; `bbox` is (x_min, y_min, x_max, y_max), inclusive pixels. `conf` is the
+    query's confidence, or the mean of the region's; None where the network gives labels and no scores.
     """
 
     bbox: tuple[int, int, int, int]
-    conf: float
+    conf: float | None
     cls_id: int
     label: str
     mask: BoolArray
 
     def __repr__(self) -> str:
-        return f"<Detection of {self.label}, {self.conf:.0%}, {', '.join(map(str, self.bbox))}>"
+        sure = "" if self.conf is None else f" {self.conf:.0%},"
+        return f"<Detection of {self.label},{sure} {', '.join(map(str, self.bbox))}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -192,6 +194,8 @@ class Segmentation:
         Raises:
             ConfigError: this segmentation was not made by a query model or did not keep the queries.
         """
+        if self._query_masks is None and self._detections is not None:
+            raise ConfigError("the network has no queries; detections() gives its connected regions")
         if self._query_masks is None:
             raise ConfigError("query masks were not kept; segment with keep_queries=True")
         return self._query_masks()
@@ -199,8 +203,12 @@ class Segmentation:
     def detections(self, threshold: float = 0.5, mode: DetectionMode = "all_pixels") -> list[Detection]:
         """Regions of the queries whose score is above `threshold`, in query order.
 
+        Of a network without queries: the connected regions of `label_map`, the largest first, without those that cover
+        less than 1/5000 of the picture.
+
         Args:
-            threshold: 0..1, compared with the query's best class probability.
+            threshold: 0..1, compared with the query's best class probability, or with a region's mean confidence where
+                there is one.
             mode: "all_pixels" gives each pixel to one query; "per_mask" keeps each query's own mask.
         Raises:
             ConfigError: the queries were not kept, or no such mode.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -15,14 +14,10 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+import vidseg
 from tests.runtimes.tiny_networks import stripe_labels, stripes, write_network
-from vidseg.cli.console import RunConsole
-from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
-from vidseg.frames import VideoInfo
 from vidseg.runtimes.registry import installed_engines
-from vidseg.timing import StageTimers
-from vidseg.wiring.engine import load_engine
 
 SIZE = {"input": {"size": [32, 48]}}
 
@@ -164,10 +159,23 @@ def test_a_size_that_a_network_refuses_gets_one_line_on_stderr(picture, tmp_path
     assert "fails on input" in line and "multiple_of" in line
 
 
-def test_queries_cannot_be_had_from_a_network_without(net):
-    engine = load_engine(RunConfig(model=str(net), threads=1), RunConsole(quiet=True))
-    with pytest.raises(ConfigError, match=r"net\.onnx has no queries"):
-        engine.segmenter(RunConfig(), VideoInfo(48, 32, Fraction(1)), StageTimers(), keep_queries=True)
+@pytest.mark.parametrize("output", ["NCHW", "NHW"])
+def test_regions_of_a_network_without_queries_are_detections(cli, picture, tmp_path, output):
+    """With the mean confidence where there are scores, without one where the network gives labels."""
+    path = write_network(tmp_path, output=output, describe=SIZE)
+    result = cli("run", picture, "--save-json", "d.jsonl", "--json-masks", "rle", "--conf", 0.1, "-m", path)
+    assert result.code == 0, result.err
+    found = json.loads(Path("d.jsonl").read_text())["detections"]
+    truth = stripe_labels()
+    assert {each["cls_id"] for each in found} == set(np.unique(truth).tolist())
+    for each in found:
+        (left, top, right, bottom), area = each["bbox"], (truth == each["cls_id"]).sum()
+        assert abs((right + 1 - left) * (bottom + 1 - top) - area) < 0.1 * area and each["mask"]["size"] == [32, 48]
+        assert each["conf"] is None if output == "NHW" else 0.1 < each["conf"] < 1
+    (seg,) = vidseg.segment(picture, model=str(path), keep_queries=True)
+    assert len(seg.segmentation.detections(0.1)) == len(found)
+    with pytest.raises(ConfigError, match=r"the network has no queries; detections\(\) gives"):
+        seg.segmentation.query_masks()
 
 
 def test_a_network_of_one_size_takes_no_other(cli, picture, tmp_path):

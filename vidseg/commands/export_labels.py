@@ -6,19 +6,20 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.atomic import UniqueStems, write_whole_file
 from vidseg.config import RunConfig
+from vidseg.data.regions import regions
 from vidseg.errors import ConfigError, SinkError
-from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.frames import NO_LABEL, BoolArray, UInt8Array
 from vidseg.labels import LabelSet
 from vidseg.names import expand_user, shown_name
 from vidseg.render.colours import VIVID, painted
@@ -44,18 +45,6 @@ class ExportLabelsRequest:
     min_area: int = 16
     """Connected regions of fewer pixels are left out by coco and yolo."""
     overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """One connected region: its class and its mask (H, W) bool; `outlines` are its polygons, the first the outer one.
-
-    Each outline is (N, 2) float64 x, y in pixels, through corners of pixels; (0, 0) is that of the picture.
-    """
-
-    class_id: int
-    mask: np.typing.NDArray[np.bool_]
-    outlines: list[np.typing.NDArray[np.float64]]
 
 
 class _Format(Protocol):
@@ -112,22 +101,16 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
     return written
 
 
-def regions(label_map: UInt8Array, min_area: int) -> Iterator[Region]:
-    """The connected regions (corners touch) of at least `min_area` pixels, by class id."""
-    for class_id in np.unique(label_map):
-        if class_id == NO_LABEL:
-            continue
-        count, parts, stats, _ = cv2.connectedComponentsWithStats((label_map == class_id).astype(np.uint8))
-        for part in range(1, count):
-            if stats[part, cv2.CC_STAT_AREA] < min_area:
-                continue
-            mask = parts == part
-            # twice as large, the line through the middles of pixels is a quarter of a pixel from the corners of pixels
-            large = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-            found, tree = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-            outer_first = sorted(range(len(found)), key=lambda i: tree[0][i][3] != -1)
-            outlines = [np.rint((found[i][:, 0].astype(np.float64) + 0.5) / 2) for i in outer_first]
-            yield Region(int(class_id), mask, outlines)
+def outlines(mask: BoolArray) -> list[npt.NDArray[np.float64]]:
+    """The polygons of a region (H, W), the outer one first, the others its holes.
+
+    Each is (N, 2) x, y in pixels, through corners of pixels; (0, 0) is that of the picture.
+    """
+    # twice as large, the line through the middles of pixels is a quarter of a pixel from the corners of pixels
+    large = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    found, tree = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    outer_first = sorted(range(len(found)), key=lambda i: tree[0][i][3] != -1)
+    return [np.rint((found[i][:, 0].astype(np.float64) + 0.5) / 2) for i in outer_first]
 
 
 class _Coco:
@@ -145,17 +128,17 @@ class _Coco:
         height, width = label_map.shape
         self._images.append({"id": number + 1, "file_name": f"{stem}.jpg", "width": width, "height": height})
         for region in regions(label_map, self._min_area):
-            ys, xs = np.nonzero(region.mask)
-            x, y = int(xs.min()), int(ys.min())
-            simple = len(region.outlines) == 1 and len(region.outlines[0]) >= 3
+            x, y, right, bottom = region.bbox
+            polygons = outlines(region.mask)
+            simple = len(polygons) == 1 and len(polygons[0]) >= 3
             self._annotations.append(
                 {
                     "id": len(self._annotations) + 1,
                     "image_id": number + 1,
                     "category_id": region.class_id + 1,
-                    "segmentation": [region.outlines[0].ravel().tolist()] if simple else encode_rle(region.mask),
-                    "area": int(region.mask.sum()),
-                    "bbox": [x, y, int(xs.max()) + 1 - x, int(ys.max()) + 1 - y],
+                    "segmentation": [polygons[0].ravel().tolist()] if simple else encode_rle(region.mask),
+                    "area": region.area,
+                    "bbox": [x, y, right + 1 - x, bottom + 1 - y],
                     "iscrowd": 0,
                 }
             )
@@ -178,9 +161,10 @@ class _Yolo:
         height, width = label_map.shape
         lines = []
         for region in regions(label_map, self._min_area):
-            if len(region.outlines[0]) < 3:
+            outline = outlines(region.mask)[0]
+            if len(outline) < 3:
                 continue
-            points = region.outlines[0] / (width, height)
+            points = outline / (width, height)
             lines.append(" ".join([str(region.class_id), *(f"{value:.6f}" for value in points.ravel())]) + "\n")
         _write(self._out / "labels" / f"{stem}.txt", "".join(lines).encode())
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.frames import Detection, DetectionMode, Frame, Segmentation, UInt8Array
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.large_grid import argmax_of_large, is_large, pooled
@@ -47,6 +47,10 @@ class ScoreRuntime(Protocol):
         ...
 
 
+FindDetections = Callable[[float, DetectionMode], list[Detection]]
+"""(threshold, mode) -> regions of a frame."""
+
+
 class DenseSegmenter(NetworkSegmenter[Tensor]):
     """A segmenter with a network that gives scores by class, or labels.
 
@@ -54,8 +58,9 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
 
     Args:
         runtime: runs the network. With a smoother, or where it has to be sure, it has to give scores.
-        doubt: how sure it has to be, and whether segmentations say how sure it is. The others are those of
-            `NetworkSegmenter`.
+        doubt: how sure it has to be, and whether segmentations say how sure it is.
+        regions: (label map, levels of confidence or None) -> what `Segmentation.detections` does; None: nothing. The
+            others are those of `NetworkSegmenter`.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         smoother: ScoreSmoother | None = None,
         timers: StageTimers | None = None,
         given: InputFormat | None = None,
+        regions: Callable[[UInt8Array, UInt8Array | None], FindDetections] | None = None,
     ) -> None:
         super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
         if smoother is not None and runtime.gives_labels:
@@ -76,6 +82,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         if self._doubt.asked and runtime.gives_labels:
             raise ValueError("of labels nobody knows how sure they are, of scores it is known")
         self._runtime = runtime
+        self._regions = regions
 
     @torch.inference_mode()
     def finish(self, frame: Frame, output: Tensor) -> Segmentation:
@@ -88,7 +95,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         if runtime.gives_labels:
             with self._timers.measure("postprocess"):
                 labels = _nearest(output.numpy(), window.fine_hw)
-                return Segmentation(np.ascontiguousarray(labels[window.of_frame(frame.size_hw)]), frame.index)
+                return self._segmentation(labels[window.of_frame(frame.size_hw)], frame)
         class_of_map, sureness = runtime.class_of_channel, None
         if self._smoother is not None or self._doubt.asked:
             with self._timers.measure("postprocess", frames=0):
@@ -112,8 +119,13 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
             else:
                 labels = argmax_of_large(output, window.fine_hw, class_of_map)
             part = window.of_frame(frame.size_hw)
-            levels = None if levels is None else np.ascontiguousarray(levels[part])
-            return Segmentation(np.ascontiguousarray(labels[part]), frame.index, levels)
+            return self._segmentation(labels[part], frame, None if levels is None else levels[part])
+
+    def _segmentation(self, labels: UInt8Array, frame: Frame, levels: UInt8Array | None = None) -> Segmentation:
+        label_map = np.ascontiguousarray(labels)
+        levels = None if levels is None else np.ascontiguousarray(levels)
+        detections = None if self._regions is None else self._regions(label_map, levels)
+        return Segmentation(label_map, frame.index, levels, _detections=detections)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         return list(self._runtime.run(images))

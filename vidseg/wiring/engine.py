@@ -15,6 +15,7 @@ from vidseg import cores, zoo
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import WINNER_QUERY, RunConfig
 from vidseg.cores import limited_cores, usable_cores
+from vidseg.data.regions import region_detections
 from vidseg.defaults import CUDA_BATCH, OPENVINO_BATCH
 from vidseg.errors import ConfigError, DeviceError, VidsegError
 from vidseg.frames import UInt8Array, VideoInfo
@@ -88,14 +89,13 @@ class Engine:
         """A segmenter for one source: its memory of past frames is its own, the network is shared.
 
         Raises:
-            ConfigError: queries, confidence or smoothing are asked for, and the network cannot give what that takes.
+            ConfigError: confidence or smoothing are asked for, and the network cannot give what that takes.
         """
         smooth = is_smoothed(config, info)
-        keep = confidence or config.keeps_confidence
+        scores_regions = keep_queries and isinstance(self.runtime, ScoreFileRuntime) and not self.runtime.gives_labels
+        keep = confidence or config.keeps_confidence or scores_regions
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         if isinstance(self.runtime, ScoreFileRuntime):
-            if keep_queries:
-                raise ConfigError(f"{self.model} has no queries, which detections need; use another model")
             if doubt.asked and self.runtime.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
             if self.runtime.gives_labels:
@@ -110,6 +110,7 @@ class Engine:
                 smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
                 timers=timers,
                 given=self.size.format(info),
+                regions=partial(region_detections, names=self.labels.names) if keep_queries else None,
             )
         return QuerySegmenter(
             self.runtime,

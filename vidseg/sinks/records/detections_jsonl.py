@@ -106,7 +106,7 @@ def detection_record(detection: Detection, masks: str) -> dict[str, Any]:
     """A detection in plain JSON types; `masks` is one of `MASK_FORMATS`. Raises WriteError."""
     record: dict[str, Any] = {
         "bbox": list(detection.bbox),
-        "conf": round(detection.conf, 6),
+        "conf": None if detection.conf is None else round(detection.conf, 6),
         "cls_id": detection.cls_id,
         "label": detection.label,
     }
