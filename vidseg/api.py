@@ -37,7 +37,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
-from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, overload
 
 import numpy as np
@@ -257,9 +256,7 @@ class Segmenter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _open_engine(self) -> Engine:

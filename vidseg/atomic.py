@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from io import RawIOBase
 from pathlib import Path
 
-from vidseg.errors import SinkError, WriteError
+from vidseg.errors import SinkError, WriteError, short_reason
 
 PART_SUFFIX = ".part"
 _flushing: set[object] = set()
@@ -217,7 +217,7 @@ def write_failure(path: Path | str, error: OSError) -> str:
         return f"{path}: disk full; free some space or choose another place"
     if error.errno == errno.EFBIG:
         return f"{path}: exceeds the largest file size allowed here; choose another place or split the input"
-    return f"{path}: cannot be written ({error.strerror or error})"
+    return f"{path}: cannot be written ({short_reason(error)})"
 
 
 def check_folder(folder: Path, output: Path) -> None:

@@ -102,6 +102,17 @@ class DeviceError(VidsegError):
     """The asked-for device or runtime is not available here."""
 
 
+def short_reason(error: BaseException, otherwise: str | None = None) -> str:
+    """The few words of an error, without the file it is about; `otherwise` where the system has none for it."""
+    return str(getattr(error, "strerror", None) or otherwise or error)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def first_sentence(error: BaseException) -> str:
     """What an error of another library says, less the advice and the pages that follow."""
     return str(error).partition("\n")[0].partition(". ")[0]

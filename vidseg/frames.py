@@ -218,6 +218,11 @@ class Segmentation:
         return self._detections(threshold, mode)
 
 
+def unless_card(drawn: UInt8Array, image: UInt8Array, placeholder: bool) -> UInt8Array:
+    """`drawn`; but a card as it is, where it has its size: a view of masks alone would leave its words out."""
+    return image if placeholder and drawn.shape == image.shape else drawn
+
+
 def nothing_in(size_hw: tuple[int, int], frame_index: int) -> Segmentation:
     """A segmentation of (height, width) that says nothing anywhere, and has no queries and no detections."""
     return Segmentation(

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, short_reason
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -110,6 +110,5 @@ def read_yaml(path: Path, *, missing: str, accepted: str) -> Any:
     except FileNotFoundError:
         raise ConfigError(f"{path}: {missing}") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"{path}: cannot be read ({reason}); a YAML text file is needed") from None
+        raise ConfigError(f"{path}: cannot be read ({short_reason(error)}); a YAML text file is needed") from None
     return parse_yaml(text, str(path), accepted=accepted)

@@ -8,8 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from vidseg.config import RunConfig
 from vidseg.frames import VideoInfo
@@ -146,10 +145,8 @@ class Watching:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
     def run(self, pipeline: Pipeline) -> Pipeline:
         """Run the pipeline, and those in its place that keys ask for; the last one. Raises as `Pipeline.run`."""

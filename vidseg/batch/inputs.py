@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidseg.batch.identity import is_remote, known_as
 from vidseg.batch.remote_files import find_files
-from vidseg.errors import ConfigError, SourceError
+from vidseg.errors import ConfigError, SourceError, short_reason
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.wildcards import matching_paths
 from vidseg.wiring.input_files import Identity, identity_of
@@ -90,8 +90,9 @@ def find_inputs(
         try:
             data = stdin() if name == "-" else Path(expand_user(name)).read_bytes()
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"{shown_name(name)}: cannot read the list ({reason}); give a text file") from None
+            raise ConfigError(
+                f"{shown_name(name)}: cannot read the list ({short_reason(error)}); give a text file"
+            ) from None
         base = None if name == "-" else os.path.dirname(os.path.abspath(expand_user(name)))
         search.add_all(list_words(data, null=null), base)
     if search.repeats:

@@ -29,13 +29,13 @@ from vidseg.commands.busy_threads import BusyWatch, ThreadBusy
 from vidseg.commands.sample import sample_source
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
-from vidseg.errors import ConfigError, VidsegError
+from vidseg.errors import ConfigError, VidsegError, first_line
 from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.names import shown_name
 from vidseg.opencv import installed_packages
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
-from vidseg.runtimes.registry import ENGINES, candidates, first_line, fitting_engines
+from vidseg.runtimes.registry import ENGINES, candidates, fitting_engines
 from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 from vidseg.version import __version__

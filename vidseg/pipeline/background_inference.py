@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import FrameSegmenter, Propagator
@@ -70,11 +69,9 @@ class BackgroundInference:
             self._worker.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._worker is not None:
-            self._worker.__exit__(kind, error, trace)
+            self._worker.__exit__(*error)
 
     def segmentation(self, frame: Frame) -> Segmentation:
         """Masks for the next frame. Raises what the segmenter raised, for this frame or one before."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from vidseg.errors import SourceError
-from vidseg.frames import Frame
+from vidseg.frames import Frame, unless_card
 from vidseg.interfaces import FrameSegmenter, Propagator, Renderer, SendingSink, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.mask_stages import BegunFrame, MaskStages
@@ -320,9 +320,8 @@ class Pipeline:
             picture = None
             if needs_picture and self._renderer is not None:
                 with self.timers.measure("render"):
-                    picture = self._renderer.render(frame.image, segmentation)
-                if frame.placeholder and picture.shape == frame.image.shape:
-                    picture = frame.image  # a view of masks alone would leave its words out
+                    drawn = self._renderer.render(frame.image, segmentation)
+                picture = unless_card(drawn, frame.image, frame.placeholder)
             if self._sinks:
                 with self.timers.measure("write"):
                     self.outputs.write(frame, segmentation, picture)

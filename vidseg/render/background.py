@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vidseg.errors import ConfigError, SourceError
+from vidseg.errors import ConfigError, SourceError, short_reason
 from vidseg.frames import UInt8Array
 from vidseg.names import expand_user
 from vidseg.render.colours import parse_colour
@@ -53,7 +53,7 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     try:
         path.open("rb").close()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a file's name"
+        reason = short_reason(error, "not a file's name")
         raise ConfigError(f"--background {text}: cannot be read ({reason}); accepted: {ACCEPTED}") from None
     try:
         picture = read(path)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, short_reason
 from vidseg.labels import LabelSet, generated_palette
 from vidseg.names import expand_user
 
@@ -78,7 +78,7 @@ def _text_of(path: str) -> str:
     try:
         return Path(expand_user(path)).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
+        reason = short_reason(error, "it is no CSV in UTF-8")
         known = ", ".join(PALETTES)
         raise ConfigError(f"--palette {path}: cannot be read ({reason}); known: {known}, or a CSV file") from None
 

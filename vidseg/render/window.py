@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import cv2
 import numpy as np
 
-from vidseg.frames import Segmentation, UInt8Array
+from vidseg.errors import short_reason
+from vidseg.frames import Segmentation, UInt8Array, unless_card
 from vidseg.labels import LabelSet
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
@@ -88,8 +88,7 @@ class Window:
         if options != self._renderer.options:
             self._renderer = OverlayRenderer(options, self._labels)
         self._drawn = self._look()
-        picture = self._renderer.render(image, segmentation)
-        self._picture = image if status.placeholder and picture.shape == image.shape else picture
+        self._picture = unless_card(self._renderer.render(image, segmentation), image, status.placeholder)
         canvas = np.asarray(cv2.cvtColor(self._picture, cv2.COLOR_RGB2BGR), dtype=np.uint8)
         self._draw_osd(canvas, status)
         self._fit(canvas.shape[1], canvas.shape[0])
@@ -140,9 +139,7 @@ class Window:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _nudge(self) -> None:
@@ -207,7 +204,7 @@ class Window:
         try:
             path = save_screenshot(self._picture, self._screenshot_folder)
         except OSError as error:
-            self.state.say(f"cannot save the picture: {error.strerror or error}")
+            self.state.say(f"cannot save the picture: {short_reason(error)}")
         else:
             self.state.say(f"saved {path.name}")
 

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vidseg import zoo
+from vidseg.errors import short_reason
 
 Parts = dict[str, bytes]
 """Content by member name, e.g. "model.onnx"."""
@@ -77,7 +78,7 @@ def cached_parts(
     try:
         _write(path, key, parts)
     except OSError as error:
-        announce(f"{path}: cannot be written ({error.strerror or error}); the next run will convert again")
+        announce(f"{path}: cannot be written ({short_reason(error)}); the next run will convert again")
     return parts
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, DeviceError, first_line
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.engine_cache import Parts
 from vidseg.runtimes.openvino_import import import_openvino
@@ -214,12 +214,6 @@ def _version(module: str) -> str:
         return version(module)
     except PackageNotFoundError:  # a distribution of another name, e.g. onnxruntime-gpu
         return "unknown version"
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _name_of(precision: torch.dtype) -> str:

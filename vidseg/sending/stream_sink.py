@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import av
 
 from vidseg.audio import AUDIO_RATE, AudioSupply
-from vidseg.errors import ReceiverError, SinkError, WriteError
+from vidseg.errors import ReceiverError, SinkError, WriteError, short_reason
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.names import shown_name, url_scheme
 from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.video.audio_reader import FileAudio
 from vidseg.video.audio_track import LONGEST_HOLD_MICROSECONDS, AudioTrack, audio_encoder, set_up_encoder
 from vidseg.video.encoded_pictures import EncodedPictures
-from vidseg.video.encoders import DEFAULT_ENCODE, EncodeOptions, plan_encoder, short_reason, without_delay
+from vidseg.video.encoders import DEFAULT_ENCODE, EncodeOptions, plan_encoder, without_delay
 from vidseg.video.protocols import has_protocol
 from vidseg.video.pyav import exact
 from vidseg.video.srt_tool import HOW_TO_GET_TOOL, by_tool

@@ -8,9 +8,9 @@ from typing import Any
 import av
 
 from vidseg.audio import AudioSupply
+from vidseg.errors import short_reason
 from vidseg.video.audio_copy import DISK_ERRORS
 from vidseg.video.audio_track import AudioTrack, audio_encoder, set_up_encoder
-from vidseg.video.encoders import short_reason
 
 _KEEP_NEGATIVE_TIMES = ("mp4", "mov", "matroska", "webm")
 """Containers that can say that the first samples are what the encoder needs, and not audio."""

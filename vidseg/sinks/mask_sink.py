@@ -20,11 +20,10 @@ import numpy as np
 
 from vidseg.atomic import PartFile, write_failure
 from vidseg.cores import limited_cores
-from vidseg.errors import WriteError
+from vidseg.errors import WriteError, short_reason
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, label_map_of
 from vidseg.saved_masks import FrameMark
 from vidseg.sinks.whole_part import CLUSTERS, keep_whole_part
-from vidseg.video.encoders import short_reason
 from vidseg.video.mask_layout import COLUMNS, COLUMNS_TAG, VERSION, VERSION_TAG, crc_of
 
 TICK = Fraction(1, 1000)

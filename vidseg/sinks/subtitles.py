@@ -14,8 +14,8 @@ from typing import Any
 
 import av
 
+from vidseg.errors import short_reason
 from vidseg.video.audio_copy import DISK_ERRORS, language_and_title, open_audio
-from vidseg.video.encoders import short_reason
 from vidseg.video.pyav import exact, tags
 
 _TEXT = frozenset({"srt", "subrip", "ass", "ssa", "mov_text", "webvtt", "text"})

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from vidseg.errors import SourceError
+from vidseg.errors import SourceError, short_reason
 from vidseg.frames import UInt8Array
 from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark, SavedMask
@@ -173,5 +173,5 @@ def _table(folder: Path) -> Generator[SavedMask, None, None]:
                     raise SourceError(f"{name}: line {rows.line_num} is damaged; save the masks again") from None
                 yield _file_mask(folder / entry, mark.index, mark.seconds)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
+        reason = short_reason(error, "it is no CSV in UTF-8")
         raise SourceError(f"{name}: cannot be read ({reason}); save the masks again") from None

@@ -17,7 +17,7 @@ from typing import Any
 
 import av
 
-from vidseg.video.encoders import short_reason
+from vidseg.errors import short_reason
 from vidseg.video.joints import Joints, place_at_joint
 from vidseg.video.pyav import exact, open_input, tags
 from vidseg.video.silence import GAP_SECONDS, packet_seconds, silent_packets

@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from vidseg.audio import AUDIO_RATE, CHANNELS, AudioBlock, AudioSupply, Int16Array
-from vidseg.video.encoders import short_reason
+from vidseg.errors import short_reason
 
 LATE_SECONDS = 3
 """Audio may come so much after the picture of its time, as it does in MPEG-TS; then silence has taken its place."""

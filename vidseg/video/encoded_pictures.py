@@ -14,7 +14,7 @@ from av.video.frame import PictureType
 
 from vidseg.atomic import write_failure
 from vidseg.cores import limited_cores
-from vidseg.errors import WriteError
+from vidseg.errors import WriteError, short_reason
 from vidseg.frames import Frame, VideoInfo
 from vidseg.video.encoder_input import EncoderInput
 from vidseg.video.encoders import ANIMATIONS, COUNTED, EncoderPlan
@@ -183,5 +183,5 @@ class EncodedPictures:
         except (av.FFmpegError, ValueError) as error:
             name = self._plan.encoder.name
             size = f" at {self._input.width}x{self._input.height}" if self._input is not None else ""
-            reason = getattr(error, "strerror", None) or error
+            reason = short_reason(error)
             raise WriteError(f"{self._name}: {name} failed{size} ({reason})") from error

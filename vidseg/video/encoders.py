@@ -14,7 +14,7 @@ import av
 from av.codec.hwaccel import HWAccel
 
 from vidseg.defaults import H264_CRF, H264_PRESET
-from vidseg.errors import SinkError
+from vidseg.errors import SinkError, short_reason
 from vidseg.frames import VideoInfo
 
 CONTAINERS: Mapping[str, str] = {
@@ -368,8 +368,3 @@ def trial_problem(plan: EncoderPlan, size: tuple[int, int]) -> str | None:
     except (av.FFmpegError, ValueError, NotImplementedError) as error:
         return short_reason(error)
     return None
-
-
-def short_reason(error: Exception) -> str:
-    """The few words of an error, without the file it is about."""
-    return getattr(error, "strerror", None) or str(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidseg.errors import ConfigError, SinkError
-from vidseg.frames import VideoInfo
+from vidseg.frames import VideoInfo, unless_card
 from vidseg.labels import LabelSet
 from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
@@ -114,10 +114,11 @@ class Recorder:
             if self._sink is None:
                 self._open(wish, result.frame.seconds)
             assert self._sink is not None and self._renderer is not None
-            picture = self._renderer.render(result.frame.image, result.segmentation)
-            if result.frame.placeholder and picture.shape == result.frame.image.shape:
-                picture = result.frame.image  # as the run's own video has it
-            self._sink.write(result.frame, result.segmentation, picture)
+            frame = result.frame
+            picture = unless_card(
+                self._renderer.render(frame.image, result.segmentation), frame.image, frame.placeholder
+            )
+            self._sink.write(frame, result.segmentation, picture)
             with self._lock:
                 self._seconds = max(0.0, result.frame.seconds - self._first_seconds)
         except (SinkError, OSError) as error:

@@ -17,7 +17,7 @@ from vidseg.config import WINNER_QUERY, RunConfig
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.data.regions import region_detections
 from vidseg.defaults import CUDA_BATCH, OPENVINO_BATCH
-from vidseg.errors import ConfigError, DeviceError, VidsegError
+from vidseg.errors import ConfigError, DeviceError, VidsegError, first_line
 from vidseg.frames import UInt8Array, VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
@@ -28,14 +28,7 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
-from vidseg.runtimes.registry import (
-    candidates,
-    create_runtime,
-    first_line,
-    import_problem,
-    is_installed,
-    runtime_device,
-)
+from vidseg.runtimes.registry import candidates, create_runtime, import_problem, is_installed, runtime_device
 from vidseg.runtimes.sessions import READERS, file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision

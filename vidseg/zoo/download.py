@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vidseg.atomic import open_lock
-from vidseg.errors import CheckpointError, DownloadError
+from vidseg.errors import CheckpointError, DownloadError, short_reason
 from vidseg.zoo.cache import FileRecord, cache_folder, cached_path, read_record, weights_path, write_record
 from vidseg.zoo.registry import ModelEntry
 from vidseg.zoo.transfer import Progress, TransferError, discard, fetch, http_opener
@@ -111,7 +111,7 @@ def pull(
             _publish(entry, entry.url, part, path, digest, say, accepted=accept_change)
     except OSError as error:
         raise DownloadError(
-            f"{entry.name}: cannot keep weights in {path.parent} ({error.strerror or error}); "
+            f"{entry.name}: cannot keep weights in {path.parent} ({short_reason(error)}); "
             "set VIDSEG_CACHE to a folder that can be written, or use --weights FILE"
         ) from error
     return path
