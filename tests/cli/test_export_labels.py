@@ -12,10 +12,12 @@ import yaml
 
 from tests.cli.test_run import assert_one_line_error
 from tests.video.clips import make_clip
+from vidseg.data.formats.recognise import recognise
 from vidseg.labels import ade20k
 from vidseg.video.label_png import decode_label_map
 
 WALL, TREE, PERSON = 0, 4, 12
+NAMES = {"wall": WALL, "tree": TREE, "person": PERSON}
 
 
 def label_map() -> np.ndarray:
@@ -63,7 +65,7 @@ def test_coco_has_a_polygon_or_run_lengths_of_every_region(cli, saved):
     clip, masks = saved
     result = cli("export-labels", clip, masks, "-o", "set", "--every", 2)
     assert result.code == 0 and "wrote 3 pictures" in result.err
-    content = json.loads(Path("set/annotations.json").read_text())
+    content = json.loads(Path("set/annotations/instances_default.json").read_text())
     assert [image["file_name"] for image in content["images"]] == ["000000.jpg", "000002.jpg", "000004.jpg"]
     assert all(Path("set/images", image["file_name"]).is_file() for image in content["images"])
     names = {category["id"]: category["name"] for category in content["categories"]}
@@ -99,17 +101,33 @@ def test_voc_and_cvat_have_a_value_for_every_pixel(cli, saved, kind):
     assert cli("export-labels", clip, masks, "-o", "set", "--format", kind, "--every", 5).code == 0
     lines = Path("set/labelmap.txt").read_text().splitlines()[1:]
     colours = {line.split(":")[0]: tuple(map(int, line.split(":")[1].split(","))) for line in lines}
+    assert colours.pop("ignored", (224, 224, 192)) == (224, 224, 192)
     assert len(set(colours.values())) == 151  # none twice
     assert Path("set/ImageSets/Segmentation/default.txt").read_text().split() == ["000000", "000005"]
     assert len(list(Path("set/JPEGImages").iterdir())) == 2
     path = Path("set/SegmentationClass/000005.png")
     rgb = cv2.imread(str(path))[:, :, ::-1]
-    for name, class_id in (("wall", WALL), ("person", PERSON), ("background", 255)):
-        assert (rgb[label_map() == class_id] == colours[name]).all()
+    assert all((rgb[label_map() == class_id] == colours[name]).all() for name, class_id in NAMES.items())
+    nothing = rgb[label_map() == 255]
     if kind == "voc":
         values = decode_label_map(np.fromfile(path, np.uint8))
-        assert np.array_equal(values, label_map() + np.uint8(1))  # 255 becomes 0
+        assert np.array_equal(values, np.where(label_map() == 255, 255, label_map() + np.uint8(1)))
+        assert (nothing == (224, 224, 192)).all()
+    else:
+        assert (nothing == colours["background"]).all()
     assert ade20k().names[PERSON] == "person"
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "cvat"])
+def test_train_and_eval_read_back_what_was_exported(cli, saved, kind):
+    assert cli("export-labels", *saved, "-o", "set", "--format", kind, "--every", 5, "--min-area", 1).code == 0
+    layout = recognise(Path("set"), "train")
+    assert [Path(pair.name).stem for pair in layout.pairs] == ["000000", "000005"]
+    found, names = layout.read(layout.pairs[1]), layout.classes.names
+    assert set(names) - set(ade20k().names) <= {"background"}
+    for name, class_id in NAMES.items():
+        assert np.array_equal(found == names.index(name), label_map() == class_id), name
+    assert (found[label_map() == 255] == (255 if kind == "voc" else names.index("background"))).all()
 
 
 @pytest.mark.parametrize(

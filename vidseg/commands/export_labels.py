@@ -28,8 +28,8 @@ from vidseg.wiring.run_source import open_as_asked
 
 FORMATS = ("coco", "cvat", "yolo", "voc")
 JPEG_QUALITY = 95
-_UNKNOWN = 0
-"""Value of a VOC picture where nothing is said; class ids follow, so that a palette of 256 holds 254 of them."""
+_VOID, _VOID_COLOUR = 255, (224, 224, 192)
+"""Value of a VOC picture where nothing is said, and its colour; 0 is "background", and class ids follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +114,16 @@ def outlines(mask: BoolArray) -> list[npt.NDArray[np.float64]]:
 
 
 class _Coco:
-    """`images/` and `annotations.json`: polygons, and RLE where a region has holes, which polygons cannot say."""
+    """`images/` and `annotations/instances_default.json`, as CVAT names it.
+
+    Regions are polygons, and RLE where they have holes, which polygons cannot say.
+    """
 
     images = "images"
 
     def __init__(self, request: ExportLabelsRequest, out: Path, labels: LabelSet) -> None:
-        self._path, self._min_area = out / "annotations.json", request.min_area
+        self._path, self._min_area = out / "annotations" / "instances_default.json", request.min_area
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
         self._categories = [{"id": k + 1, "name": name, "supercategory": ""} for k, name in enumerate(labels.names)]
@@ -174,7 +178,10 @@ class _Yolo:
 
 
 class _Voc:
-    """`JPEGImages/`, `SegmentationClass/` and `labelmap.txt`: class ids plus 1 as a palette, or as colours for CVAT."""
+    """`JPEGImages/`, `SegmentationClass/` and `labelmap.txt`: class ids plus 1 as a palette, or as colours for CVAT.
+
+    Where nothing is said VOC has its void, and CVAT, which has none, "background".
+    """
 
     images = "JPEGImages"
 
@@ -186,11 +193,13 @@ class _Voc:
         # each class needs a colour of its own, which ADE20K's are not
         self._table = np.zeros((256, 3), np.uint8)
         self._table[1 : len(labels) + 1] = painted(labels, VIVID).palette
+        self._unknown = 0 if self._coloured else _VOID
+        self._table[_VOID] = _VOID_COLOUR
         for folder in ("SegmentationClass", "ImageSets/Segmentation"):
             (out / folder).mkdir(parents=True, exist_ok=True)
 
     def add(self, number: int, stem: str, label_map: UInt8Array) -> None:
-        values = np.where(label_map == NO_LABEL, _UNKNOWN, label_map + np.uint8(1)).astype(np.uint8)
+        values = np.where(label_map == NO_LABEL, self._unknown, label_map + np.uint8(1)).astype(np.uint8)
         if self._coloured:
             content = _encoded(".png", np.ascontiguousarray(self._table[values][:, :, ::-1]))
         else:
@@ -201,6 +210,8 @@ class _Voc:
     def finish(self) -> None:
         rows = zip(("background", *self._names), self._table.tolist(), strict=False)
         lines = ["# label:color_rgb:parts:actions", *(f"{name}:{r},{g},{b}::" for name, (r, g, b) in rows)]
+        if not self._coloured:
+            lines.append(f"ignored:{','.join(map(str, _VOID_COLOUR))}::")  # its readers want to know every colour
         _write(self._out / "labelmap.txt", ("\n".join(lines) + "\n").encode())
         listed = "".join(f"{stem}\n" for stem in self._stems)
         _write(self._out / "ImageSets" / "Segmentation" / "default.txt", listed.encode())

@@ -1,6 +1,6 @@
 """COCO's JSON: objects as polygons or run lengths, or panoptic PNGs.
 
-The JSON itself, or a folder with `annotations/*.json` (COCO, CVAT), `annotations.json` (vidseg export-labels), or
+The JSON itself, or a folder with `annotations/*.json` (COCO, CVAT, vidseg export-labels), `annotations.json`, or
 `train/_annotations.coco.json` (Roboflow). Pixels of no object are the class "background"; of a panoptic PNG they are
 unknown. Where objects overlap, the smaller one wins. An object with a box alone is unknown inside it.
 

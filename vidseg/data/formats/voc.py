@@ -46,6 +46,8 @@ def find(path: Path, part: Part) -> Layout | None:
     found = find_table(root)
     classes = known_labels("voc") if found is None else found[0]
     coloured = found is None or has_colours(found[1])
+    if coloured and classes.palette[-1].tolist() == list(_BORDER):  # CVAT and Datumaro list it, as "ignored"
+        classes = LabelSet(classes.names[:-1], classes.full_names[:-1], classes.palette[:-1], classes.listed_by)
     table = ColourTable(classes if coloured else _in_voc_colours(classes), str(root), unknown=(_BORDER,))
     name = f"Pascal VOC ({labels.name}{f', {found[1].name}' if found is not None else ''})"
     if chosen is None:
