@@ -11,8 +11,9 @@ onnx = pytest.importorskip("onnx")
 from tests.runtimes.tiny_networks import NAMES, stripe_labels, stripes, write_network, write_query_network  # noqa: E402
 from vidseg.errors import ConfigError, ModelError  # noqa: E402
 from vidseg.frames import NO_LABEL  # noqa: E402
-from vidseg.runtimes.file_runtime import open_model_file  # noqa: E402
+from vidseg.runtimes.file_runtime import ScoreFileRuntime, open_model_file  # noqa: E402
 from vidseg.runtimes.model_file import read_model_file  # noqa: E402
+from vidseg.runtimes.ports import Port  # noqa: E402
 from vidseg.runtimes.registry import installed_engines  # noqa: E402
 
 
@@ -237,3 +238,20 @@ def test_engines_that_do_not_read_a_file_are_refused(tmp_path):
     path = write_network(tmp_path, describe={})
     with pytest.raises(ConfigError, match=r"--runtime torch: does not read net\.onnx; openvino or onnxruntime does"):
         opened(path, "torch")
+
+
+@pytest.mark.parametrize(
+    "where", [np.s_[:, 2], np.s_[:, :, 100:140], np.s_[..., 50:90]], ids=["map", "rows", "columns"]
+)
+def test_nan_in_a_part_of_large_scores_is_told(tmp_path, where):
+    class Broken:
+        name, inputs, outputs = "fake", (Port("image", (1, 3, None, None), "float32"),), (Port("scores", None, ""),)
+
+        def run_each(self, feeds, names):
+            scores = np.zeros((1, 3, 640, 640), dtype=np.float32)
+            scores[where] = np.nan
+            return [[scores]]
+
+    file = read_model_file(str(write_network(tmp_path, describe={"output": {"num_classes": 3}})))
+    with pytest.raises(ModelError, match="holds NaN"):
+        ScoreFileRuntime(file, Broken()).run(pictures())

@@ -32,6 +32,14 @@ def test_a_class_that_wins_between_cells_only_is_found():
     assert argmax_of_large(maps, (1, 8), NAMES[:3]).tolist() == [[0, 0, 0, 2, 2, 1, 1, 1]]
 
 
+def test_the_lower_of_two_equal_maps_wins_in_either_layout():
+    maps = torch.randint(0, 3, (9, 40, 50), generator=torch.Generator().manual_seed(1)).float()
+    maps[:, 0] = -torch.inf
+    expected = maps.numpy().argmax(axis=0)
+    for given in (maps, maps.permute(1, 2, 0).contiguous().permute(2, 0, 1)):
+        assert np.array_equal(argmax_of_large(given, (40, 50), NAMES[:9]), expected)
+
+
 def test_names_replace_indices_and_views_are_taken_as_they_are():
     maps = scores((30, 40)).permute(1, 2, 0).contiguous().permute(2, 0, 1)  # as NHWC comes
     assert np.array_equal(argmax_of_large(maps, (30, 40), NAMES[::-1].copy()), 19 - maps.argmax(dim=0).numpy())
@@ -43,4 +51,6 @@ def test_smoothing_gets_a_grid_that_it_can_afford():
     found = pooled(maps)
     assert found.shape[1] * found.shape[2] < 4 * 160 * 160
     assert torch.allclose(found[:, 0, 0], maps[:, :3, :3].mean(dim=(1, 2)), atol=0.05)
+    corners = pooled(maps, align_corners=True)
+    assert torch.allclose(corners[:, 0, 0], maps[:, 0, 0]) and torch.allclose(corners[:, -1, -1], maps[:, -1, -1])
     assert is_large(maps, (720, 1280)) and not is_large(scores((90, 160)), (720, 1280))

@@ -99,7 +99,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         class_of_map, sureness = runtime.class_of_channel, None
         if self._smoother is not None or self._doubt.asked:
             with self._timers.measure("postprocess", frames=0):
-                weights = runtime.weights(output if self._smoother is None else pooled(output))
+                weights = runtime.weights(output if self._smoother is None else pooled(output, align_corners=whole))
                 total = weights.sum(dim=0) if self._doubt.asked else None
             if self._smoother is not None:
                 with self._timers.measure("smooth"):

@@ -16,9 +16,11 @@ from vidseg.frames import UInt8Array
 
 LARGE = 3
 """A grid is large that has at least one cell for so many pixels of the frame along both sides."""
-_POOLED_CELLS = 160 * 160
-"""Cells that smoothing works on: as the bundled networks have, which give a cell for 4x4 pixels of 640."""
+_POOLED_CELLS = 160 * 90
+"""Cells that smoothing works on: one for 4x4 pixels of 640x360, as the built-in networks have."""
 _CHUNK_VALUES = 1 << 24
+_ROWS_VALUES = 1 << 15
+"""Cells looked at together: they stay in the processor's cache while the maps go by."""
 
 
 def is_large(scores: Tensor, size_hw: tuple[int, int]) -> bool:
@@ -28,13 +30,12 @@ def is_large(scores: Tensor, size_hw: tuple[int, int]) -> bool:
 
 def argmax_of_large(scores: Tensor, size_hw: tuple[int, int], names: UInt8Array) -> UInt8Array:
     """(H, W) name of the largest of the maps (C, h, w), enlarged bilinearly to `size_hw`; the lower one wins a tie."""
-    winner = scores.max(dim=0).indices.to(torch.uint8)
-    if winner.shape == size_hw:
-        return np.take(names, winner.numpy())
-    h, w = winner.shape
+    cells = _winners(scores)
+    if cells.shape == size_hw:
+        return np.take(names, cells)
+    h, w = cells.shape
     y, below, fy = _sampled(size_hw[0], h)
     x, beside, fx = _sampled(size_hw[1], w)
-    cells = winner.numpy()
     upper, lower = cells[y], cells[below]
     first = upper[:, x]
     mixed = (first != upper[:, beside]) | (first != lower[:, x]) | (first != lower[:, beside])
@@ -54,15 +55,39 @@ def argmax_of_large(scores: Tensor, size_hw: tuple[int, int], names: UInt8Array)
     return named
 
 
-def pooled(scores: Tensor) -> Tensor:
-    """The scores on a grid that smoothing can afford: means of 2x2, 3x3, ... cells where it is finer than that."""
+def pooled(scores: Tensor, *, align_corners: bool = False) -> Tensor:
+    """The scores on a grid that smoothing can afford, 1/2, 1/3, ... as fine: what they are in the middle of its cells.
+
+    Means over cells would take 57 ms for 150 maps of 640x360 where this takes 14, and 300 where it takes 22 (NHWC).
+    """
     h, w = scores.shape[1:]
     step = int(np.sqrt(h * w / _POOLED_CELLS))
     if step < 2:
         return scores
-    if h % step == 0 and w % step == 0:
-        return F.avg_pool2d(scores[None], step)[0]
-    return F.adaptive_avg_pool2d(scores, (round(h / step), round(w / step)))
+    coarse = round(h / step), round(w / step)
+    return F.interpolate(scores[None], size=coarse, mode="bilinear", align_corners=align_corners)[0]
+
+
+def _winners(scores: Tensor) -> UInt8Array:
+    """(h, w) number of the largest of the maps (C, h, w), the lower one of a tie.
+
+    For 150 maps of 640x360 in 23 ms, of NHWC 11; torch takes 84 and 31, `numpy.argmax` over the first axis 124.
+    """
+    if scores.stride(0) == 1 and len(scores) > 1:
+        last: UInt8Array = scores.permute(1, 2, 0).numpy().argmax(axis=-1).astype(np.uint8)
+        return last
+    maps = scores.numpy()
+    winner = np.zeros(maps.shape[1:], dtype=np.uint8)
+    rows = max(1, _ROWS_VALUES // maps.shape[2])
+    for start in range(0, maps.shape[1], rows):
+        part = maps[:, start : start + rows]
+        best, number = part[0].copy(), winner[start : start + rows]
+        larger = np.empty(best.shape, dtype=bool)
+        for channel in range(1, len(maps)):
+            np.greater(part[channel], best, out=larger)
+            np.copyto(number, np.uint8(channel), where=larger)
+            np.maximum(part[channel], best, out=best)
+    return winner
 
 
 def _sampled(fine: int, coarse: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
