@@ -117,12 +117,12 @@ def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> li
         installed = [name for name in fitting if is_installed(name)]
         if not installed:
             needed = f"needs pip install 'vidseg[{fitting[0]}]'" if fitting else f"is not offered on {device.type}"
-            raise ConfigError(f"--precision {_name_of(precision)}: {needed}")
+            raise ConfigError(f"--precision {precision_name(precision)}: {needed}")
         return installed
     known = ENGINES[runtime].precisions
     if precision not in known:
-        names = ", ".join(_name_of(dtype) for dtype in known)
-        raise ConfigError(f"--precision {_name_of(precision)}: --runtime {runtime} knows {names}")
+        names = ", ".join(precision_name(dtype) for dtype in known)
+        raise ConfigError(f"--precision {precision_name(precision)}: --runtime {runtime} knows {names}")
     return [runtime]
 
 
@@ -160,7 +160,7 @@ def create_runtime(
             )
         except ImportError as error:
             if runtime != "auto" or name == names[-1]:
-                given = f"--runtime {name}" if runtime != "auto" else f"--precision {_name_of(precision)}: {name}"
+                given = f"--runtime {name}" if runtime != "auto" else f"--precision {precision_name(precision)}: {name}"
                 raise DeviceError(
                     f"{given}: installed, but cannot be loaded ({first_line(error)}); {reinstall_advice(name)}"
                 ) from error
@@ -216,5 +216,6 @@ def _version(module: str) -> str:
         return "unknown version"
 
 
-def _name_of(precision: torch.dtype) -> str:
+def precision_name(precision: torch.dtype) -> str:
+    """As `--precision` has it."""
     return str(precision).removeprefix("torch.")

@@ -1,19 +1,11 @@
 """Which of N coarse maps is largest at every pixel of a fine picture, and how large a share of all it has there.
 
 Where only the winner is wanted, `upsampled_argmax` is faster: of cells with one winner it computes nothing. Here they
-have a share of their own at every pixel.
-
-The full computation enlarges N maps (N, h, w) bilinearly to (N, H, W) and takes the argmax: at 1280x720 and 150
-classes that is 138 million interpolations. But between four neighbouring grid points every enlarged value is a convex
-mean of the four corners. So with L the largest "minimum over the corners" of any map, the winner is at least L
-everywhere in the cell, and a map whose maximum over the corners is below L cannot win there.
+have a share of their own at every pixel. Why the corners of a cell tell which maps can win is explained there; labels
+and sampling points are the same.
 
 The grid is cut into tiles of a few cells. Most have one map that can win: their label is known. In the others the
-maps that can win somewhere, mostly two or three, are enlarged, all tiles with equally many of them in one go. The
-labels are those of the full computation, but for pixels where two maps are equal within float rounding. Sampling
-points are those of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, unless the maps were made
-to be enlarged with `align_corners=True` to what the network saw; then the pixels of the frame are looked up through
-the network's input.
+maps that can win somewhere, mostly two or three, are enlarged, all tiles with equally many of them in one go.
 """
 
 from __future__ import annotations
@@ -30,6 +22,7 @@ from torch.nn import functional as F
 
 from vidseg.confidence import STEPS
 from vidseg.frames import NO_LABEL, FloatArray, UInt8Array
+from vidseg.segmentation.upsampled_argmax import grid_positions
 
 TILE = 4
 """Cells along a side of a tile: smaller ones have fewer maps to enlarge, larger ones less work around it."""
@@ -53,12 +46,7 @@ class _Side:
 
 @lru_cache(maxsize=32)  # the same for every frame of a video, and 0.2 ms each
 def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
-    """`seen`: pixels of the network's input along this side, where its corners are those of the grid."""
-    # float32 as in torch, so that weights agree to the last bit wherever possible
-    scale = np.float32(seen or coarse) / np.float32(fine)
-    position = np.maximum((np.arange(fine, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
-    if seen is not None:
-        position = np.minimum(position, seen - 1) * np.float32((coarse - 1) / max(1, seen - 1))
+    position = np.maximum(grid_positions(fine, coarse, seen), 0)
     low = np.minimum(position.astype(np.int64), coarse - 1)
     share = (position - low).astype(np.float32)
     tile, point = np.divmod(low, TILE)

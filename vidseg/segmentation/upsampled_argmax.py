@@ -49,14 +49,23 @@ class _Side:
     place: slice | npt.NDArray[np.int64]
 
 
-@lru_cache(maxsize=32)  # the same for every frame of a video, and 0.2 ms each
-def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
-    """`seen`: pixels of the network's input along this side, where its corners are those of the grid."""
+def grid_positions(fine: int, coarse: int, seen: int | None = None) -> npt.NDArray[np.float32]:
+    """(fine,) where each pixel along a side lies among its `coarse` grid points; the first ones may be below 0.
+
+    Args:
+        seen: pixels of the network's input along this side, where its corners are those of the grid.
+    """
     # float32 as in torch, so that weights agree to the last bit wherever possible
     scale = np.float32(seen or coarse) / np.float32(fine)
     position = (np.arange(fine, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     if seen is not None:
         position = np.clip(position, 0, seen - 1) * np.float32((coarse - 1) / max(1, seen - 1))
+    return np.asarray(position, np.float32)
+
+
+@lru_cache(maxsize=32)  # the same for every frame of a video, and 0.2 ms each
+def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
+    position = grid_positions(fine, coarse, seen)
     low = np.minimum(np.floor(position).astype(np.int64), coarse - 1)
     share = np.maximum(position, 0) - np.maximum(low, 0)
     cell = low + 1

@@ -28,7 +28,14 @@ from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
-from vidseg.runtimes.registry import candidates, create_runtime, import_problem, is_installed, runtime_device
+from vidseg.runtimes.registry import (
+    candidates,
+    create_runtime,
+    import_problem,
+    is_installed,
+    precision_name,
+    runtime_device,
+)
 from vidseg.runtimes.sessions import READERS, file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
@@ -329,11 +336,6 @@ _INT8_ADVICE = "make one with `vidseg quantize`, or use --precision auto"
 
 def _bfloat16_note(name: str) -> str:
     return f"{name} runs in bfloat16, twice as fast and all but exact; --precision float32 is exact"
-
-
-def precision_name(precision: torch.dtype) -> str:
-    """As `--precision` has it."""
-    return str(precision).removeprefix("torch.")
 
 
 def _runs_openvino(runtime: str, device: torch.device) -> bool:

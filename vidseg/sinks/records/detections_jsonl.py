@@ -21,15 +21,9 @@ from vidseg.errors import WriteError
 from vidseg.frames import Detection, Frame, Segmentation, UInt8Array
 from vidseg.sinks.records.coco_rle import encode_rle
 from vidseg.sinks.records.line_file import LineFile
+from vidseg.video.label_png import LABEL_PNG_PARAMETERS
 
 MASK_FORMATS = ("png", "rle", "none")
-
-# As for label maps: run lengths of the difference to the row above suit regions.
-_PNG_PARAMETERS = (
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
-)
 
 
 class DetectionsSink:
@@ -120,7 +114,7 @@ def detection_record(detection: Detection, masks: str) -> dict[str, Any]:
 
 def mask_png_base64(mask: npt.NDArray[np.bool_]) -> str:
     """A mask (h, w) as an 8-bit grey PNG, 255 where it is true, in base64. Raises WriteError."""
-    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255, list(_PNG_PARAMETERS))
+    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255, LABEL_PNG_PARAMETERS)
     if not done:
         raise WriteError(f"a mask of {mask.shape[1]}x{mask.shape[0]} cannot be encoded as PNG; use --json-masks rle")
     return base64.b64encode(data.tobytes()).decode("ascii")
