@@ -151,7 +151,7 @@ def _run_chunks(opened: OpenedRun, folder: WorkFolder) -> Outcome:
     config, reporter, interrupts = opened.config, opened.reporter, opened.interrupts
     opened.interrupts.started()
     stats, kept = run_in_chunks(
-        *(config, folder, source, sinks, opened.engine, opened.renderer, opened.options, opened.timers, opened.files),
+        *(config, folder, source, sinks, opened.engine, opened.renderer, opened.timers, opened.files),
         reporter=reporter,
         interrupts=interrupts,
         total=expected_frames(config, opened.info),

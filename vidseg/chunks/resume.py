@@ -19,7 +19,6 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
-from vidseg.render.options import RenderOptions
 from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.saved_state import State
@@ -85,7 +84,6 @@ def run_in_chunks(
     sinks: Sequence[ResumableSink],
     engine: Engine,
     renderer: Renderer,
-    options: RenderOptions,
     timers: StageTimers,
     files: InputFiles,
     *,

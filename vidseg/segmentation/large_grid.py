@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidseg.frames import UInt8Array
+from vidseg.segmentation.upsampled_argmax import grid_positions
 
 LARGE = 3
 """A grid is large that has at least one cell for so many pixels of the frame along both sides."""
@@ -92,8 +93,6 @@ def _winners(scores: Tensor) -> UInt8Array:
 
 def _sampled(fine: int, coarse: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each pixel along a side: the cell before it, the one after, and how far it is from the first, 0..1."""
-    place = np.maximum(
-        (np.arange(fine, dtype=np.float32) + np.float32(0.5)) * np.float32(coarse / fine) - np.float32(0.5), 0
-    )
+    place = np.maximum(grid_positions(fine, coarse), 0)
     low = np.minimum(place.astype(np.int64), coarse - 1)
     return low, np.minimum(low + 1, coarse - 1), (place - low).astype(np.float32)
