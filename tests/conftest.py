@@ -9,7 +9,7 @@ import pytest
 
 from tests.screen import Screen, run_screen
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in two processes; before anything imports torch
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in several processes; before anything imports torch
 
 OUTSIDE_PROGRAMS = ("browser", "ray", "server", "window")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ pytest.importorskip("onnxruntime")
 
 import vidseg
 from tests.runtimes.tiny_networks import stripe_labels, stripes, write_network
+from vidseg.cli import main
 from vidseg.errors import ConfigError
 from vidseg.runtimes.registry import installed_engines
 
@@ -119,13 +119,20 @@ def test_a_batch_takes_a_network_of_one_size(cli, clip, tmp_path):
     assert result.code == 0 and Path("out/clip_annotated.mp4").exists(), result.err
 
 
-def stderr_lines(*words: object) -> list[str]:
-    """Of vidseg as a process of its own: engines write past Python's stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "vidseg", *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2 and done.stdout == ""
-    return done.stderr.splitlines()
+@pytest.fixture
+def stderr_lines(monkeypatch, capfd):
+    """What a command that fails writes to file 2: engines write past Python's stderr."""
+
+    def lines(*words: object) -> list[str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["vidseg", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        done = capfd.readouterr()
+        assert end.value.code == 2 and done.out == ""
+        return done.err.splitlines()
+
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -141,7 +148,7 @@ def stderr_lines(*words: object) -> list[str]:
         ("net.xml", b"<html>Not Found</html>", "cannot be read as a network"),
     ],
 )
-def test_what_is_no_network_gets_one_line_on_stderr(net, name, content, text):
+def test_what_is_no_network_gets_one_line_on_stderr(net, stderr_lines, name, content, text):
     if name == "net.xml" and "openvino" not in installed_engines():
         pytest.skip("openvino is not installed")
     path = net.with_name(name)
@@ -153,7 +160,7 @@ def test_what_is_no_network_gets_one_line_on_stderr(net, name, content, text):
         assert text in line
 
 
-def test_a_size_that_a_network_refuses_gets_one_line_on_stderr(picture, tmp_path):
+def test_a_size_that_a_network_refuses_gets_one_line_on_stderr(picture, stderr_lines, tmp_path):
     path = write_network(tmp_path, only_cells=(5, 7), describe={})
     [line] = stderr_lines("run", picture, "-o", tmp_path / "out.png", "-m", path, "--runtime", "onnxruntime", "-q")
     assert "fails on input" in line and "multiple_of" in line

@@ -80,7 +80,7 @@ def test_chunks_give_the_labels_times_and_audio_of_a_plain_run(cli, scene, tmp_p
     assert sorted(os.listdir(tmp_path)) == ["masks", "out.mp4", "plain", "plain.mp4"]
 
 
-@pytest.mark.timeout(300)  # five processes that load the network, perhaps on a busy machine
+@pytest.mark.timeout(300)  # three processes that load the network, perhaps on a busy machine
 def test_killed_at_random_moments_gives_the_same_bytes(cli, scene, tmp_path):
     options = ["--stride", "2", *SEGMENTS, *map(str, SMALL), "--runtime", "torch"]
     assert cli("run", scene, "-o", "whole.mp4", "--save-masks", "whole", *options).code == 0
@@ -88,7 +88,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(cli, scene, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     chance = random.Random(6)
     kills = 0
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
         goal = files_made(tmp_path) + chance.randrange(0, 5)  # by what it has done, not by the clock
         while process.poll() is None and files_made(tmp_path) <= goal:
@@ -102,7 +102,7 @@ def test_killed_at_random_moments_gives_the_same_bytes(cli, scene, tmp_path):
     if not (tmp_path / "out.mp4").exists():
         result = cli("run", scene, "-o", "out.mp4", "--save-masks", "masks", *options)
         assert result.code == 0, result.err
-    assert kills >= 3
+    assert kills >= 2
     assert Path("out.mp4").read_bytes() == Path("whole.mp4").read_bytes()
     assert masks(tmp_path / "masks") == masks(tmp_path / "whole")
     assert not Path("out.mp4.resume").exists()

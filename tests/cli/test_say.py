@@ -141,8 +141,8 @@ def test_words_with_a_meaning_elsewhere_stay_as_they_are() -> None:
     assert shown.getvalue() == "[red]:car: wrote a very long line of words.mp4[/]\n"
 
 
-def test_names_of_files_and_outputs_do_nothing_to_the_terminal(tmp_path: Path) -> None:
+def test_names_of_files_and_outputs_do_nothing_to_the_terminal(cli) -> None:
     for words in (["run", f"no{EVIL}.mp4", "-o", "o.mp4"], ["run", "test", "-o", f"o{EVIL}.mpx"]):
-        done = vidseg(*words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert done.returncode == 2 and done.stdout == b""
-        assert done.stderr.isascii() and done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
+        done = cli(*words)
+        assert done.code == 2 and done.out == ""
+        assert done.err.isascii() and done.err.count("\n") == 1 and "\x1b" not in done.err

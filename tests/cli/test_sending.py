@@ -157,14 +157,26 @@ def test_a_batch_writes_neither_streams_nor_playlists(cli, clip, tmp_path):
 def test_the_counts_are_written_where_another_output_failed(udp, tmp_path):
     import resource
 
-    words = ["run", "test:64x48@200,frames=3000", "-o", udp, "--no-pace", "--save-csv", "a.csv", "--stats", "s.json"]
+    words = [
+        "run",
+        "test:64x48@200,frames=100",
+        "--stride",
+        "9",
+        "-o",
+        udp,
+        "--no-pace",
+        "--save-csv",
+        "a.csv",
+        "--stats",
+        "s.json",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "vidseg", *words, *map(str, SMALL)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=100,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000)),
     )
     assert done.returncode == 1 and "a.csv" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert os.listdir(tmp_path) == ["s.json"]

@@ -204,9 +204,14 @@ def compiled(model: nn.Module, device: torch.device, precision: torch.dtype, fol
         pytest.skip(str(error))
 
 
-def test_a_compiled_network_gives_what_torch_gives_and_is_compiled_once_a_size(tmp_path: Path) -> None:
+def test_a_compiled_network_gives_what_torch_gives_and_is_compiled_once_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torch._dynamo.utils import counters
+    from torch._inductor import config
 
+    monkeypatch.setattr(config, "cpp_cache_precompile_headers", False)  # takes longer than this one kernel
+    monkeypatch.setattr(config.cpp, "vec_isa_ok", True)  # asking takes a compilation for each instruction set
     counters.clear()
     model = TinyNetwork()
     runtime = compiled(model, CPU, torch.float32, tmp_path)
