@@ -10,7 +10,7 @@
 - run: `vidseg run` from file to file, decoded in software and on the device, encoded in software;
 - memory: what torch holds on the device after 50 and after 400 calls.
 
-A part that fails or has no time left has "not run" and the reason in its row; the others go on. It was written
+A part that fails or has no time left has "not run" and the reason in its row; the others continue. It was written
 without a GPU at hand: only what `--device cpu` runs of it was ever run.
 """
 

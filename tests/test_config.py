@@ -51,7 +51,7 @@ def test_every_default_passes_its_own_check():
         ({"view": "both"}, r"--view is 'both'; accepted: overlay \| mask \| side"),
         ({"legend": "yes"}, "--legend is 'yes'; accepted: true or false"),
         ({"classes": [1.5]}, "accepted: class names or ids"),
-        ({"output": ""}, "--output is ''; accepted: text that is not empty"),
+        ({"output": ""}, "--output is ''; accepted: non-empty text"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_with_what_is_accepted(values, text):

@@ -26,7 +26,7 @@ def error_of_opencv(text: str) -> ImportError:
         (
             "libGL.so.1: cannot open shared object file: No such file or directory",
             {WINDOWED: "5.0"},
-            "`pip uninstall -y opencv-python && pip install opencv-python-headless` does without it",
+            "`pip uninstall -y opencv-python && pip install opencv-python-headless` avoids it",
         ),
         (f"{LIBRARY}: file too short", {HEADLESS: "5.0"}, "`pip install --force-reinstall --no-deps opencv-python-he"),
         (f"{LIBRARY}: wrong ELF class: ELFCLASS32", {WINDOWED: "5.0"}, "--force-reinstall --no-deps opencv-python`"),

@@ -52,9 +52,9 @@ def test_a_flag_can_switch_off_what_a_preset_switches_on():
     ("text", "message"),
     [
         ("strid: 2", "unknown option 'strid'; did you mean stride?"),
-        ("- a\n- b", "holds a list; write one 'option: value' a line"),
+        ("- a\n- b", "contains a list; write one 'option: value' per line"),
         ("a: [", "not valid YAML"),
-        ("trust-model: true", "trust_model is said on the command line only"),
+        ("trust-model: true", "trust_model can be given on the command line only"),
         ("stride: 0", "--stride is 0; accepted"),
     ],
 )

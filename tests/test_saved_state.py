@@ -44,7 +44,7 @@ def test_one_changed_byte_is_noticed(tmp_path: Path, place: int) -> None:
     data = bytearray((tmp_path / "state").read_bytes())
     data[place] ^= 1
     (tmp_path / "state").write_bytes(data)
-    with pytest.raises(ResumeError, match=r"state: .*remove its folder to start anew"):
+    with pytest.raises(ResumeError, match=r"state: .*remove its folder to start over"):
         load_state(tmp_path / "state")
 
 

@@ -81,7 +81,7 @@ def parse_calibration(value: object) -> Calibration:
     for pair in value:
         numbers = isinstance(pair, Sequence) and all(type(v) in (int, float) for v in pair)
         if not numbers or len(pair) != 2:
-            raise ValueError(f"{pair!r} is no pair of share and confidence")
+            raise ValueError(f"{pair!r} is not a pair of share and confidence")
         pairs.append((float(pair[0]), float(pair[1])))
     return Calibration(tuple(pairs))
 

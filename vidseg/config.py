@@ -106,7 +106,7 @@ class RunConfig:
     format: str | None = _output(
         None,
         choice("matroska", "mpegts", "nut", "y4m"),
-        "What -o - writes; default {default}; y4m has no sound",
+        "What -o - writes; default {default}; y4m has no audio",
         "{choices}",
         unset="matroska",
         single=True,

@@ -50,4 +50,4 @@ def _lock(descriptor: int, path: Path, advice: str) -> None:
     except OSError:
         taken = False  # a file system without locks: go on, unguarded
     if taken:
-        raise ConfigError(f"{path.parent}: another run is at work in it; wait until it ends, or {advice}")
+        raise ConfigError(f"{path.parent}: another run is using it; wait until it ends, or {advice}")

@@ -37,7 +37,7 @@ def require(needed: int, what: str) -> None:
     free = free_memory()
     if free is not None and needed > free[0]:
         raise MemoryShortError(
-            f"not enough memory: {what} needs {_size(needed)} or more, {_size(free[0])} are free ({free[1]}); {ADVICE}"
+            f"not enough memory: {what} needs {_size(needed)} or more, {_size(free[0])} is free ({free[1]}); {ADVICE}"
         )
 
 

@@ -40,7 +40,9 @@ def import_problem(error: ImportError) -> str | None:
     if _from_opencv(error):
         return f"OpenCV cannot be loaded: {said}; {_advice(said, installed_packages())}"
     if error.path is not None and error.path.endswith((".so", ".pyd")):
-        return f"{error.name} cannot be loaded: {said}; install its package again, or the system library that it misses"
+        return (
+            f"{error.name} cannot be loaded: {said}; install its package again, or the system library that is missing"
+        )
     return None
 
 
@@ -56,7 +58,7 @@ def _advice(said: str, packages: dict[str, str]) -> str:
     package = next(iter(packages), HEADLESS)
     if "cannot open shared object file" in said and package == WINDOWED:
         return (
-            f"`pip uninstall -y {WINDOWED} && pip install {HEADLESS}` does without it (and without windows); "
-            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` brings it"
+            f"`pip uninstall -y {WINDOWED} && pip install {HEADLESS}` avoids it (but opens no windows); "
+            "on Debian or Ubuntu `apt-get install libgl1 libglib2.0-0` installs it"
         )
     return f"`pip install --force-reinstall --no-deps {package}` installs it again"

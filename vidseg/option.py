@@ -159,7 +159,7 @@ def _flag(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value):
-        raise ValueError("text that is not empty")
+        raise ValueError("non-empty text")
     return str(value)
 
 

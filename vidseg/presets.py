@@ -77,7 +77,7 @@ def read_options(path: Path) -> dict[str, Any]:
     values.pop("description", None)
     options = checked(str(path), values)
     if not _NOT_IN_FILES.isdisjoint(options):
-        raise ConfigError(f"{path}: trust_model is said on the command line only (--trust-model); remove it here")
+        raise ConfigError(f"{path}: trust_model can be given on the command line only (--trust-model); remove it here")
     return options
 
 
@@ -120,10 +120,10 @@ def schema() -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    accepted = "write one 'option: value' a line"
+    accepted = "write one 'option: value' per line"
     values = read_yaml(path, missing="no such config file", accepted=accepted)
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds a {type(values).__name__}; {accepted}")
+        raise ConfigError(f"{path}: contains a {type(values).__name__}; {accepted}")
     return values

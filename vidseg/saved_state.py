@@ -47,12 +47,12 @@ def load_state(path: Path) -> State:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ResumeError(f"{path}: cannot be read ({error.strerror}); remove its folder to start anew") from error
+        raise ResumeError(f"{path}: cannot be read ({error.strerror}); remove its folder to start over") from error
     head, _, body = data.partition(b"\n")
     if not head.startswith(_MAGIC[:-2]):
-        raise ResumeError(f"{path}: is not the state of a run; remove its folder to start anew")
+        raise ResumeError(f"{path}: is not the state of a run; remove its folder to start over")
     if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
-        raise ResumeError(f"{path}: is damaged or of another version; remove its folder to start anew")
+        raise ResumeError(f"{path}: is damaged or of another version; remove its folder to start over")
     with np.load(io.BytesIO(body), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return dict(_put_back(json.loads(arrays.pop("json").tobytes()), arrays))

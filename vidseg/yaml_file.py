@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
         elif id(node) in self._held:
             self._values += self._held[id(node)]
         else:
-            raise _Refused("a value that holds itself", event)
+            raise _Refused("a value that contains itself", event)
         if self._values > MAX_VALUES:
             raise _Refused(f"more than {MAX_VALUES} values", event)
         if isinstance(node, yaml.ScalarNode):
@@ -61,12 +61,12 @@ class _Loader(yaml.SafeLoader):
         except (yaml.YAMLError, _Refused):
             raise
         except Exception:  # of int(), date() and the like, a dozen kinds
-            raise _Refused(f"{str(node.value)[:40]!r} is no value", node) from None
+            raise _Refused(f"{str(node.value)[:40]!r} is not a value", node) from None
 
 
 def _check_scalar(node: yaml.ScalarNode) -> None:
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in node.value):
-        raise _Refused("a character that no name or text may hold", node)
+        raise _Refused("a character that is not allowed in names or text", node)
     if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
         raise _Refused(f"a number of {len(node.value)} characters", node)
 

@@ -133,7 +133,7 @@ def test_damaged_masks_give_all_frames_before_them():
 
 
 def test_no_masks_and_damaged_first_ones_are_told_at_once():
-    with pytest.raises(SourceError, match="m: holds no masks"):
+    with pytest.raises(SourceError, match="m: contains no masks"):
         OrderedMasks("m", saved([]))
     with pytest.raises(SourceError, match="broken"):
         OrderedMasks("m", saved([], error=SourceError("broken")))

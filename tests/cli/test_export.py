@@ -114,7 +114,7 @@ def test_a_file_that_disagrees_is_not_kept(cli, monkeypatch):
         ([MODEL, "--outputs", "all"], "--outputs is 'all'; accepted: queries, semantic"),
         ([MODEL, "--fixed", "64"], "--fixed is '64'; accepted: HEIGHTxWIDTH"),
         ([MODEL, "--fixed", "8x64"], "--fixed: sides are 32 to 4096 pixels"),
-        ([MODEL, "--fixed", "64x64", "--imgsz", "64"], "both say the size"),
+        ([MODEL, "--fixed", "64x64", "--imgsz", "64"], "both set the size"),
         ([MODEL, "-f", "torchscript", "-o", "net.onnx"], "ends in .torchscript"),
         ([MODEL, "-f", "torchscript", "-o", "gone/net.torchscript"], "does not exist; create it first"),
     ],

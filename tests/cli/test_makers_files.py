@@ -53,7 +53,7 @@ def test_bench_takes_a_folder_that_letterboxes(cli, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("yolo26n-sem.pt", "turn it into ONNX first: yolo export model=yolo26n-sem.pt format=onnx"),
+        ("yolo26n-sem.pt", "convert it to ONNX first: yolo export model=yolo26n-sem.pt format=onnx"),
         ("model.pdmodel", "paddle2onnx --model_dir"),
         ("net.keras", "tf2onnx"),
         ("net.engine", "the ONNX file that the TensorRT engine was built from"),

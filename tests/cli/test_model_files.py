@@ -200,7 +200,7 @@ def test_eval_measures_a_network_file_with_its_own_classes(cli, net, tmp_path):
     assert scores["miou"] > 0.9 and set(scores["classes"]) == {"red", "green", "blue"}
     assert scores["description"].startswith("net.onnx")
     result = cli("eval", data, "-m", net, "--mapping", "camvid11")
-    assert result.code == 2 and "is made of ADE20K's classes" in result.err
+    assert result.code == 2 and "maps ADE20K's classes" in result.err
     assert cli("eval", data, "--runtime", "tensorflow").code == 2
 
 

@@ -132,7 +132,7 @@ def test_pictures_and_their_masks_whatever_their_sizes(cli, tmp_path):
         assert Path("first", name).read_bytes() == Path("second", name).read_bytes()
     result = cli("run", "photos", "--save-masks", "masks.mkv", *SMALL)
     assert result.code == 1 and not Path("masks.mkv").exists()
-    assert_one_line_error(result, "holds masks of one size", "give --save-masks a folder")
+    assert_one_line_error(result, "needs masks of one size", "give --save-masks a folder")
 
 
 def test_classes_are_cut_out_as_frames_with_alpha(cli, clip, masks):
@@ -168,8 +168,8 @@ def test_names_with_line_breaks_and_unicode(cli, clip, tmp_path):
         (["none.mp4", "masks.mkv", "-o", "o.mp4"], ["none.mp4"]),
         (["CLIP", "masks.mkv"], ["nothing to do; give -o FILE or --show"]),
         (["CLIP", "masks.mkv", "--show"], ["--show needs "]),
-        (["CLIP", "CLIP", "-o", "o.mp4"], ["is no video of masks (h264, yuv420p)"]),
-        (["CLIP", "empty", "-o", "o.mp4"], ["holds neither frames.csv nor PNGs named by frame"]),
+        (["CLIP", "CLIP", "-o", "o.mp4"], ["is not a mask video (h264, yuv420p)"]),
+        (["CLIP", "empty", "-o", "o.mp4"], ["contains neither frames.csv nor PNGs named by frame"]),
         (["wide.mp4", "masks.mkv", "-o", "o.mp4"], ["the masks are 64x48 and the clip 96x48"]),
         (["slow.mp4", "masks.mkv", "-o", "o.mp4"], ["mask 1: is at 0.040 s, but frame 1 of the clip at 0.100 s"]),
         (["CLIP", "masks.mkv", "-o", "masks.mkv", "-y"], ["masks.mkv: is the input itself"]),

@@ -161,7 +161,7 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
         path = Path("out.mp4.resume") / name
         good = path.read_bytes()
         path.write_bytes(good[:-200] + bytes([good[-200] ^ 1]) + good[-199:])
-        refused(name, text, "to start anew")
+        refused(name, text, "to start over")
         path.write_bytes(good)
     Path("out.mp4.resume/holiday.jpg").touch()
     refused("contains holiday.jpg, which no run wrote")

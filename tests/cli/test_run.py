@@ -450,7 +450,7 @@ def test_a_faster_engine_that_fails_and_a_conversion_are_told_and_the_summary_na
     words = ("run", clip, "--limit", 1, "-o", "out.mp4", "-y", "--imgsz", 64, "--device", "cpu")
     monkeypatch.setattr("vidseg.runtimes.openvino_runtime.import_openvino", fail)
     result = cli(*words)
-    assert "vidseg: openvino cannot be loaded (libfoo.so: not found); passing over it" in result.err.splitlines()
+    assert "vidseg: openvino cannot be loaded (libfoo.so: not found); skipping it" in result.err.splitlines()
     assert "converting m2f-mobile-ade for onnxruntime, once; kept in" in result.err
     assert re.search(r"1 segmented; onnxruntime .*, cpu, float32$", result.err, re.MULTILINE), result.err
     result = cli(*words, "--runtime", "torch")

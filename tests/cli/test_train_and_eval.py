@@ -76,8 +76,10 @@ def test_a_cpu_trains_in_bfloat16_when_asked(cli, data):
 
 def test_a_finished_run_is_not_trained_over(cli, data):
     assert cli("train", data, "-o", "run", *TINY, "-q").err == ""
-    assert_one_line_error(cli("train", data, "-o", "run", *TINY), "run: holds a training run; go on with --resume")
-    assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *TINY).err
+    assert_one_line_error(
+        cli("train", data, "-o", "run", *TINY), "run: contains a training run; continue it with --resume"
+    )
+    assert "resuming after step 3" in cli("train", data, "-o", "run", "--resume", *TINY).err
     assert_one_line_error(
         cli("train", data, "-o", "run", "--resume", *TINY, "--seed", 2), "--seed was 0 and is now 2; give the options"
     )
@@ -86,7 +88,7 @@ def test_a_finished_run_is_not_trained_over(cli, data):
 def test_a_run_goes_on_with_its_own_start_however_it_is_called(cli, data):
     assert cli("train", data, "-o", "run", "--init", "pretrained", *TINY).code == 0
     for words in (("--init", "pretrained"), ("--init", "m2f-mobile-ade"), ()):
-        assert "going on after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
+        assert "resuming after step 3" in cli("train", data, "-o", "run", "--resume", *words, *TINY).err
     result = cli("train", data, "-o", "run", "--resume", "--init", "none.pt", *TINY)
     assert_one_line_error(result, f"began with m2f-mobile-ade, not with --init {Path('none.pt').resolve()}")
 
@@ -100,7 +102,7 @@ def test_a_folder_in_which_another_run_is_at_work_is_refused_until_it_ends_or_is
         assert other.stdout.readline() == b"held\n"
         for words in ((), ("--resume",)):
             result = cli("train", data, "-o", "run", *words, *TINY)
-            assert_one_line_error(result, "run: another run is at work in it; wait until it ends, or choose another")
+            assert_one_line_error(result, "run: another run is using it; wait until it ends, or choose another")
         other.kill()
         other.wait(timeout=60)
         assert cli("train", data, "-o", "run", *TINY).code == 0
@@ -152,7 +154,7 @@ def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monke
 
 def test_a_warmup_longer_than_the_run_reaches_the_rate_all_the_same(cli, data):
     result = cli("train", data, "-o", "run", *TINY, "--steps", 5, "--warmup", 200)
-    assert "--warmup 200 is as long as all 5 steps or longer: the rate rises over 1" in result.err
+    assert "--warmup 200 is not shorter than the run of 5 steps: the rate rises over 1" in result.err
     rates = [row["lr"] for row in json.loads(Path("run/history.json").read_text())]
     assert rates[:2] == [1e-3, 1e-3] and rates == sorted(rates, reverse=True)
     assert "warmup" not in cli("train", data, "-o", "other", *TINY).err
@@ -175,19 +177,19 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_ends_the_run(cli, data, monkeypat
     result = cli("train", data, "-o", "run", *TINY)
     assert result.code == 130 and "stopped after step 1; continue with --resume" in result.err
     result = cli("train", data, "-o", "run", "--resume", *TINY)
-    assert result.code == 0 and "going on after step 1" in result.err
+    assert result.code == 0 and "resuming after step 1" in result.err
 
 
 def test_other_class_counts_are_trained_measured_and_run(cli, clip, tmp_path):
     folder = make_dataset(tmp_path / "few", 2, (64, 96))
     result = cli("train", folder, "-o", "run", "--classes", 21, "--init", "pretrained", *TINY)
-    assert result.code == 0 and "has 150 classes: the classifier for 21 starts random" in result.err
+    assert result.code == 0 and "has 150 classes: the classifier for 21 is initialised randomly" in result.err
     weights = ("--weights", "run/weights.safetensors")
     result = cli("eval", folder, *weights, *FAST)
     assert result.code == 0 and result.out.splitlines()[1].split()[0] in {"2", "4", "6", "20"}
     assert cli("run", clip, "-o", "out.mp4", *weights, *FAST).code == 0
     result = cli("eval", folder, "--mapping", "camvid11", *weights, *FAST)
-    assert_one_line_error(result, "--mapping camvid11: is made of ADE20K's classes, run/weights.safetensors has others")
+    assert_one_line_error(result, "--mapping camvid11: maps ADE20K's classes, but run/weights.safetensors has others")
 
 
 def test_classes_with_names_keep_them(cli, clip, tmp_path):
@@ -224,7 +226,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (
             ("--classes", 21, "--val", "{data}", "--val-mapping", "camvid11"),
-            "--val-mapping camvid11: is made of ADE20K's classes, this model has others",
+            "--val-mapping camvid11: maps ADE20K's classes, but this model has others",
         ),
         (("--classes", "none.txt"), "--classes: file none.txt cannot be read"),
         (("--threads", 0), "--threads is 0; accepted: a whole number from 1 to 256"),
@@ -238,7 +240,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("--precision", "fp16"), "--precision float16 needs CUDA for training"),
         (("--half", "--precision", "fp32"), "--half and --precision float32 contradict each other"),
         (("--precision", "int8"), "--precision is 'int8'; accepted: auto, float32"),
-        (("--classes", 10), "holds class id 20; accepted: 0 to 9"),
+        (("--classes", 10), "contains class id 20; accepted: 0 to 9"),
         (("--max-pixels", 0), "--max-pixels is 0; accepted: a whole number from 1"),
         (
             ("--max-pixels", 6143),
@@ -262,7 +264,7 @@ def test_a_bad_label_file_is_found_before_the_first_step(cli, tmp_path):
     cv2.imwrite(str(folder / "labels" / bad), np.full((64, 96), 151, np.uint8))
     for data in ((folder,), (good, "--val", folder)):
         result = cli("train", *data, "-o", "run", *TINY)
-        assert_one_line_error(result, f"{bad}: holds class id 151; accepted: 0 to 149, and 255 for no label")
+        assert_one_line_error(result, f"{bad}: contains class id 151; accepted: 0 to 149, and 255 for no label")
         assert not list(Path("run").iterdir())
 
 

@@ -244,7 +244,7 @@ def test_a_folder_of_chunks_that_is_not_free_is_refused_and_left_alone(cli, clip
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=os.environ | {"PYTHONPATH": str(ROOT)}) as other:
         assert other.stdout.readline()
         result = cli(*words)
-        assert_one_line_error(result, "another run is at work in it; wait until it ends, or choose another output")
+        assert_one_line_error(result, "another run is using it; wait until it ends, or choose another output")
         assert sorted(os.listdir(folder)) == ["00000", "lock"]
         other.stdin.close()
 
@@ -263,7 +263,7 @@ def test_a_chunk_of_another_length_than_planned_gives_no_output(clip, tmp_path, 
 
 def test_pixels_are_square_in_every_output_of_every_way_to_run(cli, here, tmp_path):
     clip = make_clip(tmp_path / "dvd.mp4", size=(72, 58), sample_aspect_ratio=Fraction(16, 15), painter=textured)
-    note = "72x58 pixels that are not square became 76x58 square ones"
+    note = "72x58 non-square pixels became 76x58 square pixels"
     plain = cli("run", clip, "-o", "plain.mp4", "--save-masks", "masks.mkv", "--save-json", "found.jsonl", *SMALL)
     assert plain.code == 0 and plain.err.count(note) == 1, plain.err
     for words in (

@@ -106,7 +106,7 @@ def test_int8_of_weights_that_have_none_is_refused_in_one_line(tmp_path):
     config = RunConfig(precision="int8", device="cpu", weights=str(tmp_path / "mine.safetensors"))
     with pytest.raises(ConfigError, match=r"no int8 version of these weights .* `vidseg quantize`"):
         load_engine(config, Quiet())
-    with pytest.raises(ConfigError, match="--runtime torch knows float32"):
+    with pytest.raises(ConfigError, match="--runtime torch supports float32"):
         load_engine(RunConfig(precision="int8", runtime="torch", device="cpu"), Quiet())
 
 

@@ -45,7 +45,7 @@ def test_soft_labels_may_be_absent(folder):
 
 def test_pictures_can_be_left_out(folder):
     assert FolderDataset(folder, keep=lambda number, _: number % 3 != 0).names == ["001", "002"]
-    fails(folder, "nothing is left of 4", keep=lambda number, _: False)
+    fails(folder, "none of 4 images is left", keep=lambda number, _: False)
 
 
 def test_check_reads_everything_and_finds_the_bad_file(folder):
@@ -86,8 +86,8 @@ def test_images_without_labels_are_counted_and_the_first_is_named(folder):
 def test_labels_above_the_classes_name_the_file(folder):
     labels = np.full((48, 64), 150, np.uint8)
     cv2.imwrite(str(folder / "labels" / "000.png"), labels)
-    fails(folder, "000.png: holds class id 150; accepted: 0 to 149, and 255 for no label")
-    fails(folder, "001.png: holds class id 20; accepted: 0 to 10", number=1, num_classes=11)
+    fails(folder, "000.png: contains class id 150; accepted: 0 to 149, and 255 for no label")
+    fails(folder, "001.png: contains class id 20; accepted: 0 to 10", number=1, num_classes=11)
 
 
 def test_labels_of_another_size_name_both_sizes(folder):
@@ -120,10 +120,10 @@ def test_a_palette_above_the_classes_and_a_damaged_one_are_named(folder):
     path, labels = folder / "labels" / "000.png", np.full((48, 64), 200, np.uint8)
     png = png_bytes(labels, kind=PALETTE)
     path.write_bytes(png)
-    fails(folder, "000.png: holds class id 200")
+    fails(folder, "000.png: contains class id 200")
     for damaged in (png[:-40], png[:30], png.replace(b"PLTE", b"PLTF"), png[:100] + b"\0\0" + png[102:]):
         path.write_bytes(damaged)
-        with pytest.raises(ConfigError, match=r"000\.png: (not a readable PNG|holds class id)") as caught:
+        with pytest.raises(ConfigError, match=r"000\.png: (not a readable PNG|contains class id)") as caught:
             FolderDataset(folder)[0]
         assert "\n" not in str(caught.value)
 
@@ -135,7 +135,7 @@ def test_values_say_what_is_stored_and_the_rest_stays(folder):
     values = parse_values("255=1, 128=255", 8)
     found = FolderDataset(folder, values=values)[0].labels
     assert [found[row, 0] for row in (0, 10, 20, 30)] == [1, 7, 255, 0]
-    fails(folder, "holds class id 7; accepted: 0 to 1", num_classes=2, values=values)
+    fails(folder, "contains class id 7; accepted: 0 to 1", num_classes=2, values=values)
 
 
 @pytest.mark.parametrize("text", ["255", "255=2", "256=1", "a=1", "255=1;0=0", "", "255=1,", "-1=1", "255=1=0"])
@@ -146,7 +146,7 @@ def test_values_that_mean_nothing_are_refused(text):
 
 
 def test_values_named_twice_are_refused():
-    with pytest.raises(ConfigError, match="says twice what 255 means"):
+    with pytest.raises(ConfigError, match="gives 255 two meanings"):
         parse_values("255=1,255=0", 2)
 
 
@@ -197,7 +197,7 @@ def test_broken_soft_labels_are_named(folder):
     above = good["ids"].copy()
     above[0, 5, 7] = 150
     np.savez(path, ids=above, probs=good["probs"])
-    fails(folder, "000.npz: holds class ids above 149, the highest of the model")
+    fails(folder, "000.npz: contains class ids above 149, the highest of the model")
     unlikely = good["probs"].copy()
     unlikely[0, 5, 7] = 0
     np.savez(path, ids=above, probs=unlikely)

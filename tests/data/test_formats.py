@@ -458,7 +458,7 @@ def test_a_class_that_the_network_has_not_is_told_with_what_to_do(tmp_path):
     (tmp_path / "sets.csv").unlink()
     with pytest.raises(ConfigError, match="COCO names background, car, tree, which are not in 7 classes"):
         FolderDataset(tmp_path, num_classes=7)
-    with pytest.raises(ConfigError, match="COCO says what its values mean; leave --values out"):
+    with pytest.raises(ConfigError, match="COCO says what its values mean; leave out --values"):
         FolderDataset(tmp_path, num_classes=3, values=np.arange(256, dtype=np.uint8))
 
 

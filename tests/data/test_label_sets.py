@@ -20,7 +20,7 @@ def test_without_a_file_values_are_class_ids(tmp_path):
     sets = read_sets(tmp_path, 150)
     assert sets.sets == () and not sets.fill
     assert [meaning(sets, value) for value in (0, 149, 255)] == [0, 149, 255]
-    with pytest.raises(ConfigError, match=r"x\.png: holds class id 150; accepted: 0 to 149, and 255 for no label; "):
+    with pytest.raises(ConfigError, match=r"x\.png: contains class id 150; accepted: 0 to 149, and 255 for no label; "):
         meaning(sets, 150)
 
 
@@ -28,7 +28,7 @@ def test_a_listed_value_means_its_set_whatever_the_number_and_one_class_is_that_
     sets = read_sets(written(tmp_path, '7,20 80,"car; bus"', "200,12,person", "201,80 20,again", "202,2 1 0,"), 150)
     assert sets.sets == ((20, 80), (0, 1, 2))
     assert [meaning(sets, value) for value in (7, 200, 201, 202, 8, 255)] == [150, 12, 150, 151, 8, 255]
-    with pytest.raises(ConfigError, match="holds class id 203"):
+    with pytest.raises(ConfigError, match="contains class id 203"):
         meaning(sets, 203)
 
 
@@ -66,7 +66,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 def test_more_sets_than_values_are_refused(tmp_path):
     rows = [f"{value},{value} {value + 1}," for value in range(10)]
-    with pytest.raises(ConfigError, match="10 sets of several classes; beside 250 classes 5 fit"):
+    with pytest.raises(ConfigError, match="10 sets of several classes, but beside 250 classes only 5 fit"):
         read_sets(written(tmp_path, *rows), 250)
 
 

@@ -201,7 +201,7 @@ def test_a_stream_that_breaks_off_ends_alone():
         assert grid.tiles() == [1, 9]
         grid.until(lambda: grid.source.streams[0].finished)
         assert grid.tiles() == [CARD, 9] and grid.painter.words == ["broke off"]
-        assert grid.said == ["s0: gone; the others go on"] and grid.stats(0).broken == "s0: gone"
+        assert grid.said == ["s0: gone; the others continue"] and grid.stats(0).broken == "s0: gone"
     assert no_thread_left()
 
 

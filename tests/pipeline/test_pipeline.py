@@ -219,11 +219,11 @@ def test_an_error_in_any_stage_ends_the_run_with_that_error_and_aborts_every_sin
 
 
 def test_a_source_that_breaks_off_keeps_what_came_before():
-    source = FakeSource(frames(9), error=SourceError("rtsp://camera: nothing came for 10 s"))
+    source = FakeSource(frames(9), error=SourceError("rtsp://camera: no data for 10 s"))
     sink = FakeSink()
     stats = make(source, sinks=[sink]).run()
     assert len(sink.written) == 9 and sink.state == "closed"
-    assert stats.broken_source == "rtsp://camera: nothing came for 10 s" and accounted(stats)
+    assert stats.broken_source == "rtsp://camera: no data for 10 s" and accounted(stats)
 
 
 def test_a_source_that_breaks_before_its_first_frame_is_an_error():

@@ -137,7 +137,7 @@ def test_a_connection_without_audio_is_said_and_one_that_has_it_first_makes_none
     first = Stream(frame(0), END, audio=True)
     source = reconnecting(first, Reopen(Stream(frame(0))), announce=said.append)
     take(iter(source), 2)
-    assert said.count("the source has no sound now; it is silent from here") == 1
+    assert said.count("the source has no audio any more; silence from here on") == 1
     source.close()
     source = reconnecting(Stream(frame(0), END), Reopen(Stream(frame(0), audio=True)))
     take(iter(source), 2)
@@ -227,7 +227,7 @@ def test_a_given_up_source_tells_the_last_reason_and_the_number_of_tries():
     reopen = Reopen(SourceError("rtsp://camera: refused"))
     options = ReconnectOptions(attempts=3, shortest_wait=0.001, longest_wait=0.001, silence=60)
     source = reconnecting(Stream(frame(0), BROKEN), reopen, options)
-    with pytest.raises(SourceError, match="rtsp://camera: refused; given up after 3 tries"):
+    with pytest.raises(SourceError, match="rtsp://camera: refused; gave up after 3 attempts"):
         list(source)
     assert reopen.calls == 3 and gone(source)
 
@@ -265,7 +265,7 @@ def test_the_watchdog_leaves_a_stream_that_stays_open_but_gives_no_picture():
     frames = iter(source)
     take(frames, 2)
     assert silent.interrupted.is_set() and silent.closed.is_set()
-    assert said[0] == "the stream stayed open, but no picture came for 0.02 seconds; trying again"
+    assert said[0] == "the stream stayed open, but no frame arrived for 0.02 seconds; trying again"
     assert source.counters["reconnects"] >= 1
     source.close()
 
@@ -290,7 +290,7 @@ def test_frames_of_another_size_are_fitted_and_said():
     source = reconnecting(Stream(frame(0), BROKEN), Reopen(big), announce=said.append)
     real, _ = take(iter(source), 3)
     assert all(f.size_hw == (4, 6) for f in real) and real[1].image[0, 0, 0] == 77
-    assert "the source sends 12x8 now; fitted into 6x4" in said
+    assert "the source now sends 12x8; fitted into 6x4" in said
     assert source.counters["rescaled_frames"] == 2
     source.close()
 

@@ -147,20 +147,24 @@ def test_the_size_of_the_file_is_known(engine, tmp_path):
     [
         ({}, {"labels": ["a", "b"]}, "2 labels, but the network has 3 channels"),
         ({}, {"labels": "ade20k"}, "150 labels, but the network has 3 channels"),
-        ({"channels": 4}, {"output": {"num_classes": 3}}, "num_classes is 3, the network has 4 channels"),
-        ({}, {"output": {"layout": "NHW"}}, "has 4 sides 1x3x?x?, layout NHW has 3"),
+        ({"channels": 4}, {"output": {"num_classes": 3}}, "num_classes is 3, but the network has 4 channels"),
+        ({}, {"output": {"layout": "NHW"}}, "has 4 dimensions 1x3x?x?, but layout NHW has 3"),
         (
             {"output": "NHW"},
             {"output": {"layout": "NCHW"}},
-            "has 3 sides 1x?x?, layout NCHW has 4; accepted: NCHW or NHWC",
+            "has 3 dimensions 1x?x?, but layout NCHW has 4; accepted: NCHW or NHWC",
         ),
         ({}, {"output": {"name": "logits"}}, "has no output 'logits'; its outputs are scores"),
         ({}, {"input": {"name": "x"}}, "has no input 'x'; its inputs are image"),
-        ({}, {"output": {"background_channel": 256}}, "background_channel is 256, the network has 3 channels"),
-        ({"input_shape": (4, 3, 16, 16)}, {}, "is 4x3x16x16, a fixed batch of 4 pictures; export it with a free batch"),
+        ({}, {"output": {"background_channel": 256}}, "background_channel is 256, but the network has 3 channels"),
+        (
+            {"input_shape": (4, 3, 16, 16)},
+            {},
+            "is 4x3x16x16, a fixed batch of 4 pictures; export it with a dynamic batch",
+        ),
         ({"scaled": True}, {}, "has 2 inputs (image, scale); accepted: one"),
         ({"scaled": True}, {"input": {"name": "image"}}, "has 2 inputs (image, scale); accepted: one"),
-        ({}, {"input": {"layout": "NHWC"}}, "input image is 1x3x?x?, layout is not NHWC"),
+        ({}, {"input": {"layout": "NHWC"}}, "input image is 1x3x?x?, which is not layout NHWC"),
         ({"input_shape": (1, 3, 64, 64)}, {"input": {"layout": "NHWC"}}, "in layout NHWC that is 64 channels"),
         ({}, {"input": {"dtype": "uint8"}}, "is of float32; expected: uint8"),
     ],
@@ -183,8 +187,8 @@ def test_a_query_network_runs_with_as_many_labels_as_it_has_classes(engine, tmp_
     [
         (150, {}, "queries.yaml: 3 labels, but the network has 150 classes and one for 'no object'"),
         (2, {}, "3 labels, but the network has 2 classes"),
-        (3, {"output": {"class_logits": "mask_logits"}}, "class_logits is 1x5x?x?, which has 3 sides"),
-        (3, {"output": {"mask_logits": "class_logits"}}, "mask_logits is 1x5x4, which has 4 sides"),
+        (3, {"output": {"class_logits": "mask_logits"}}, "class_logits is 1x5x?x?, which has 3 dimensions"),
+        (3, {"output": {"mask_logits": "class_logits"}}, "mask_logits is 1x5x4, which has 4 dimensions"),
     ],
 )
 def test_a_query_network_with_other_classes_is_refused_in_one_line(engine, tmp_path, classes, describe, text):
@@ -221,7 +225,7 @@ def test_scores_that_are_no_numbers_are_told(engine, tmp_path):
     (bias,) = (item for item in network.graph.initializer if item.name == "bias")
     bias.CopyFrom(onnx.numpy_helper.from_array(np.array([0, np.nan, 0], dtype=np.float32), "bias"))
     onnx.save(network, path)
-    with pytest.raises(ModelError, match=r"net\.onnx: output scores holds NaN") as caught:
+    with pytest.raises(ModelError, match=r"net\.onnx: output scores contains NaN") as caught:
         opened(path, engine).run(pictures())
     assert "\n" not in str(caught.value)
 

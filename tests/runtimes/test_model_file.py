@@ -97,8 +97,8 @@ def test_a_yaml_of_the_whole_name_goes_before_one_that_siblings_share(tmp_path):
         ({"labels": ["a"], "inputs": {}}, "unknown key 'inputs'; did you mean input?"),
         ({"labels": ["a"], "input": {"men": 1}}, "input: unknown key 'men'; did you mean mean?"),
         ({"labels": ["a"], "input": {"mean": [1, 2]}}, "input: mean is [1, 2]; accepted: three numbers"),
-        ({"labels": ["a"], "input": {"std": [1, 0, 1]}}, "std holds 0; accepted: numbers from 1e-9 to 1e9"),
-        ({"labels": ["a"], "input": {"std": 1e-50}}, "std holds 1e-50; accepted: numbers from 1e-9"),
+        ({"labels": ["a"], "input": {"std": [1, 0, 1]}}, "std contains 0; accepted: numbers from 1e-9 to 1e9"),
+        ({"labels": ["a"], "input": {"std": 1e-50}}, "std contains 1e-50; accepted: numbers from 1e-9"),
         ({"labels": ["a"], "input": {"std": [1, float("inf"), 1]}}, "std is [1, inf, 1]; accepted: three numbers"),
         ({"labels": ["a"], "input": {"mean": float("nan")}}, "mean is nan; accepted: three numbers"),
         ({"labels": ["a"], "input": {"mean": [10**400, 0, 0]}}, "000...; accepted: three numbers"),
@@ -126,7 +126,7 @@ def test_a_yaml_of_the_whole_name_goes_before_one_that_siblings_share(tmp_path):
         ({"labels": ["a"], "input": {"size": {"shrt": 3}}}, "accepted: [height, width], the long side, {short: N}"),
         ({"labels": ["a"], "input": {"resample": "box"}}, "resample is 'box'; accepted: bilinear | bicubic"),
         ("labels: [a", "not valid YAML at line 1"),
-        ("- a", "holds no model description"),
+        ("- a", "contains no model description"),
         ({"labels": ["a"], "file": "gone.onnx"}, None),
     ],
 )
@@ -134,7 +134,7 @@ def test_mistakes_are_told_in_one_line(tmp_path, content, text):
     name = describe(tmp_path, content)
     if text is None:  # beside the network `file` does not count
         assert read_model_file(name).path.name == "net.onnx"
-        name, text = str(tmp_path / "net.yaml"), "gone.onnx is not there"
+        name, text = str(tmp_path / "net.yaml"), "gone.onnx does not exist"
     with pytest.raises(ConfigError) as caught:
         read_model_file(name)
     assert (

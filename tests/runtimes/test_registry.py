@@ -86,8 +86,8 @@ def test_auto_passes_over_engines_that_fail_and_says_so(only, engines_that):
     said = []
     assert create("auto", said) == "torch"
     assert said == [
-        "openvino cannot be loaded (libfoo.so: not found); passing over it",
-        "onnxruntime failed with nano (bad graph); passing over it",
+        "openvino cannot be loaded (libfoo.so: not found); skipping it",
+        "onnxruntime failed with nano (bad graph); skipping it",
     ]
 
 
@@ -143,7 +143,7 @@ def test_device_and_engine_have_to_go_together(only, monkeypatch):
 
 def test_a_precision_that_the_engine_does_not_know_is_refused(only):
     only("torch", "onnxruntime")
-    with pytest.raises(ConfigError, match="--precision bfloat16: --runtime onnxruntime knows float32"):
+    with pytest.raises(ConfigError, match="--precision bfloat16: --runtime onnxruntime supports float32"):
         candidates("onnxruntime", CPU, torch.bfloat16)
 
 

@@ -81,7 +81,7 @@ def test_labels_alone_are_not_sure_of_anything():
     class Labels(FakeScores):
         gives_labels = True
 
-    with pytest.raises(ValueError, match="nobody knows how sure"):
+    with pytest.raises(ValueError, match="labels carry no confidence"):
         segmenter(Labels(random_scores()), doubt=Doubt(minimum=0.5))
 
 

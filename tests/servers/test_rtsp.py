@@ -45,7 +45,7 @@ def test_a_frozen_server_is_left_and_found_again():
     with RtspServer() as server, Viewer(server.url) as viewer:
         viewer.frames(5)
         server.freeze()
-        viewer.hears("nothing came for 1 seconds; trying again")
+        viewer.hears("no data for 1 seconds; trying again")
         assert viewer.cards >= 1
         viewer.away()  # meanwhile an attempt is on its way to a server that accepts and does not answer
         server.thaw()
@@ -107,7 +107,7 @@ def test_another_size_after_a_restart_is_fitted_and_said():
         server.kill()
         with RtspServer(size="1280x720", port=server.port):
             viewer.until(lambda frame: viewer.source.counters.get("rescaled_frames", 0) >= 5)
-            assert "the source sends 1280x720 now; fitted into 640x480" in viewer.said
+            assert "the source now sends 1280x720; fitted into 640x480" in viewer.said
 
 
 def test_no_message_holds_the_password():
@@ -129,7 +129,7 @@ def test_the_first_connection_is_waited_for_only_if_asked():
     begin = time.monotonic()
     with pytest.raises(SourceError, match=f"rtsp://127.0.0.1:{server.port}/cam"):
         Viewer(server.url)
-    with pytest.raises(SourceError, match="given up after 2 tries"):
+    with pytest.raises(SourceError, match="gave up after 2 attempts"):
         Viewer(server.url, reconnect="2")
     assert time.monotonic() - begin < 5
     later = threading.Timer(0.5, server.start)
@@ -197,10 +197,10 @@ def test_a_recording_has_the_audio_in_step_whatever_it_is_after_the_return(tmp_p
                 pipeline.request_stop()
 
         stats = pipeline.run(on_tick=watch)
-    assert stats.source_counters["reconnects"] == 1 and any("no sound came for" in note for note in sink.notes)
+    assert stats.source_counters["reconnects"] == 1 and any("no audio arrived for" in note for note in sink.notes)
     said: list[str] = []
     announcements.print(said.append)
-    assert ("the source has no sound now; it is silent from here" in said) == (later is None)
+    assert ("the source has no audio any more; silence from here on" in said) == (later is None)
     with av.open(str(path)) as recording:
         length = max(float((f.pts or 0) * f.time_base) for f in recording.decode(video=0))  # type: ignore[operator]
     with av.open(str(path)) as recording:

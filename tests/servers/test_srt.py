@@ -167,7 +167,7 @@ def test_a_receiver_that_never_answers_is_given_up_in_time(port):
     with Sending(called(port), Tries(2, wait_for_first=True), timeout=0.5) as sending:
         sending.until(lambda: sending.sink.given_up)
         assert "no answer within 0.5 seconds" in (sending.sink.given_up or "")
-        with pytest.raises(WriteError, match=r"given up after 2 tries; \d+ frames were lost"):
+        with pytest.raises(WriteError, match=r"gave up after 2 attempts; \d+ frames were lost"):
             sending.sink.close()
         assert sending.sink.counters["frames"] == 0
 

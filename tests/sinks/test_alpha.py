@@ -95,7 +95,7 @@ def test_audio_and_times_are_kept(tmp_path: Path) -> None:
         ("a.mov", {"codec": "h264"}, "codec h264 is not written with transparency here; leave it out"),
         ("a.mov", {"crf": 20}, "codec prores takes no crf"),
         ("a.webm", {"crf": 99}, "crf 99 is out of range"),
-        ("%02d.jpg", {}, r"\.jpg holds no transparency; accepted: \.png \.webp \.tif \.tiff"),
+        ("%02d.jpg", {}, r"\.jpg does not support transparency; accepted: \.png \.webp \.tif \.tiff"),
     ],
 )
 def test_what_holds_no_transparency_is_refused(tmp_path: Path, name: str, options: dict, message: str) -> None:

@@ -41,11 +41,11 @@ def test_path_chooses_the_sink(tmp_path: Path, path: str, still: bool, kind: typ
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [
-        ("a.xyz", {}, r"'\.xyz' is no known format; video: \.mp4.*pictures: \.png.*folder/"),
+        ("a.xyz", {}, r"'\.xyz' is not a known format; video: \.mp4.*pictures: \.png.*folder/"),
         ("out", {}, "has no file ending"),
         ("out/", {}, "suits pictures"),
-        ("f_%d.png", {"codec": "h264"}, "pictures take no codec"),
-        ("f_%d.png", {"crf": 3}, "pictures take no crf"),
+        ("f_%d.png", {"codec": "h264"}, "codec does not apply to pictures"),
+        ("f_%d.png", {"crf": 3}, "crf does not apply to pictures"),
         ("a.mp4", {"crf": 99}, "crf 99"),
     ],
 )

@@ -215,7 +215,7 @@ def test_names_that_ffmpeg_would_read_otherwise(tmp_path):
 
 @pytest.mark.parametrize("name", ["50%", "10:30", "what?", "a#1"])
 def test_names_that_players_would_read_otherwise_are_refused(tmp_path, name):
-    with pytest.raises(SinkError, match=r"the name of a playlist cannot hold % : \? or #; choose another one"):
+    with pytest.raises(SinkError, match=r"the name of a playlist cannot contain % : \? or #; choose another one"):
         sink(tmp_path / f"{name}.m3u8")
     assert files(tmp_path) == []
 
@@ -257,6 +257,6 @@ def test_a_full_disk_ends_a_live_playlist_behind_its_last_whole_segment(tmp_path
 
 
 def test_codecs_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(SinkError, match="codec vp9 does not fit"):
+    with pytest.raises(SinkError, match="codec vp9 cannot be used in"):
         sink(tmp_path / "a.m3u8", encode=EncodeOptions(codec="vp9"))
     assert files(tmp_path) == []

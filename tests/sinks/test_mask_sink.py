@@ -136,7 +136,7 @@ def test_abort_and_no_frames_leave_nothing(tmp_path: Path) -> None:
 def test_masks_of_another_size_are_refused_in_one_line(tmp_path: Path) -> None:
     sink = MaskVideoSink(tmp_path / "m.mkv", video_info(), overwrite=False)
     sink.write(make_frame(0), Segmentation(label_map(0), 0), None)
-    with pytest.raises(WriteError, match="frame 1 is 32x20, the first 64x48; give --save-masks a folder"):
+    with pytest.raises(WriteError, match="frame 1 is 32x20, and the first 64x48; give --save-masks a folder"):
         sink.write(make_frame(1), Segmentation(label_map(1, (20, 32)), 1), None)
     sink.abort()
 
@@ -205,7 +205,7 @@ class TestDamage:
         with pytest.raises(SourceError, match=r"masks of layout '2'; this vidseg reads layout 1"):
             next(read_mask_video(str(newer)))
         clip = make_clip(tmp_path / "clip.mkv", frames=2)
-        with pytest.raises(SourceError, match=r"is no video of masks \(h264, yuv420p\); accepted: 8-bit grey"):
+        with pytest.raises(SourceError, match=r"is not a mask video \(h264, yuv420p\); accepted: 8-bit grey"):
             next(read_mask_video(str(clip)))
         (tmp_path / "text.mkv").write_text("no video\n" * 20)
         with pytest.raises(SourceError, match="this is a text file"):

@@ -51,7 +51,7 @@ def test_every_frame_and_the_audio_come_out_of_the_pipe(tmp_path: Path, name: st
     with av.open(str(path)) as container:
         seconds = [p.pts * p.time_base for p in container.demux(audio=0) if p.size] if container.streams.audio else []
     if name == "y4m":
-        assert not seconds and sink.notes == ("y4m holds no sound; it is left out",)
+        assert not seconds and sink.notes == ("y4m cannot contain audio; it is left out",)
     else:
         assert seconds[-1] - seconds[0] > Fraction(19, 10) and sink.notes == ()
 
@@ -79,7 +79,7 @@ def test_a_reader_that_is_gone_is_no_failure_and_costs_no_other_output(tmp_path:
         frame = make_frame(index)
         outputs.write(frame, nothing_seen(frame), frame.image)
     outputs.close(lambda: False)
-    assert sink.given_up == "standard output: the reader went away at 0:00"
+    assert sink.given_up == "standard output: the reader closed the pipe at 0:00"
     assert sink.notes == (sink.given_up,) and outputs.failures == [] and outputs.finished == [sink]
 
 
@@ -101,6 +101,6 @@ def test_a_full_disk_behind_a_pipe_is_a_failure() -> None:
 
 def test_a_codec_that_the_format_does_not_take_is_refused() -> None:
     reader, writer = os.pipe()
-    with pytest.raises(SinkError, match=r"codec h264 does not fit this container.*here: rawvideo"):
+    with pytest.raises(SinkError, match=r"codec h264 cannot be used in this container.*takes rawvideo"):
         PipeSink(writer, video_info(), format="y4m", encode=EncodeOptions(codec="h264"))
     os.close(reader)

@@ -311,7 +311,7 @@ def test_a_mirrored_clip_comes_out_unmirrored(tmp_path: Path) -> None:
         output.mux(stream.encode(av.VideoFrame.from_ndarray(corner_picture(0, 64, 48), format="rgb24")))
         output.mux(stream.encode(None))
     with AvSource(tmp_path / "clip.mp4") as source:
-        assert source.info.notes == ("mirrored left to right, as the source asks",)
+        assert source.info.notes == ("mirrored left to right, as the source specifies",)
         image = next(iter(source)).image
     np.testing.assert_allclose(corner(image, "top_right"), CORNERS["top_left"], atol=12)
     np.testing.assert_allclose(corner(image, "bottom_right"), CORNERS["bottom_left"], atol=12)
@@ -331,9 +331,7 @@ def test_pixels_that_are_not_square_become_square_and_one_note_says_so(
     clip = make_clip(tmp_path / "clip.mp4", size=stored, sample_aspect_ratio=aspect, frames=3)
     with AvSource(clip) as source:
         assert (source.info.width, source.info.height) == square
-        assert source.info.notes == (
-            "{}x{} pixels that are not square became {}x{} square ones".format(*stored, *square),
-        )
+        assert source.info.notes == ("{}x{} non-square pixels became {}x{} square pixels".format(*stored, *square),)
         frames = list(source)
         assert source.counters == {}
     assert {frame.size_hw for frame in frames} == {square[::-1]}
@@ -344,14 +342,14 @@ def test_pixels_of_a_turned_clip_are_square_as_it_is_shown(tmp_path: Path) -> No
     clip = make_clip(tmp_path / "clip.mov", sample_aspect_ratio=Fraction(4, 3), painter=corner_picture, rotation=90)
     with AvSource(clip) as source:
         assert (source.info.width, source.info.height) == (48, 86)
-        assert source.info.notes[-1] == "48x64 pixels that are not square became 48x86 square ones"
+        assert source.info.notes[-1] == "48x64 non-square pixels became 48x86 square pixels"
         assert next(iter(source)).size_hw == (86, 48)
 
 
 def test_pixels_of_an_impossible_shape_are_taken_for_square(tmp_path: Path) -> None:
     with AvSource(make_clip(tmp_path / "clip.mp4", sample_aspect_ratio=Fraction(9))) as source:
         assert (source.info.width, source.info.height) == (64, 48)
-        assert source.info.notes == ("the header says that pixels are 9:1: taken for square",)
+        assert source.info.notes == ("the header gives a pixel aspect ratio of 9:1; treated as square",)
 
 
 def test_a_broadcast_that_changes_its_shape_in_one_size_keeps_its_proportions(tmp_path: Path) -> None:
@@ -688,7 +686,7 @@ def test_a_live_stream_is_read_until_it_falls_silent(udp_port: int, broadcast: B
         found = [read_counter(next(frames).image) for _ in range(10)]
         assert found == list(range(found[0], found[0] + 10))
         broadcast.stop()
-        with pytest.raises(SourceError, match=r"udp://127\.0\.0\.1:\d+: nothing came for 0\.5 seconds"):
+        with pytest.raises(SourceError, match=r"udp://127\.0\.0\.1:\d+: no data for 0\.5 seconds"):
             list(frames)
 
 

@@ -93,7 +93,7 @@ def test_a_camera_is_asked_for_its_format_motion_jpeg_with_a_size(options, lette
 
 def test_a_size_that_the_camera_does_not_have_is_said() -> None:
     with CameraSource("cam0", size=(1280, 720), open_capture=lambda _: FakeCapture()) as source:
-        assert source.info.notes == ("cam0 was asked for 1280x720 and gives 64x48",)
+        assert source.info.notes == ("cam0: requested 1280x720, got 64x48",)
     with CameraSource("cam0", size=(64, 48), open_capture=lambda _: FakeCapture()) as source:
         assert source.info.notes == ()
 
@@ -162,7 +162,7 @@ def test_a_camera_that_cannot_be_opened_names_those_there_are(monkeypatch: pytes
 
 def test_a_camera_without_pictures_is_released_and_an_error() -> None:
     capture = FakeCapture(pictures=0)
-    with pytest.raises(SourceError, match="cam0: opened, but gives no picture"):
+    with pytest.raises(SourceError, match="cam0: opened, but delivers no picture"):
         CameraSource("cam0", open_capture=lambda _: capture)
     assert capture.released == 1
 

@@ -155,12 +155,12 @@ def test_other_files_are_told_and_hidden_ones_are_not(tmp_path: Path) -> None:
         assert len(list(source)) == 1 and source.counters == {}
     for name in ("b.CR2", "c.cr2", "README"):
         (tmp_path / name).write_text("x")
-    note = "left out: 3 files that are no images known here (.cr2, no ending)"
+    note = "left out: 3 files not known as images (.cr2, no ending)"
     for spec in (tmp_path, tmp_path / "*"):
         with ImageSource(spec) as source:
             assert source.info.notes == (note,)
     with ImageSource(tmp_path / "[ab].*") as source:
-        assert source.info.notes == ("left out: 1 file that is no image known here (.cr2)",)
+        assert source.info.notes == ("left out: 1 file not known as images (.cr2)",)
 
 
 def test_a_photo_is_turned_as_its_exif_data_says(tmp_path: Path) -> None:

@@ -58,28 +58,28 @@ def test_a_damaged_table_is_named_with_its_line(tmp_path: Path, text: str, messa
 
 def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "frames.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SourceError, match="no CSV in UTF-8"):
+    with pytest.raises(SourceError, match="not CSV in UTF-8"):
         list(read_mask_folder(str(tmp_path)))
 
 
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "cover.png")
-    with pytest.raises(SourceError, match=r"holds neither frames\.csv nor PNGs named by frame, such as 000042\.png"):
+    with pytest.raises(SourceError, match=r"contains neither frames\.csv nor PNGs named by frame, such as 000042\.png"):
         list(read_mask_folder(str(tmp_path)))
 
 
 def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"is no label map \(3 channels of 8 bits\)"):
+    with pytest.raises(SourceError, match=r"is not a label map \(3 channels of 8 bits\)"):
         read_label_map(put(tmp_path / "rgb.png", shape=(4, 6, 3)))
-    with pytest.raises(SourceError, match=r"is no label map \(1 channels of 16 bits\)"):
+    with pytest.raises(SourceError, match=r"is not a label map \(1 channels of 16 bits\)"):
         read_label_map(put(tmp_path / "deep.png", dtype=np.uint16))
     with pytest.raises(SourceError, match=r"none\.png: is missing"):
         read_label_map(tmp_path / "none.png")
     (tmp_path / "cut.png").write_bytes(put(tmp_path / "a.png").read_bytes()[:40])
-    with pytest.raises(SourceError, match=r"cut\.png: is damaged or no picture"):
+    with pytest.raises(SourceError, match=r"cut\.png: is damaged or not a picture"):
         read_label_map(tmp_path / "cut.png")
     (tmp_path / "empty.png").touch()
-    with pytest.raises(SourceError, match=r"empty\.png: is damaged or no picture"):
+    with pytest.raises(SourceError, match=r"empty\.png: is damaged or not a picture"):
         read_label_map(tmp_path / "empty.png")
 
 

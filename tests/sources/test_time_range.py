@@ -182,5 +182,5 @@ def test_a_part_without_frames_is_refused(given: tuple[float, ...], said: str) -
 
 
 def test_an_end_that_is_not_known_cannot_be_counted_from() -> None:
-    with pytest.raises(ConfigError, match="does not say how long it is; give --start"):
+    with pytest.raises(ConfigError, match="its length is unknown; give --start"):
         range_of("a.mp4", lambda: None, start=-1, end=None, duration=None)

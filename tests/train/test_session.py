@@ -190,7 +190,7 @@ def test_a_file_lost_while_training_is_one_line_and_costs_no_step(dataset, tmp_p
     assert 2 <= done < 12  # a worker reads ahead
     assert "\n" not in str(caught.value) and f"{labels}/" in str(caught.value)
     assert str(caught.value).endswith(
-        f"mend it or remove it with its image; once it is as before, --resume goes on after step {done}"
+        f"repair it, or remove it with its image; once restored, --resume continues after step {done}"
     )
     (lost.folder / "gone").rename(labels)
     assert session(lost, tmp_path / "run", settings(steps=12), resume=True).run(Watcher())
@@ -244,7 +244,7 @@ def test_another_seed_gives_other_weights(dataset, tmp_path):
 def test_a_folder_with_a_run_is_not_overwritten_and_resumes_only_as_it_began(dataset, tmp_path):
     out = tmp_path / "run"
     session(dataset, out, settings(steps=1)).run(Watcher())
-    with pytest.raises(ConfigError, match="holds a training run; go on with --resume"):
+    with pytest.raises(ConfigError, match="contains a training run; continue it with --resume"):
         session(dataset, out, settings(steps=1))
     with pytest.raises(ConfigError, match=r"--lr was 0\.001 and is now 0\.002"):
         session(dataset, out, settings(steps=1, lr=0.002), resume=True)
@@ -266,7 +266,9 @@ def test_a_run_goes_on_only_with_its_pictures_in_their_order(dataset, tmp_path):
     run("one", dataset)
     run("two", dataset, other)
     for out, datasets, number in (("one", [other], 1), ("two", [other, dataset], 1), ("two", [dataset, dataset], 2)):
-        text = f"{datasets[number - 1].folder} holds other files than dataset {number} of the run; give the same data"
+        text = (
+            f"{datasets[number - 1].folder} contains other files than dataset {number} of the run; give the same data"
+        )
         with pytest.raises(ConfigError, match=text):
             run(out, *datasets, resume=True)
     moved = FolderDataset(shutil.copytree(dataset.folder, tmp_path / "moved"))
@@ -280,7 +282,7 @@ def test_a_run_goes_on_only_with_its_precision_and_its_start(dataset, tmp_path):
     with pytest.raises(ConfigError, match=r"last\.pt: --precision was float32 and is now bfloat16; give the options"):
         TrainingSession(rounded, [dataset], out, device=CPU, resume=True)
     for _ in range(2):  # and what is not said again is not forgotten
-        with pytest.raises(ConfigError, match=r"began with mine\.pt, not with --init other\.pt; leave --init out"):
+        with pytest.raises(ConfigError, match=r"began with mine\.pt, not with --init other\.pt; leave out --init"):
             session(dataset, out, given, resume=True, init="other.pt")
         session(dataset, out, given, resume=True).run(Watcher())
     session(dataset, out, given, resume=True, init="mine.pt")
@@ -343,7 +345,7 @@ def test_weights_too_large_for_half_precision_are_not_saved(dataset, tmp_path):
         if done == 2:
             run._trainer.average.state_dict()[key][0, 0] = 1e5
 
-    with pytest.raises(TrainingError, match=rf"after step 2 '{key}' holds .* checkpoint is .*last\.pt \(step 1\)"):
+    with pytest.raises(TrainingError, match=rf"after step 2 '{key}' contains .* checkpoint is .*last\.pt \(step 1\)"):
         run.run(Watcher(grow))
     assert load_state(out / "last.pt")["step"] == 1
     assert all(torch.isfinite(t).all() for t in safetensors.torch.load_file(out / "weights.safetensors").values())
@@ -420,7 +422,9 @@ def test_init_with_another_class_count_keeps_all_but_the_classifier(checkpoint):
     model = initial_model("fai-m2f-n-ade", checkpoint, num_classes=11, seed=0, announce=said.append)
     stored = torch.load(checkpoint, weights_only=True)
     changed = {key for key, tensor in model.state_dict().items() if tensor.shape != stored[key].shape}
-    assert model.num_classes == 11 and said == [f"{checkpoint} has 7 classes: the classifier for 11 starts random"]
+    assert model.num_classes == 11 and said == [
+        f"{checkpoint} has 7 classes: the classifier for 11 is initialised randomly"
+    ]
     assert all("classifier" in key or "criterion" in key for key in changed) and changed
     assert all(torch.equal(t, stored[key]) for key, t in model.state_dict().items() if key not in changed)
 

@@ -205,7 +205,7 @@ def test_no_audio_when_told(tmp_path: Path) -> None:
 def test_gif_leaves_the_audio_out_and_says_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", frames=5, audio_seconds=0.2)
     sink = write_all(GifSink(tmp_path / "out.gif", file_info(source), overwrite=False), file_frames(source))
-    assert any("no sound" in note for note in sink.notes)
+    assert any("cannot contain audio" in note for note in sink.notes)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_audio_that_cannot_be_read_costs_a_note_not_the_video(tmp_path: Path) ->
         sink = AvSink(tmp_path / "out.mp4", video_info(audio_path=str(path)), overwrite=True)
         write_all(sink, (make_frame(i) for i in range(5)))
         assert len(frame_times(tmp_path / "out.mp4")) == 5
-        assert any("the sound is left out" in note for note in sink.notes)
+        assert any("the audio is left out" in note for note in sink.notes)
         assert all("\n" not in note for note in sink.notes)
 
 

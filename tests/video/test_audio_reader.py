@@ -54,7 +54,7 @@ def test_a_late_start_reads_little_of_what_was_before(tmp_path: Path) -> None:
 
 
 def test_a_file_without_audio_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no sound"):
+    with pytest.raises(ValueError, match="no audio"):
         FileAudio(str(make_clip(tmp_path / "a.mp4")), Fraction(0))
 
 
@@ -153,7 +153,7 @@ def test_a_picture_that_stops_while_the_audio_goes_on_is_a_stream_that_fell_sile
     try:
         url, options = f"udp://127.0.0.1:{port}", {"analyzeduration": "300000"}
         with AvSource(url, open_timeout=10, read_timeout=0.5, options=options, audio=True) as source:
-            with pytest.raises(SourceError, match=r"nothing came for 0\.5 seconds"):
+            with pytest.raises(SourceError, match=r"no data for 0\.5 seconds"):
                 list(source)
             assert sender.is_alive() and source.info.audio is not None and source.info.audio.take()
     finally:

@@ -65,7 +65,7 @@ def test_audio_stands_where_its_time_says_and_the_rest_is_silent_up_to_the_end()
     one, heard, _ = track(tone(100.5, 1.0), tone(103.0, 0.5), origin=100.0)
     one.finish(Fraction(5))
     assert heard.loud() == [(0.5, 1.5), (3.0, 3.5)] and len(heard.left) == 5 * AUDIO_RATE and heard.ended
-    assert one.notes == ["no sound came for 3.5 s of the video; it is silent there"]
+    assert one.notes == ["no audio arrived for 3.5 s of the video; silence is used there"]
 
 
 def test_it_is_written_no_further_than_the_pictures():
@@ -84,7 +84,7 @@ def test_late_audio_is_waited_for_and_then_silence_stands_there():
     queue.put(tone(1.5, 2.0))  # half a second of it lies behind the silence
     one.finish(Fraction(LATE_SECONDS + 3))
     assert heard.loud() == [(0.0, 1.0), (3.0, 3.5)]
-    assert "1.5 s of sound came too late for their pictures, and are left out" in one.notes
+    assert "1.5 s of audio arrived too late for its frames and is left out" in one.notes
 
 
 def test_what_was_before_the_first_picture_is_left_out_and_no_loss():
@@ -116,7 +116,7 @@ def test_an_encoder_that_fails_ends_the_audio_and_nothing_else():
     assert one.pump(Fraction(1)) == []
     queue.put(tone(1.0, 1.0))
     assert one.pump(Fraction(9)) == [] and queue.take() == [], "what comes is not kept either"
-    assert one.finish(Fraction(9)) == [] and one.notes == ["the sound ends early (no such thing)"]
+    assert one.finish(Fraction(9)) == [] and one.notes == ["the audio ends early (no such thing)"]
 
 
 # in files
@@ -170,7 +170,7 @@ def test_the_audio_of_a_live_source_is_in_step_with_the_pictures_in_every_contai
     assert found == codec and len(pictures) == 60
     assert [start - begin for start in starts] == pytest.approx([0.5, 2.0, 4.3], abs=0.04)
     assert length - begin == pytest.approx(6.0, abs=0.06)
-    assert any("no sound came for 5.4 s" in note for note in sink.notes)
+    assert any("no audio arrived for 5.4 s" in note for note in sink.notes)
 
 
 def test_audio_none_takes_nothing(tmp_path):
@@ -184,7 +184,7 @@ def test_audio_none_takes_nothing(tmp_path):
 
 def test_a_gif_says_that_it_holds_none(tmp_path):
     sink = write_all(GifSink(tmp_path / "a.gif", live_info(7.5), overwrite=False), second_frames(1))
-    assert sink.notes == ("gif holds no sound; it is left out",)
+    assert sink.notes == ("gif cannot contain audio; it is left out",)
 
 
 def test_a_live_playlist_has_the_audio_and_no_picture_waits_for_it(tmp_path):

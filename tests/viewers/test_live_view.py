@@ -139,7 +139,7 @@ def test_a_picture_that_fails_blinds_nobody_else_and_does_not_fail_the_run(monke
         assert not unlucky[0].answered and not unlucky[1].answered
         view.publish(result(1))
         assert [waiter.wait().number for waiter in unlucky] == [2, 2]
-    assert said == ["a picture for a viewer failed (ValueError: a strange picture); the others go on"]
+    assert said == ["a picture for a viewer failed (ValueError: a strange picture); the others continue"]
 
 
 def test_who_is_slow_skips_frames(encoded):

@@ -66,5 +66,5 @@ def test_machines_with_and_without_a_gpu_agree_once_the_size_is_said(here, there
 
 def test_two_sizes_are_refused():
     config = RunConfig(model=PUBLISHED, imgsz=512, short_side=512)
-    with pytest.raises(ConfigError, match="--imgsz and --short-side both say the size"):
+    with pytest.raises(ConfigError, match="--imgsz and --short-side both set the size"):
         network_input(config, torch.device("cpu"))

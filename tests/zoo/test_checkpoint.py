@@ -78,7 +78,7 @@ class Evil:
 def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
     torch.save({"model": Evil(tmp_path / "ran")}, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(
-        CheckpointError, match=r"x\.pth: holds Python objects, which are not loaded because they can run"
+        CheckpointError, match=r"x\.pth: contains Python objects, which are not loaded because they can run"
     ):
         read_checkpoint(tmp_path / "x.pth")
     assert not (tmp_path / "ran").exists()
@@ -97,7 +97,7 @@ def whole(tensors: object, tmp_path: Path, save: Callable[..., object]) -> bytes
         (bytes(1000), "not a checkpoint; accepted"),
         (b"\n <!DOCTYPE html><html>404</html>", "a web page, not a checkpoint; download the weights file itself"),
         (b"PK\x03\x04" + bytes(60), "cut short, damaged, or not written by torch.save; download or copy it again"),
-        (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "not a whole safetensors file ("),
+        (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "incomplete or damaged safetensors ("),
         (pickle.dumps([1, 2, 3]), "not a checkpoint; accepted"),
     ],
     ids=["empty", "garbage", "zeros", "html", "zip head", "safetensors head", "pickle"],
@@ -111,7 +111,7 @@ def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, content: bytes, text:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_truncated_files_are_recognised(tmp_path: Path, share: float) -> None:
-    for save, text in ((torch.save, "cut short"), (safetensors.torch.save_file, "not a whole safetensors file")):
+    for save, text in ((torch.save, "cut short"), (safetensors.torch.save_file, "incomplete or damaged safetensors")):
         content = whole({"w": torch.zeros(2000)}, tmp_path, save)
         (tmp_path / "x.pth").write_bytes(content[: int(len(content) * share)])
         with pytest.raises(CheckpointError, match=text):
@@ -135,7 +135,7 @@ def test_missing_file_folder_and_fifo(tmp_path: Path) -> None:
 )
 def test_file_without_tensors_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match=r"holds no tensors; expected a state dict, or one under 'model'"):
+    with pytest.raises(CheckpointError, match=r"contains no tensors; expected a state dict, or one under 'model'"):
         read_checkpoint(tmp_path / "x.pth")
 
 
@@ -262,7 +262,7 @@ def test_only_extra_keys_are_a_misfit_too() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     file = {"a": torch.ones(2), "b": torch.tensor([1.0, value])}
-    with pytest.raises(CheckpointError, match=r"^x\.pth: 'b' holds NaN or infinity; "):
+    with pytest.raises(CheckpointError, match=r"^x\.pth: 'b' contains NaN or infinity; "):
         match(file, shapes_of(file), "m", "x.pth")
 
 

@@ -186,7 +186,7 @@ def test_disk_that_fills_up_is_one_line(server: Loopback, client: Client, monkey
 
 def test_cache_folder_that_is_a_file(client: Client) -> None:
     client.folder.write_bytes(b"")
-    with pytest.raises(DownloadError, match=r"cannot keep weights in .*cache \(.*\); set VIDSEG_CACHE to a folder"):
+    with pytest.raises(DownloadError, match=r"cannot store weights in .*cache \(.*\); set VIDSEG_CACHE to a folder"):
         client.pull()
 
 
@@ -246,7 +246,7 @@ def test_a_published_file_that_has_changed_is_refused_unless_the_change_is_accep
     record = read_record(client.path)
     assert record is not None
 
-    with pytest.raises(DownloadError, match=r"has changed since .*; --accept-change takes it"):
+    with pytest.raises(DownloadError, match=r"has changed since .*; --accept-change accepts it"):
         client.pull(force=True)
     assert client.path.read_bytes() == GOOD and read_record(client.path) == record
 

@@ -85,7 +85,7 @@ def check_grid_options(config: RunConfig) -> None:
                 "cameras, test patterns; give pictures alone to `vidseg run` or `vidseg batch`"
             )
     if (config.start, config.end) != (None, None) and {SourceKind.URL, SourceKind.CAMERA} & set(kinds):
-        raise ConfigError("--start and --end are for files, and a live source is among these; --duration ends the run")
+        raise ConfigError("--start and --end are for files, but one of these is live; use --duration to end the run")
     check_camera_options(config, *kinds)
 
 

@@ -71,7 +71,7 @@ class OrderedMasks:
         self._next: SavedMask | None = None
         first = self._peek()
         if first is None:
-            raise SourceError(f"{name}: holds no masks")
+            raise SourceError(f"{name}: contains no masks")
         height, width = first.load().shape
         self.size: tuple[int, int] = (width, height)
         """(width, height) of the first mask."""

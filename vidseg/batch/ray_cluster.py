@@ -310,11 +310,9 @@ def _why_not(text: str) -> str:
         details = " ".join(line.strip() for line in text.splitlines()[1:] if ":" in line)
         return f"the versions on the cluster differ from those of this Python; install the same ({details})"
     if "Could not find any running Ray instance" in text:
-        return "this machine belongs to no cluster; start one with `ray start --head`, or join one with --address"
+        return "this machine is not part of a cluster; start one with `ray start --head`, or join one with --address"
     if "Failed to connect to Ray" in text or "AuthToken" in text:
-        return (
-            "the cluster does not let this program in; if it asks for a token, set RAY_AUTH_MODE=token (see Ray's docs)"
-        )
+        return "the cluster refuses this program; if it requires a token, set RAY_AUTH_MODE=token (see Ray's docs)"
     if "node" in text.lower():
         first = (text.strip().splitlines() or [""])[0]
         return (

@@ -115,7 +115,7 @@ class BatchRun:
             try:
                 written = self._write_report(report)
             except (OSError, WriteError) as error:
-                self._note_trouble(f"the report is missing: {error}")
+                self._note_trouble(f"no report: {error}")
         return BatchOutcome(self._plan, report, tuple(written), self._exit_code(report))
 
     def _write_report(self, report: BatchReport) -> list[str]:

@@ -159,7 +159,7 @@ def print_bench(result: BenchResult) -> None:
         for thread in result.busy:
             drawn = "".join(_BARS[min(7, int(8 * share))] for share in thread.shares)
             out.print(f"{thread.name:<12} {drawn} {thread.mean:.0%}", markup=False)
-        out.print(f"the busiest is {busiest.name}; what makes its work less: {ADVICE[busiest.name]}", markup=False)
+        out.print(f"the busiest is {busiest.name}; to relieve it: {ADVICE[busiest.name]}", markup=False)
 
 
 _BARS = "▁▂▃▄▅▆▇█"

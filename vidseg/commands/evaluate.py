@@ -134,7 +134,7 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
     num_classes = len(labels)
     if (mapping is not None or request.groups) and labels.names != ade20k().names:
         option = "--groups" if mapping is None else f"--mapping {request.mapping}"
-        raise ConfigError(f"{option}: is made of ADE20K's classes, {request.weights or request.model} has others")
+        raise ConfigError(f"{option}: maps ADE20K's classes, but {request.weights or request.model} has others")
     names = labels.names if mapping is None else mapping.names
     chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
     layout = recognise(request.data, "val", labels)

@@ -126,8 +126,8 @@ def export(request: ExportRequest, reporter: Reporter) -> Exported:
         difference, same = compare(session, network, request.outputs, sizes, several=request.fixed_hw is None)
         if not same >= MIN_SAME_LABELS:
             raise ExportError(
-                f"{output}: not kept, {session.name} gives the labels of torch on {same:.2%} of the pixels only "
-                f"(wanted: {MIN_SAME_LABELS:.1%}; largest difference {difference:.3g})"
+                f"{output}: not kept: {session.name} agrees with torch on only {same:.2%} of the labels "
+                f"(required: {MIN_SAME_LABELS:.1%}; largest difference {difference:.3g})"
             )
         for file in reversed(files):  # the network last: where it is, what belongs to it is too
             file.commit()
@@ -210,7 +210,7 @@ def _checked_output(request: ExportRequest, model: str) -> Path:
     if request.outputs not in OUTPUT_NAMES:
         raise ConfigError(f"--outputs is {request.outputs!r}; accepted: {', '.join(OUTPUT_NAMES)}")
     if request.imgsz is not None and request.fixed_hw is not None:
-        raise ConfigError("--imgsz and --fixed both say the size; give one of them")
+        raise ConfigError("--imgsz and --fixed both set the size; give one of them")
     for name, sides in (("imgsz", (request.imgsz,)), ("fixed", request.fixed_hw or ())):
         if any(side is not None and not MIN_SIDE <= side <= 4096 for side in sides):
             raise ConfigError(f"--{name}: sides are {MIN_SIDE} to 4096 pixels")
@@ -225,5 +225,5 @@ def _checked_output(request: ExportRequest, model: str) -> Path:
     ending = ENDINGS[request.format]
     output = Path(f"{model}{ending}") if request.output is None else request.output
     if output.suffix != ending:
-        raise ConfigError(f"{output}: a file of --format {request.format} ends in {ending}")
+        raise ConfigError(f"{output}: --format {request.format} needs a name that ends in {ending}")
     return output

@@ -76,11 +76,11 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
     if out.exists() and not out.is_dir():
         raise SinkError(f"{request.out}: is a file; give the name of a folder")
     if out.is_dir() and any(out.iterdir()) and not request.overwrite:
-        raise SinkError(f"{request.out}: holds files; write over them with -y, or choose another folder")
+        raise SinkError(f"{request.out}: is not empty; overwrite its files with -y, or choose another folder")
     clip = open_as_asked(RunConfig(source=request.clip))
     try:
         if clip.info.live:
-            raise ConfigError(f"{shown_name(request.clip)}: is live; saved masks go with a file or a folder")
+            raise ConfigError(f"{shown_name(request.clip)}: is live; saved masks need a file or a folder")
         masks = open_masks(request.masks, clip.info)
         source = MaskedSource(clip, masks, shown_name(request.masks), len(labels))
         target = _format(request, out, labels)
@@ -187,7 +187,9 @@ class _Voc:
 
     def __init__(self, request: ExportLabelsRequest, out: Path, labels: LabelSet) -> None:
         if len(labels) >= NO_LABEL:
-            raise ConfigError(f"--format {request.format}: holds {NO_LABEL - 1} classes, not {len(labels)}; give coco")
+            raise ConfigError(
+                f"--format {request.format}: supports {NO_LABEL - 1} classes, not {len(labels)}; give coco"
+            )
         self._out, self._coloured, self._names = out, request.format == "cvat", labels.names
         self._stems: list[str] = []
         # each class needs a colour of its own, which ADE20K's are not

@@ -72,7 +72,7 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     imgsz = request.imgsz or entry.imgsz["cpu"]
     frames = list(_evenly(request.source, request.pictures))
     if len(frames) < 2 * CHECK_EVERY:
-        raise ConfigError(f"{request.source}: holds {len(frames)} pictures; give at least {2 * CHECK_EVERY}")
+        raise ConfigError(f"{request.source}: contains {len(frames)} pictures; give at least {2 * CHECK_EVERY}")
     weights = Path(request.weights) if request.weights else None
     network = load_model(
         entry.name,

@@ -111,7 +111,9 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{request.out}: cannot be made a folder ({error.strerror}); choose another --out") from None
+        raise ConfigError(
+            f"{request.out}: cannot be created as a folder ({error.strerror}); choose another --out"
+        ) from None
     set_threads(request.threads)
     with locked(request.out):
         resuming = request.resume and (request.out / STATE).exists()
@@ -138,7 +140,7 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
             labels=request.labels,
         )
         if request.resume:
-            reporter.note(f"going on after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
+            reporter.note(f"resuming after step {trainer.step}" if resuming else f"nothing to resume in {request.out}")
         contents = _check_pictures(datasets, request, reporter)
         if request.settings.balance:
             session.repeats = [rare_class_repeats(each.pictures, request.settings.balance) for each in contents]
@@ -150,7 +152,9 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
             reporter.note(f"measuring on the {count} held-out pictures every {request.val_every} steps and at the end")
         if request.settings.rising_steps != request.settings.warmup:
             steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
-            reporter.note(f"--warmup {warmup} is as long as all {steps} steps or longer: the rate rises over {rising}")
+            reporter.note(
+                f"--warmup {warmup} is not shorter than the run of {steps} steps: the rate rises over {rising}"
+            )
         with Interrupts(tell=reporter.note) as interrupts:
             finished = session.run(reporter, lambda: interrupts.count > 0)
             exit_code = 0 if finished else interrupts.exit_code
@@ -304,7 +308,7 @@ def _validation(
         return None
     mapping = None if request.val_mapping is None else read_mapping(request.val_mapping)
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
-        raise ConfigError(f"--val-mapping {request.val_mapping}: is made of ADE20K's classes, this model has others")
+        raise ConfigError(f"--val-mapping {request.val_mapping}: maps ADE20K's classes, but this model has others")
     datasets = [_dataset(request, layout, every_nth(nth)) for layout, nth in measured]
     return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
 

@@ -92,7 +92,7 @@ class FolderDataset:
         self.layout = folder if isinstance(folder, Layout) else recognise(folder, labels=labels)
         self.folder = self.layout.root
         if values is not None and not self.layout.values:
-            raise ConfigError(f"{self.folder}: {self.layout.format} says what its values mean; leave --values out")
+            raise ConfigError(f"{self.folder}: {self.layout.format} says what its values mean; leave out --values")
         self._max_pixels = max_pixels
         self._values = values
         self._num_classes = num_classes
@@ -101,7 +101,7 @@ class FolderDataset:
         pairs = self.layout.pairs
         self._pairs = [pair for number, pair in enumerate(pairs) if keep is None or keep(number, pair.name)]
         if not self._pairs:
-            raise ConfigError(f"{self.folder}: nothing is left of {len(pairs)} images after choosing; choose more")
+            raise ConfigError(f"{self.folder}: none of {len(pairs)} images is left after the selection; select more")
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -134,7 +134,7 @@ class FolderDataset:
         # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if bgr is None:
-            raise ConfigError(f"{path}: not a readable image; mend or remove it")
+            raise ConfigError(f"{path}: not a readable image; repair or remove it")
         image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
         labels, soft = self._read_labels(pair, image.shape[:2]), self._read_soft(pair, image.shape[:2])
         return Item(pair.name, image, labels, soft, self.label_sets.fill)
@@ -164,7 +164,7 @@ class FolderDataset:
         if labels.shape != size_hw:
             of = "" if path.stem.startswith(pair.name) else f" of {pair.image.name}"
             raise ConfigError(
-                f"{path}: labels{of} are {_size(labels.shape)}, the image is {_size(size_hw)}; make them of one size"
+                f"{path}: labels{of} are {_size(labels.shape)}, the image is {_size(size_hw)}; make their sizes equal"
             )
         return self.label_sets.read(labels, path)
 
@@ -182,7 +182,7 @@ class FolderDataset:
             if array.shape != shape or array.dtype != np.uint8:
                 raise ConfigError(f"{path}: '{key}' is {array.dtype} {array.shape}; accepted: uint8 {shape}")
         if (soft.ids[soft.probs > 0] >= self._num_classes).any():
-            raise ConfigError(f"{path}: holds class ids above {self._num_classes - 1}, the highest of the model")
+            raise ConfigError(f"{path}: contains class ids above {self._num_classes - 1}, the highest of the model")
         return soft
 
 

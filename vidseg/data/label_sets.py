@@ -54,7 +54,7 @@ class LabelSets:
         if (found == _NOTHING).any():
             value = int(stored[found == _NOTHING].max())
             raise ConfigError(
-                f"{path}: holds class id {value}; accepted: 0 to {self.highest}, and {NO_LABEL} for no label; "
+                f"{path}: contains class id {value}; accepted: 0 to {self.highest}, and {NO_LABEL} for no label; "
                 f"--values, or {FILE} beside labels/, can say what other values mean"
             )
         return found.astype(np.uint8)
@@ -136,7 +136,7 @@ def _rows(path: Path) -> Iterator[tuple[str, int, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if not {"value", "ids"} <= set(reader.fieldnames or ()):
-                raise ConfigError(f"{path}: no columns 'value' and 'ids'; the first line has to be value,ids,names")
+                raise ConfigError(f"{path}: no columns 'value' and 'ids'; the first line must be value,ids,names")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
                 text = (row["value"] or "").strip()
@@ -157,4 +157,6 @@ def _members(where: str, ids: str, num_classes: int) -> ClassSet:
 def _check_room(where: object, num_classes: int, sets: Sequence[ClassSet]) -> None:
     if num_classes + len(sets) > NO_LABEL:
         room = NO_LABEL - num_classes
-        raise ConfigError(f"{where}: {len(sets)} sets of several classes; beside {num_classes} classes {room} fit")
+        raise ConfigError(
+            f"{where}: {len(sets)} sets of several classes, but beside {num_classes} classes only {room} fit"
+        )

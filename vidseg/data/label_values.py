@@ -25,7 +25,7 @@ def read_label_file(path: Path) -> npt.NDArray[Any]:
     except OSError:
         labels = None
     if labels is None:
-        raise ConfigError(f"{path}: not a readable PNG; mend it or remove it with its image")
+        raise ConfigError(f"{path}: not a readable PNG; repair it, or remove it with its image")
     return labels
 
 
@@ -61,7 +61,7 @@ def parse_values(text: str, num_classes: int) -> UInt8Array:
                 f"class ids from 0 to {num_classes - 1}, or {NO_LABEL} for no label"
             )
         if value in named:
-            raise ConfigError(f"--values {text}: says twice what {value} means; leave one out")
+            raise ConfigError(f"--values {text}: gives {value} two meanings; leave one out")
         named.add(value)
         table[value] = class_id
     return table

@@ -104,7 +104,7 @@ def _mapping(origin: str, classes: dict[Any, Any]) -> ClassMapping:
             except ConfigError as error:
                 raise ConfigError(f"{origin}: class '{name}': {error}") from None
             if table[class_id] != NO_LABEL:
-                raise ConfigError(f"{origin}: class id {class_id} is listed twice; each counts as one class")
+                raise ConfigError(f"{origin}: class id {class_id} is listed twice; each belongs to one class only")
             table[class_id] = number
     table.setflags(write=False)
     return ClassMapping(tuple(map(str, classes)), table)

@@ -68,7 +68,7 @@ class FileLane:
                 self.left_out += 1
         except SourceError as error:
             self.broken = str(error)
-            announce(f"{error}; the others go on")
+            announce(f"{error}; the others continue")
 
     @property
     def stats(self) -> StreamStats:

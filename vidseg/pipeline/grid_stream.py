@@ -237,7 +237,7 @@ class GridStream:
                 self._forward(source)
             except SourceError as error:
                 self._broken = str(error)
-                self._announce(f"{error}; the others go on")
+                self._announce(f"{error}; the others continue")
             finally:
                 source.close()
         except Closed:

@@ -103,7 +103,7 @@ def connect(
         except SourceError as error:
             tried += 1
             if attempts is not None and tried >= attempts:
-                tries = f"; given up after {tried} tries" if tried > 1 else ""
+                tries = f"; gave up after {tried} attempts" if tried > 1 else ""
                 raise SourceError(f"{error}{tries}") from None
             failed(error)
         wait(max(0.0, began + backoff.next() - clock()))
@@ -243,7 +243,7 @@ class ReconnectingSource:
         except SourceError as error:
             return str(error)
         if self._left == self._connection:
-            return f"the stream stayed open, but no picture came for {self._options.watchdog:g} seconds"
+            return f"the stream stayed open, but no frame arrived for {self._options.watchdog:g} seconds"
         return "the stream ended"
 
     def _next_connection(self, source: VideoSource, reason: str) -> VideoSource | None:
@@ -275,10 +275,10 @@ class ReconnectingSource:
             return None
         info = opened.info
         if self._info.audio is not None and info.audio is None:
-            self._announce("the source has no sound now; it is silent from here")
+            self._announce("the source has no audio any more; silence from here on")
         if (info.height, info.width) != self._size_hw:
             was = f"{self._size_hw[1]}x{self._size_hw[0]}"
-            self._announce(f"the source sends {info.width}x{info.height} now; fitted into {was}")
+            self._announce(f"the source now sends {info.width}x{info.height}; fitted into {was}")
         return opened
 
     # the iteration

@@ -53,14 +53,14 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     try:
         path.open("rb").close()
     except (OSError, ValueError) as error:
-        reason = short_reason(error, "not a file's name")
+        reason = short_reason(error, "not a file name")
         raise ConfigError(f"--background {text}: cannot be read ({reason}); accepted: {ACCEPTED}") from None
     try:
         picture = read(path)
     except SourceError as error:  # too large
         raise ConfigError(f"--background {error}") from None
     if picture is None:
-        raise ConfigError(f"--background {text}: is no picture that can be read; accepted: {ACCEPTED}")
+        raise ConfigError(f"--background {text}: is not a readable picture; accepted: {ACCEPTED}")
     return Background(text, picture=picture)
 
 

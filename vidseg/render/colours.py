@@ -78,7 +78,7 @@ def _text_of(path: str) -> str:
     try:
         return Path(expand_user(path)).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = short_reason(error, "it is no CSV in UTF-8")
+        reason = short_reason(error, "it is not CSV in UTF-8")
         known = ", ".join(PALETTES)
         raise ConfigError(f"--palette {path}: cannot be read ({reason}); known: {known}, or a CSV file") from None
 

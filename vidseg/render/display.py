@@ -45,7 +45,7 @@ def find_display() -> tuple[int, int] | None:
         DisplayError: no window can be shown; says why.
     """
     if not opens_windows():
-        raise DisplayError(f"--show needs OpenCV with windows: {HOW_TO_GET_WINDOWS} brings them; or {_HINT}")
+        raise DisplayError(f"--show needs OpenCV with windows: {HOW_TO_GET_WINDOWS} installs them; or {_HINT}")
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         # the wheels of OpenCV speak X only; under Wayland XWayland sets DISPLAY
         if os.environ.get("WAYLAND_DISPLAY"):
@@ -83,7 +83,7 @@ def _probe(display: str | None, platform: str | None) -> tuple[int, int] | None:
 def _reason(stderr: str, display: str | None, platform: str | None) -> str:
     """One line about why the other process could not open a window."""
     if platform:
-        return f"--show needs a display: QT_QPA_PLATFORM={platform} shows none; unset it, or {_HINT}"
+        return f"--show needs a display: QT_QPA_PLATFORM={platform} has none; unset it, or {_HINT}"
     if "could not connect to display" in stderr:
         return f"--show needs a display: nothing answers at DISPLAY={display}; {_HINT}"
     last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "no reason given")

@@ -74,4 +74,4 @@ class RenderOptions:
         for field in ("classes", "ignore_classes", "blur_classes", "foreground"):
             for class_id in getattr(self, field):
                 if not isinstance(class_id, int) or isinstance(class_id, bool) or not 0 <= class_id < NO_LABEL:
-                    raise ConfigError(f"{field} holds {class_id!r}; give class ids from 0 to {NO_LABEL - 1}")
+                    raise ConfigError(f"{field} contains {class_id!r}; give class ids from 0 to {NO_LABEL - 1}")

@@ -61,4 +61,4 @@ class ColourTable:
 def _check_ids(field: str, class_ids: Iterable[int], labels: LabelSet) -> None:
     for class_id in class_ids:
         if class_id >= len(labels):
-            raise ConfigError(f"{field} holds class id {class_id}; known: 0 to {len(labels) - 1}")
+            raise ConfigError(f"{field} contains class id {class_id}; known: 0 to {len(labels) - 1}")

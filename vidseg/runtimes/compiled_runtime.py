@@ -64,7 +64,7 @@ class CompiledRuntime:
         self._kernels = _keep_kernels_in(
             (engine_cache.engines_folder() if cache_folder is None else cache_folder) / _FOLDER, announce
         )
-        announce(f"torch compiles for each size that comes, once; kept in {os.environ.get(_CACHE_VARIABLE, 'TMPDIR')}")
+        announce(f"torch compiles once for each input size; kept in {os.environ.get(_CACHE_VARIABLE, 'TMPDIR')}")
         _try_compiler(device, self._kernels)
         self._device = device
         self._precision = precision

@@ -84,15 +84,14 @@ class FileRuntime:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
-                "if it takes some sizes only, say so in the YAML: input: multiple_of, or shape"
+                "if it accepts only some sizes, state them in the YAML: input: multiple_of, or shape"
             ) from error
         found = each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]
         for port, array in zip(self._outputs, found, strict=True):
             if array.dtype.kind == "f" and array.size and np.isnan(_some(array).min()):
                 which = f"output {port.name}".rstrip()
                 raise ModelError(
-                    f"{self._where}: {which} holds NaN, which says nothing of a picture; "
-                    "look at mean and std in the YAML, or export the network again"
+                    f"{self._where}: {which} contains NaN; check mean and std in the YAML, or export the network again"
                 )
         return found
 
@@ -142,7 +141,8 @@ class ScoreFileRuntime(FileRuntime):
         rank = 3 if file.output.layout == "NHW" else 4
         if port.shape is not None and len(port.shape) != rank and not (rank == 3 and _single_channel(port.shape)):
             raise ConfigError(
-                f"{self._where}: output {port.name} has {len(port.shape)} sides {shown_shape(port.shape)}, layout "
+                f"{self._where}: output {port.name} has {len(port.shape)} "
+                f"dimensions {shown_shape(port.shape)}, but layout "
                 f"{file.output.layout} has {rank}; accepted: NCHW or NHWC for scores, NHW for a map of labels"
             )
         self.class_of_channel = np.empty(0, dtype=np.uint8)
@@ -179,7 +179,7 @@ class ScoreFileRuntime(FileRuntime):
             return torch.from_numpy(self._labels(found))
         if found.ndim != 4:
             raise ConfigError(
-                f"{self._where}: output is {shown_shape(found.shape)}; layout {self._output.layout} has 4 sides"
+                f"{self._where}: output is {shown_shape(found.shape)}; layout {self._output.layout} has 4 dimensions"
             )
         if self._output.layout == "NHWC":
             found = found.transpose(0, 3, 1, 2)
@@ -199,7 +199,7 @@ class ScoreFileRuntime(FileRuntime):
         if found.ndim == 4 and _single_channel(found.shape):
             found = found[:, 0] if found.shape[1] == 1 else found[..., 0]
         if found.ndim != 3:
-            raise ConfigError(f"{self._where}: output is {shown_shape(found.shape)}; layout NHW has 3 sides")
+            raise ConfigError(f"{self._where}: output is {shown_shape(found.shape)}; layout NHW has 3 dimensions")
         if found.dtype == np.uint8:
             return self._class_of_value[found]
         values = found.astype(np.int64, copy=False)
@@ -217,7 +217,9 @@ class ScoreFileRuntime(FileRuntime):
     def _set_channels(self, count: int) -> None:
         output = self._output
         if output.num_classes not in (None, count):
-            raise ConfigError(f"{self._yaml}: num_classes is {output.num_classes}, the network has {count} channels")
+            raise ConfigError(
+                f"{self._yaml}: num_classes is {output.num_classes}, but the network has {count} channels"
+            )
         if count == 1 and self._classes == 1:
             self.class_of_channel = np.array([NO_LABEL, 0], dtype=np.uint8)
             return
@@ -234,7 +236,7 @@ class ScoreFileRuntime(FileRuntime):
         if output.background_channel is not None:
             if output.background_channel >= count:
                 raise ConfigError(
-                    f"{self._yaml}: background_channel is {output.background_channel}, the network has {count} "
+                    f"{self._yaml}: background_channel is {output.background_channel}, but the network has {count} "
                     f"channels; accepted: 0 to {count - 1}"
                 )
             ids[output.background_channel] = NO_LABEL
@@ -268,8 +270,8 @@ class QueryFileRuntime(FileRuntime):
         for key, shape, rank in zip(QUERY_OUTPUTS, (classes, masks), (3, 4), strict=True):
             if shape is not None and len(shape) != rank:
                 raise ConfigError(
-                    f"{self._where}: {key} is {shown_shape(shape)}, which has {rank} sides in a query network; "
-                    "look at task and output in the YAML"
+                    f"{self._where}: {key} is {shown_shape(shape)}, which has {rank} dimensions in a query network; "
+                    "check task and output in the YAML"
                 )
         count = classes[2] if classes is not None else None
         if count is not None and count != self._classes + (not self.activated):
@@ -313,18 +315,21 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
         return given
     if len(port.shape) != 4:
         raise ConfigError(
-            f"{file.path}: input {port.name} is {shown_shape(port.shape)}; 4 sides are needed: pictures {given.layout}"
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}; 4 "
+            f"dimensions are needed: pictures {given.layout}"
         )
     batch, *sides = port.shape
     if batch not in (None, 1):
         raise ConfigError(
             f"{file.path}: input {port.name} is {shown_shape(port.shape)}, a fixed batch of {batch} pictures; "
-            "export it with a free batch, or a batch of 1"
+            "export it with a dynamic batch, or a batch of 1"
         )
     channels, height, width = sides if given.layout == "NCHW" else (sides[2], *sides[:2])
     other = sides[2] if given.layout == "NCHW" else sides[0]
     if channels is None and other == 3:
-        raise ConfigError(f"{file.path}: input {port.name} is {shown_shape(port.shape)}, layout is not {given.layout}")
+        raise ConfigError(
+            f"{file.path}: input {port.name} is {shown_shape(port.shape)}, which is not layout {given.layout}"
+        )
     if channels not in (None, 3):
         raise ConfigError(
             f"{file.path}: input {port.name} is {shown_shape(port.shape)}, in layout {given.layout} that is {channels} "
@@ -333,7 +338,7 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
     if height is None or width is None:
         return given
     if given.fixed_hw not in (None, (height, width)):
-        raise ConfigError(f"{file.origin}: shape says {given.fixed_hw}, the file takes {height}x{width} only")
+        raise ConfigError(f"{file.origin}: shape is {given.fixed_hw}, but the file takes {height}x{width} only")
     return replace(given, fixed_hw=(height, width))
 
 

@@ -118,7 +118,7 @@ def read_model_file(name: str, labels: str | None = None) -> ModelFile:
         output["activated"] = is_activated(channels, len(chosen))
     if not queries and labels and yaml_path is None and channels == len(chosen) + 1 and "offset" not in output:
         output |= {"offset": 1, "background_channel": 0}
-        assumed.append("channel 0 means nothing, classes follow")
+        assumed.append("channel 0 is background, the classes follow")
     shape = port.shape if port is not None else None
     if "shape" not in given and shape is not None and len(shape) == 4:
         given["shape"] = list(shape)
@@ -186,7 +186,7 @@ def _refuse_what_is_no_network(path: Path) -> None:
     from vidseg.runtimes.sessions import open_session
 
     open_session(path, "auto")  # says what is wrong with it
-    raise ModelError(f"{path}: says nothing of what comes out of it; write {path.name}.yaml beside it")
+    raise ModelError(f"{path}: does not describe its output; write {path.name}.yaml beside it")
 
 
 def _found(path: Path, yaml_path: Path | None, maker: Description | None, named_by: str) -> tuple[str, ...]:
@@ -215,7 +215,9 @@ def _input(where: str, given: Mapping[str, Any]) -> InputFormat:
         raise ConfigError(f"{where}: divide_by is {_shown(divide_by)}; accepted: {_DIVISORS}, e.g. 255")
     std = _three(where, "std", given.get("std", 1))
     if not all(map(_is_divisor, std)):
-        raise ConfigError(f"{where}: std holds {next(v for v in std if not _is_divisor(v)):g}; accepted: {_DIVISORS}")
+        raise ConfigError(
+            f"{where}: std contains {next(v for v in std if not _is_divisor(v)):g}; accepted: {_DIVISORS}"
+        )
     return InputFormat(
         name=_name(where, given.get("name")),
         dtype=_dtype(where, given.get("dtype")),
@@ -285,7 +287,7 @@ def _query_output(where: str, given: Mapping[str, Any]) -> OutputFormat:
 def _read_yaml(path: Path) -> dict[str, Any]:
     content = read_yaml(path, missing="no such model description", accepted="docs/networks.md shows one")
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds no model description; docs/networks.md shows one")
+        raise ConfigError(f"{path}: contains no model description; docs/networks.md shows one")
     return content
 
 
@@ -294,7 +296,7 @@ def _mapping(where: str, key: str, content: Mapping[str, Any]) -> Mapping[str, A
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(f"{where}: {key} is {value!r}; accepted: keys and values, one a line, indented")
+        raise ConfigError(f"{where}: {key} is {value!r}; accepted: keys and values, one per line, indented")
     return value
 
 

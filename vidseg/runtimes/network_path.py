@@ -23,7 +23,7 @@ def find_network(name: str) -> tuple[Path, Path | None]:
     if ending in FOREIGN_ENDINGS:
         words = {"name": given.name, "stem": given.stem, "folder": given.parent}
         how = FOREIGN_ENDINGS[ending].format(**words)
-        raise ConfigError(f"{name}: holds no network that runs here; turn it into ONNX first: {how}")
+        raise ConfigError(f"{name}: cannot be run here; convert it to ONNX first: {how}")
     if given.is_dir():
         given = _in_folder(given)
     elif ending not in NETWORK_ENDINGS:
@@ -47,11 +47,13 @@ def _in_folder(folder: Path) -> Path:
         return found[0]
     kinds = ", ".join(NETWORK_ENDINGS)
     if found:
-        raise ConfigError(f"{folder}: holds {len(found)} networks ({', '.join(path.name for path in found)}); name one")
+        raise ConfigError(
+            f"{folder}: contains {len(found)} networks ({', '.join(path.name for path in found)}); name one"
+        )
     foreign = sorted(path for path in folder.iterdir() if path.suffix.casefold() in FOREIGN_ENDINGS)
     if foreign:
         find_network(str(foreign[0]))
-    raise ConfigError(f"{folder}: holds no network; accepted: {kinds}")
+    raise ConfigError(f"{folder}: contains no network; accepted: {kinds}")
 
 
 def _network_of(yaml_path: Path) -> Path:
@@ -61,7 +63,7 @@ def _network_of(yaml_path: Path) -> Path:
         if path.suffix.casefold() not in NETWORK_ENDINGS:
             raise ConfigError(f"{yaml_path}: file is {content['file']}; accepted: {', '.join(NETWORK_ENDINGS)}")
         if not path.is_file():
-            raise ConfigError(f"{yaml_path}: file {path} is not there")
+            raise ConfigError(f"{yaml_path}: file {path} does not exist")
         return path
     whole = yaml_path.with_suffix("")  # net.onnx of net.onnx.yaml
     own = [whole] if whole.suffix.casefold() in NETWORK_ENDINGS else []

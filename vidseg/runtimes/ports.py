@@ -75,7 +75,7 @@ def openvino_model(path: Path) -> Any:
     openvino = import_openvino()
     reader, called = _FRONT_ENDS[path.suffix.casefold()]
     if not openvino.frontend.FrontEndManager().load_by_framework(reader).supported(str(path)):
-        raise ModelError(f"holds no network in {called}")
+        raise ModelError(f"contains no network in {called}")
     return openvino_core().read_model(str(path))
 
 
@@ -162,7 +162,7 @@ def _fields(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, int, i
             first = file.tell()
             place = first + length
             if place > stop:
-                raise ValueError("a field is longer than what holds it")
+                raise ValueError("a field exceeds its container")
             yield tag >> 3, first, place
         elif kind in (1, 5):
             place = file.tell() + (8 if kind == 1 else 4)

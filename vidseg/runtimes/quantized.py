@@ -119,10 +119,10 @@ def _read(path: Path) -> tuple[dict[str, Any], Parts]:
         facts = json.loads(archive.read(_FACTS))
         parts = {name: archive.read(name) for name in _IR}
     if not isinstance(facts, dict) or "weights_sha256" not in facts:
-        raise ValueError("the facts do not name the weights")
+        raise ValueError("the metadata does not name the weights")
     # a file without hashes, as the bundled one, has the checksums of ZIP only
     if "parts" in facts and facts["parts"] != part_hashes(parts):
-        raise ValueError("a part is not the one that was written")
+        raise ValueError("a part has been altered")
     return facts, parts
 
 

@@ -122,7 +122,7 @@ def candidates(runtime: str, device: torch.device, precision: torch.dtype) -> li
     known = ENGINES[runtime].precisions
     if precision not in known:
         names = ", ".join(precision_name(dtype) for dtype in known)
-        raise ConfigError(f"--precision {precision_name(precision)}: --runtime {runtime} knows {names}")
+        raise ConfigError(f"--precision {precision_name(precision)}: --runtime {runtime} supports {names}")
     return [runtime]
 
 
@@ -164,12 +164,12 @@ def create_runtime(
                 raise DeviceError(
                     f"{given}: installed, but cannot be loaded ({first_line(error)}); {reinstall_advice(name)}"
                 ) from error
-            announce(f"{name} cannot be loaded ({first_line(error)}); passing over it")
+            announce(f"{name} cannot be loaded ({first_line(error)}); skipping it")
         except Exception as error:
             # nobody asked for this engine by name: that it fails must not end the run while another one works
             if runtime != "auto" or name == names[-1]:
                 raise
-            announce(f"{name} failed with {model_name} ({first_line(error)}); passing over it")
+            announce(f"{name} failed with {model_name} ({first_line(error)}); skipping it")
     raise AssertionError("there is always a candidate")
 
 

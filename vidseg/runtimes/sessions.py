@@ -170,8 +170,8 @@ def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: 
     if path.suffix.casefold() == ".torchscript":
         if not trusted:  # before torch opens it: loading runs code too; and no list of forbidden operations is complete
             raise ConfigError(
-                f"{path}: TorchScript is a program that may write any file you can; give --trust-model if you trust "
-                "who made it, or use ONNX, which only computes: vidseg export --format onnx"
+                f"{path}: TorchScript is a program that can write any of your files; give --trust-model if you trust "
+                "its author, or use ONNX, which only computes: vidseg export --format onnx"
             )
         known = [name for name in found if precision == torch.float32]
     else:
@@ -216,7 +216,7 @@ def open_session(
             problems.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
             continue
         for problem in problems:
-            announce(f"passing over an engine that does not take {path.name} ({problem})")
+            announce(f"skipping an engine that cannot read {path.name} ({problem})")
         return session
     raise ModelError(f"{path}: cannot be read as a network ({'; '.join(problems)})")
 

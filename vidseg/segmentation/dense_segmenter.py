@@ -80,7 +80,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
             raise ValueError("labels cannot be smoothed, scores can")
         self._doubt = doubt or Doubt()
         if self._doubt.asked and runtime.gives_labels:
-            raise ValueError("of labels nobody knows how sure they are, of scores it is known")
+            raise ValueError("labels carry no confidence, scores do")
         self._runtime = runtime
         self._regions = regions
 

@@ -177,7 +177,7 @@ class SenderProcess:
         self._pictures.clear()
         self.look()
         if code is None:
-            self.failure = "it takes nothing any more"
+            self.failure = "it no longer accepts data"
         self.kill()
         return self.failure is None
 

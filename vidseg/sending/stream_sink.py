@@ -232,13 +232,15 @@ class StreamSink(EncodedPictures):
                 if reason is not None:
                     self._lose_untaken()
             elif reason is None:
-                reason = "it was away in the end"
+                reason = "it was unreachable at the end"
             lost = self._counters["lost_frames"]
             if reason is not None:
                 gone = f"; {lost} frames were lost" if lost else ""
-                raise ReceiverError(f"{self._name}: the receiver did not get all of it: {reason}{gone}")
+                raise ReceiverError(f"{self._name}: the receiver did not get everything: {reason}{gone}")
             if lost:
-                self._notes.append(f"{self._name}: {lost} frames were lost while the receiver was away or too slow")
+                self._notes.append(
+                    f"{self._name}: {lost} frames were lost while the receiver was unreachable or too slow"
+                )
         finally:
             self.abort()
 
@@ -265,7 +267,7 @@ class StreamSink(EncodedPictures):
             try:
                 supply = FileAudio(self._info.audio_path, self._origin)
             except (av.FFmpegError, OSError, ValueError) as error:
-                self._notes.append(f"the sound is left out: it cannot be read ({short_reason(error)})")
+                self._notes.append(f"the audio is left out: it cannot be read ({short_reason(error)})")
                 return None
         assert supply is not None
         encoder = av.CodecContext.create(audio_encoder(self._muxer), "w")
@@ -334,7 +336,7 @@ class StreamSink(EncodedPictures):
         if self._away_since is not None:
             self._counters["reconnects"] += self._was_there
             away = self._clock() - self._away_since
-            self._announce(f"{self._name}: the receiver is there again after {away:.0f} s")
+            self._announce(f"{self._name}: the receiver is back after {away:.0f} s")
         self._there = self._was_there = True
         self._there_since = self._clock()
         self._away_since = None
@@ -359,16 +361,16 @@ class StreamSink(EncodedPictures):
         elif self._audio is not None and not self._was_there and reason.startswith(_REFUSALS):
             self._audio.close()
             self._audio = None
-            self._notes.append(f"{self._name}: the receiver takes no sound; it was sent without (or give --audio none)")
+            self._notes.append(f"{self._name}: the receiver accepts no audio; sent without it (as with --audio none)")
             return
         else:
             self._failures += 1
-            reason = f"it cannot be connected to ({reason})"
+            reason = f"cannot connect to it ({reason})"
         if not self._was_there and not self._tries.wait_for_first:
             raise ReceiverError(f"{self._name}: {reason}; start the receiver first, or wait for it: --reconnect always")
         attempts = self._tries.attempts
         if attempts is not None and self._failures >= attempts:
-            tries = f"; given up after {self._failures} tries" if self._failures > 1 else ""
+            tries = f"; gave up after {self._failures} attempts" if self._failures > 1 else ""
             self.given_up = f"{reason}{tries}"
             return
         if self._away_since is None:
@@ -383,7 +385,7 @@ class StreamSink(EncodedPictures):
             trial.add_stream(self._plan.encoder.name)
         except (ValueError, av.FFmpegError) as error:
             raise SinkError(
-                f"{self._name}: codec {self._plan.encoder.name} does not fit this kind of stream; use h264"
+                f"{self._name}: codec {self._plan.encoder.name} cannot be used in this kind of stream; use h264"
             ) from error
 
 
@@ -440,4 +442,6 @@ def _look_for(url: str, name: str, timeout: float) -> None:
         reason = (error.strerror or str(error)).lower()
     else:
         return
-    raise SinkError(f"{name}: nobody is there ({reason}); start the server first, or wait for it: --reconnect always")
+    raise SinkError(
+        f"{name}: no receiver answers ({reason}); start the server first, or wait for it: --reconnect always"
+    )

@@ -112,7 +112,7 @@ def _ask_for_token(given: str, method: str) -> Response:
     headers = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "WWW-Authenticate": "Bearer"}
     if method != "GET":
         return PlainTextResponse("a token is needed", 401, headers=headers)
-    say = "That token is not the right one." if given else "This page needs the token that vidseg printed at its start."
+    say = "Wrong token." if given else "This page needs the token that vidseg printed when it started."
     page = (
         '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>vidseg</title><style>html{color-scheme:dark;font:16px system-ui;background:#0d1014;color:#e6e9ee}"

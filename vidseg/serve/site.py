@@ -55,7 +55,7 @@ def build_site(
                 response = PlainTextResponse(str(error), 400)
             except Exception as error:
                 report(error)
-                response = PlainTextResponse("vidseg failed; it says more where it runs", 500)
+                response = PlainTextResponse("vidseg failed; see its messages where it runs", 500)
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             return response

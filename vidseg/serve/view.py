@@ -44,10 +44,10 @@ def parse_spec(query: Mapping[str, str], default: PictureSpec, *, class_count: i
     if "hide" in query:
         words = [word for word in query["hide"].split(",") if word]
         if len(words) > class_count or any(not w.isascii() or not w.isdigit() or len(w) > 3 for w in words):
-            raise ValueError("hide accepts class ids with commas between them, e.g. 2,13")
+            raise ValueError("hide accepts class ids separated by commas, e.g. 2,13")
         hidden = tuple(sorted({int(word) for word in words}))
         if hidden and hidden[-1] >= class_count:
-            raise ValueError(f"hide holds {hidden[-1]}; accepted: class ids from 0 to {class_count - 1}")
+            raise ValueError(f"hide contains {hidden[-1]}; accepted: class ids from 0 to {class_count - 1}")
     max_width = default.max_width
     if "width" in query:
         wish = _number(query, "width", 0, 1, 100_000)

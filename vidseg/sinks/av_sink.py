@@ -32,8 +32,8 @@ from vidseg.video.encoders import (
 
 _MILLISECOND = Fraction(1, 1000)
 _COUNTER_NOTES = {
-    "pts_fixed": "frame times moved to the next possible one, because they did not follow the one before: {}",
-    "rescaled": "pictures of another size, scaled to that of the first: {}",
+    "pts_fixed": "frame times that did not increase, moved to the next possible time: {}",
+    "rescaled": "frames of another size, scaled to that of the first: {}",
 }
 
 
@@ -102,7 +102,7 @@ class AvSink(EncodedPictures):
         self._sources = [*map(str, source_paths), *audio]
         self._wants_audio = encode.takes_audio(info) and muxer not in SILENT
         if encode.takes_audio(info) and muxer in SILENT:
-            self._notes.append(f"{SILENT[muxer]} holds no sound; it is left out")
+            self._notes.append(f"{SILENT[muxer]} cannot contain audio; it is left out")
         self._state: Literal["open", "closed"] = "open"
         self._output: Any = None
         self._stream: Any = None
@@ -196,7 +196,7 @@ class AvSink(EncodedPictures):
             if self._counters[key]:
                 self._notes.append(sentence.format(self._counters[key]))
         if self._counters["pts_fixed"] and self._muxer == "avi":
-            self._notes.append("avi holds a constant frame rate only; mp4, mov and mkv keep the times")
+            self._notes.append("avi supports a constant frame rate only; mp4, mov and mkv keep the times")
 
     def abort(self) -> None:
         """Drop everything; the output does not appear. Never raises."""
@@ -249,7 +249,9 @@ class AvSink(EncodedPictures):
             try:
                 trial.add_stream(self._plan.encoder.name)
             except (ValueError, av.FFmpegError) as error:
-                raise SinkError(f"{self.path}: codec {self._plan.encoder.name} does not fit this container") from error
+                raise SinkError(
+                    f"{self.path}: codec {self._plan.encoder.name} cannot be used in this container"
+                ) from error
 
     def _claim(self, overwrite: bool) -> Claim:
         """Claim the output. Raises SinkError."""
@@ -291,7 +293,7 @@ class AvSink(EncodedPictures):
         if self._subtitles is not None and self._subtitles.tracks:
             self._subtitles.close()
             self._subtitles = None
-            self._notes.append("the subtitles are left out: they do not go into this container")
+            self._notes.append("the subtitles are left out: this container does not support them")
             if self._audio is not None:
                 self._audio.close()
                 self._audio = self._open_audio()
@@ -299,7 +301,7 @@ class AvSink(EncodedPictures):
         if self._audio is not None and self._audio.tracks:
             self._audio.close()
             self._audio = None
-            self._notes.append("the sound is left out: it does not go into this container")
+            self._notes.append("the audio is left out: this container does not support it")
             return True
         return False
 

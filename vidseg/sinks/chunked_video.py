@@ -45,7 +45,7 @@ class ChunkedAvSink(AvSink):
         if self._muxer in ANIMATIONS:
             self.abort()
             raise SinkError(
-                f"{self.path}: a {self._muxer} cannot be written in pieces; "
+                f"{self.path}: a {self._muxer} cannot be written in chunks; "
                 "leave out --resume and --workers, or give an mp4"
             )
         if self._threads == 0 and self._plan.encoder.name == "libx264":
@@ -152,7 +152,9 @@ class ChunkedAvSink(AvSink):
 
     def _keep_extradata(self, found: bytes) -> None:
         if self._extradata is not None and found != self._extradata:
-            raise WriteError(f"{self.path}: {self._plan.encoder.name} cannot be joined; choose another --codec")
+            raise WriteError(
+                f"{self.path}: chunks of {self._plan.encoder.name} cannot be joined; choose another --codec"
+            )
         self._extradata = found
 
     def _mux_stored(self, packet: StoredPacket, time_base: Fraction, last_dts: int | None) -> int:
@@ -161,7 +163,9 @@ class ChunkedAvSink(AvSink):
         # an encoder that reorders starts a little before its first picture, so two chunks may touch
         dts = packet.dts if last_dts is None else max(packet.dts, last_dts + 1)
         if dts > packet.pts:
-            raise WriteError(f"{self.path}: {self._plan.encoder.name} cannot be joined; choose another --codec")
+            raise WriteError(
+                f"{self.path}: chunks of {self._plan.encoder.name} cannot be joined; choose another --codec"
+            )
         copy = av.Packet(packet.data)
         copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, dts, packet.duration, time_base
         copy.is_keyframe = packet.is_keyframe

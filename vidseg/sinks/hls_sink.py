@@ -68,7 +68,7 @@ class HlsSink(AvSink):
         """Why a file could not be written."""
         self._made: deque[Path] = deque()
         if not set("%:?#").isdisjoint(self._target.stem):  # players read what is listed as URLs
-            raise SinkError(f"{path}: the name of a playlist cannot hold % : ? or #; choose another one")
+            raise SinkError(f"{path}: the name of a playlist cannot contain % : ? or #; choose another one")
         left_by_a_killed_run = os.path.exists(f"{self._target}{PART_SUFFIX}")
         segments = list(self._segments())
         self._old = segments if left_by_a_killed_run or self._target.exists() else []

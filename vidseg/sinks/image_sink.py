@@ -119,7 +119,7 @@ class ImageSink:
             if self._counters["frames"]:
                 pattern = self.path.with_name(f"{self.path.stem}_%05d{self._ending}")
                 raise WriteError(
-                    f"{self.path}: holds one picture, the source has more; use a pattern such as {pattern}"
+                    f"{self.path}: is a single picture, but the source has more; use a pattern such as {pattern}"
                 )
             return self.path
         if self._pattern:
@@ -130,13 +130,15 @@ class ImageSink:
     def _refuse_sources(self, target: Path) -> None:
         """Raises WriteError if `target` is one of the input's own pictures."""
         if os.path.lexists(target) and any(os.path.exists(s) and os.path.samefile(s, target) for s in self._sources):
-            raise WriteError(f"{target}: is part of the input and is not replaced; choose another folder")
+            raise WriteError(f"{target}: is part of the input and will not be replaced; choose another folder")
 
     def _check_ending(self, ending: str) -> None:
         if ending not in IMAGE_ENDINGS:
-            raise SinkError(f"{self.path}: '{ending}' is no known picture format; accepted: {' '.join(IMAGE_ENDINGS)}")
+            raise SinkError(
+                f"{self.path}: '{ending}' is not a known picture format; accepted: {' '.join(IMAGE_ENDINGS)}"
+            )
         if self._alpha and ending not in ALPHA_ENDINGS:
-            raise SinkError(f"{self.path}: {ending} holds no transparency; accepted: {' '.join(ALPHA_ENDINGS)}")
+            raise SinkError(f"{self.path}: {ending} does not support transparency; accepted: {' '.join(ALPHA_ENDINGS)}")
 
     def _check_folder_use(self, info: VideoInfo) -> None:
         if not info.still:
@@ -157,14 +159,15 @@ class ImageSink:
     def _check_pattern(self) -> None:
         name = self.path.name
         if len(_NUMBER.findall(name.replace("%%", ""))) != 1 or "%" in _NUMBER.sub("", name.replace("%%", "")):
-            raise SinkError(f"{self.path}: a pattern has one number such as %05d, and %% for a percent sign")
+            raise SinkError(f"{self.path}: a pattern needs exactly one number such as %05d, and %% for a percent sign")
         self._refuse_existing(self.path.parent, numbered_pictures(self.path))
 
     def _check_single(self, info: VideoInfo) -> None:
         if info.frame_count is not None and info.frame_count > 1:
             pattern = self.path.with_name(f"{self.path.stem}_%05d{self._ending}")
             raise SinkError(
-                f"{self.path}: holds one picture, the source has {info.frame_count}; use a pattern such as {pattern}"
+                f"{self.path}: is a single picture, but the source has "
+                f"{info.frame_count}; use a pattern such as {pattern}"
             )
         refuse_source(self.path, self._sources)
         self._refuse_existing(self.path.parent, [self.path.name] if os.path.lexists(self.path) else [])

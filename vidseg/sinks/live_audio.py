@@ -65,5 +65,5 @@ class LiveAudio:
                 if getattr(error, "errno", None) in DISK_ERRORS:
                     raise
                 self.tracks.clear()
-                self._notes.append(f"the sound ends early ({short_reason(error)})")
+                self._notes.append(f"the audio ends early ({short_reason(error)})")
                 return

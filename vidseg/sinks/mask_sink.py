@@ -111,8 +111,8 @@ class MaskVideoSink:
                 self._start(frame, label_map)
             if label_map.shape != self._size_hw:
                 raise WriteError(
-                    f"{self.path}: holds masks of one size; frame {frame.index} is {_shown(label_map.shape)}, "
-                    f"the first {_shown(self._size_hw)}; give {self._option} a folder for pictures of several sizes"
+                    f"{self.path}: needs masks of one size, but frame {frame.index} is {_shown(label_map.shape)}, "
+                    f"and the first {_shown(self._size_hw)}; give {self._option} a folder for pictures of several sizes"
                 )
             pts = max(round((frame.pts * frame.time_base - self._origin) / TICK), self._last_pts + 1)
             duration = max(1, round((frame.duration or 1 / (self._rate * frame.time_base)) * frame.time_base / TICK))

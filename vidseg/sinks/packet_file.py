@@ -122,4 +122,4 @@ def _packets(path: Path, file: BinaryIO) -> Iterator[StoredPacket]:
 
 
 def _unusable(path: Path, why: str) -> ResumeError:
-    return ResumeError(f"{path}: cannot be used, {why}; remove its folder to start anew")
+    return ResumeError(f"{path}: cannot be used, {why}; remove its folder to start over")

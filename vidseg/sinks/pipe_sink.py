@@ -101,7 +101,7 @@ class PipeSink(AvSink):
             raise failure
         if self.given_up is None:
             end = clock_time(math.floor(self._last_seconds - self._origin))
-            self.given_up = f"{self._name}: the reader went away at {end}"
+            self.given_up = f"{self._name}: the reader closed the pipe at {end}"
 
     def _before_encoding(self, frame: av.VideoFrame) -> None:
         if self._info.live and self._muxer not in COUNTED:
@@ -160,7 +160,7 @@ def refuse_terminal() -> None:
     except (OSError, ValueError):
         terminal = False
     if terminal:
-        raise SinkError("-o -: standard output is a terminal; send it on, as in: vidseg run clip.mp4 -o - | ffplay -")
+        raise SinkError("-o -: standard output is a terminal; redirect it, as in: vidseg run clip.mp4 -o - | ffplay -")
 
 
 def take_stdout() -> int:
@@ -174,7 +174,7 @@ def take_stdout() -> int:
     try:
         kept = os.dup(1)
     except OSError as error:
-        raise SinkError(f"-o -: standard output cannot be written ({error.strerror}); send it on") from None
+        raise SinkError(f"-o -: standard output cannot be written ({error.strerror}); redirect it") from None
     with contextlib.suppress(OSError):  # no standard error
         os.dup2(2, 1)
     return kept

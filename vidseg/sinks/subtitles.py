@@ -82,7 +82,7 @@ class SubtitleCopy:
             if not self._add_track(output, stream):
                 left_out.append(f"subtitle track {stream.index} ({_codec(stream)})")
         if left_out:
-            self.notes.append(f"{self.muxer} does not hold {', '.join(left_out)}: left out")
+            self.notes.append(f"{self.muxer} does not support {', '.join(left_out)}; left out")
         if self.tracks:
             if origin > _SEEK_BEFORE_SECONDS:
                 with contextlib.suppress(av.FFmpegError):  # then it is read from the start

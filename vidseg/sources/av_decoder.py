@@ -348,7 +348,7 @@ class AvDecoder(SourceBase):
                 raise SourceError(f"{self._name}: reading failed: {reason_of(error)}") from None
 
     def _silence(self) -> str:
-        return f"{self._name}: nothing came for {self._read_timeout:g} seconds"
+        return f"{self._name}: no data for {self._read_timeout:g} seconds"
 
     def _release(self) -> None:
         self._container.close()

@@ -323,7 +323,7 @@ class AvSource(AvDecoder):
                 self._tail.add(own, self._picture(frame))
             frame = next(self._decoder, None)
         if not self._stop.is_set() and (self._index, self._tail.state()) != (wanted["index"], wanted["tail"]):
-            raise ResumeError(f"{self._name}: its frames are not those that were read before; start the run anew")
+            raise ResumeError(f"{self._name}: its frames differ from those read before; start the run again")
         return frame
 
     def _judge_end(self) -> None:

@@ -89,7 +89,7 @@ class CameraSource(SourceBase):
             first = self._read()
         if first is None:
             self._capture.release()
-            raise SourceError(f"{self._name}: opened, but gives no picture; is another program using it?")
+            raise SourceError(f"{self._name}: opened, but delivers no picture; is another program using it?")
         self._first: tuple[UInt8Array, int] | None = first
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         height, width = first[0].shape[:2]
@@ -162,7 +162,7 @@ def _open_capture(number: int) -> Capture:
 def _differences(name: str, asked: tuple[int, int] | None, got: tuple[int, int]) -> tuple[str, ...]:
     if asked is None or asked == got:
         return ()
-    return (f"{name} was asked for {asked[0]}x{asked[1]} and gives {got[0]}x{got[1]}",)
+    return (f"{name}: requested {asked[0]}x{asked[1]}, got {got[0]}x{got[1]}",)
 
 
 def _ask(capture: Capture, size: tuple[int, int] | None, frame_rate: float | None, format: str | None) -> None:

@@ -166,7 +166,7 @@ class _File:
         item = self._items[number]
         colours = next((body for kind, body in item.properties if kind == b"colr" and body[:4] == b"nclx"), colours)
         if depth > _DEEPEST:
-            raise ValueError("a picture made of itself")
+            raise ValueError("a picture that contains itself")
         if item.kind in _DECODERS:
             frame = _decoded(item, self._content(item), colours, alone=depth == 0)
             converter = RgbConverter(frame)

@@ -82,7 +82,7 @@ class ImageSource(SourceBase):
         self._first = self._next_readable()
         if self._first is None:
             count = "this image" if len(paths) == 1 else f"any of these {len(paths)} images"
-            raise SourceError(f"{name}: cannot decode {count}; the content may be damaged or of another kind")
+            raise SourceError(f"{name}: cannot decode {count}; the content may be damaged or in another format")
         height, width = self._first[1].shape[:2]
         self._info = VideoInfo(
             width=width,
@@ -205,8 +205,8 @@ def _sorted_out(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     if not others:
         return images, ()
     endings = ", ".join(sorted({shown_name(path.suffix.lower()) or "no ending" for path in others}))
-    count = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are no images"
-    return images, (f"left out: {count} known here ({endings})",)
+    count = "1 file" if len(others) == 1 else f"{len(others)} files"
+    return images, (f"left out: {count} not known as images ({endings})",)
 
 
 def _known_suffixes() -> str:

@@ -45,7 +45,7 @@ def read_mask_video(path: str) -> Generator[SavedMask, None, None]:
         if video is None or video.codec_context.pix_fmt != "gray":
             found = "no picture" if video is None else f"{video.codec_context.name}, {video.codec_context.pix_fmt}"
             raise SourceError(
-                f"{name}: is no video of masks ({found}); accepted: 8-bit grey as `--save-masks FILE.mkv` writes it"
+                f"{name}: is not a mask video ({found}); accepted: 8-bit grey as `--save-masks FILE.mkv` writes it"
             )
         rows = next(iter(container.streams.subtitles), None) if version is not None else None
         waiting: deque[av.VideoFrame] = deque()
@@ -92,7 +92,7 @@ def read_mask_folder(path: str) -> Generator[SavedMask, None, None]:
     except OSError as error:
         raise SourceError(f"{name}: cannot be read as a folder ({error.strerror})") from None
     if not files:
-        raise SourceError(f"{name}: holds neither {FRAMES_FILE} nor PNGs named by frame, such as 000042.png")
+        raise SourceError(f"{name}: contains neither {FRAMES_FILE} nor PNGs named by frame, such as 000042.png")
     for entry in files:
         yield _file_mask(folder / entry, int(entry[:-4]), None)
 
@@ -106,11 +106,11 @@ def read_label_map(path: Path) -> UInt8Array:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise SourceError(f"{name}: {reason}; save the masks again") from None
     if image is None:
-        raise SourceError(f"{name}: is damaged or no picture; save the masks again")
+        raise SourceError(f"{name}: is damaged or not a picture; save the masks again")
     if image.ndim != 2 or image.dtype != np.uint8:
         channels = 1 if image.ndim == 2 else image.shape[2]
         raise SourceError(
-            f"{name}: is no label map ({channels} channels of {8 * image.dtype.itemsize} bits); "
+            f"{name}: is not a label map ({channels} channels of {8 * image.dtype.itemsize} bits); "
             "accepted: 8-bit grey as --save-masks writes it, or a palette"
         )
     return np.asarray(image, np.uint8)
@@ -140,7 +140,7 @@ def _parse_row(name: str, text: str) -> _Row:
     try:
         return _Row(FrameMark.parse(columns), columns[len(COLUMNS) - 1])
     except (ValueError, IndexError):
-        raise SourceError(f"{name}: {text[:60]!r} says of no frame where it is; save the masks again") from None
+        raise SourceError(f"{name}: {text[:60]!r} does not describe a frame; save the masks again") from None
 
 
 def _file_mask(path: Path, index: int, seconds: Fraction | None) -> SavedMask:
@@ -173,5 +173,5 @@ def _table(folder: Path) -> Generator[SavedMask, None, None]:
                     raise SourceError(f"{name}: line {rows.line_num} is damaged; save the masks again") from None
                 yield _file_mask(folder / entry, mark.index, mark.seconds)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = short_reason(error, "it is no CSV in UTF-8")
+        reason = short_reason(error, "it is not CSV in UTF-8")
         raise SourceError(f"{name}: cannot be read ({reason}); save the masks again") from None

@@ -88,7 +88,7 @@ class Orientation:
             (True, False, False): "transposed",
             (True, True, True): "transposed and rotated by 180 degrees",
         }[self.transpose, self.flip_x, self.flip_y]
-        return words and f"{words}, as the source asks"
+        return words and f"{words}, as the source specifies"
 
 
 class RgbConverter:
@@ -110,9 +110,11 @@ class RgbConverter:
     def _aspect_notes(self, aspect: Fraction | None) -> tuple[str, ...]:
         if self._stored != (self._width, self._height):
             before = "{}x{}".format(*(self._stored[::-1] if self._orientation.transpose else self._stored))
-            return (f"{before} pixels that are not square became {'{}x{}'.format(*self.size)} square ones",)
+            return (f"{before} non-square pixels became {'{}x{}'.format(*self.size)} square pixels",)
         if aspect is not None and not _is_plausible(aspect):
-            return (f"the header says that pixels are {aspect.numerator}:{aspect.denominator}: taken for square",)
+            return (
+                f"the header gives a pixel aspect ratio of {aspect.numerator}:{aspect.denominator}; treated as square",
+            )
         return ()
 
     @property

@@ -38,7 +38,7 @@ def range_of(
             return _exact(seconds)
         whole = length()
         if whole is None:
-            raise ConfigError(f"{name}: does not say how long it is; give {option} as a time from its first frame")
+            raise ConfigError(f"{name}: its length is unknown; give {option} as a time from its first frame")
         return max(Fraction(0), whole + _exact(seconds))
 
     begin = Fraction(0) if start is None else from_first("--start", start)
@@ -47,7 +47,7 @@ def range_of(
         stop = begin + _exact(duration)
     if stop is not None and stop <= begin:
         raise ConfigError(
-            f"{name}: --end is at {_shown(stop)}, --start at {_shown(begin)}; the end has to be later than the start"
+            f"{name}: --end is at {_shown(stop)}, --start at {_shown(begin)}; the end must be later than the start"
         )
     whole = length() if begin else None
     if whole is not None and begin >= whole:

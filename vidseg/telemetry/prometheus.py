@@ -25,20 +25,18 @@ def figures_text(pipeline: Pipeline, **facts: str) -> str:
     stages = {"decoded": stats.decoded, "segmented": stats.inferred, "delivered": stats.delivered}
     dropped = {"overload": pipeline.dropped, "max_fps": stats.skipped, "sending": pipeline.lost_in_sending}
     rates = {"in": pipeline.input_rate.rate, "out": pipeline.output_rate.rate}
-    receiver = "Times the receiver of a sent stream was lost and found again."
+    receiver = "Reconnections to the receiver of the stream."
     lines = [
-        *_family("vidseg_info", "gauge", "What runs.", [({"version": __version__, **facts}, 1)]),
-        *_counter("vidseg_frames_total", "Frames that got so far.", "stage", stages),
-        *_counter("vidseg_frames_dropped_total", "Frames that were left out.", "cause", dropped),
+        *_family("vidseg_info", "gauge", "Version, model and runtime.", [({"version": __version__, **facts}, 1)]),
+        *_counter("vidseg_frames_total", "Frames that reached each stage.", "stage", stages),
+        *_counter("vidseg_frames_dropped_total", "Frames left out, by cause.", "cause", dropped),
         *_gauge("vidseg_frame_rate", "Frames per second over the last 64 frames.", "direction", rates),
-        *_gauge("vidseg_queue_depth", "Frames that wait between two stages.", "queue", pipeline.queue_depths),
+        *_gauge("vidseg_queue_depth", "Frames waiting between two stages.", "queue", pipeline.queue_depths),
         *_latency(pipeline),
         *_stages(pipeline),
-        *_family(
-            "vidseg_reconnects_total", "counter", "Times the source was lost and found again.", [({}, reconnects)]
-        ),
+        *_family("vidseg_reconnects_total", "counter", "Reconnections to the source.", [({}, reconnects)]),
         *_family("vidseg_receiver_reconnects_total", "counter", receiver, [({}, pipeline.receiver_reconnects)]),
-        *_counter("vidseg_source_events_total", "Other things that the source counted.", "event", counters),
+        *_counter("vidseg_source_events_total", "Other events counted by the source.", "event", counters),
         *_process(),
     ]
     return "\n".join(lines) + "\n"
@@ -66,7 +64,7 @@ def _latency(pipeline: Pipeline) -> list[str]:
     rising = list(accumulate(counts))
     name = "vidseg_latency_seconds"
     return [
-        *_head(name, "histogram", "Seconds from a frame's coming out of the source until every output had taken it."),
+        *_head(name, "histogram", "Seconds from the source until all outputs have taken a frame."),
         *(_line(f"{name}_bucket", {"le": le}, count) for le, count in zip(bounds, rising, strict=True)),
         _line(f"{name}_count", {}, rising[-1]),
         _line(f"{name}_sum", {}, total),

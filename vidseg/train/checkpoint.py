@@ -41,7 +41,7 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive can raise nearly anything
-        raise CheckpointError(f"{path}: not a training checkpoint; remove it to start anew") from error
+        raise CheckpointError(f"{path}: not a training checkpoint; remove it to start over") from error
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
         raise CheckpointError(f"{path}: weights without the state of a training run; give them as --init instead")
     return state

@@ -53,7 +53,9 @@ def initial_model(
             and theirs.shape[1:] == own[key].shape[1:]
         ):
             if key.endswith("weight"):
-                announce(f"{init} has {len(theirs) - 1} classes: the classifier for {num_classes} starts random")
+                announce(
+                    f"{init} has {len(theirs) - 1} classes: the classifier for {num_classes} is initialised randomly"
+                )
             tensors[key] = own[key]
     expected = {key: tuple(tensor.shape) for key, tensor in own.items()}
     model.load_state_dict(zoo.match(tensors, expected, name, init), strict=False)

@@ -120,7 +120,7 @@ class TrainingSession:
         self.last_scores: Scores | None = None
         if (out / STATE).exists():
             if not resume:
-                raise ConfigError(f"{out}: holds a training run; go on with --resume, or choose another --out")
+                raise ConfigError(f"{out}: contains a training run; continue it with --resume, or choose another --out")
             self._resume()
 
     def run(self, reporter: StepReporter, should_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -224,12 +224,13 @@ class TrainingSession:
         for number, (old, new) in enumerate(zip(stored["datasets"], self._origin["datasets"], strict=True)):
             if old != new:
                 raise ConfigError(
-                    f"{path}: {self._datasets[number].folder} holds other files than dataset {number + 1} of the run; "
+                    f"{path}: {self._datasets[number].folder} contains other files "
+                    f"than dataset {number + 1} of the run; "
                     "give the same data in the same order, or another --out"
                 )
         if given is not None and given != stored.get("init", given):
             began = stored["init"] or "random weights"
-            raise ConfigError(f"{path}: began with {began}, not with --init {given}; leave --init out")
+            raise ConfigError(f"{path}: began with {began}, not with --init {given}; leave out --init")
         self._origin = stored
 
     def _pictures(self) -> list[int]:
@@ -258,7 +259,7 @@ class TrainingSession:
                 if self._saved_step != step:
                     self.save()
                 if isinstance(error, ConfigError):
-                    raise ConfigError(f"{error}; once it is as before, --resume goes on after step {step}") from error
+                    raise ConfigError(f"{error}; once restored, --resume continues after step {step}") from error
                 raise
             yield batch
 

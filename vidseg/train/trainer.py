@@ -82,7 +82,7 @@ class Trainer:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         if self._scaler.is_enabled() and self._scaler.get_scale() < 1:  # halved at each step left out, from 65536 on
-            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, however little it is scaled")
+            raise TrainingError(f"gradient is {norm.item()} at step {self.step + 1}, even at the lowest loss scale")
         self.step += 1
         self.average.update(self.model, self.step)
         self.intact = True

@@ -96,7 +96,7 @@ class AudioCopy:
             self._input = open_audio(self.path)
             self._choose_streams()
         except (av.FFmpegError, OSError, ValueError) as error:
-            self._give_up(f"the sound is left out: it cannot be read ({short_reason(error)})")
+            self._give_up(f"the audio is left out: it cannot be read ({short_reason(error)})")
 
     def add_streams(self, output: Any, origin: Fraction) -> None:
         """Make the streams in `output`; to be called before its header is written.
@@ -114,7 +114,7 @@ class AudioCopy:
                     self._add_encoder(output, track)
             except (av.FFmpegError, ValueError, OSError) as error:
                 self.tracks.remove(track)
-                self.notes.append(f"sound track {track.source.index} ({codec}) is left out ({short_reason(error)})")
+                self.notes.append(f"audio track {track.source.index} ({codec}) is left out ({short_reason(error)})")
                 continue
             track.target.metadata.update(language_and_title(tags(track.source)))
             track.target.disposition = track.source.disposition
@@ -179,7 +179,7 @@ class AudioCopy:
             if stream.type == "audio" and stream.codec_context is not None:
                 self.tracks.append(_Track(stream))
             elif stream.type == "audio":
-                self.notes.append(f"sound track {stream.index} is left out: its codec is unknown")
+                self.notes.append(f"audio track {stream.index} is left out: its codec is unknown")
 
     def _copyable(self, codec: str) -> bool:
         accepted = _COPYABLE.get(self.muxer)
@@ -201,7 +201,7 @@ class AudioCopy:
         options = {"async": "1"} | ({"first_pts": "0"} if self._only_counts else {})
         track.resampler = av.AudioResampler(stream.format, layout, rate, options=options)
         old = context.name.removesuffix("float")
-        self.notes.append(f"sound track {track.source.index}: {old} does not go into {self.muxer}, encoded as {shown}")
+        self.notes.append(f"audio track {track.source.index}: {self.muxer} does not support {old}, encoded as {shown}")
 
     def _demux(self) -> Iterator[tuple[_Track, Any]]:
         """Audio packets of the chosen tracks in file order; notes the times of the pictures between them."""
@@ -229,7 +229,7 @@ class AudioCopy:
                 while waiting and not (self._picture_stream is not None and self._must_wait(joints, waiting)):
                     yield from self._placed(joints, *waiting.pop(0))
         except (av.FFmpegError, OSError, ValueError) as error:
-            self.notes.append(f"the sound ends early: it cannot be read further ({short_reason(error)})")
+            self.notes.append(f"the audio ends early: it cannot be read further ({short_reason(error)})")
         for entry in waiting:
             yield from self._placed(joints, *entry)
         for track in self.tracks:
@@ -282,7 +282,7 @@ class AudioCopy:
         try:
             frames = packet.decode()
         except (av.FFmpegError, ValueError):
-            self._note_once(f"sound track {track.source.index} is damaged; the broken parts are left out")
+            self._note_once(f"audio track {track.source.index} is damaged; the broken parts are left out")
             return
         for frame in frames:
             if frame.pts is not None:
@@ -301,7 +301,7 @@ class AudioCopy:
                 packets += track.target.encode(None)
         except (av.FFmpegError, ValueError) as error:
             track.damaged = True
-            self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")
+            self.notes.append(f"audio track {track.source.index} ends early ({short_reason(error)})")
         for packet in packets:
             self._mux(output, track, packet)
 
@@ -320,7 +320,7 @@ class AudioCopy:
         if packet.pts < 0 and not self._keeps_negative_times(track):
             packet.pts, packet.dts = 0, 0  # else the muxer would move the pictures to make room
         if track.last_dts is not None and packet.dts <= track.last_dts:
-            self._note_once(f"sound track {track.source.index}: packets out of order are left out")
+            self._note_once(f"audio track {track.source.index}: packets out of order are left out")
             return
         track.last_dts = packet.dts
         try:
@@ -332,7 +332,7 @@ class AudioCopy:
             if getattr(error, "errno", None) in DISK_ERRORS:
                 raise
             track.damaged = True
-            self.notes.append(f"sound track {track.source.index} ends early ({short_reason(error)})")
+            self.notes.append(f"audio track {track.source.index} ends early ({short_reason(error)})")
 
     @property
     def _only_counts(self) -> bool:

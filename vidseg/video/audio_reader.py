@@ -77,7 +77,7 @@ class FileAudio:
         stream = self._container.streams.best("audio")
         if stream is None or stream.codec_context is None:
             self._container.close()
-            raise ValueError("no sound that can be decoded")
+            raise ValueError("no audio that can be decoded")
         for other in self._container.streams:
             if other is not stream:
                 other.discard = Discard.all

@@ -259,7 +259,7 @@ def muxer_of(path: str, ending: str) -> str:
     muxer = CONTAINERS.get(ending.casefold())
     if muxer is None:
         known = " ".join(f".{name}" for name in CONTAINERS)
-        shown = f"'.{ending}' is no known video format" if ending else "has no file ending"
+        shown = f"'.{ending}' is not a known video format" if ending else "has no file ending"
         raise SinkError(f"{path}: {shown}; accepted: {known}")
     return muxer
 
@@ -279,7 +279,9 @@ def plan_encoder(path: str, muxer: str, encode: EncodeOptions, size: tuple[int, 
     if encoder.muxers is not None and muxer not in encoder.muxers:
         endings = " ".join(f".{ending}" for ending, name in CONTAINERS.items() if name in encoder.muxers) or "a pipe"
         fitting = ", ".join(name for name, other in ENCODERS.items() if other.muxers and muxer in other.muxers)
-        raise SinkError(f"{path}: codec {asked} does not fit this container; it goes into {endings}, here: {fitting}")
+        raise SinkError(
+            f"{path}: codec {asked} cannot be used in this container, only in {endings}; this one takes {fitting}"
+        )
     plan = EncoderPlan(encoder, _options(asked, encoder, encode))
     if asked not in ENCODERS and asked not in _ALIASES and (problem := trial_problem(plan, size)):
         raise SinkError(f"codec {asked}: the encoder cannot be opened here ({problem}); try h264")

@@ -104,7 +104,7 @@ class SrtTool:
         if self._ended:
             reasons = _REASON.findall(self._said)
             if self.connected or not reasons:
-                return "the other side is gone" if self.connected else "the SRT connection was not made"
+                return "the other side closed the connection" if self.connected else "the SRT connection was not made"
             return str(reasons[-1].decode("utf-8", "replace")).lower()
         if not self.connected and time.monotonic() > self._deadline:
             return f"no answer within {self._timeout:g} seconds"

@@ -134,7 +134,7 @@ class LiveView:
         """Let one viewer wait for a frame that can be drawn as he likes; the others and the run have no part in it."""
         first = (str(error).strip().splitlines() or [""])[0]
         if not self._failed:
-            self._say(f"a picture for a viewer failed ({type(error).__name__}: {first}); the others go on")
+            self._say(f"a picture for a viewer failed ({type(error).__name__}: {first}); the others continue")
         with self._changed:
             self._failed[ticket.spec] = newest.number
             if not self._closed:

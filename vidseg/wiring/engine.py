@@ -335,7 +335,7 @@ _INT8_ADVICE = "make one with `vidseg quantize`, or use --precision auto"
 
 
 def _bfloat16_note(name: str) -> str:
-    return f"{name} runs in bfloat16, twice as fast and all but exact; --precision float32 is exact"
+    return f"{name} runs in bfloat16, twice as fast and almost exact; --precision float32 is exact"
 
 
 def _runs_openvino(runtime: str, device: torch.device) -> bool:
@@ -360,7 +360,7 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
     if config.rule != "semantic" and not file.queries:
         raise ConfigError(f"--rule {config.rule}: {name} has no queries; leave out --rule")
     if config.device not in ("auto", "cpu"):
-        raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave -d out")
+        raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave out -d")
     device = torch.device("cpu")
     precision = pick_precision(config.precision, device)
     file_runtimes(file.path, config.runtime, precision, trusted=config.trust_model)

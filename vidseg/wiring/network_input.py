@@ -90,7 +90,7 @@ def file_input(config: RunConfig, file: ModelFile, given: InputFormat) -> Networ
         name, side = asked
         fixed = given.fixed_hw
         if fixed is not None:
-            raise ConfigError(f"--{name} {side}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave --{name} out")
+            raise ConfigError(f"--{name} {side}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave out --{name}")
         given = given.with_long_side(side) if name == "imgsz" else given.with_short_side(side)
     return NetworkInput(config.imgsz or given.default_imgsz(), given, given)
 
@@ -118,7 +118,7 @@ def published_advice(model: str, size: NetworkInput) -> str | None:
 def _asked(config: RunConfig) -> tuple[str, int] | None:
     """The option that says a size in pixels, and the size. Raises ConfigError where both do."""
     if None not in (config.imgsz, config.short_side):
-        raise ConfigError("--imgsz and --short-side both say the size; give one of them")
+        raise ConfigError("--imgsz and --short-side both set the size; give one of them")
     if config.imgsz is not None:
         return "imgsz", config.imgsz
     return ("short-side", config.short_side) if isinstance(config.short_side, int) else None

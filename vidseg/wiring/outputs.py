@@ -84,7 +84,7 @@ def check_sent(config: RunConfig) -> None:
     """
     check_shape(config)
     if config.format is not None and not config.piped:
-        raise ConfigError("--format is for -o -; the ending of a file's name says what it is")
+        raise ConfigError("--format is for -o -; the ending of a file name sets its format")
     playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
     if config.sent:
         stream_muxer(config.output or "")

@@ -183,4 +183,4 @@ def check_camera_options(config: RunConfig, *kinds: SourceKind) -> None:
     given = {"size": config.camera_size, "fps": config.camera_fps, "format": config.camera_format}
     for name, value in given.items():
         if value is not None and SourceKind.CAMERA not in kinds:
-            raise ConfigError(f"--camera-{name} is for cameras; the source is no camera (cam0, 0, /dev/video0)")
+            raise ConfigError(f"--camera-{name} is for cameras; the source is not a camera (cam0, 0, /dev/video0)")

@@ -67,7 +67,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     loaded = _read_safetensors(path) if head[8:9] == b"{" else _read_torch(path, zipped=head.startswith(_ZIP_MAGIC))
     tensors = _tensors_in(loaded)
     if not tensors:
-        raise CheckpointError(f"{path}: holds no tensors; expected a state dict, or one under 'model' or 'state_dict'")
+        raise CheckpointError(
+            f"{path}: contains no tensors; expected a state dict, or one under 'model' or 'state_dict'"
+        )
     return tensors
 
 
@@ -97,7 +99,7 @@ def match(
             raise CheckpointError(f"{path}: '{key}' is {tensor.dtype}, not floating point; give unquantised weights")
         matched[key] = tensor.to(torch.float32)
         if not torch.isfinite(matched[key]).all():
-            raise CheckpointError(f"{path}: '{key}' holds NaN or infinity; the training run or the file is broken")
+            raise CheckpointError(f"{path}: '{key}' contains NaN or infinity; the training run or the file is broken")
     return matched
 
 
@@ -124,7 +126,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load_file(path, device="cpu")
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         detail = _one_line(error)
-        raise CheckpointError(f"{path}: not a whole safetensors file ({detail}); download or copy it again") from error
+        raise CheckpointError(
+            f"{path}: incomplete or damaged safetensors ({detail}); download or copy it again"
+        ) from error
 
 
 def _read_torch(path: Path, *, zipped: bool) -> Any:
@@ -139,7 +143,7 @@ def _read_torch(path: Path, *, zipped: bool) -> Any:
     except pickle.UnpicklingError as error:
         if "GLOBAL " in str(error):  # "Unsupported global: GLOBAL x", "unsupported GLOBAL x whose module is blocked"
             raise CheckpointError(
-                f"{path}: holds Python objects, which are not loaded because they can run code; "
+                f"{path}: contains Python objects, which are not loaded because they can run code; "
                 "save only the weights: torch.save(model.state_dict(), FILE)"
             ) from error
         raise _not_a_checkpoint(path, zipped) from error

@@ -111,7 +111,7 @@ def pull(
             _publish(entry, entry.url, part, path, digest, say, accepted=accept_change)
     except OSError as error:
         raise DownloadError(
-            f"{entry.name}: cannot keep weights in {path.parent} ({short_reason(error)}); "
+            f"{entry.name}: cannot store weights in {path.parent} ({short_reason(error)}); "
             "set VIDSEG_CACHE to a folder that can be written, or use --weights FILE"
         ) from error
     return path
@@ -158,9 +158,9 @@ def _checked_digest(entry: ModelEntry, part: Path, continued: bool) -> str:
     size, digest = part.stat().st_size, file_sha256(part)
     problem = None
     if entry.size is not None and size != entry.size:
-        problem = f"got {size} bytes, expected {entry.size} (--accept-change takes it)"
+        problem = f"got {size} bytes, expected {entry.size} (--accept-change accepts it)"
     elif entry.sha256 is not None and digest != entry.sha256:
-        problem = f"wrong SHA-256: got {digest[:12]}..., expected {entry.sha256[:12]}... (--accept-change takes it)"
+        problem = f"wrong SHA-256: got {digest[:12]}..., expected {entry.sha256[:12]}... (--accept-change accepts it)"
     else:
         from vidseg.zoo.checkpoint import read_checkpoint  # torch is slow to import and not needed before
 
@@ -183,7 +183,7 @@ def _refuse_change(entry: ModelEntry, url: str, part: Path, path: Path, digest: 
     discard(part)
     raise DownloadError(
         f"{entry.name}: the published file has changed since {before.date}: {before.size} bytes with SHA-256 "
-        f"{before.sha256[:12]}... then, {size} with {digest[:12]}... now; --accept-change takes it"
+        f"{before.sha256[:12]}... then, {size} with {digest[:12]}... now; --accept-change accepts it"
     )
 
 

@@ -42,5 +42,5 @@ def in_half_precision(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
     for key, tensor in kept.items():
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"'{key}' holds values that half precision cannot hold")
+            raise CheckpointError(f"'{key}' contains values that half precision cannot represent")
     return kept

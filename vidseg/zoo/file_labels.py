@@ -84,6 +84,6 @@ def _told_and_count(path: Path) -> tuple[str | None, int | None]:
         classifier = read_checkpoint(path).get(CLASSIFIER_WEIGHT)
         rows = None if classifier is None or not classifier.ndim else len(classifier)
     if rows is not None and rows - 1 > NO_LABEL:
-        raise CheckpointError(f"{path}: has {rows - 1} classes; accepted: up to {NO_LABEL}, for class ids are bytes")
+        raise CheckpointError(f"{path}: has {rows - 1} classes; accepted: up to {NO_LABEL}, as class ids are bytes")
     count = None if rows is None or rows < 2 else rows - 1
     return (metadata or {}).get(_KEY), count

@@ -36,14 +36,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: is larger than {_LARGEST >> 20} MB, which no maker's file is")
+            raise ConfigError(f"{path}: is larger than {_LARGEST >> 20} MB, too large for a description of a network")
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read as JSON ({str(error)[:80]}); fetch it again, or remove it") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds no JSON object; fetch it again, or remove it")
+        raise ConfigError(f"{path}: contains no JSON object; fetch it again, or remove it")
     return content
 
 

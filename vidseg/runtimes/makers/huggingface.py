@@ -56,7 +56,7 @@ def _geometry(path: Path, given: Mapping[str, Any], kind: str, assumed: list[str
     resample = given.get("resample", 2)
     values["resample"] = _RESAMPLES.get(resample, "bilinear")
     if resample not in _EXACT:
-        assumed.append(f"resample {resample} is taken for {values['resample']}")
+        assumed.append(f"resample {resample} is treated as {values['resample']}")
     step = (
         whole(given.get("size_divisor"))
         or whole(given.get("size_divisibility"))

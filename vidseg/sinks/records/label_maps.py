@@ -81,7 +81,7 @@ class LabelMapSink:
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise SinkError(f"{self.path}: is not writable; choose another folder")
         if maps and not overwrite:
-            raise SinkError(f"{self.path}: holds {maps} PNG files; overwrite with -y or choose another folder")
+            raise SinkError(f"{self.path}: contains {maps} PNG files; overwrite with -y or choose another folder")
         self._table: LineFile | None = None
         if times:
             try:
