@@ -367,7 +367,7 @@ def test_audio_that_cannot_be_read_is_left_out_and_said(stage, tmp_path):
     one = stage(info=video_info(has_audio=True, audio_path=str(tmp_path / "gone.mp4")))
     one.write(2)
     one.sink.close()
-    assert not one.sender.has_audio and "the sound is left out: it cannot be read (No such file" in one.sink.notes[0]
+    assert not one.sender.has_audio and "the audio is left out: it cannot be read (No such file" in one.sink.notes[0]
 
 
 def test_a_receiver_that_refuses_the_audio_gets_the_pictures_alone(stage):

@@ -72,7 +72,9 @@ class AudioTrack:
         self._ended = True
         lost = self._late / AUDIO_RATE + self._supply.lost_seconds
         if self._silence >= _MENTIONED_FROM_SECONDS * AUDIO_RATE:
-            self.notes.append(f"no audio arrived for {self._silence / AUDIO_RATE:.1f} s of the video; it is silent there")
+            self.notes.append(
+                f"no audio arrived for {self._silence / AUDIO_RATE:.1f} s of the video; it is silent there"
+            )
         if lost >= _MENTIONED_FROM_SECONDS:
             self.notes.append(f"{lost:.1f} s of audio arrived too late for its frames and is left out")
         return packets
