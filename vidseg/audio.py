@@ -1,4 +1,4 @@
-"""Audio on its way from a source to the outputs: pieces in one format, on the clock of the frames."""
+"""Audio on its way from a source to the outputs: blocks in one format, on the clock of the frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Int16Array = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """A piece of audio: `samples` is (n, 2) int16, left and right, `AUDIO_RATE` a second."""
+    """A block of audio: `samples` is (n, 2) int16, left and right, `AUDIO_RATE` a second."""
 
     samples: Int16Array
     seconds: Fraction
@@ -34,7 +34,7 @@ class AudioSupply(Protocol):
     """Where an output gets the audio that belongs to its pictures."""
 
     def take(self, until: Fraction) -> Iterable[AudioBlock]:
-        """The pieces not taken yet that begin before `until`, in seconds of the source."""
+        """The blocks not taken yet that begin before `until`, in seconds of the source."""
         ...
 
     @property
@@ -56,26 +56,26 @@ class AudioQueue:
 
     def __init__(self, longest: int = LONGEST_STAY_SECONDS) -> None:
         self._longest = longest
-        self._pieces: deque[AudioBlock] = deque()
+        self._blocks: deque[AudioBlock] = deque()
         self._held = 0  # samples
         self._lost = 0
         self._lock = threading.Lock()
 
     def put(self, audio: AudioBlock) -> None:
-        """Add a piece behind the others."""
+        """Add a block behind the others."""
         with self._lock:
-            self._pieces.append(audio)
+            self._blocks.append(audio)
             self._held += len(audio.samples)
             while self._held > self._longest * AUDIO_RATE:
                 self._lost += len(self._first().samples)
 
     def take(self, until: Fraction | None = None) -> list[AudioBlock]:
-        """The pieces that begin before `until`; all without it. What lies too far ahead to be true is thrown away."""
+        """The blocks that begin before `until`; all without it. What lies too far ahead to be true is thrown away."""
         taken: list[AudioBlock] = []
         with self._lock:
-            while self._pieces and (until is None or self._pieces[0].seconds < until):
+            while self._blocks and (until is None or self._blocks[0].seconds < until):
                 taken.append(self._first())
-            while until is not None and self._pieces and self._pieces[0].seconds > until + self._longest:
+            while until is not None and self._blocks and self._blocks[0].seconds > until + self._longest:
                 self._lost += len(self._first().samples)
         return taken
 
@@ -88,9 +88,9 @@ class AudioQueue:
         """Nothing to release."""
 
     def _first(self) -> AudioBlock:
-        piece = self._pieces.popleft()
-        self._held -= len(piece.samples)
-        return piece
+        block = self._blocks.popleft()
+        self._held -= len(block.samples)
+        return block
 
 
 class AudioMover:
@@ -99,10 +99,10 @@ class AudioMover:
     def __init__(self) -> None:
         self._last: tuple[Fraction, Fraction] | None = None
 
-    def moved(self, pieces: Iterable[AudioBlock], at: Fraction, shift: Fraction) -> list[AudioBlock]:
+    def moved(self, blocks: Iterable[AudioBlock], at: Fraction, shift: Fraction) -> list[AudioBlock]:
         """What was read since the last picture, on the new clock.
 
-        Where the source's clock jumps between two pictures, each piece goes with the one that it is nearer to.
+        Where the source's clock jumps between two pictures, each block goes with the one that it is nearer to.
 
         Args:
             at: the picture's own time, in seconds.
@@ -114,4 +114,4 @@ class AudioMover:
         def own(seconds: Fraction) -> Fraction:
             return shift if abs(seconds - at) <= abs(seconds - last_at) else last_shift
 
-        return [replace(piece, seconds=piece.seconds + own(piece.seconds)) for piece in pieces]
+        return [replace(block, seconds=block.seconds + own(block.seconds)) for block in blocks]

@@ -19,7 +19,7 @@ from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.options import RenderOptions
 from vidseg.render.window_state import Action, WindowState
-from vidseg.viewers.live import LiveOutputs
+from vidseg.viewers.outputs import Viewers
 from vidseg.wiring.pacing import Pacer
 from vidseg.wiring.run_source import Announcements, open_run_source
 
@@ -78,9 +78,9 @@ def watched(monkeypatch, config, keys):
         options, carried = following(PipelineOptions(limit=config.limit), stats, still=info.still)
         return Pipeline(source, FakeSegmenter(), None, [], options=options, carried=carried)
 
-    replay, live, labels = Replay(config, source, make), LiveOutputs(config), ade20k()
+    replay, viewers, labels = Replay(config, source, make), Viewers(config), ade20k()
     options = RenderOptions()
-    with Watching(config, info, options, labels, SilentReporter(), live, lambda _: False, replay) as shown:
+    with Watching(config, info, options, labels, SilentReporter(), viewers, lambda _: False, replay) as shown:
         pipeline = shown.run(make(source))
     return FakeWindow.last, pipeline, shown
 

@@ -15,7 +15,7 @@ from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink, Vi
 from vidseg.labels import LabelSet
 from vidseg.render.options import RenderOptions
 from vidseg.timing import StageTimers
-from vidseg.viewers.live import LiveOutputs
+from vidseg.viewers.outputs import Viewers
 from vidseg.wiring.damage import refuse_strict_live
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, StopRequest, killable
@@ -49,7 +49,7 @@ class OpenedRun:
     sinks: list[Sink]
     watchers: Sequence[Sink]
     stats_file: StatsFile | None
-    live: LiveOutputs
+    viewers: Viewers
     files: InputFiles
     announcements: Announcements
     timers: StageTimers
@@ -93,7 +93,7 @@ def open_run(
     from vidseg.chunks.split.run import split_sinks
 
     assert config.source is not None
-    live = unfinished.enter_context(LiveOutputs(config))
+    viewers = unfinished.enter_context(Viewers(config))
     files = InputFiles([config.source, *config.more_sources])
     unfinished.enter_context(files.blamed())
     announcements = Announcements()
@@ -138,7 +138,7 @@ def open_run(
             sinks,
             watchers,
             stats_file,
-            live,
+            viewers,
             files,
         ),
         *(announcements, StageTimers(), reporter, interrupts, chunked, shared, opened, unfinished_sinks),

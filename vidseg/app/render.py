@@ -22,7 +22,7 @@ from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import TimeRange
-from vidseg.viewers.live import LiveOutputs
+from vidseg.viewers.outputs import Viewers
 from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, render_options
 from vidseg.wiring.input_files import InputFiles
@@ -58,7 +58,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
     if config.show:
         find_display()
     with ExitStack() as unfinished:
-        live = unfinished.enter_context(LiveOutputs(config))
+        viewers = unfinished.enter_context(Viewers(config))
         opened = unfinished.enter_context(ExitStack())
         files = InputFiles([config.source, masks])
         unfinished.enter_context(files.blamed())
@@ -98,7 +98,7 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
         unfinished_sinks.pop_all()  # and closes or aborts the sinks, but for one that is blocked
         interrupts.started()
         outcome = run_pipeline(
-            *(pipeline, info, config, options, labels, reporter, interrupts, live, announcements), sinks=sinks
+            *(pipeline, info, config, options, labels, reporter, interrupts, viewers, announcements), sinks=sinks
         )
         outcome = tell_change(outcome, files, reporter)
         outcome.stats.inferred = 0  # no model saw them

@@ -24,7 +24,7 @@ from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
 from vidseg.timing import StageTimers
-from vidseg.viewers.live import LiveOutputs
+from vidseg.viewers.outputs import Viewers
 from vidseg.wiring.damage import with_damage
 from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, is_smoothed, pipeline_options
@@ -164,14 +164,14 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
     config, info, reporter, grid = opened.config, opened.info, opened.reporter, opened.grid
     engine = opened.engine
     pipeline = _plain_pipeline(opened, opened.source) if grid is None else _grid_pipeline(opened, grid)
-    opened.live.start(
+    opened.viewers.start(
         *(pipeline, info, opened.options, opened.labels, reporter), model=engine.model, runtime=engine.runtime.name
     )
     opened.hand_over()
     opened.interrupts.started()
     try:
         outcome = run_pipeline(
-            *(pipeline, info, config, opened.options, opened.labels, reporter, opened.interrupts, opened.live),
+            *(pipeline, info, config, opened.options, opened.labels, reporter, opened.interrupts, opened.viewers),
             opened.announcements,
             sinks=opened.sinks,
             grid=grid,
@@ -281,7 +281,7 @@ def run_pipeline(
     labels: LabelSet,
     reporter: Reporter,
     interrupts: StopRequest,
-    live: LiveOutputs,
+    viewers: Viewers,
     announcements: Announcements,
     *,
     sinks: Sequence[Sink] = (),
@@ -309,14 +309,14 @@ def run_pipeline(
                 pipeline.abort()
         elif any(isinstance(sink, SendingSink) and sink.given_up for sink in sinks):
             pipeline.request_stop()
-        live.end_unwanted()
+        viewers.end_unwanted()
         announcements.print(reporter.note)
         if grid is not None:
             pipeline.stats.inferred = grid.inferred
         reporter.progress(pipeline.progress, None if watching.moved else total)
         return handled > 0
 
-    watching = Watching(config, info, options, labels, reporter, live, look, replay)
+    watching = Watching(config, info, options, labels, reporter, viewers, look, replay)
     try:
         with watching:
             pipeline = watching.run(pipeline)

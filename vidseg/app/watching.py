@@ -24,7 +24,7 @@ from vidseg.render.window import Window
 from vidseg.sources.pipe_reader import is_pipe
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import TimeRange
-from vidseg.viewers.live import LiveOutputs, relay
+from vidseg.viewers.outputs import Viewers, relay
 from vidseg.viewers.player import Player, Reach
 from vidseg.viewers.recorder import Recorder
 from vidseg.viewers.watch import Watch
@@ -110,12 +110,12 @@ class Watching:
         options: RenderOptions,
         labels: LabelSet,
         reporter: Reporter,
-        live: LiveOutputs,
+        viewers: Viewers,
         look: Callable[[Pipeline], bool],
         replay: Replay | None = None,
     ) -> None:
         self._config = config
-        self._live = live
+        self._viewers = viewers
         self._look = look
         self._replay = replay
         self._stack = ExitStack()
@@ -133,7 +133,7 @@ class Watching:
                 *(window, Player(self._pacer, reach, refusal), self._recorder),
                 live=info.live,
                 hold=self._hold,
-                publish=live.publish if live.shown else None,
+                publish=viewers.publish if viewers.shown else None,
             )
             if self._hold and (info.frame_count or 0) > 1:
                 window.state.say("Space: the next picture, q: quit")
@@ -152,7 +152,7 @@ class Watching:
         """Run the pipeline, and those in its place that keys ask for; the last one. Raises as `Pipeline.run`."""
         while True:
             goals: list[float] = []
-            display = partial(self._display, pipeline, goals) if self._watch or self._live.shown else None
+            display = partial(self._display, pipeline, goals) if self._watch or self._viewers.shown else None
             pipeline.run(display, on_tick=self._tick)
             if not goals:
                 return pipeline
@@ -174,13 +174,13 @@ class Watching:
                     return
                 self._stack.close()  # the window goes before outputs are finished, which may take a while
             else:
-                relay(results, self._live.publish, pacer=self._pacer, hold=self._hold, stop=stop)
+                relay(results, self._viewers.publish, pacer=self._pacer, hold=self._hold, stop=stop)
         finally:
             if not goals:
                 self._end()
 
     def _end(self) -> None:
-        self.recorded = self._live.end()
+        self.recorded = self._viewers.end()
         if self._recorder is not None:
             self._recorder.finish()
             self.recorded = [*self.recorded, *self._recorder.files]
@@ -188,7 +188,7 @@ class Watching:
     @property
     def failures(self) -> list[str]:
         """Why recordings failed, one sentence each."""
-        return [*self._live.failures, *([] if self._recorder is None else self._recorder.failures)]
+        return [*self._viewers.failures, *([] if self._recorder is None else self._recorder.failures)]
 
 
 def shown_sources(config: RunConfig) -> str:

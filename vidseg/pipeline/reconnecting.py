@@ -336,8 +336,8 @@ class ReconnectingSource:
         pts = self._timeline.place(round(frame.pts * ratio), arrival.seconds)
         if self._info.audio is not None:
             at, shift = frame.pts * frame.time_base, self._timeline.offset * self._info.time_base
-            for piece in self._audio_mover.moved(arrival.audio, at, shift):
-                self._info.audio.put(piece)
+            for block in self._audio_mover.moved(arrival.audio, at, shift):
+                self._info.audio.put(block)
         duration = None if frame.duration is None else max(1, round(frame.duration * ratio))
         return self._counted(image, pts, duration, placeholder=False)
 

@@ -321,8 +321,8 @@ class AvDecoder(SourceBase):
                         continue
                     failures = 0
                     if packet.stream is self._audio_stream:
-                        for piece in self._audio_decoder.decode(packet):
-                            self._heard.put(piece)
+                        for block in self._audio_decoder.decode(packet):
+                            self._heard.put(block)
                         continue
                     if is_encrypted(self._stream, packet):
                         raise SourceError(f"{self._name}: the video is encrypted (DRM); give one that is not")

@@ -222,8 +222,8 @@ class AvSource(AvDecoder):
         """Give out what was heard before the frame of this time, moved as the frame was."""
         if self._info.audio is not None:
             shift = self._timeline.offset * self._time_base
-            for piece in self._audio_mover.moved(self._heard.take(), pts * self._time_base - shift, shift):
-                self._info.audio.put(piece)
+            for block in self._audio_mover.moved(self._heard.take(), pts * self._time_base - shift, shift):
+                self._info.audio.put(block)
 
     def _found_again(self, wanted: State, first: av.VideoFrame | None) -> av.VideoFrame | None:
         """The frame at the place `wanted`; None at the end. Raises ResumeError if the file decodes differently now."""

@@ -18,7 +18,7 @@ from vidseg.video.timeline import Timeline
 
 
 class AudioDecoder:
-    """Decodes the packets of one stream. Remembers where the last piece ended; a format that changes is followed.
+    """Decodes the packets of one stream. Remembers where the last block ended; a format that changes is followed.
 
     What cannot be decoded is left out.
     """
@@ -29,7 +29,7 @@ class AudioDecoder:
         self._end = Fraction(0)
 
     def decode(self, packet: Any) -> list[AudioBlock]:
-        """The pieces of a packet, with the times of the stream."""
+        """The blocks of a packet, with the times of the stream."""
         try:
             return [audio for frame in self._stream.decode(packet) for audio in self._convert(frame)]
         except (av.FFmpegError, ValueError):
@@ -43,11 +43,11 @@ class AudioDecoder:
         except ValueError:  # the format has changed
             self._resampler = None
             converted = self._resample(frame)
-        for piece in converted:
-            assert piece.pts is not None
-            seconds = piece.pts * exact(piece.time_base)
-            interleaved: Any = piece.to_ndarray()
-            samples = np.repeat(interleaved.reshape(piece.samples, -1), CHANNELS // piece.layout.nb_channels, axis=1)
+        for block in converted:
+            assert block.pts is not None
+            seconds = block.pts * exact(block.time_base)
+            interleaved: Any = block.to_ndarray()
+            samples = np.repeat(interleaved.reshape(block.samples, -1), CHANNELS // block.layout.nb_channels, axis=1)
             self._end = seconds + Fraction(len(samples), AUDIO_RATE)
             yield AudioBlock(samples, seconds)
 
@@ -84,20 +84,20 @@ class FileAudio:
         if start > SEEK_FROM_SECONDS:
             with contextlib.suppress(av.FFmpegError):  # then it is read from the start
                 self._container.seek(int((start - 1) * av.time_base))
-        self._pieces = self._read(stream)
+        self._blocks = self._read(stream)
 
     def take(self, until: Fraction) -> Iterator[AudioBlock]:
-        """The pieces not taken yet that begin before `until`."""
-        while (piece := self._pending or next(self._pieces, None)) is not None:
+        """The blocks not taken yet that begin before `until`."""
+        while (block := self._pending or next(self._blocks, None)) is not None:
             self._pending = None
-            if piece.seconds >= until:
-                self._pending = piece
+            if block.seconds >= until:
+                self._pending = block
                 return
-            yield piece
+            yield block
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._pieces, self._pending = iter(()), None
+        self._blocks, self._pending = iter(()), None
         self._container.close()
 
     def _read(self, stream: Any) -> Iterator[AudioBlock]:

@@ -16,7 +16,7 @@ GAP_SECONDS = Fraction(1, 20)
 _ENCODERS = {"mp3": "libmp3lame", "mp3float": "libmp3lame"}
 _PRIMED = 4
 """Packets of an encoder after which they say nothing but silence."""
-_PIECE_SAMPLES = 4096
+_BLOCK_SAMPLES = 4096
 
 
 def packet_seconds(context: Any, packet: Any) -> Fraction:
@@ -45,7 +45,7 @@ def silent_packets(context: Any, seconds: Fraction) -> Iterator[tuple[bytes, Fra
         zero = b"\x80" if context.name == "pcm_u8" else b"\0"
         left = round(seconds * context.sample_rate)
         while left > 0:
-            count = min(left, _PIECE_SAMPLES)
+            count = min(left, _BLOCK_SAMPLES)
             yield zero * (width * count), Fraction(count, context.sample_rate)
             left -= count
         return

@@ -16,8 +16,8 @@ from vidseg.app.run import run
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ServeError
 from vidseg.names import page_title
-from vidseg.viewers import live
-from vidseg.viewers.live import LiveOutputs, page_url, relay
+from vidseg.viewers import outputs
+from vidseg.viewers.outputs import Viewers, page_url, relay
 from vidseg.wiring.pacing import Pacer
 
 pytestmark = pytest.mark.timeout(60)
@@ -92,7 +92,7 @@ def test_the_address_holds_the_token_where_there_is_one():
 )
 def test_options_of_the_page_need_the_page(options, needed):
     with pytest.raises(ConfigError, match=f"needs {needed}"):
-        LiveOutputs(RunConfig(**options))
+        Viewers(RunConfig(**options))
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_options_of_the_page_need_the_page(options, needed):
     ],
 )
 def test_a_missing_library_is_told_with_how_to_get_it(monkeypatch, options, text):
-    monkeypatch.setattr(live, "find_spec", lambda name: None)
+    monkeypatch.setattr(outputs, "find_spec", lambda name: None)
     with pytest.raises(ServeError, match=text):
-        LiveOutputs(RunConfig(**options))
+        Viewers(RunConfig(**options))
 
 
 def test_the_first_address_is_given_back_when_the_second_is_taken():
@@ -114,7 +114,7 @@ def test_the_first_address_is_given_back_when_the_second_is_taken():
         port = bound_address(free).port
         free.close()
         with pytest.raises(ServeError, match="--metrics"):
-            LiveOutputs(RunConfig(serve=str(port), metrics=str(bound_address(taken))))
+            Viewers(RunConfig(serve=str(port), metrics=str(bound_address(taken))))
         listen(Address("127.0.0.1", port), "x").close()
 
 

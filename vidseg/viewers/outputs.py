@@ -30,7 +30,7 @@ from vidseg.wiring.pacing import Pacer
 from vidseg.wiring.reporter import Reporter
 
 
-class LiveOutputs:
+class Viewers:
     """The servers of one run. Addresses are claimed when constructed, before anything slow; `start` serves.
 
     To be entered; leaving it ends the servers and gives the addresses back.
