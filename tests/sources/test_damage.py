@@ -103,6 +103,19 @@ def test_a_clip_that_announces_48_frames_and_gives_9_says_so(tmp_path: Path) -> 
     assert counters["truncated"] == 1
 
 
+def test_damage_is_told_in_mpeg_4_part_2_in_avi_too(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", frames=48, codec="mpeg4", gop=12, size=(160, 120))
+    whole, places = clip.read_bytes(), packets(clip)
+    for half, counted in ((1, {"damaged_frames": 3}), (0, {"corrupt_packets": 3})):
+        data = bytearray(whole)
+        for start, size in (places[number] for number in (14, 20, 30)):
+            begin = half * size // 2
+            data[start + begin : start + size] = bytes(size - begin)
+        clip.write_bytes(data)
+        _, counters = read(clip)
+        assert counters == counted
+
+
 def test_what_an_outage_took_from_a_transport_stream_is_told(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", frames=150, gop=5, size=(160, 120))
     data = clip.read_bytes()
