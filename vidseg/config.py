@@ -35,6 +35,7 @@ from vidseg.option import (
     QUARTER_TURNS,
     TEXT,
     TEXTS,
+    TIME_OR_SIZE,
     TOKEN,
     Check,
     Option,
@@ -189,6 +190,7 @@ class RunConfig:
     )
     enlarge: bool = _output(False, FLAG, "Let --size enlarge small pictures.", switch_off=False, redraws=True)
     fps: float | None = _output(None, _RATE, "Constant frame rate of OUT; frames repeat or go.", "R", redraws=True)
+    split: str | None = _output(None, TIME_OR_SIZE, "Begin new files, as rec_%H%M%S.mp4.", "1h|2GB", single=True)
     codec: str | None = _output(
         None,
         TEXT,

@@ -311,6 +311,25 @@ def _quarter_turns(value: Any) -> int:
     return int(value)
 
 
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def bytes_of(text: str) -> int | None:
+    """The bytes that a text such as 2GB or 500 MB says; None for another text."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]B)", text, re.ASCII)
+    return None if found is None else int(float(found[1]) * _BYTES[found[2]])
+
+
+def _time_or_size(value: Any) -> str:
+    text = "" if isinstance(value, bool) else str(value)
+    try:
+        if not bytes_of(text):
+            moment(length=True)(text)
+    except ValueError:
+        raise ValueError("a time such as 1h, 30m or 90 (seconds), or a size such as 2GB or 500MB") from None
+    return text
+
+
 _WORD = {"type": ["string", "integer"], "minLength": 1}
 FLAG = Check(_flag, {"type": "boolean"}, bool)
 TEXT = Check(_text, _WORD)
@@ -333,6 +352,7 @@ PICTURE_SIZE = Check(
 CROP = matching(
     r"[1-9]\d{0,4}x[1-9]\d{0,4}\+\d{1,5}\+\d{1,5}", "WIDTHxHEIGHT+LEFT+TOP in pixels, such as 640x360+0+120"
 )
+TIME_OR_SIZE = Check(_time_or_size, {"type": ["string", "number"]})
 FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")
 
 

@@ -32,10 +32,12 @@ from vidseg.sinks.records.detections_jsonl import DetectionsSink
 from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
 from vidseg.sinks.records.share_plot import SharePlotSink
+from vidseg.sinks.split_output import Splitter
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS, EncodeOptions
 from vidseg.wiring.output_shape import at_output_rate, check_shape, output_size, rated, with_output_size
+from vidseg.wiring.split_files import check_split, in_files, make_splitter
 from vidseg.wiring.work_folder import WorkFolder
 
 
@@ -83,6 +85,7 @@ def check_sent(config: RunConfig) -> None:
         SinkError: nothing can be sent to the address, or standard output is a terminal.
     """
     check_shape(config)
+    check_split(config)
     if config.format is not None and not config.piped:
         raise ConfigError("--format is for -o -; the ending of a file name sets its format")
     playlist = Path(config.output or "").suffix.casefold() == PLAYLIST_ENDING
@@ -163,23 +166,30 @@ def open_sinks(
             raise ConfigError(f"{path}: is a folder; this output is a single file, give its name")
     # what was written before a run was killed may be written again; a finished video still needs overwrite
     again = config.resume and WorkFolder(config.output or config.save_masks or config.save_confidence or "").exists
+    splitter = make_splitter(config, info)
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if config.piped:
             sinks.append(rated(_pipe_sink(config, at_output_rate(config, info)), config))
             stack.callback(sinks[-1].abort)
         elif config.output and not config.sent:
-            sinks.append(_file_sink(config, _limited(at_output_rate(config, info), config.limit), part))
+            sinks.append(_file_sink(config, _limited(at_output_rate(config, info), config.limit), part, splitter))
             stack.callback(sinks[-1].abort)
         if config.save_masks:
-            sinks.append(_mask_sink(config.save_masks, config, info, overwrite=config.overwrite or again))
+            replaced = config.overwrite or again
+            sinks.append(
+                in_files(
+                    *(config, "save_masks", splitter),
+                    lambda one: _mask_sink(one.save_masks or "", one, info, overwrite=replaced),
+                )
+            )
             stack.callback(sinks[-1].abort)
         if config.save_confidence:
             again = config.overwrite or again
             where, option = config.save_confidence, "--save-confidence"
             sinks.append(_mask_sink(where, config, info, overwrite=again, of=levels_of, option=option))
             stack.callback(sinks[-1].abort)
-        for sink in _open_records(config, info, labels):
+        for sink in _open_records(config, info, labels, splitter):
             sinks.append(sink)
             stack.callback(sink.abort)
         if config.sent:  # closed last: a receiver that is gone costs no other output
@@ -200,9 +210,12 @@ def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
     return replace(info, frame_count=min(info.frame_count, limit))
 
 
-def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None) -> Sink:
-    """The output as a file, a playlist or pictures; `part` as in `open_sinks`."""
+def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None, splitter: Splitter | None = None) -> Sink:
+    """The output as a file, several files, a playlist or pictures; `part` as in `open_sinks`."""
     assert config.output is not None
+    if splitter is not None:
+        unsaid = replace(info, frame_count=None, duration_seconds=None)  # of a file
+        return in_files(config, "output", splitter, lambda one: _file_sink(one, unsaid, True))
     sink = open_video_sink(
         config.output,
         info,
@@ -241,8 +254,19 @@ def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], N
     )
 
 
-def _open_records(config: RunConfig, info: VideoInfo, labels: LabelSet) -> Iterator[Sink]:
+_RECORDS = ("save_json", "save_csv", "save_parquet", "save_plot")
+
+
+def _open_records(config: RunConfig, info: VideoInfo, labels: LabelSet, splitter: Splitter | None) -> Iterator[Sink]:
     """Tables, detections and the plot."""
+    for option in _RECORDS:
+        if getattr(config, option):
+            alone = replace(config, **dict.fromkeys(set(_RECORDS) - {option}))  # type: ignore[arg-type]
+            yield in_files(alone, option, splitter, lambda one: next(_whole_records(one, info, labels)))
+
+
+def _whole_records(config: RunConfig, info: VideoInfo, labels: LabelSet) -> Iterator[Sink]:
+    """Those that the configuration names, each as one file."""
     overwrite, sources, names = config.overwrite, info.source_paths, labels.names
     if config.save_json:
         yield DetectionsSink(
