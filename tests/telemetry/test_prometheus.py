@@ -1,4 +1,4 @@
-"""Figures for Prometheus, read back with the library's own parser."""
+"""Metrics for Prometheus, read back with the library's own parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes import FakeSegmenter, FakeSender, FakeSource, frame
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
-from vidseg.telemetry.prometheus import figures_text
+from vidseg.telemetry.prometheus import metrics_text
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -26,7 +26,7 @@ def samples() -> dict[tuple[str, str], float]:
     options = PipelineOptions(max_fps=15, stride=2)
     pipeline = Pipeline(source, FakeSegmenter(), None, [FakeSender(lost=2, reconnects=1)], options=options)
     pipeline.run()
-    text = figures_text(pipeline, model=MODEL)
+    text = metrics_text(pipeline, model=MODEL)
     return {
         (sample.name, sample.labels.get("model", next(iter(sample.labels.values()), ""))): sample.value
         for family in text_string_to_metric_families(text)

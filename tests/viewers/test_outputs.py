@@ -119,7 +119,7 @@ def test_the_first_address_is_given_back_when_the_second_is_taken():
 
 
 class AskingReporter(SilentReporter):
-    """Asks the page for figures and a picture as soon as there are some; sees where it was told to look."""
+    """Asks the page for metrics and a picture as soon as there are some; sees where it was told to look."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Text over the picture in the live window: messages, figures, key help."""
+"""Text over the picture in the live window: messages, metrics, key help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = tuple[str, ...]
 
 
 def status_rows(status: WindowStatus, view: str) -> list[Row]:
-    """The known figures, each as name and value."""
+    """The known metrics, each as name and value."""
     rows: list[Row] = []
     if status.fps is not None:
         rows.append(("rate", f"{status.fps:.1f} fps"))

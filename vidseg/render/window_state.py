@@ -71,7 +71,7 @@ _BY_ARROW = {code: action for action, codes in _ARROWS.items() for code in codes
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """Figures for the window; None where unknown."""
+    """Metrics for the window; None where unknown."""
 
     fps: float | None = None
     latency_ms: float | None = None

@@ -1,4 +1,4 @@
-"""The pages: the viewer, its pictures and figures, a plain MJPEG stream and figures for other programs."""
+"""The pages: the viewer, its pictures and metrics, a plain MJPEG stream and metrics for other programs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def build_site(
 
         return Route(path, endpoint, methods=[method])
 
-    async def figures(request: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
         assert metrics is not None
         return Response(metrics(), media_type="text/plain; version=0.0.4")
 
@@ -78,7 +78,7 @@ def build_site(
         routes += [route(path, partial(handler, view)) for path, handler in pages.items()]
         routes.append(route("/record", partial(_record, view), "POST"))
     if metrics is not None:
-        routes.append(route("/metrics", figures))
+        routes.append(route("/metrics", show_metrics))
     return Starlette(routes=routes, middleware=[Middleware(Gate, access=access)])
 
 

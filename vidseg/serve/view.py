@@ -1,4 +1,4 @@
-"""What the web server asks of the run: pictures drawn as a viewer likes, and figures."""
+"""What the web server asks of the run: pictures drawn as a viewer likes, and metrics."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class LivePictures(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """Figures for the page, fit for JSON."""
+        """Metrics for the page, fit for JSON."""
         ...
 
     def start_recording(self, spec: PictureSpec) -> None:

@@ -1,4 +1,4 @@
-"""Figures of a run for Prometheus, read when they are asked for: a run costs nothing more for being watched.
+"""Metrics of a run for Prometheus, read when they are asked for: a run costs nothing more for being watched.
 
 Names follow prometheus.io/docs/practices/naming (base units, `_total` for counts that only rise), the text
 prometheus.io/docs/instrumenting/exposition_formats (version 0.0.4).
@@ -18,8 +18,8 @@ from vidseg.version import __version__
 _STARTED = time.time()
 
 
-def figures_text(pipeline: Pipeline, **facts: str) -> str:
-    """The figures of one `Pipeline`, and CPU and memory of this process. `facts` are labels of `vidseg_info`."""
+def metrics_text(pipeline: Pipeline, **facts: str) -> str:
+    """The metrics of one `Pipeline`, and CPU and memory of this process. `facts` are labels of `vidseg_info`."""
     stats, counters = pipeline.stats, dict(pipeline.source_counters)
     reconnects = counters.pop("reconnects", 0)
     stages = {"decoded": stats.decoded, "segmented": stats.inferred, "delivered": stats.delivered}

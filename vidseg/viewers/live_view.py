@@ -202,17 +202,17 @@ class LiveView:
         """What the page shows beside the picture; `classes` are those of the newest frame, hidden ones included."""
         pipeline, newest, spec = self._pipeline, self._newest, self._default
         state = "ended" if self._ended else "waiting"
-        figures: dict[str, Any] = {"size": None, "frame": None, "seconds": None, "latency_ms": None, "classes": []}
+        numbers: dict[str, Any] = {"size": None, "frame": None, "seconds": None, "latency_ms": None, "classes": []}
         if newest is not None:
             if not self._ended and self._clock() - newest.published < STALL_SECONDS:
                 state = "live"
             height, width = newest.result.frame.size_hw
-            figures["size"] = [width, height]
-            figures["frame"] = newest.result.frame.index
-            figures["seconds"] = newest.result.frame.seconds
+            numbers["size"] = [width, height]
+            numbers["frame"] = newest.result.frame.index
+            numbers["seconds"] = newest.result.frame.seconds
             if newest.latency_seconds is not None:
-                figures["latency_ms"] = 1000 * newest.latency_seconds
-            figures["classes"] = [
+                numbers["latency_ms"] = 1000 * newest.latency_seconds
+            numbers["classes"] = [
                 {"id": k, "name": self._labels.names[k], "rgb": self._labels.palette[k].tolist(), "share": share}
                 for k, share in class_shares(newest.result.segmentation.label_map).items()
                 if k < len(self._labels)
@@ -224,7 +224,7 @@ class LiveView:
             "source_fps": pipeline.input_rate.rate,
             "dropped": pipeline.dropped,
             "delivered": pipeline.stats.delivered,
-            **figures,
+            **numbers,
             "class_count": len(self._labels),
             "look": {
                 "view": spec.view,

@@ -1,4 +1,4 @@
-"""What a run offers over the network: the web page of `--serve`, the figures of `--metrics`."""
+"""What a run offers over the network: the web page of `--serve`, the metrics of `--metrics`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Viewers:
 
     @property
     def _shared(self) -> bool:
-        """True when the figures are a page of the web page's server."""
+        """True when the metrics are a page of the web page's server."""
         serve, metrics = self._config.serve, self._config.metrics
         return None not in (serve, metrics) and parse_address(serve or "") == parse_address(metrics or "")
 
@@ -96,21 +96,21 @@ class Viewers:
     ) -> None:
         """Serve from now on, and say where."""
         config = self._config
-        figures: Callable[[], str] | None = None
+        metrics: Callable[[], str] | None = None
         if config.metrics is not None:
-            from vidseg.telemetry.prometheus import figures_text
+            from vidseg.telemetry.prometheus import metrics_text
 
-            figures = partial(figures_text, pipeline, model=model, runtime=runtime)
+            metrics = partial(metrics_text, pipeline, model=model, runtime=runtime)
         token = config.serve_token or secrets.token_urlsafe(16)
         if self._metrics is not None:
-            self._start_server("metrics", self._metrics, None, figures, token, reporter)
+            self._start_server("metrics", self._metrics, None, metrics, token, reporter)
         if self._web is not None:
             folder = None if config.record_dir is None else Path(config.record_dir)
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
             facts = {"source": ", ".join(names), "model": model, "confidence": config.keeps_confidence}
             self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts, say=reporter.note)
-            self._start_server("web", self._web, view, figures if self._shared else None, token, reporter)
+            self._start_server("web", self._web, view, metrics if self._shared else None, token, reporter)
             # drawing ends first, so that viewers who wait are answered before the server goes
             self._stack.enter_context(BackgroundTask("draw", view.draw, view.close))
 
@@ -119,7 +119,7 @@ class Viewers:
         name: str,
         listener: socket.socket,
         view: LiveView | None,
-        figures: Callable[[], str] | None,
+        metrics: Callable[[], str] | None,
         token: str,
         reporter: Reporter,
     ) -> None:
@@ -128,11 +128,11 @@ class Viewers:
 
         address = bound_address(listener)
         asked = None if address.loopback and self._config.serve_token is None else token
-        server = WebServer(listener, view, metrics=figures, token=asked)
+        server = WebServer(listener, view, metrics=metrics, token=asked)
         self._stack.enter_context(BackgroundTask(name, server.run, server.stop))
         if view is not None:
             reporter.address(f"watch at {page_url(address, asked)}")
-        if figures is not None:
+        if metrics is not None:
             tell = reporter.note if asked is None else reporter.address
             tell(f"metrics at {page_url(address, asked, 'metrics')}")
 
