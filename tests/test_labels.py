@@ -81,6 +81,7 @@ def test_a_group_of_several_is_not_one_class():
         ("laptops", "near: computer;"),
         ("face", "near: person;"),
         ("transport", "near: vehicle;"),
+        ("automobil", r"near: automobile \(car\)"),
         ("vehicel", "near: vehicle"),
     ],
 )

@@ -140,9 +140,17 @@ class LabelSet:
                 return members
         known = {*synonyms, *GROUPS}
         meant = [name for name, near in _MEANT.items() if name in known and not set(forms).isdisjoint(near)]
-        alike = difflib.get_close_matches(text, [*synonyms, *GROUPS], n=3, cutoff=0.7)
+        alike = [
+            self._named(near, synonyms[near]) if near in synonyms else near
+            for near in difflib.get_close_matches(text, [*synonyms, *GROUPS], n=3, cutoff=0.7)
+        ]
         hint = f"; near: {', '.join(meant or alike)}" if meant or alike else ""
         raise ConfigError(f"unknown class '{word}'{hint}; `{self.listed_by}` lists all {len(self)}")
+
+    def _named(self, synonym: str, class_id: int) -> str:
+        """The synonym with the name of its class, where that is another."""
+        name = self.names[class_id]
+        return name if synonym == name.casefold() else f"{synonym} ({name})"
 
     def _synonyms(self) -> dict[str, int]:
         found: dict[str, int] = {}

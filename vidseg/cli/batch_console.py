@@ -122,7 +122,7 @@ def totals_line(board: Board) -> str:
     if board.rate > 0:
         parts.append(f"{board.rate:.1f} fps")
     left = board.seconds_left
-    if left is not None and counts["running"] + counts["waiting"]:
+    if left is not None and counts["running"]:
         parts.append(f"about {clock_time(left)} left")
     return ", ".join(parts)
 
