@@ -95,6 +95,22 @@ def test_labels_of_another_size_name_both_sizes(folder):
     fails(folder, "000.png: labels are 48x64, the image is 64x48")
 
 
+def test_photos_that_a_tag_turns_are_taken_as_their_labels_lie(folder):
+    """Labels drawn on the stored pixels, and those of a tool that shows photos as they were held."""
+    (folder / "images" / "000.png").unlink()
+    stored = np.zeros((64, 48, 3), np.uint8)
+    stored[:32] = 200
+    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # 6: turn right
+    (folder / "images" / "000.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif + jpeg[2:])
+    image = FolderDataset(folder)[0].image
+    assert image.shape == (48, 64, 3) and image[:, 40:].mean() > 190 and image[:, :24].mean() < 10
+    cv2.imwrite(str(folder / "labels" / "000.png"), np.zeros((64, 48), np.uint8))
+    (folder / "soft" / "000.npz").unlink()
+    image = FolderDataset(folder)[0].image
+    assert image.shape == (64, 48, 3) and image[:24].mean() > 190 and image[40:].mean() < 10
+
+
 @pytest.mark.parametrize(
     ("labels", "text"),
     [

@@ -421,6 +421,20 @@ def test_other_json_is_refused(tmp_path, content):
     fails("annotations.json: ", put(tmp_path / "annotations.json", content.encode()))
 
 
+def test_a_size_that_is_not_the_pictures_is_refused_before_a_mask_of_it_is_made(tmp_path):
+    file = make_coco(tmp_path / "annotations.json", tmp_path / "images", [(1, box(0, 0, 4, 4))])
+    content = json.loads(file.read_text())
+    content["images"][0] |= {"width": 10**7, "height": 10**7}
+    file.write_text(json.dumps(content))
+    fails("labels of a.jpg are 10000000x10000000, the image is 31x24; make them of one size", tmp_path)
+
+
+def test_yolo_is_told_from_pictures_without_labels(tmp_path):
+    put_image(tmp_path / "images" / "a.jpg")
+    put(tmp_path / "labels" / "a.txt", b"0 0.5 0.5 0.2 0.2\n")
+    fails("expected a.png and not YOLO .txt: export the labels as COCO or masks", tmp_path)
+
+
 def test_pictures_that_are_not_there_are_counted(tmp_path):
     make_coco(tmp_path / "annotations.json", tmp_path / "elsewhere", [(1, box(0, 0, 4, 4))])
     fails("1 of 1 pictures are not there, first a.jpg; put them into", tmp_path)
@@ -447,9 +461,7 @@ def test_classes_are_found_by_name_and_groups_are_sets(tmp_path):
 
 def test_a_class_that_the_network_has_not_is_told_with_what_to_do(tmp_path):
     make_coco(tmp_path / "annotations.json", tmp_path / "images", [(1, box(0, 0, 4, 4))])
-    text = (
-        'COCO names background, which is not among the 150 classes of the network; leave them out with --ignore "back'
-    )
+    text = 'COCO names background, which is not among the 150 classes of the network; leave it out with --ignore "back'
     with pytest.raises(ConfigError, match=text):
         named(tmp_path, ade20k())
     (tmp_path / "sets.csv").write_text("value,ids\n0,0 1\n")

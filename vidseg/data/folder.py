@@ -131,13 +131,10 @@ class FolderDataset:
         path = pair.image
         for each in (path, pair.labels):
             _refuse_too_large(each, self._max_pixels)
-        # as stored: labels are drawn on the stored pixels, whatever an EXIF tag says about turning them
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if bgr is None:
-            raise ConfigError(f"{path}: not a readable image; repair or remove it")
-        image: UInt8Array = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        labels, soft = self._read_labels(pair, image.shape[:2]), self._read_soft(pair, image.shape[:2])
-        return Item(pair.name, image, labels, soft, self.label_sets.fill)
+        labels = self.layout.read(pair)
+        image = _read_image(path, labels.shape)
+        labels = self._meaning_of(labels, pair, image.shape[:2])
+        return Item(pair.name, image, labels, self._read_soft(pair, image.shape[:2]), self.label_sets.fill)
 
     def check(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Content:
         """Read everything once, so that a bad file is found now and not after an hour. Raises as `[]` does."""
@@ -156,9 +153,8 @@ class FolderDataset:
     def _soft_of(self, pair: Pair) -> Path:
         return self.folder / "soft" / f"{pair.name}.npz"
 
-    def _read_labels(self, pair: Pair, size_hw: tuple[int, ...]) -> UInt8Array:
+    def _meaning_of(self, labels: UInt8Array, pair: Pair, size_hw: tuple[int, ...]) -> UInt8Array:
         path = pair.labels
-        labels = self.layout.read(pair)
         if self._values is not None:
             labels = self._values[labels]
         if labels.shape != size_hw:
@@ -194,6 +190,18 @@ def every_nth(nth: int) -> Callable[[int, str], bool]:
 def use_one_thread(_worker: int = 0) -> None:
     """To be called first in a forked worker: OpenCV's thread pool does not survive the fork."""
     cv2.setNumThreads(0)
+
+
+def _read_image(path: Path, size_hw: tuple[int, ...]) -> UInt8Array:
+    """(H, W, 3) RGB as stored, whatever an EXIF tag says about turning it; as turned where the labels fit only that."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr = cv2.imread(str(path), flags)
+    if bgr is not None and bgr.shape[:2] != size_hw and bgr.shape[1::-1] == size_hw:
+        turned = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        bgr = turned if turned is not None and turned.shape[:2] == size_hw else bgr
+    if bgr is None:
+        raise ConfigError(f"{path}: not a readable image; repair or remove it")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _refuse_too_large(path: Path, most: int) -> None:

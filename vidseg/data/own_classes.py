@@ -47,9 +47,13 @@ def meaning(layout: Layout, num_classes: int, labels: LabelSet | None, ignore: S
         network = (
             f"among the {num_classes} classes of the network" if labels is not None else f"in {num_classes} classes"
         )
+        words, them = (
+            ",".join(lost[:_SHOWN]) + (",..." if len(lost) > _SHOWN else ""),
+            "it" if len(lost) == 1 else "them",
+        )
         raise ConfigError(
             f"{layout.root}: {layout.format} names {listed}, which {'is' if len(lost) == 1 else 'are'} not {network}; "
-            f'leave them out with --ignore "{",".join(lost[:_SHOWN])}{",..." if len(lost) > _SHOWN else ""}", '
+            f'leave {them} out with --ignore "{words}", '
             f"or say in {FILE} which class ids they are"
         )
     return found

@@ -24,6 +24,7 @@ from vidseg.data.label_values import read_label_file
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, BoolArray, UInt8Array
 from vidseg.labels import LabelSet, generated_palette
+from vidseg.picture_size import HEADER_BYTES, picture_size
 
 _BACKGROUND = "background"
 _NO_MASKS = ("captions_", "person_keypoints_", "image_info_")
@@ -130,19 +131,32 @@ def _instances(
 
 def _read_objects(pair: Pair, *, pictures: Sequence[_Picture], background: int) -> UInt8Array:
     picture = pictures[pair.number]
+    _refuse_other_size(pair, picture.size_hw)
     masks: list[tuple[BoolArray, int]] = []
     for key, number, annotation in picture.objects:
         try:
             masks.append(_mask(annotation, number, picture.size_hw))
         except (ValueError, TypeError) as error:
             raise ConfigError(
-                f"{pair.labels}: annotation {key} of {pair.image.name}: {error}; mend or remove it"
+                f"{pair.labels}: annotation {key} of {pair.image.name}: {error}; repair or remove it"
             ) from None
     masks.sort(key=lambda each: -int(np.count_nonzero(each[0])))
     numbers = np.full(picture.size_hw, background, dtype=np.uint8)
     for mask, number in masks:
         numbers[mask] = number
     return numbers
+
+
+def _refuse_other_size(pair: Pair, size_hw: tuple[int, int]) -> None:
+    """Raises ConfigError where the image says another size: before a mask as large as the JSON says is made."""
+    with pair.image.open("rb") as file:
+        size = picture_size(file.read(HEADER_BYTES))
+    height, width = size_hw
+    if size is not None and sorted(size) != sorted(size_hw):
+        raise ConfigError(
+            f"{pair.labels}: labels of {pair.image.name} are {width}x{height}, the image is {size[0]}x{size[1]}; "
+            "make them of one size"
+        )
 
 
 def _mask(annotation: dict[str, Any], number: int, size_hw: tuple[int, int]) -> tuple[BoolArray, int]:

@@ -85,9 +85,15 @@ def polygon_mask(points: npt.NDArray[np.float64], size_hw: tuple[int, int]) -> B
     top = np.minimum(y[steps], y[steps + 1])
     column = (left + 0.5) / _FINER - 0.5
     inside = (column == np.floor(column)) & (column >= 0) & (column <= width - 1)
-    row = np.ceil(np.clip((top[inside] + 0.5) / _FINER - 0.5, 0, height)).astype(np.int64)
-    turns = np.bincount(column[inside].astype(np.int64) * height + row, minlength=height * width)[: height * width]
-    return np.ascontiguousarray((np.cumsum(turns) % 2 == 1).reshape(width, height).T)
+    mask = np.zeros(size_hw, dtype=np.bool_)
+    if inside.any():
+        columns = column[inside].astype(np.int64)
+        rows = np.ceil(np.clip((top[inside] + 0.5) / _FINER - 0.5, 0, height)).astype(np.int64)
+        first, count = columns.min(), columns.max() + 1 - columns.min()
+        turns = np.bincount((columns - first) * height + rows, minlength=count * height)[: count * height]
+        # each column is entered as often as it is left, so that those beside these have none
+        mask[:, first : first + count] = (np.cumsum(turns) % 2 == 1).reshape(count, height).T
+    return mask
 
 
 def _walked(corners: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

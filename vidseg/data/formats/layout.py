@@ -80,9 +80,10 @@ def chosen_part(names: Iterable[str], wanted: Part) -> str | None:
 def refuse_unlabelled(labels: Path, missing: Sequence[Path], count: int) -> None:
     """Raises ConfigError where some of `count` images have no labels; names the first."""
     if missing:
+        yolo = (labels / f"{missing[0].stem}.txt").is_file()
         raise ConfigError(
             f"{labels}: {len(missing)} of {count} images have no labels, first {missing[0].name}; "
-            f"expected {missing[0].stem}.png"
+            f"expected {missing[0].stem}.png{' and not YOLO .txt: export the labels as COCO or masks' if yolo else ''}"
         )
 
 
