@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from vidseg.frames import NO_LABEL, Frame
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
+from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
@@ -120,8 +121,20 @@ def test_labels_are_enlarged_without_mixing():
     runtime.gives_labels = True
     (found,) = segmenter(runtime).segment(frames())
     assert np.array_equal(found.label_map, np.kron([[3, 3, 9], [3, 200, 9]], np.ones((20, 20))))
-    with pytest.raises(ValueError, match="cannot be smoothed"):
+    with pytest.raises(ValueError, match="by LabelVotes"):
         segmenter(runtime, smoother=ScoreSmoother(StillTracker()))
+
+
+def test_labels_are_smoothed_by_votes():
+    runtime = FakeScores(torch.full((1, 4, 6), 3, dtype=torch.uint8))
+    runtime.gives_labels = True
+    calm = segmenter(runtime, smoother=LabelVotes(StillTracker()))
+    shown = []
+    for one, label in zip(frames(12), (3, 3, 9, 3, 3, 9, 9, 9, 9, 9, 9, 9), strict=True):
+        runtime.scores = torch.full((1, 4, 6), label, dtype=torch.uint8)
+        (found,) = calm.segment([one])
+        shown += np.unique(found.label_map).tolist()
+    assert shown == sorted(shown) and shown[0] == 3 and shown[-1] == 9  # one frame is overruled, many are not
 
 
 def test_smoothing_keeps_a_label_through_a_weak_change():

@@ -12,6 +12,7 @@ from torch import Tensor
 from vidseg.frames import Detection, DetectionMode, Frame, Segmentation, UInt8Array
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
+from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.large_grid import argmax_of_large, is_large, pooled
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
 from vidseg.segmentation.sure_argmax import sure_argmax_upsampled
@@ -57,8 +58,9 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
     Scores are enlarged to the frame's size and the largest wins; labels are enlarged without interpolation.
 
     Args:
-        runtime: runs the network. With a smoother, or where it has to be sure, it has to give scores.
+        runtime: runs the network. Where it has to be sure, it has to give scores.
         doubt: how sure it has to be, and whether segmentations say how sure it is.
+        smoother: the one for what comes out, scores or labels.
         regions: (label map, levels of confidence or None) -> what `Segmentation.detections` does; None: nothing. The
             others are those of `NetworkSegmenter`.
     """
@@ -70,14 +72,15 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         imgsz: int,
         network_size: Callable[[int, int, int], tuple[int, int]],
         doubt: Doubt | None = None,
-        smoother: ScoreSmoother | None = None,
+        smoother: ScoreSmoother | LabelVotes | None = None,
         timers: StageTimers | None = None,
         given: InputFormat | None = None,
         regions: Callable[[UInt8Array, UInt8Array | None], FindDetections] | None = None,
     ) -> None:
         super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
-        if smoother is not None and runtime.gives_labels:
-            raise ValueError("labels cannot be smoothed, scores can")
+        if smoother is not None and isinstance(smoother, LabelVotes) != runtime.gives_labels:
+            raise ValueError("labels are smoothed by LabelVotes, scores by ScoreSmoother")
+        self._smoother = smoother
         self._doubt = doubt or Doubt()
         if self._doubt.asked and runtime.gives_labels:
             raise ValueError("labels carry no confidence, scores do")
@@ -93,19 +96,23 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         window = placement.window((output.shape[-2], output.shape[-1]), frame.size_hw, whole=whole)
         output = output[..., window.rows, window.columns]
         if runtime.gives_labels:
+            if isinstance(self._smoother, LabelVotes):
+                with self._timers.measure("smooth"):
+                    output = self._smoother.smooth(frame, output)
             with self._timers.measure("postprocess"):
                 labels = _nearest(output.numpy(), window.fine_hw)
                 return self._segmentation(labels[window.of_frame(frame.size_hw)], frame)
         class_of_map, sureness = runtime.class_of_channel, None
-        if self._smoother is not None or self._doubt.asked:
+        smoother = self._smoother if isinstance(self._smoother, ScoreSmoother) else None
+        if smoother is not None or self._doubt.asked:
             with self._timers.measure("postprocess", frames=0):
-                weights = runtime.weights(output if self._smoother is None else pooled(output, align_corners=whole))
+                weights = runtime.weights(output if smoother is None else pooled(output, align_corners=whole))
                 total = weights.sum(dim=0) if self._doubt.asked else None
-            if self._smoother is not None:
+            if smoother is not None:
                 with self._timers.measure("smooth"):
-                    output, channels = self._smoother.smooth(frame, weights, total)
+                    output, channels = smoother.smooth(frame, weights, total)
                     class_of_map = class_of_map[channels]
-                sureness = None if total is None else self._doubt.of(self._smoother.total)
+                sureness = None if total is None else self._doubt.of(smoother.total)
             elif total is not None:
                 sureness = self._doubt.of(total, weights)
         with self._timers.measure("postprocess"):

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
+from vidseg.interfaces import Remembers
 from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.saved_state import State
 from vidseg.segmentation.preprocess import on_canvas, to_network
-from vidseg.segmentation.temporal import ScoreSmoother
 from vidseg.timing import StageTimers
 
 Output = TypeVar("Output")
@@ -38,14 +38,14 @@ class NetworkSegmenter(ABC, Generic[Output]):
         *,
         imgsz: int,
         network_size: Callable[[int, int, int], tuple[int, int]],
-        smoother: ScoreSmoother | None,
+        smoother: Remembers | None,
         timers: StageTimers | None,
         given: InputFormat | None = None,
     ) -> None:
         self._given = given
         self._imgsz = imgsz
         self._size = network_size
-        self._smoother = smoother
+        self._memory = smoother
         self._timers = timers or StageTimers()
 
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
@@ -82,12 +82,12 @@ class NetworkSegmenter(ABC, Generic[Output]):
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""
-        return {"smoother": None if self._smoother is None else self._smoother.state()}
+        return {"smoother": None if self._memory is None else self._memory.state()}
 
     def restore(self, state: State) -> None:
         """Go on after the frame of `state`."""
-        if self._smoother is not None:
-            self._smoother.restore(state["smoother"])
+        if self._memory is not None:
+            self._memory.restore(state["smoother"])
 
     def _placement(self, frame: Frame) -> Placement:
         """Where the frame lies on what the network sees."""

@@ -55,6 +55,7 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         if rule not in LABEL_RULES:
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
         super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
+        self._smoother = smoother
         self._activated = activated
         self._runtime = runtime
         self._rule = rule

@@ -41,6 +41,7 @@ from vidseg.runtimes.shared import SharedRuntime
 from vidseg.runtimes.torch_runtime import pick_precision
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
 from vidseg.segmentation.doubt import Doubt
+from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
@@ -89,7 +90,7 @@ class Engine:
         """A segmenter for one source: its memory of past frames is its own, the network is shared.
 
         Raises:
-            ConfigError: confidence or smoothing are asked for, and the network cannot give what that takes.
+            ConfigError: confidence is asked for, and the network cannot tell it.
         """
         smooth = is_smoothed(config, info)
         scores_regions = keep_queries and isinstance(self.runtime, ScoreFileRuntime) and not self.runtime.gives_labels
@@ -98,16 +99,13 @@ class Engine:
         if isinstance(self.runtime, ScoreFileRuntime):
             if doubt.asked and self.runtime.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
-            if self.runtime.gives_labels:
-                if config.smooth:
-                    raise ConfigError(f"--smooth: {self.model} outputs labels; smoothing needs a network with scores")
-                smooth = False
+            smoother = LabelVotes if self.runtime.gives_labels else ScoreSmoother
             return DenseSegmenter(
                 self.runtime,
                 imgsz=self.size.imgsz,
                 network_size=network_size,
                 doubt=doubt,
-                smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
+                smoother=smoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
                 timers=timers,
                 given=self.size.format(info),
                 regions=partial(region_detections, names=self.labels.names) if keep_queries else None,
