@@ -41,6 +41,7 @@ from vidseg.option import (
     Option,
     choice,
     integer,
+    matching,
     moment,
     number,
     number_format,
@@ -266,6 +267,12 @@ class RunConfig:
     )
     label_set: str | None = _model(
         None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.", "NAME|FILE"
+    )
+    tiles: str | None = _model(
+        None,
+        matching("[1-8]x[1-8]", "columns x rows, up to 8x8, such as 2x2"),
+        "Show the model each frame in so many overlapping windows, for 4K.",
+        "CxR",
     )
     rule: str = _model(
         "semantic", choice("semantic", WINNER_QUERY), "How a pixel gets its label: {choices}; default {default}"

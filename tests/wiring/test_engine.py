@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from vidseg.config import RunConfig
+from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
+from vidseg.segmentation.tiled_segmenter import TiledSegmenter
+from vidseg.timing import StageTimers
 from vidseg.wiring import engine
 from vidseg.wiring.engine import (
     CUDA_BATCH,
@@ -78,3 +81,11 @@ def test_frames_are_batched_where_that_gains_and_nobody_waits_for_them(runtime, 
     config = RunConfig(source="x", **words)
     engine = Engine(config.model, SimpleNamespace(name=runtime), NetworkInput(384), torch.device(device))
     assert engine.batch(config, VideoInfo(64, 48, Fraction(1, 25), live=live)) == batch
+
+
+def test_tiles_need_class_scores():
+    runtime = SimpleNamespace(name="torch, cpu, float32")
+    made = Engine("net", runtime, NetworkInput(64), torch.device("cpu"))
+    assert isinstance(made.segmenter(RunConfig(tiles="2x1"), info(), StageTimers()), TiledSegmenter)
+    with pytest.raises(ConfigError, match="--tiles: windows are blended by --rule semantic, not by winner-query"):
+        made.segmenter(RunConfig(tiles="2x1", rule="winner-query"), info(), StageTimers())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Detection, DetectionMode, Frame, Segmentation, UInt8Array
+from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.label_votes import LabelVotes
@@ -91,7 +92,7 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
     def finish(self, frame: Frame, output: Tensor) -> Segmentation:
         """Of scores (C, h, w), or labels (h, w)."""
         runtime = self._runtime
-        placement = self._placement(frame)
+        placement = self._placement_of_output(frame)
         whole = runtime.align_corners and not runtime.gives_labels
         window = placement.window((output.shape[-2], output.shape[-1]), frame.size_hw, whole=whole)
         output = output[..., window.rows, window.columns]
@@ -133,6 +134,10 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         levels = None if levels is None else np.ascontiguousarray(levels)
         detections = None if self._regions is None else self._regions(label_map, levels)
         return Segmentation(label_map, frame.index, levels, _detections=detections)
+
+    def _placement_of_output(self, frame: Frame) -> Placement:
+        """Where the frame lies on what comes out of the network."""
+        return self._placement(frame)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         return list(self._runtime.run(images))

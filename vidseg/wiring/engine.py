@@ -45,6 +45,7 @@ from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
+from vidseg.segmentation.tiled_segmenter import QueryScoreRuntime, TiledSegmenter
 from vidseg.timing import StageTimers
 from vidseg.wiring.frame_policy import is_smoothed
 from vidseg.wiring.network_input import NetworkInput, file_input, network_input
@@ -93,15 +94,19 @@ class Engine:
             ConfigError: confidence is asked for, and the network cannot tell it.
         """
         smooth = is_smoothed(config, info)
-        scores_regions = keep_queries and isinstance(self.runtime, ScoreFileRuntime) and not self.runtime.gives_labels
+        network = self.runtime if config.tiles is None else self._blendable(config)
+        scored = isinstance(network, ScoreFileRuntime | QueryScoreRuntime) and not network.gives_labels
+        scores_regions = keep_queries and scored
         keep = confidence or config.keeps_confidence or scores_regions
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
-        if isinstance(self.runtime, ScoreFileRuntime):
-            if doubt.asked and self.runtime.gives_labels:
+        if isinstance(network, ScoreFileRuntime | QueryScoreRuntime):
+            if doubt.asked and network.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
-            smoother = LabelVotes if self.runtime.gives_labels else ScoreSmoother
-            return DenseSegmenter(
-                self.runtime,
+            smoother = LabelVotes if network.gives_labels else ScoreSmoother
+            columns, rows = (config.tiles or "1x1").split("x")
+            made = DenseSegmenter if config.tiles is None else partial(TiledSegmenter, tiles=(int(columns), int(rows)))
+            return made(
+                network,
                 imgsz=self.size.imgsz,
                 network_size=network_size,
                 doubt=doubt,
@@ -111,7 +116,7 @@ class Engine:
                 regions=partial(region_detections, names=self.labels.names) if keep_queries else None,
             )
         return QuerySegmenter(
-            self.runtime,
+            network,
             imgsz=self.size.imgsz,
             labels=self.labels,
             rule=config.rule,
@@ -122,8 +127,20 @@ class Engine:
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
             timers=timers,
             given=self.size.format(info),
-            activated=isinstance(self.runtime, QueryFileRuntime) and self.runtime.activated,
+            activated=self._activated,
         )
+
+    def _blendable(self, config: RunConfig) -> ScoreFileRuntime | QueryScoreRuntime:
+        """The network as one that scores classes. Raises ConfigError where its queries are asked for."""
+        if isinstance(self.runtime, ScoreFileRuntime):
+            return self.runtime
+        if config.rule != "semantic":
+            raise ConfigError(f"--tiles: windows are blended by --rule semantic, not by {config.rule}; leave one out")
+        return QueryScoreRuntime(self.runtime, len(self.labels), activated=self._activated)
+
+    @property
+    def _activated(self) -> bool:
+        return isinstance(self.runtime, QueryFileRuntime) and self.runtime.activated
 
     def seen(self, image: UInt8Array, info: VideoInfo) -> Tensor:
         """(1, 3, h, w) uint8: what the network sees of a frame (H, W, 3) of the source."""

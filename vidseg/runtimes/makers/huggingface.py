@@ -65,7 +65,9 @@ def _geometry(path: Path, given: Mapping[str, Any], kind: str, assumed: list[str
     if given.get("do_resize", True):
         values |= _size(path, given, kind)
     if given.get("do_split_image"):
-        assumed.append("its makers cut pictures into square windows; here the network sees the whole picture")
+        assumed.append(
+            "its makers cut pictures into square windows; here the network sees the whole picture, or --tiles"
+        )
     if given.get("do_pad") or (step and _by_short_side(given, kind)):
         values |= {"resize": "letterbox", "align": "corner", "padding": _mean_colour(values | _normalisation(given))}
         size = values.get("size")
