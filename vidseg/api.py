@@ -56,7 +56,7 @@ from vidseg.timing import StageTimers
 from vidseg.wiring.engine import Engine, check_engine, label_set
 
 Picture = UInt8Array | str | PathLike[str]
-"""(H, W, 3) uint8 RGB, or the name of a picture file; a picture of PIL is taken too."""
+"""(H, W, 3) uint8 RGB, or the name of a picture file; a PIL image works too."""
 
 Runtime = Literal["auto", "torch", "openvino", "onnxruntime", "torch-compile"]
 Precision = Literal[
@@ -71,7 +71,7 @@ PICTURES_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SegmentedFrame:
-    """One picture and what is where in it."""
+    """One picture and its segmentation."""
 
     frame: Frame
     segmentation: Segmentation
@@ -93,7 +93,7 @@ class SegmentedFrame:
 
     @property
     def index(self) -> int:
-        """Position in the source, from 0; frames that were left out count."""
+        """Position in the source, from 0, counting frames that were left out."""
         return self.frame.index
 
     @property
@@ -103,7 +103,7 @@ class SegmentedFrame:
 
     @property
     def label_map(self) -> UInt8Array:
-        """(H, W) uint8: class id per pixel, 255 where nothing is said."""
+        """(H, W) uint8: class id per pixel, 255 where there is no label."""
         return self.segmentation.label_map
 
     @property
@@ -120,7 +120,7 @@ class SegmentedFrame:
         return np.isin(self.label_map, self.label_set.find_all(classes))
 
     def shares(self) -> dict[str, float]:
-        """Share of the picture, above 0 and at most 1, of each class in it, largest first."""
+        """Share of the picture, above 0 and at most 1, of each class in it, the largest first."""
         counts = np.bincount(self.label_map.ravel(), minlength=NO_LABEL + 1)[: len(self.label_set)]
         order = sorted(np.flatnonzero(counts), key=lambda class_id: -counts[class_id])
         return {self.labels[class_id]: float(counts[class_id]) / self.label_map.size for class_id in order}
@@ -136,7 +136,7 @@ class SegmentedFrame:
         """Write the overlay as a picture: .png, .jpg, .webp, ... by the name; a file of that name is replaced.
 
         Raises:
-            SinkError: no picture has this ending, or the folder is not there.
+            SinkError: the ending is not a picture format, or the folder does not exist.
             WriteError: it cannot be written.
         """
         save_picture(self.overlay(opacity), path)
@@ -154,22 +154,22 @@ class Segmenter:
     Args:
         model: name of a model, as `vidseg models` lists them, or a network file such as net.onnx.
         weights: a file with your own weights for it.
-        trust_model: run a TorchScript file, which may write any file.
+        trust_model: run a TorchScript file, which can write any file of yours.
         device: auto, cpu, cuda, cuda:N or N, mps.
         runtime: auto, torch, openvino, onnxruntime, torch-compile.
         precision: auto, float32, float16, bfloat16, half, int8.
-        imgsz: long side in pixels of what the network sees.
-        short_side: its short side instead, or "published": as its makers measured it, also for video on a CPU.
+        imgsz: long side of the network's input in pixels.
+        short_side: its short side instead, or "published": as in published measurements, also for video on a CPU.
         label_set: classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.
         rule: how a pixel gets its label: semantic, winner-query.
-        conf: 0..1; by winner-query, pixels of queries that score no more are 255 in label maps, as Focoos draws.
+        conf: 0..1; with winner-query, pixels of queries that score no more are 255 in label maps, as in Focoos.
         mask_score: multiply the score of a query by the mean of its mask, also in `detections()`.
-        min_confidence: 0..1; what is said with less is 255 in label maps.
-        batch: pictures given to the network at once at most.
+        min_confidence: 0..1; pixels below this confidence are 255 in label maps.
+        batch: largest number of pictures per network call.
         threads: CPU threads of the network, for the whole process.
-        keep_queries: let segmentations answer `query_masks()` and `detections()`; costs some MB a frame.
-        confidence: give the confidence of each pixel; takes longer.
-        on_download: told the bytes of weights so far, and in all if known, when they have to be fetched.
+        keep_queries: keep what `query_masks()` and `detections()` need; costs some MB per frame.
+        confidence: compute the confidence of each pixel; takes longer.
+        on_download: called with the bytes of weights downloaded so far, and in total if known.
     Raises:
         VidsegError: unknown names, values out of range, weights that do not fit or cannot be fetched.
     """
@@ -239,10 +239,10 @@ class Segmenter:
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Generator[SegmentedFrame, None, None]:
-        """What `vidseg.segment` gives, with the network that is loaded here.
+        """As `vidseg.segment`, with the network that is loaded here.
 
         Raises:
-            VidsegError: at once for bad options; while iterating for what is wrong with the source.
+            VidsegError: at once for bad options; while iterating for errors of the source.
             ValueError: the segmenter was closed.
         """
         engine = self._open_engine()
@@ -250,7 +250,7 @@ class Segmenter:
         return _generate(config, lambda: engine, self._keep)
 
     def close(self) -> None:
-        """Let go of the network; safe to call twice. Generators that are under way go on."""
+        """Release the network; safe to call twice. Generators in progress continue."""
         self._engine = None
 
     def __enter__(self) -> Self:
@@ -299,11 +299,11 @@ def segment(
     confidence: bool = False,
     on_download: OnDownload | None = None,
 ) -> Generator[SegmentedFrame, None, None]:
-    """Every frame of a video, stream, camera, or folder of pictures, and what is where in it.
+    """Every frame of a video, stream, camera, or folder of pictures, with its segmentation.
 
     Frames are decoded and segmented on other threads, a few ahead of the caller: a file waits for the caller, a live
-    source drops what the caller is too slow for. Leaving the loop early, in whatever way, ends those threads and closes
-    the source. Nothing is opened or loaded before the first frame is asked for.
+    source drops frames if the caller is too slow. Leaving the loop early, in any way, ends those threads and closes
+    the source. Nothing is opened or loaded before the first frame is requested.
 
     None means the default of `vidseg run`; all but the following arguments are those of `Segmenter`.
 
@@ -318,8 +318,8 @@ def segment(
         mirror: swap left and right, after that.
         start, end: the part of a file to take, in seconds from its first frame or as "1:02:03.5"; negative times count
             from its end. The frame at `start` is included, that at `end` is not. Indices and times stay the file's.
-        duration: in place of `end`, how long the part is; for a live source, when to end.
-        limit: end after so many frames.
+        duration: in place of `end`, how long the part is; for a live source, when to stop.
+        limit: end after this many frames.
         timeout: seconds that a stream may stay silent.
     Raises:
         VidsegError: at once for bad options; while iterating for a source that cannot be opened or breaks off, or for

@@ -1,4 +1,4 @@
-"""Output files that appear under their name only when they are whole.
+"""Output files that get their name only when they are complete.
 
 A file grows as `NAME.part` in the folder of `NAME` and is renamed at the end. A process that is killed leaves the
 part file, never a half-written `NAME`; the next run takes the part file over.
@@ -79,7 +79,7 @@ class PartFile:
         """Give what was written so far its name, after the disk failed. What takes space is not tried.
 
         Args:
-            size: bytes that are whole; what follows them is cut off. None for all.
+            size: complete bytes; the rest is cut off. None for all.
         Raises:
             WriteError: it cannot be renamed, and the part file is removed; or as `commit`.
         """

@@ -1,4 +1,4 @@
-"""How sure a network is of what it says: from the winner's share of its scores to a confidence that can be believed.
+"""The confidence of a network: from the winner's share of its scores to a calibrated value.
 
 A share of .7 does not mean that seven of ten such pixels are right; a `Calibration`, measured on labelled pictures and
 kept with the weights, says how many are.

@@ -1,4 +1,4 @@
-"""How many cores this process may use: all that starts threads or processes asks here."""
+"""How many cores this process may use; everything that starts threads or processes asks here."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 
 class VidsegError(Exception):
-    """Base of all errors that a user can cause and mend. `exit_code` is what the command line returns."""
+    """Base of all errors that a user can cause and fix. `exit_code` is what the command line returns."""
 
     exit_code = 2
 
 
 class ConfigError(VidsegError):
-    """An option, preset or config file holds something unknown or out of range."""
+    """An option, preset or config file contains something unknown or out of range."""
 
 
 class SourceError(VidsegError):
@@ -22,7 +22,7 @@ class SourceError(VidsegError):
 
 
 class InputChangedError(SourceError):
-    """An input was written to or removed while it was read."""
+    """An input was written to or removed while it was being read."""
 
     exit_code = 1
 
@@ -45,11 +45,11 @@ class WriteError(SinkError):
 
 
 class ReceiverError(WriteError):
-    """The receiver of a stream was away or is gone; other outputs have all that they should."""
+    """The receiver of a stream was unreachable or is gone; other outputs are complete."""
 
 
 class DisplayError(VidsegError):
-    """A window was asked for and none can be shown."""
+    """A window was requested but cannot be shown."""
 
 
 class ServeError(VidsegError):
@@ -57,7 +57,7 @@ class ServeError(VidsegError):
 
 
 class ResumeError(VidsegError):
-    """What was kept of an unfinished run is damaged, incomplete, or of other settings or another input."""
+    """The kept part of an unfinished run is damaged, incomplete, or from other settings or another input."""
 
 
 class WorkerError(VidsegError):
@@ -75,7 +75,7 @@ class CheckpointError(VidsegError):
 
 
 class TrainingError(VidsegError):
-    """Training cannot go on: the loss is not a number any more."""
+    """Training cannot continue: the loss is no longer a number."""
 
     exit_code = 1
 
@@ -87,19 +87,19 @@ class DownloadError(VidsegError):
 
 
 class ExportError(VidsegError):
-    """An exported network does not give what the original gives."""
+    """An exported network does not compute what the original computes."""
 
     exit_code = 1
 
 
 class MemoryShortError(VidsegError):
-    """What was asked for needs more memory than there is."""
+    """The request needs more memory than there is."""
 
     exit_code = 1
 
 
 class DeviceError(VidsegError):
-    """The asked-for device or runtime is not available here."""
+    """The requested device or runtime is unavailable here."""
 
 
 def short_reason(error: BaseException, otherwise: str | None = None) -> str:

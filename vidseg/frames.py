@@ -28,12 +28,12 @@ Box = tuple[int, int, int, int]
 DetectionMode = Literal["all_pixels", "per_mask"]
 
 NO_LABEL = 255
-"""Value of a label map where nothing is said."""
+"""Value of a label map where there is no label."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What is known about a source once it is open.
+    """Facts about an open source.
 
     `width` and `height` are those of the frames that come out: upright, in pixels.
     """
@@ -54,13 +54,13 @@ class VideoInfo:
     has_audio: bool = False
     """True where the source carries audio, whether it can be copied or not."""
     audio_path: str | None = None
-    """Where a sink can read the audio that belongs to the frames; None where there is none to be had."""
+    """Where a sink can read the audio of the frames; None if there is none."""
     audio: AudioQueue | None = None
-    """The audio of a live source, as it comes; None where there is none, or none is wanted."""
+    """The audio of a live source, as it comes; None if there is none, or none is wanted."""
     source_paths: tuple[str, ...] = ()
     """The local files that are read; no output may replace one of them."""
     notes: tuple[str, ...] = ()
-    """What was done to the picture on the way in (rotation, bit depth, HDR), one sentence each."""
+    """How the source's pictures were converted (rotation, bit depth, HDR), one sentence each."""
 
 
 @dataclass(slots=True, repr=False)
@@ -82,9 +82,9 @@ class Frame:
     arrived: float | None = None
     """When it came out of the source, in seconds of the pipeline's clock; None outside a pipeline."""
     placeholder: bool = False
-    """True for a card shown in place of pictures while a source is away; there is nothing in it to be found."""
+    """True for a card shown while a source is offline; it has no classes."""
     segmentation: Segmentation | None = None
-    """What is in it, where the source knows that already; no model is asked then."""
+    """The segmentation, if the source already knows it; the model does not run then."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -113,7 +113,7 @@ class Frame:
         """Write the picture by the ending of the name: .png, .jpg, .webp, ...; a file of that name is replaced.
 
         Raises:
-            SinkError: no picture has this ending, or the folder is not there.
+            SinkError: the ending is not a picture format, or the folder does not exist.
             WriteError: it cannot be written.
         """
         _drawing().save_picture(self.image, path)
@@ -133,7 +133,7 @@ class Detection:
     """One query's region in the format of the Focoos post-processing; without queries a connected region of a class.
 
     `mask` is (H, W) bool at the frame's size; `bbox` is (x_min, y_min, x_max, y_max), inclusive pixels. `conf` is the
-    query's confidence, or the mean of the region's; None where the network gives labels and no scores.
+    query's confidence, or the mean of the region's; None if the network outputs labels without scores.
     """
 
     bbox: tuple[int, int, int, int]
@@ -164,7 +164,7 @@ class QueryMasks:
 
 @dataclass(slots=True, repr=False)
 class Segmentation:
-    """What is where in one frame.
+    """The segmentation of one frame.
 
     `label_map` is (H, W) uint8 at the frame's size: class id, or `NO_LABEL`.
     """
@@ -173,7 +173,7 @@ class Segmentation:
     frame_index: int
     """Index of the frame it was computed from; differs from the frame it is shown on when inference skips frames."""
     levels: UInt8Array | None = None
-    """(H, W) uint8: 255 times the confidence in the winning class, rounded down. Only where asked for."""
+    """(H, W) uint8: 255 times the confidence in the winning class, rounded down. Only if requested."""
     as_is: tuple[Box, ...] = ()
     """Parts that every view shows as they are in the source's picture: names and cards in a grid of streams."""
     _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
@@ -181,7 +181,7 @@ class Segmentation:
 
     @property
     def confidence(self) -> FloatArray | None:
-        """(H, W) in 0..1: how sure the network is of each label, in steps of 1/255. Only where asked for."""
+        """(H, W) in 0..1: the confidence of each label, in steps of 1/255. Only if requested."""
         return None if self.levels is None else self.levels * np.float32(1 / 255)
 
     def __repr__(self) -> str:
@@ -192,7 +192,7 @@ class Segmentation:
         """Class, score and full-size mask of every query. Computed on each call; heavy (Q full-size masks).
 
         Raises:
-            ConfigError: this segmentation was not made by a query model or did not keep the queries.
+            ConfigError: it comes from a model without queries, or the queries were not kept.
         """
         if self._query_masks is None and self._detections is not None:
             raise ConfigError("the network has no queries; detections() gives its connected regions")
@@ -224,7 +224,7 @@ def unless_card(drawn: UInt8Array, image: UInt8Array, placeholder: bool) -> UInt
 
 
 def nothing_in(size_hw: tuple[int, int], frame_index: int) -> Segmentation:
-    """A segmentation of (height, width) that says nothing anywhere, and has no queries and no detections."""
+    """An empty segmentation of (height, width): no labels, queries or detections."""
     return Segmentation(
         np.full(size_hw, NO_LABEL, np.uint8),
         frame_index,
@@ -241,7 +241,7 @@ def label_map_of(segmentation: Segmentation) -> UInt8Array:
 
 
 def levels_of(segmentation: Segmentation) -> UInt8Array:
-    """(H, W) uint8 levels of confidence, 0 where nothing is known of it."""
+    """(H, W) uint8 levels of confidence, 0 where it is unknown."""
     if segmentation.levels is None:
         return np.zeros_like(segmentation.label_map)
     return segmentation.levels

@@ -1,4 +1,4 @@
-"""Memory that one frame gives back is kept for the next."""
+"""Keeps memory freed by one frame for the next."""
 
 from __future__ import annotations
 

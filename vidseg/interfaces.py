@@ -1,4 +1,4 @@
-"""The walls between the stages: what each may ask of the next.
+"""The Protocols between the stages: what each may ask of the next.
 
 `pipeline` knows these Protocols only, so every rule about drops, errors and shutdown is tested with fakes.
 """
@@ -18,11 +18,11 @@ class Remembers(Protocol):
     """A stage whose memory can be handed to another process. Asked between two frames only."""
 
     def state(self) -> State:
-        """All that its results depend on besides its settings and what comes next."""
+        """Everything that its results depend on besides its settings and its coming input."""
         ...
 
     def restore(self, state: State) -> None:
-        """Go on exactly where the stage that gave `state` stopped. Its settings have to be the same."""
+        """Continue exactly where the stage that returned `state` stopped. Its settings must be the same."""
         ...
 
 
@@ -55,12 +55,12 @@ class VideoSource(Protocol):
 
 @runtime_checkable
 class ResumableSource(VideoSource, Remembers, Protocol):
-    """A source that can be opened anew and go on at a certain frame. `restore` comes before the first frame."""
+    """A source that can be reopened and continue at a certain frame. `restore` comes before the first frame."""
 
 
 @runtime_checkable
 class FrameSegmenter(Protocol):
-    """Finds what is where. Called by one thread, in frame order."""
+    """Segments frames. Called by one thread, in frame order."""
 
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """One Segmentation per frame, in order. Frames of one call have the same size."""
@@ -111,7 +111,7 @@ class Propagator(Protocol):
     """Carries masks onto frames that the model does not see. Sees every frame, in order. Called by one thread."""
 
     def follow(self, frame: Frame) -> Callable[[Segmentation], Segmentation] | None:
-        """What brings the anchor's masks onto this frame; None where they have nothing to do with it (scene cut).
+        """A function that carries the anchor's masks onto this frame; None if they do not apply to it (scene cut).
 
         The result may be called later, when the anchor has been segmented; it keeps `Segmentation.frame_index`.
         """
@@ -135,7 +135,7 @@ class GridPainter(Protocol):
     """Puts the pictures of several streams into one. Called by several threads; keeps nothing."""
 
     def fit(self, picture: UInt8Array) -> UInt8Array:
-        """A (H, W, 3) uint8 RGB picture scaled to fit the tile of a stream, its proportions kept: (h, w, 3), where h or
+        """A (H, W, 3) uint8 RGB picture scaled to fit the tile of a stream, its aspect kept: (h, w, 3), where h or
         w is that of the tile. May be `picture` itself."""
         ...
 
@@ -161,7 +161,7 @@ class Sink(Protocol):
 
     @property
     def path(self) -> str | Path:
-        """What it writes, as messages call it; of an address, without passwords."""
+        """The output's name in messages; an address without passwords."""
         ...
 
     @property
@@ -183,13 +183,13 @@ class Sink(Protocol):
         ...
 
     def abort(self) -> None:
-        """Give up: leave nothing that looks finished. Never raises."""
+        """Abandon the output: leave nothing that looks finished. Never raises."""
         ...
 
 
 @runtime_checkable
 class SendingSink(Sink, Protocol):
-    """A sink whose receiver may be away or too slow. It waits for nobody; what is lost is counted."""
+    """A sink whose receiver may be unreachable or too slow. It never waits; lost frames are counted."""
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -198,19 +198,19 @@ class SendingSink(Sink, Protocol):
 
     @property
     def given_up(self) -> str | None:
-        """Why no more is sent; None while there is hope."""
+        """Why sending stopped; None while it continues or retries."""
         ...
 
 
 @runtime_checkable
 class ResumableSink(Sink, Remembers, Protocol):
-    """A sink that can take a video in chunks, each safe once it is whole, by processes that may be killed.
+    """A sink that writes a video in chunks, each safe once complete, from processes that may be killed.
 
-    A sink without these methods cannot be gone on with: `--resume` refuses it.
+    `--resume` refuses a sink without these methods.
     """
 
     def begin_chunk(self, path: Path) -> Sink:
-        """What takes the frames of the next chunk; after its `close` they are safe on the disk.
+        """A sink for the frames of the next chunk; after its `close` they are safe on the disk.
 
         Args:
             path: a file that it may write for the chunk, and that `join` is given.
@@ -218,7 +218,7 @@ class ResumableSink(Sink, Remembers, Protocol):
         ...
 
     def check(self, chunks: Sequence[Path]) -> None:
-        """Look at finished chunks before the run goes on. Raises ResumeError when one is missing or damaged."""
+        """Check finished chunks before the run continues. Raises ResumeError when one is missing or damaged."""
         ...
 
     def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:

@@ -1,4 +1,4 @@
-"""How much memory can be had, whether that is enough, and the one line about memory that ran out."""
+"""How much memory is available, whether it is enough, and the one-line error when it ran out."""
 
 from __future__ import annotations
 

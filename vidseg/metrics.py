@@ -1,4 +1,4 @@
-"""How well label maps agree with the truth: confusion counts, and what is usually read off them.
+"""How well label maps agree with the truth: confusion counts, and the scores computed from them.
 
 Definitions: Mask2Former's evaluator (detectron2 `SemSegEvaluator`): means run over the classes that occur in the truth,
 and a pixel without truth does not count.

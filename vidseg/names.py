@@ -1,4 +1,4 @@
-"""How a source or sink is called in messages: one printable line, without passwords."""
+"""Names of sources and sinks for messages: one printable line, without passwords."""
 
 from __future__ import annotations
 

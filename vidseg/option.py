@@ -54,7 +54,7 @@ class Option:
     also: tuple[str, ...] = ()
     """Flags beyond `--name` (and `--no-name`, for a switch): `-o`, `--alias`, `-y/-n`."""
     flag: bool = True
-    """False: said in config files and in Python only."""
+    """False: only for config files and Python."""
     switch_off: bool = True
     """Whether a switch also gets `--no-name`."""
     unset: str = ""
@@ -136,7 +136,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "out": ("output", "save_dir", "project", "log_dir", "work_dir"),
     "out_dir": ("output", "output_dir", "out", "save_dir"),
 }
-"""What people call an option elsewhere."""
+"""Common names of options in other tools."""
 
 
 def nearest_options(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a saved label map says which frame it belongs to: what writes masks and what reads them back share this.
+"""How a saved label map names its frame; shared by the writers and readers of masks.
 
 Beside the PNGs of a video lies `frames.csv` with one row per frame; a mask video holds the same rows as text, one per
 picture. So every saved map carries its frame's index, its pts with the unit, and seconds.

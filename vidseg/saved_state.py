@@ -1,4 +1,4 @@
-"""What a run has to remember to be gone on with by another process: one file that is whole or not there.
+"""The state from which another process can continue a run: one file that is complete or absent.
 
 A state is made of plain values and arrays. In the file stands one line with the hash of the rest; the rest is a NumPy
 archive of the arrays and of a JSON text with everything else. Nothing in it is ever run.

@@ -1,4 +1,4 @@
-"""Several sources at once: which options go with that, how they are opened, and how they share one network."""
+"""Several sources in one grid: which options apply, how the sources are opened, and how they share one network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MOST_STREAMS = 36
 
 
 def is_grid(config: RunConfig) -> bool:
-    """True for several sources that are seen beside each other; several pictures are one source."""
+    """True for several sources in one grid; several pictures are one source."""
     return bool(config.more_sources) and any(classify(each) is not SourceKind.IMAGES for each in sources_of(config))
 
 
@@ -98,7 +98,7 @@ Grid = StreamsSource | FileGrid
 
 
 def open_grid(config: RunConfig, announcements: Announcements, note: Callable[[str], None], hidden: bool) -> Grid:
-    """All sources of the configuration beside each other. Files that nobody watches keep every frame.
+    """All sources of the configuration in one grid. Files that nobody watches keep every frame.
 
     Args:
         hidden: some classes must not be seen.
@@ -144,7 +144,7 @@ def _open_files(config: RunConfig, announcements: Announcements, note: Callable[
 
 
 def open_streams(config: RunConfig, announcements: Announcements, note: Callable[[str], None]) -> StreamsSource:
-    """All sources of the configuration beside each other, arranged in a grid.
+    """All sources of the configuration, arranged in a grid.
 
     A stream or camera that cannot be had at the start is tried again, unless `--reconnect` says otherwise, and does not
     hold up the others; where none can be had, that is an error unless they are to be waited for.

@@ -1,4 +1,4 @@
-"""What `vidseg.api` is made of: networks shared by threads, and runs whose results are taken one by one."""
+"""The parts behind `vidseg.api`: networks shared by threads, and runs whose results are taken one by one."""
 
 from __future__ import annotations
 

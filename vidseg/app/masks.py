@@ -1,4 +1,4 @@
-"""Saved label maps in the place of a model: what belongs to which frame of a clip."""
+"""Saved label maps instead of a model: matches them to the frames of a clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run reads, draws and writes, opened in the order in which it can be refused or given back."""
+"""Everything that a run reads, draws and writes, opened in an order that allows refusing and undoing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a clip again from saved masks, with other colours or filters: no network, no torch."""
+"""Draws a clip from saved masks, with other colours or filters: no network, no torch."""
 
 from __future__ import annotations
 

@@ -69,11 +69,11 @@ def run(
 ) -> Outcome:
     """Do what the configuration says, from the main thread when it shows a window.
 
-    Cheap checks come first, so that a wrong option is told before a network is loaded.
+    Cheap checks come first, so that a wrong option is refused before a network is loaded.
 
     Args:
         engine: a network that is loaded already; what the configuration says of one is not looked at then.
-        interrupts: looked at instead of catching signals here, for runs beside each other.
+        interrupts: checked instead of catching signals here, for parallel runs.
         watchers: sinks besides the outputs, closed before them: one that raises then keeps them from appearing.
     Raises:
         VidsegError: anything the user can mend.
@@ -337,7 +337,7 @@ def _outcome_of(
     watching: Watching,
     streams: tuple[StreamStats, ...],
 ) -> Outcome:
-    """How a pipeline ended, and what is to be told of that."""
+    """How a pipeline ended, and the messages about it."""
     stats = pipeline.stats
     nothing = pipeline.aborted or not stats.delivered
     outputs = shown_outputs(config)

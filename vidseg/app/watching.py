@@ -1,4 +1,4 @@
-"""A run that is watched: in a window whose keys may ask for another place in a file, or on the web page."""
+"""A run that is watched: in a window whose keys may seek in a file, or on the web page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MakePipeline(Protocol):
 
 
 class Replay:
-    """A file from another place: opened anew, its pipeline too.
+    """A file from another place: reopened, with a new pipeline.
 
     Args:
         config: of a run of one source.
@@ -85,7 +85,7 @@ def _reach(info: VideoInfo, first: Fraction) -> Reach:
 
 
 def following(options: PipelineOptions, stats: RunStats | None, *, still: bool) -> tuple[PipelineOptions, Carried]:
-    """The options, and what is carried over, of a pipeline in the place of one that counted `stats`.
+    """The options, and the state carried over, of a pipeline that replaces one that counted `stats`.
 
     `limit` is counted from where it begins.
     """

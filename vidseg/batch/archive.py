@@ -1,4 +1,4 @@
-"""The memory of batches: what was done, from which file, with which settings, one JSON object a line.
+"""The record of batches: what was processed, from which file, with which settings; one JSON object per line.
 
 Lines are only ever added, each in one write that is flushed to disk, so a power loss can damage the last one at most.
 """

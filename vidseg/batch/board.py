@@ -1,4 +1,4 @@
-"""Where a batch stands: one row per job, and totals. Filled by the batch, shown by the command line."""
+"""The state of a batch: one row per job, and totals. Filled by the batch, shown by the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the files of a batch are known again: by name."""
+"""How the files of a batch are recognised: by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job: a plain value that says what to do, the function that does it, and a plain value that says how it ended.
+"""One job: a value that says what to do, the function that does it, and a value that says how it ended.
 
 `Job` and `JobResult` can be pickled and sent to another process or machine.
 """

@@ -1,4 +1,4 @@
-"""What a batch will do: inputs and settings to jobs, and which of them are done already. Nothing is written here."""
+"""What a batch will do: turns inputs and settings into jobs, and finds those already done. Writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far jobs on other machines are. Imports nothing heavy, because it lives in a process of its own."""
+"""Progress of jobs on other machines. Imports nothing heavy, because it runs in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files behind URLs (s3://, gs://, https:// ...): found, copied here, copied there. All through fsspec."""
+"""Files behind URLs (s3://, gs://, https:// ...): found, downloaded and uploaded through fsspec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a batch: what became of every input, as JSON and as one HTML page."""
+"""The report of a batch: the outcome of every input, as JSON and as one HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTML page about a batch that needs nothing but itself: styles, pictures and charts are inside."""
+"""One self-contained HTML page about a batch, with its styles, pictures and charts."""
 
 from __future__ import annotations
 

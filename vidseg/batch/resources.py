@@ -1,4 +1,4 @@
-"""How many files are done at once, and where the networks go."""
+"""How many files are processed at once, and on which devices the networks run."""
 
 from __future__ import annotations
 

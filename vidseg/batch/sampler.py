@@ -1,4 +1,4 @@
-"""What a report shows of a clip, gathered while it is done, in memory that does not grow with its length."""
+"""What a report shows of a clip, collected during the run in constant memory."""
 
 from __future__ import annotations
 

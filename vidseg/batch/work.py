@@ -1,4 +1,4 @@
-"""A batch under way: does the jobs of a plan, remembers what is done, and reports."""
+"""A batch in progress: runs the jobs of a plan, records what is done, and reports."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class ChunkedRun:
     def run(self, on_tick: Callable[[Pipeline], None] | None = None) -> bool:
         """Do what is missing; True when the outputs are there, False when the run was stopped or the source broke off.
 
-        What is committed stays in the folder unless all is done. A chunk that is stopped in its middle is done anew.
+        Committed chunks stay in the folder until all are done. A chunk stopped in its middle is processed again.
 
         Raises:
             Whatever a stage raised first.

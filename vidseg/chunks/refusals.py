@@ -1,4 +1,4 @@
-"""What a run in chunks cannot be: the rules that `--resume` and `--workers` share."""
+"""The options that `--resume` and `--workers` exclude."""
 
 from __future__ import annotations
 

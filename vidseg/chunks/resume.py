@@ -1,4 +1,4 @@
-"""`--resume`: a run whose finished chunks outlive it, and the checks that what is gone on with is the same run."""
+"""`--resume`: a run whose finished chunks survive it, and the checks that it continues the same run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ENDS_BYTES = 1 << 20
 
 
 def work_folder(config: RunConfig) -> WorkFolder:
-    """Where the run keeps what is finished. Raises ConfigError for options that `--resume` does not go with."""
+    """Where the run keeps what is finished. Raises ConfigError for options that `--resume` excludes."""
     refuse_options("--resume", config, ("show", "serve", "metrics", "matte"))
     output = config.output or config.save_masks or config.save_confidence
     if output is None:
@@ -66,7 +66,7 @@ def with_kept_precision(config: RunConfig, folder: WorkFolder) -> RunConfig:
 
 
 def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
-    """The sinks, if all can be gone on with. Raises ConfigError."""
+    """The sinks, if all can be resumed. Raises ConfigError."""
     found: list[ResumableSink] = []
     for sink in sinks:
         if not isinstance(sink, ResumableSink):
@@ -140,7 +140,7 @@ def run_in_chunks(
 
 
 def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) -> State:
-    """What must be the same for a run to be gone on with: settings that change the result, and the input."""
+    """What must be the same to resume a run: settings that change the result, and the input."""
     settings = {name: value for name, value in asdict(config).items() if name not in _WITHOUT_EFFECT}
     for name in ("save_masks", "save_confidence"):
         if settings[name]:
@@ -162,7 +162,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
 
 
 def refuse_difference(folder: Path, before: State, now: State) -> None:
-    """Raises ResumeError that names the first thing in which a run differs from the one that is to be gone on with."""
+    """Raises ResumeError that names the first difference between a run and the one to be resumed."""
     advice = f"or remove {folder} to start over"
     if before["vidseg"] != now["vidseg"]:
         raise ResumeError(

@@ -147,7 +147,7 @@ _OWN = (
     short=short_names(("out_dir", "lists", "patterns", "name", "redo", "dry_run", "jobs")),
 )
 def batch(given: dict[str, Any]) -> None:
-    """Segment many videos with one command. Finished files are skipped, and of failed ones the reason is told at once.
+    """Segment many videos with one command. Finished files are skipped, and each failure is printed at once.
 
     Examples: `vidseg batch recordings/ -o annotated/`, `vidseg batch -a list.txt -o out --name "{date}_{stem}{ext}"`,
     `find . -name "*.mp4" -print0 | vidseg batch - -0 -o out --save-masks "{stem}_masks"`.

@@ -1,4 +1,4 @@
-"""`vidseg bench`: how fast vidseg is on this machine, and what limits it."""
+"""`vidseg bench`: how fast vidseg is on this machine, and what the bottleneck is."""
 
 from __future__ import annotations
 

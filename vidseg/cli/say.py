@@ -1,4 +1,4 @@
-"""The only way to stderr: lines of plain text. A line may get lost, but never stops the work.
+"""The only way to stderr: lines of plain text. A line may get lost but never stops the run.
 
 A terminal may be closed, a pipe may lose its reader, the disk of a log may fill up. Such lines are dropped.
 """

@@ -1,4 +1,4 @@
-"""How fast it is here: the model alone, each stage alone, all together, and what the slowest part would allow."""
+"""Speed on this machine: the model alone, each stage alone, a whole run, and what its slowest part would allow."""
 
 from __future__ import annotations
 

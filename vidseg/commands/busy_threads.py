@@ -1,4 +1,4 @@
-"""How busy each thread of a run is, over time: what stands still while another works is not what makes it slow."""
+"""How busy each thread of a run is over time, to find the bottleneck."""
 
 from __future__ import annotations
 

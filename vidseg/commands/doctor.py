@@ -1,4 +1,4 @@
-"""Looks at the machine: what works, what is missing. Never fails; a broken part is a finding."""
+"""Inspects the machine: what works, what is missing. Never fails; a broken part is a finding."""
 
 from __future__ import annotations
 

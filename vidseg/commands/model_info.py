@@ -1,4 +1,4 @@
-"""What a network file is, in words."""
+"""Describes a network file in words."""
 
 from __future__ import annotations
 

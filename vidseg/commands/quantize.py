@@ -1,4 +1,4 @@
-"""Makes the int8 version of a model's weights from pictures, and says what it changes."""
+"""Makes the int8 version of a model's weights from pictures, and reports how its labels differ."""
 
 from __future__ import annotations
 

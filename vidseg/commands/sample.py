@@ -1,4 +1,4 @@
-"""Frames to try things on where the user names none."""
+"""Default frames for commands that are given no pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which picture comes when: several datasets shuffled into one endless row that a seed repeats."""
+"""The order of pictures: several datasets shuffled into one endless sequence, reproducible by seed."""
 
 from __future__ import annotations
 

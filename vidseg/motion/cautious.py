@@ -1,4 +1,4 @@
-"""Masks carried along with the motion where something is to be hidden: what is not known says nothing.
+"""Masks carried along the motion where something is to be hidden: what is unknown gets no label.
 
 Between two segmented frames somebody may come in whom the model has not seen yet. Carried masks know nothing of them,
 but the picture does: what the last segmented frame, moved along, does not explain gets no label, and what has no label

@@ -1,4 +1,4 @@
-"""How the picture moved since the frame before, and when nothing of it is left (scene cut, seek, other size)."""
+"""How the picture moved since the previous frame, and when nothing of it is left (scene cut, seek, other size)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work beside a run on a thread of its own: servers, pictures for viewers."""
+"""Work on a thread of its own beside a run: servers, pictures for viewers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inference beside the picture: frames pass at their own rate, the model takes the newest whenever it is free."""
+"""Inference in the background: frames pass at their own rate, the model takes the newest whenever it is free."""
 
 from __future__ import annotations
 

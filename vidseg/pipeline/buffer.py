@@ -1,4 +1,4 @@
-"""A bounded hand-over between two threads in which nothing can wait for ever."""
+"""A bounded queue between two threads in which nothing can wait for ever."""
 
 from __future__ import annotations
 

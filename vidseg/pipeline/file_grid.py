@@ -1,4 +1,4 @@
-"""Several files as one, where nobody watches: every frame of each is kept, whatever time it takes.
+"""Several files in one grid, when nobody watches: every frame of each is kept, however long it takes.
 
 Where somebody watches, or something is live, the clock decides: see `grid`.
 """

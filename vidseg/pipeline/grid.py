@@ -1,4 +1,4 @@
-"""Several streams as one: a source of pictures in which each has a tile, and what is in them.
+"""Several streams in one grid: a source of pictures in which each stream has a tile.
 
     stream 1 --newest--+
     stream 2 --newest--+--> one picture per tick of a clock, with its label map

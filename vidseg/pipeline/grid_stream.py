@@ -1,4 +1,4 @@
-"""One of several streams that are seen together: read, scaled and segmented on threads of its own.
+"""One stream of a grid: read, scaled and segmented on threads of its own.
 
     reading thread --newest--> following thread --newest--> whoever composes the grid
 
@@ -77,7 +77,7 @@ class GridStream:
         open_source: may take long, and be called again; raises SourceError.
         attempts: tries to open it in a row; None for no end.
         announce: told in one sentence what happens; called from other threads.
-        failed: told of an error that is not the source's.
+        failed: called with an error that is not the source's.
         changed: notified whenever there is something new; shared by all streams of a grid.
         started: set when the first picture of the grid is taken.
         clock: seconds that never go back.

@@ -1,4 +1,4 @@
-"""One thread that asks the model for several streams in turn."""
+"""One thread that runs the model for several streams in turn."""
 
 from __future__ import annotations
 

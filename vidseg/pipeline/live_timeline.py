@@ -1,4 +1,4 @@
-"""Times of live frames on one count that goes on across connections, stalls and jumping clocks."""
+"""Times of live frames on one clock that continues across connections, stalls and jumping clocks."""
 
 from __future__ import annotations
 

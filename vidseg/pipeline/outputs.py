@@ -1,4 +1,4 @@
-"""The sinks of one run, of which one may fail, or stop to answer, while the others are well."""
+"""The sinks of one run, of which one may fail or stop responding while the others continue."""
 
 from __future__ import annotations
 

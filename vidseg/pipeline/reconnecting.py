@@ -91,7 +91,7 @@ def connect(
 
     Args:
         attempts: at most so many tries; None for no end.
-        failed: told of each failure.
+        failed: called with each failure.
     Raises:
         SourceError: of the last try.
     """

@@ -1,4 +1,4 @@
-"""Whether anything moves: tells a stage that works, or waits for the disk, from one that is blocked in a library."""
+"""Whether anything moves: tells a stage that works or waits for the disk from one blocked in a library."""
 
 from __future__ import annotations
 

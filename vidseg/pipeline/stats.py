@@ -1,4 +1,4 @@
-"""What a run counted and measured. Every frame that came out of the source ends in exactly one of the counts."""
+"""What a run counted and measured. Every frame from the source ends in exactly one of the counts."""
 
 from __future__ import annotations
 

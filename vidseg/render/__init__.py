@@ -1,1 +1,1 @@
-"""Draws what was found: arrays in, array out, and the live window."""
+"""Draws segmentations: arrays in, array out, and the live window."""

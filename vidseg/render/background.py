@@ -1,4 +1,4 @@
-"""What takes the place of everything but the foreground: a blur, grey, a colour, or another picture."""
+"""Replaces everything but the foreground: by a blur, grey, a colour, or another picture."""
 
 from __future__ import annotations
 

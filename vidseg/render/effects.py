@@ -1,4 +1,4 @@
-"""What is done to the source itself, class by class, before anything is drawn on it."""
+"""Changes the source itself, class by class, before anything is drawn on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some classes cut out of the picture, for laying over another one."""
+"""Some classes cut out of the picture, to be laid over another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown while a source is away: a darkened picture and words that say so."""
+"""What is shown while a source is offline: a darkened picture with a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a picture is to be drawn."""
+"""How to draw a picture."""
 
 from __future__ import annotations
 

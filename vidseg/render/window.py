@@ -34,7 +34,7 @@ _NUDGE_SECONDS = 0.2
 class Window:
     """Shows pictures and reads keys. To be made and used in the main thread only.
 
-    Renders by itself, so that keys change the view at once, paused or not. The window opens with the first picture.
+    Renders on its own, so that keys change the view at once, paused or not. The window opens with the first picture.
 
     Raises:
         DisplayError: no window can be shown here.

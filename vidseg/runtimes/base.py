@@ -1,4 +1,4 @@
-"""What every inference engine offers, whatever it is made of."""
+"""The Protocol of all inference engines."""
 
 from __future__ import annotations
 

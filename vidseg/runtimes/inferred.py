@@ -1,4 +1,4 @@
-"""What shapes and names of inputs and outputs tell of a network where neither its maker nor a YAML does."""
+"""What names and shapes of inputs and outputs tell about a network that neither its maker nor a YAML describes."""
 
 from __future__ import annotations
 

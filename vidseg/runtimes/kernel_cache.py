@@ -1,4 +1,4 @@
-"""Looks after the folder that torch's compiler keeps its kernels in: what is damaged there is compiled again.
+"""Checks the folder in which torch's compiler keeps its kernels: damaged ones are compiled again.
 
 torch loads what it finds by its name, and a damaged library ends the process. So a list of all files and their hashes
 lies beside the folder, written after each compilation that worked, and what does not agree with it is removed.

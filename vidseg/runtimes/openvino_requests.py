@@ -1,4 +1,4 @@
-"""A network compiled by OpenVINO, with one or more requests that run beside each other."""
+"""A network compiled by OpenVINO, with one or more requests that run in parallel."""
 
 from __future__ import annotations
 

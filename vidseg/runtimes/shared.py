@@ -1,4 +1,4 @@
-"""One network for several runs beside each other."""
+"""One network for several parallel runs."""
 
 from __future__ import annotations
 

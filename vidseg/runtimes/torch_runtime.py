@@ -1,4 +1,4 @@
-"""Eager PyTorch: works everywhere, and is what the other engines are compared with."""
+"""Eager PyTorch: works everywhere, and is the reference for the other engines."""
 
 from __future__ import annotations
 

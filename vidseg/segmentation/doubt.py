@@ -1,4 +1,4 @@
-"""How sure a segmenter has to be of a label, and whether it says how sure it is."""
+"""How confident a segmenter must be of a label, and whether it reports confidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vidseg.segmentation.sure_argmax import Sureness
 
 
 class Doubt:
-    """What is said with less confidence than `minimum`, 0..1, gets no label; with `keep`, the confidence is told."""
+    """Labels below the confidence `minimum`, 0..1, are removed; with `keep`, the confidence is returned."""
 
     def __init__(self, calibration: Calibration = IDENTITY, *, minimum: float = 0.0, keep: bool = False) -> None:
         self._least = calibration.least_share(minimum) if minimum > 0 else 0.0

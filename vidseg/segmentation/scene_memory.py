@@ -1,4 +1,4 @@
-"""What a place has been for the last seconds, so that a whole region does not change class for a moment.
+"""The labels of a place over the last seconds, so that a region does not change class for a moment.
 
 The memory of `ScoreSmoother` ends after a fraction of a second: a network that takes a road for the sea for two seconds
 wins. Here a coarse mean of the scores is kept for seconds, along the motion, and what it differs by from the present

@@ -96,7 +96,7 @@ class _Memory:
 class ScoreSmoother:
     """Calm class scores, frame by frame.
 
-    Remembers the smoothed scores and the winners of the last frame. Starts anew by itself at a scene cut, another
+    Remembers the smoothed scores and the winners of the last frame. Starts over on its own at a scene cut, another
     size, or a jump back in time; `reset()` is due before frames of another video.
 
     Args:

@@ -1,3 +1,3 @@
-"""What a run sends on. See `vidseg.video` for why OpenCV comes first."""
+"""Sending streams to servers and receivers. See `vidseg.video` for why OpenCV comes first."""
 
 import cv2  # noqa: F401

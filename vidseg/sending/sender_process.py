@@ -1,4 +1,4 @@
-"""The handle of a process that sends packets to an address: nothing that is asked of it here ever waits."""
+"""The handle of a process that sends packets to an address: none of its calls ever waits."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class StreamSink(EncodedPictures):
     """Sends one stream. Satisfies `vidseg.interfaces.Sink`; `write` never waits for the receiver.
 
     A receiver that goes away is tried again, and the frames meanwhile are lost and counted; after the return the stream
-    begins with a key frame. Each connection counts its time from 0. The audio is encoded anew, and is lost where the
+    begins with a key frame. Each connection counts its time from 0. The audio is re-encoded, and is lost where the
     pictures are.
 
     Remembers the connection, the tries in a row, and what was lost.
@@ -117,7 +117,7 @@ class StreamSink(EncodedPictures):
             timeout: seconds that connecting or sending one picture may take.
             announce: told in one sentence when the receiver goes away and comes back.
         Raises:
-            SinkError: a setting is wrong, or nobody is there.
+            SinkError: a setting is wrong, or no receiver answers.
         """
         name = shown_name(url)
         muxer = stream_muxer(url)
@@ -196,7 +196,7 @@ class StreamSink(EncodedPictures):
             self._look_after_sender()
             if self._sender is not None and self._sender.backlog > _BACKLOG_PACKETS:
                 self._lose_backlog(self._sender)
-            if self._audio is not None:  # also while nobody is there, so that it goes on where the pictures do
+            if self._audio is not None:  # also while no receiver answers, so that it continues with the pictures
                 self._pass_on_audio(self._audio.pump(pts * self._tick))
             if self._sender is None:
                 self._lose(1)

@@ -1,4 +1,4 @@
-"""Who gets through to the pages: a token where one is asked for, this machine's own names, no foreign pages."""
+"""Who may see the pages: a token where one is required, only this machine's own names, no foreign pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may hold a connection, and for how long: silent and stalled ones give way, so that nobody can lock others out."""
+"""Limits on connections: silent and stalled ones are closed, so that nobody can lock others out."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def build_site(
     """The ASGI application.
 
     Args:
-        report: told of errors that are bugs; the viewer gets status 500.
+        report: called with errors that are bugs; the viewer gets status 500.
         view: what the page and its pictures show; None offers neither.
         metrics: gives the text of /metrics, for Prometheus; None offers none.
     """

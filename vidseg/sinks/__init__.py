@@ -1,3 +1,3 @@
-"""What a run writes. See `vidseg.video` for why OpenCV comes first."""
+"""Files and pipes that a run writes. See `vidseg.video` for why OpenCV comes first."""
 
 import cv2  # noqa: F401

@@ -209,7 +209,7 @@ class AvSink(EncodedPictures):
         self._end()
 
     def _kept(self, error: WriteError) -> WriteError:
-        """Close the file after a failure, and name what is whole of it. The error, saying where the file ends."""
+        """Close the file after a failure, and keep its complete part. The error, saying where the file ends."""
         with contextlib.suppress(Exception):
             if self._output is not None:
                 self._output.close()  # does its work if it was the encoder that failed

@@ -1,4 +1,4 @@
-"""A video that is written in chunks, each safe on the disk once it is whole, and joined at the end.
+"""A video that is written in chunks, each safe on the disk once complete, and joined at the end.
 
 Every chunk has an encoder of its own, so it starts with a key frame and depends on no other chunk: it does not matter
 which process wrote which. The joined file holds the packets of all chunks, not encoded again, with the times and the
@@ -55,7 +55,7 @@ class ChunkedAvSink(AvSink):
         self._whole: Callable[[Path], None] | None = None
 
     def state(self) -> State:
-        """What the next chunk goes on with."""
+        """The state that the next chunk begins with."""
         size_hw = None if self._input is None else list(self._input.picture_hw)
         return {
             "size_hw": size_hw,
@@ -89,7 +89,7 @@ class ChunkedAvSink(AvSink):
         return _VideoChunk(self, path)
 
     def check(self, chunks: Sequence[Path]) -> None:
-        """Read the files of finished chunks. Raises ResumeError unless all are whole."""
+        """Read the files of finished chunks. Raises ResumeError unless all are complete."""
         for chunk in chunks:
             check_packets(chunk)
 

@@ -1,4 +1,4 @@
-"""The sink that suits an output path."""
+"""Chooses the sink for an output path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_video_sink(
 
     Args:
         rolling: a playlist lists the last segments only, and is there from the start; see `HlsSink`.
-        in_chunks: a video that a run may be killed over and gone on with; see `ChunkedAvSink`.
+        in_chunks: a video that survives a kill and can be resumed; see `ChunkedAvSink`.
         source_paths: files and folders of the input, which are never overwritten. The other arguments are those of
             `AvSink`; for pictures only `overwrite` and `alpha` count, and asking for a codec is an error.
     Raises:

@@ -1,4 +1,4 @@
-"""Hardware encoders: which work here, and what is taken in the place of one that does not."""
+"""Hardware encoders: which work here, and which software encoder replaces one that does not."""
 
 from __future__ import annotations
 

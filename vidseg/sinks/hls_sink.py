@@ -130,7 +130,7 @@ class HlsSink(AvSink):
             raise self._failure
 
     def _kept(self, error: WriteError) -> WriteError:
-        """End the playlist behind the last segment that is whole. The error, saying where that is."""
+        """End the playlist after the last complete segment. The error, saying where that is."""
         self._failure = self._failure or OSError()  # no more is wanted of the muxer
         with contextlib.suppress(Exception):
             if self._output is not None:
@@ -183,7 +183,7 @@ class _MuxedFile:
     Args:
         path: where it is written.
         final: the name that it gets when it is closed; None where it has its name already.
-        failed: told of the first error; nothing is written after it.
+        failed: called with the first error; nothing is written after it.
     """
 
     def __init__(self, path: str | Path, final: Path | None, failed: Callable[[OSError], None]) -> None:

@@ -39,7 +39,7 @@ class ImageSink:
     - a pattern such as `frames_%05d.png`: the number is the frame's index in the source;
     - a folder, for sources of pictures: files are named after the frames ("a.png", and "a_1.png" for a second "a").
 
-    Every file appears when it is whole. Pictures written before `abort` stay: each is complete.
+    Every file appears when it is complete. Pictures written before `abort` stay: each is complete.
     """
 
     needs_picture = True

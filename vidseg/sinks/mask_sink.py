@@ -49,7 +49,7 @@ class MaskVideoSink:
 
     The file grows under its name plus ".part" and gets its name in `close`. Times are those of the frames, rounded to
     1 ms in the container and exact in the text track; times below zero start at 0 in the container. Masks of a live
-    source cannot be made again: when the disk fills, the file gets its name with what is whole of it.
+    source cannot be made again: when the disk fills, its complete part gets the final name.
     """
 
     needs_picture = False
@@ -164,7 +164,7 @@ class MaskVideoSink:
         self._output = self._stream = self._rows = None
 
     def _kept(self, error: WriteError) -> WriteError:
-        """Close the file after a failure, and name what is whole of it. The error, saying where the file ends."""
+        """Close the file after a failure, and keep its complete part. The error, saying where the file ends."""
         self._closed = True
         if self._output is not None:
             with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""Video into a pipe: from its start to its end, for whoever reads it as it is made."""
+"""Video into a pipe, from its start to its end, for a program that reads it as it is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subtitles and chapters of a source file beside a picture stream that is written anew.
+"""Subtitles and chapters of a source file beside a re-encoded picture stream.
 
 Tracks are copied where the container takes their codec; text in another one is written in the container's own. What
 cannot be kept ends in a note; nothing here is a reason to lose the picture.

@@ -1,7 +1,7 @@
-"""How much of a video file is whole that could not be finished, because the disk filled or failed.
+"""How much of an unfinished video file is complete, after the disk filled or failed.
 
 Such a file has no index, and ends in the middle of something. MP4 and MOV as `AvSink` writes live sources are made of
-fragments, Matroska of clusters, MPEG-TS of packets: what is whole of those can be played. Others are taken as they are.
+fragments, Matroska of clusters, MPEG-TS of packets: complete ones can be played. Others are taken as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a file says beforehand about its end, and whether it got there."""
+"""What a file says about its end in advance, and whether reading got there."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class AvDecoder(SourceBase):
         self._container = self._open()
 
     def _open(self) -> av.container.InputContainer:
-        """The container, opened anew."""
+        """The container, reopened."""
         if self._once:
             return self._open_pipe()
         if self._scheme is None:

@@ -1,4 +1,4 @@
-"""From what a person writes as a source to the class that reads it."""
+"""Chooses the source class for what the user wrote as a source."""
 
 from __future__ import annotations
 

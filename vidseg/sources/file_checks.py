@@ -1,4 +1,4 @@
-"""Why a file that FFmpeg refuses is no video, said from its first bytes."""
+"""Why FFmpeg cannot read a file, told from its first bytes."""
 
 from __future__ import annotations
 

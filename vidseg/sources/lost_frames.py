@@ -1,4 +1,4 @@
-"""Pictures that a file holds and the decoder does not give.
+"""Pictures that a file contains but the decoder does not return.
 
 Not every packet is a picture of its own: fields come two to a frame, VP8 has references that are never shown, an edit
 list cuts pictures out, and those that lean on a key frame before the first one cannot be decoded. That is no loss.

@@ -1,4 +1,4 @@
-"""A moving test picture made on the spot: a source for trying things out without a camera or a file."""
+"""A generated moving test picture: a source for trying things out without a camera or a file."""
 
 from __future__ import annotations
 

@@ -58,9 +58,7 @@ class PictureChange:
             wide, high, left, top = self.crop
             image = image[top : top + high, left : left + wide]
             if not image.size:
-                raise SourceError(
-                    f"a picture holds nothing of the part that --crop keeps, at {left},{top}; leave it out"
-                )
+                raise SourceError(f"the picture has no part of what --crop keeps, at {left},{top}; leave it out")
         if self.rotate is not None:
             image = np.asarray(cv2.rotate(image, _TURNS[self.rotate]), np.uint8)
         if self.mirror:

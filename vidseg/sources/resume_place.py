@@ -1,4 +1,4 @@
-"""Where in a file a run stopped, and how to tell that it was found again."""
+"""Where in a file a run stopped, and how to verify that the same place was found again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of a video that is asked for, in seconds behind its first frame."""
+"""The requested part of a video, in seconds from its first frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a training run in a file that is either whole or not there."""
+"""The state of a training run in a file that is complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is trained to make small: set losses over matched queries, and a loss on the semantic map.
+"""Training losses: set losses over matched queries, and a loss on the semantic map.
 
 Paper: Mask2Former (arXiv:2112.01527). Reference: github.com/FocoosAI/focoos (MIT).
 Differences:

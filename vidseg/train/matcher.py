@@ -1,4 +1,4 @@
-"""Which query answers for which true region: the assignment of least cost.
+"""Matches queries to true regions: the assignment of least cost.
 
 Paper: Mask2Former (arXiv:2112.01527), after DETR (arXiv:2005.12872).
 Reference: github.com/FocoosAI/focoos (MIT).

@@ -1,4 +1,4 @@
-"""Where masks are looked at: random points, more of them where the network is unsure.
+"""Sampling of mask points: random, with more of them where the network is unsure.
 
 Papers: PointRend (arXiv:1912.08193); Mask2Former (arXiv:2112.01527), section 3.3.
 """

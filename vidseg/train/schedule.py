@@ -1,4 +1,4 @@
-"""How fast weights move: learning rate by step, which weights decay, and the running average that is exported."""
+"""Learning rate by step, which weights decay, and the running average that is exported."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ HISTORY_ROWS = 400
 
 
 class StepReporter(Protocol):
-    """Told of the steps of training."""
+    """Called with the progress of training."""
 
     def step(self, done: int, total: int, losses: dict[str, float], lr: float, crops_per_second: float) -> None:
         """After each step."""

@@ -1,4 +1,4 @@
-"""One network being trained: what a step does, and everything that has to be kept to go on later."""
+"""One network being trained: what a step does, and the state needed to continue later."""
 
 from __future__ import annotations
 

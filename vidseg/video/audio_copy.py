@@ -1,4 +1,4 @@
-"""The audio of a source file beside a picture stream that is written anew.
+"""The audio of a source file beside a re-encoded picture stream.
 
 Packets are copied as they are where the container takes their codec, else decoded and encoded again. Audio is never a
 reason to lose the picture: whatever is wrong with it ends in a note.

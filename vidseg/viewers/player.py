@@ -1,4 +1,4 @@
-"""Where in a file the window is, and how fast it plays: what the keys may change of that."""
+"""The window's place in a file and its speed, as the keys change them."""
 
 from __future__ import annotations
 

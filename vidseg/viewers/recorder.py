@@ -1,4 +1,4 @@
-"""Recording at a viewer's wish: what is seen from "record" to "stop" becomes a file of its own."""
+"""Recording on request: everything from "record" to "stop" becomes a file of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Recorder:
 
     Args:
         folder: made with the first recording; None where nothing may be recorded.
-        say: told of finished and failed recordings.
+        say: called with a message for each finished or failed recording.
         stamp: the part of a file's name that tells when.
     Raises:
         ConfigError: the folder cannot be one.

@@ -22,7 +22,7 @@ class Watch:
     Args:
         live: whether frames have an age, and some are dropped.
         hold: pause after every picture, and after the last one until the user quits: for folders of images.
-        publish: told of every result that is shown.
+        publish: called with every result that is shown.
     """
 
     def __init__(

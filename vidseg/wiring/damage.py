@@ -1,4 +1,4 @@
-"""What is damaged of a file that was read, in words, and what that means for a run."""
+"""Damage found in a file, in words, and what it means for a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAMAGE = {
 
 
 def damage_in(counters: Mapping[str, int]) -> str | None:
-    """One sentence about what a file lacks; None where it is whole."""
+    """One sentence about damage in a file; None if it is complete."""
     found = []
     for name, (one, several) in DAMAGE.items():
         if count := counters.get(name, 0):

@@ -1,4 +1,4 @@
-"""The effects that a configuration asks for, and what they mean for the run."""
+"""The effects that a configuration asks for, and their rules."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def overlay_opacity(config: RunConfig) -> float:
 
 
 def propagator_for(config: RunConfig, hidden: tuple[int, ...], timers: StageTimers) -> Propagator | None:
-    """What carries masks onto frames that the model does not see; careful where classes are to be hidden."""
+    """The propagator for frames that the model does not see; cautious if classes are to be hidden."""
     flow = flow_propagator(config, timers)
     return CautiousPropagator(hidden, timers) if hidden and flow is not None else flow
 

@@ -1,4 +1,4 @@
-"""A network that is loaded and ready, and how frames get to it: what several runs can share."""
+"""A loaded network that is ready to run, and how frames get to it; several runs can share it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Engine:
     calibration: Calibration = IDENTITY
     """What the winner's share of the scores says of being right."""
     requests: int = 1
-    """Frames that the network works on beside each other; more than one frame at once is given to it then."""
+    """Frames that the network processes in parallel; if above 1, several frames are passed at once."""
     precision: str = "auto"
     """The number format that was taken; given as `--precision`, another process takes the same."""
 
@@ -309,7 +309,7 @@ def _created(
     """The engine, in the number format asked for. Of "auto" on OpenVINO the fastest whose labels hold.
 
     That is int8 where there is such a version of the weights, which was measured when it was made; or bfloat16 where
-    the processor computes in it. What fails is told, and passed over for the exact one.
+    the processor computes in it. A version that fails is reported, and the exact one is used.
     """
     device, precision = exact
     name = zoo.entry(config.model).name

@@ -1,4 +1,4 @@
-"""Which frames a run passes on and segments, as far as its configuration says."""
+"""Which frames a run passes on and segments, according to its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the files that a run reads stay what they were while it reads them."""
+"""Whether the files that a run reads change while it reads them."""
 
 from __future__ import annotations
 

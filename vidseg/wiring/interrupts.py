@@ -1,4 +1,4 @@
-"""Ctrl+C, SIGTERM and a closed terminal: once finishes the run properly, twice aborts it, three times leaves at once.
+"""Ctrl+C, SIGTERM and a closed terminal: once finishes the run, twice aborts it, three times exits at once.
 
 A run that is still there some seconds after the second signal, whatever a library does in it, is killed by a program
 beside it (`vidseg.signals`); its outputs stay under their ".part" names.

@@ -106,7 +106,7 @@ def check_sent(config: RunConfig) -> None:
 def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
     """The configuration, with a software encoder where it names one of hardware that is not there.
 
-    What follows (chunks, workers, the facts of a run that is gone on with) then agrees on the encoder.
+    What follows (chunks, workers, the facts of a resumed run) then agrees on the encoder.
 
     Args:
         note: told in one sentence.
@@ -318,7 +318,7 @@ def _mask_sink(
     of: Callable[[Segmentation], UInt8Array] = label_map_of,
     option: str = "--save-masks",
 ) -> Sink:
-    """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be gone on with."""
+    """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be resumed."""
     ending = Path(path).suffix.casefold()
     folder = os.path.isdir(path) or path.endswith(("/", os.sep))
     if not folder and ending == MASK_VIDEO_ENDING:

@@ -1,4 +1,4 @@
-"""A file that plays at its own speed, for those who receive it as it plays."""
+"""Plays a file at its own speed, for viewers and receivers."""
 
 from __future__ import annotations
 

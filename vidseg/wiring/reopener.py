@@ -1,4 +1,4 @@
-"""How a live source is opened again: with little patience at first, for it may be back any moment."""
+"""Reopens a live source: with short timeouts at first, since it may be back any moment."""
 
 from __future__ import annotations
 

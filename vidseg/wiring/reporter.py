@@ -1,4 +1,4 @@
-"""Who is told what a run does."""
+"""Who is told about the progress and problems of a run."""
 
 from __future__ import annotations
 

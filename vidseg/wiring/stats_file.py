@@ -17,7 +17,7 @@ from vidseg.version import __version__
 
 
 class StatsFile:
-    """Claims the name when made, so that a wrong one is told at the start; writes in one piece at the end.
+    """Claims the name when made, so that a wrong one is refused at the start; writes in one piece at the end.
 
     Raises:
         SinkError: as `PartFile`.

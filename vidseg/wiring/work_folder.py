@@ -1,4 +1,4 @@
-"""The folder in which a run that can be gone on with keeps what is finished.
+"""The folder in which a resumable run keeps its finished chunks.
 
 `OUT.resume/` holds `state` and the chunks 00000, 00001, ... that it speaks of, and at the very end `named`. A chunk is
 on the disk under its name before the state that counts it is; the state is replaced in one step. So at every moment,

@@ -1,4 +1,4 @@
-"""Where downloaded weights lie, and what is remembered about each.
+"""Where downloaded weights are stored, and what is recorded about each.
 
 The folder is `$VIDSEG_CACHE`, else `$XDG_CACHE_HOME/vidseg`, else `~/.cache/vidseg`. Beside `NAME.pth` lies
 `NAME.pth.json`: where it came from, its size and hash, and when.

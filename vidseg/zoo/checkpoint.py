@@ -1,4 +1,4 @@
-"""Weights out of files, and the check that they fit a model.
+"""Reads weights from files and checks that they fit a model.
 
 Files are told apart by content, not by name. Pickles are read with `weights_only=True`: a file can bring tensors, never
 code.

@@ -1,4 +1,4 @@
-"""Published weights onto this machine: fetched, checked, and only then given their final name.
+"""Downloads published weights: fetched, checked, and only then given their final name.
 
 Several processes may pull the same model at once: one downloads, the others wait for it. A file under its final name
 has passed every check; what is unfinished is called `.part` and is continued by the next pull.
@@ -128,7 +128,7 @@ def _fetch_checked(
     attempts: int,
     sleep: Callable[[float], None],
 ) -> str:
-    """SHA-256 of the part, once it is whole and good. Raises DownloadError after the last attempt."""
+    """SHA-256 of the part, once it is complete and valid. Raises DownloadError after the last attempt."""
     for attempt in range(1, attempts + 1):
         try:
             continued = fetch(

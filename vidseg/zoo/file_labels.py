@@ -1,4 +1,4 @@
-"""What a weights file says besides the weights: names and colours of its classes, and how far it can be believed."""
+"""What a weights file contains besides weights: names and colours of its classes, and its calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt to bring a file over HTTP, continuing where an earlier attempt broke off.
+"""One attempt to download a file over HTTP, continuing where an earlier attempt broke off.
 
 `FILE.part` holds the bytes so far and `FILE.part.json` which version of the remote file they belong to. A part is only
 continued when the server proves with ETag or Last-Modified (If-Range, RFC 9110 section 13.1.5) that the file is still

@@ -1,4 +1,4 @@
-"""Where a worker's process begins: it imports little, so that it is soon one that ends with the run it belongs to."""
+"""Where a worker's process begins; it imports little, so that it soon watches for the end of its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a video is cut for its workers, and what each of them begins with.
+"""Where a video is cut for its workers, and the state that each of them begins with.
 
 The video is decoded once, without the model. That gives what no header says for sure: the number and times of all
 frames, which of them the model sees, what the outputs make of their times, and places from which a decoder goes on

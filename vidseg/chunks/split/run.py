@@ -79,7 +79,7 @@ def run_split(
     reporter: Reporter,
     interrupts: StopRequest,
 ) -> tuple[RunStats, bool]:
-    """Plan, do the chunks beside each other, join them. The counts, and False when the run was interrupted.
+    """Plan the chunks, process them in parallel, join them. The counts, and False when the run was interrupted.
 
     Args:
         sinks: as the run opened them; they give the outputs their names.

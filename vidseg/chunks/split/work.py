@@ -1,4 +1,4 @@
-"""What a worker's process does, once it has begun."""
+"""What a worker's process does after its start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes on this machine that do jobs, and what becomes of them: no one outlives the run."""
+"""Processes on this machine that run jobs; none outlives the run."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class LabelMapSink:
 
     A pixel's value is its class id, 255 where nothing is said; the size is the frame's. A picture's map has the
     picture's name ("street.png"; "street_1.png" for a second "street"), a video's the frame's index ("000042.png").
-    Each file appears when it is whole, so those written before `abort` stay. With `times`, `frames.csv` beside them
+    Each file appears when it is complete, so those written before `abort` stay. With `times`, `frames.csv` beside them
     says which frame each belongs to; it grows row by row under its name plus ".part" and gets its name in `close`.
     """
 
@@ -190,4 +190,4 @@ class _MapChunk:
             raise WriteError(write_failure(self.path, error)) from error
 
     def abort(self) -> None:
-        """Nothing: each map is whole, and the next run writes the same ones."""
+        """Nothing: each map is complete, and the next run writes the same ones."""

@@ -13,7 +13,7 @@ from vidseg.timing import clock_time
 
 
 class LineFile:
-    """Appends lines to `NAME.part`, each on its way to the disk at once, and names the file when it is whole.
+    """Appends lines to `NAME.part`, each on its way to the disk at once, and names the file when it is complete.
 
     A reader of the part file (`tail -f`) sees every record as soon as it is there.
     """
