@@ -134,7 +134,7 @@ def test_a_drawn_clip_is_sent_with_the_patience_and_the_pace_of_a_run(cli, tmp_p
     away = f"rtmp://joe:s3cret@127.0.0.1:{free_port()}/live/x"
     result = cli("render", "long.mp4", "masks.mkv", "-o", away, "--reconnect", "0")
     assert result.code == 2
-    assert_one_line_error(result, "nobody is there", "--reconnect always")
+    assert_one_line_error(result, "no receiver answers", "--reconnect always")
     result = cli("render", "long.mp4", "masks.mkv", "-o", away, "--reconnect", 1, "--timeout", 2)
     assert result.code == 1 and "s3cret" not in result.err
     assert "did not get everything: cannot connect to it (connection refused)" in result.err

@@ -273,7 +273,7 @@ def test_an_rtmp_server_that_dies_and_comes_back_gets_the_stream_again(tmp_path)
         receiver = Receiver(server.url, analyzeduration="500000")
         sending.until(lambda: receiver.has(5))
         sending.sink.close()
-    assert len(sending.said) == 2 and "trying again" in sending.said[0] and "there again" in sending.said[1]
+    assert len(sending.said) == 2 and "trying again" in sending.said[0] and "is back" in sending.said[1]
     assert sending.slowest_write < 1.0, "nothing waits for the server"
     assert any("frames were lost" in note for note in sending.sink.notes)
 

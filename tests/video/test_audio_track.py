@@ -65,7 +65,7 @@ def test_audio_stands_where_its_time_says_and_the_rest_is_silent_up_to_the_end()
     one, heard, _ = track(tone(100.5, 1.0), tone(103.0, 0.5), origin=100.0)
     one.finish(Fraction(5))
     assert heard.loud() == [(0.5, 1.5), (3.0, 3.5)] and len(heard.left) == 5 * AUDIO_RATE and heard.ended
-    assert one.notes == ["no audio arrived for 3.5 s of the video; silence is used there"]
+    assert one.notes == ["no audio arrived for 3.5 s of the video; it is silent there"]
 
 
 def test_it_is_written_no_further_than_the_pictures():
