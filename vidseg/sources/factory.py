@@ -20,10 +20,11 @@ from vidseg.sources.file_checks import near_names
 from vidseg.sources.image_source import GLOB_CHARACTERS, ImageSource, is_picture
 from vidseg.sources.pattern_source import PatternSource, parse_pattern
 from vidseg.sources.pipe_reader import stdin_file
+from vidseg.sources.screen_source import DEFAULT_RATE, ScreenSource, is_screen
 
 ACCEPTED = (
-    "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), a test "
-    "pattern (test) or a pipe (-)"
+    "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), the screen, "
+    "a test pattern (test) or a pipe (-)"
 )
 
 
@@ -63,7 +64,7 @@ def classify(
         raise ConfigError(f"source is empty; accepted: {ACCEPTED}")
     if spec == PIPE:
         return SourceKind.FILE
-    if is_camera(spec):
+    if is_camera(spec) or (is_screen(spec) and not (is_file(spec) or is_dir(spec))):
         return SourceKind.CAMERA
     spec = without_file_scheme(spec)
     if url_scheme(spec) is not None:
@@ -115,6 +116,12 @@ def open_source(
     """
     kind = classify(spec)
     spec = (stdin_file() or spec) if spec == PIPE else without_file_scheme(spec)
+    if kind is SourceKind.CAMERA and is_screen(spec):
+        if camera_size or camera_format:
+            raise ConfigError(
+                f"{spec}: --camera-size and --camera-format are for cameras; give screen:WxH+X+Y for a part"
+            )
+        return ScreenSource(spec, frame_rate=camera_rate or DEFAULT_RATE)
     if kind is SourceKind.CAMERA:
         return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
