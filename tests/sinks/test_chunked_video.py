@@ -170,7 +170,7 @@ def test_encoders_that_give_two_headers_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_gif_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="gif cannot be written in pieces"):
+    with pytest.raises(SinkError, match="gif cannot be written in chunks"):
         ChunkedAvSink(tmp_path / "a.gif", video_info(), overwrite=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -123,7 +123,7 @@ def test_where_it_does_not_one_line_says_so(tmp_path: Path, film: Path, ending: 
     kind = GifSink if ending == "gif" else AvSink
     sink = write_all(kind(tmp_path / f"out.{ending}", info_of(film), overwrite=False), islice(file_frames(film), 5))
     told = [note for note in sink.notes if "left out" in note]
-    assert len(told) == 1 and told[0].endswith("does not hold chapters, subtitle track 1 (srt): left out")
+    assert len(told) == 1 and told[0].endswith("does not support chapters, subtitle track 1 (srt); left out")
 
 
 def test_a_start_moved_to_zero_moves_both(tmp_path: Path) -> None:
