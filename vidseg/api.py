@@ -52,11 +52,9 @@ from vidseg.pipeline.options import Result
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 from vidseg.render.single_picture import encoded_png, save_picture, show_picture
+from vidseg.sources.given_picture import Picture
 from vidseg.timing import StageTimers
 from vidseg.wiring.engine import Engine, check_engine, label_set
-
-Picture = UInt8Array | str | PathLike[str]
-"""(H, W, 3) uint8 RGB, or the name of a picture file; a PIL image works too."""
 
 Runtime = Literal["auto", "torch", "openvino", "onnxruntime", "torch-compile"]
 Precision = Literal[

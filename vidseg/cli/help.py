@@ -24,15 +24,24 @@ class Command(TyperCommand):
     """A command whose `-h` shows the options that matter, where its function says which these are (`made_of`)."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As the library does; of an option that there is not it names those that the user may mean."""
+        """As the library does, but names the options that a wrong one may mean, and the commas that a list lacks."""
+        given = list(args)  # the library takes words out of its list
         try:
             return super().parse_args(ctx, args)
-        except Exception as error:
+        except Exception as raised:
+            error: Any = raised
             if hasattr(error, "possibilities") and hasattr(error, "option_name"):
                 flags = {param.opts[0].lstrip("-").replace("-", "_"): param.opts[0] for param in self.params}
                 near = nearest_options(error.option_name.lstrip("-").replace("-", "_"), flags)
                 error.possibilities = [flags[name] for name in near]
+            elif "extra argument" in getattr(error, "message", "") and (lists := self._lists_in(given)):
+                error.message += f"; separate the values of {lists[0]} with commas: A,B"
             raise
+
+    def _lists_in(self, words: list[str]) -> list[str]:
+        """The options among the words that take a list with commas."""
+        taking = {flag for param in self.params if getattr(param, "metavar", None) == "A,B" for flag in param.opts}
+        return [word for word in words if word in taking]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the short help."""

@@ -6,6 +6,7 @@ import os
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +14,18 @@ from vidseg.errors import SourceError
 from vidseg.frames import UInt8Array
 from vidseg.names import expand_user, shown_name
 from vidseg.sources.image_source import read_image
+
+
+class PilImage(Protocol):
+    """What of PIL's `Image` tells that it is one."""
+
+    def convert(self, mode: str, /) -> Any: ...
+
+    def getexif(self) -> Any: ...
+
+
+Picture = UInt8Array | str | PathLike[str] | PilImage
+"""(H, W, 3) uint8 RGB, the name of a picture file, or an image of PIL."""
 
 
 def picture_of(given: object) -> UInt8Array:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
 from vidseg.sinks.factory import open_video_sink
-from vidseg.sources.given_picture import picture_of
+from vidseg.sources.given_picture import Picture, picture_of
 from vidseg.video.encoders import EncodeOptions
 
 
@@ -31,7 +31,7 @@ class Drawable(Protocol):
 
 
 def write(
-    frames: Iterable[Drawable | Frame | Any],
+    frames: Iterable[Drawable | Frame | Picture],
     path: str | PathLike[str],
     *,
     fps: float | None = None,
