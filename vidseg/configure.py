@@ -28,7 +28,7 @@ def merge(*layers: tuple[str, Mapping[str, Any]]) -> RunConfig:
     for origin, values in layers:
         merged.update(checked(origin, values))
     if None not in (merged.get("end"), merged.get("duration")):
-        raise ConfigError("--end and --duration both say where to end; give one of them")
+        raise ConfigError("--end and --duration both set the end; give one of them")
     return RunConfig(**merged)
 
 

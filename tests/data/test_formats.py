@@ -366,7 +366,7 @@ def test_an_object_with_a_box_alone_is_unknown_there_and_boxes_alone_are_refused
     truth[2:6, 1:4], truth[8:12, 8:12] = 255, 1
     assert np.array_equal(read(tmp_path)[0], truth)
     make_coco(tmp_path / "annotations.json", tmp_path / "images", [(1, [])])
-    fails("holds boxes and no masks", tmp_path)
+    fails("contains boxes but no masks", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_panoptic_segments_are_their_categories_and_0_is_unknown(tmp_path):
     assert recognise(tmp_path).classes.names == ("person", "rug-merged")
     segments.pop()
     file.write_text(json.dumps(content))
-    fails("a.png: holds segment 300, which the JSON does not list", tmp_path)
+    fails("a.png: contains segment 300, which the JSON does not list", tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"images": [], "annotations": 3, "categories": [{"id": 1}]}', "{"])

@@ -44,7 +44,7 @@ def one_after_the_other(config: RunConfig) -> tuple[RunConfig, BatchOptions] | N
     with_videos = [kind is SourceKind.FILE or _holds_videos(each) for each, kind in zip(sources, kinds, strict=True)]
     if not any(with_videos) or (len(sources) == 1 and kinds[0] is SourceKind.FILE):
         return None
-    count = f"{len(sources)} sources are given" if len(sources) > 1 else f"{sources[0]} holds videos"
+    count = f"{len(sources)} sources are given" if len(sources) > 1 else f"{sources[0]} contains videos"
     _refuse_single(config, count)
     for name, template in outputs_of(replace(config, output=None)).items():
         if "{" not in template:
@@ -69,7 +69,7 @@ def _refuse_single(config: RunConfig, count: str) -> None:
     for name in SINGLE_RUN_OPTIONS - {"source", "more_sources", "output"}:
         if getattr(config, name) != OPTIONS[name].default:
             raise ConfigError(
-                f"--{name.replace('_', '-')}: is for a single file, and {count}; leave it out, or run each by itself"
+                f"--{name.replace('_', '-')}: is for a single file, and {count}; leave it out, or run each on its own"
             )
 
 

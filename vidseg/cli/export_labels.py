@@ -30,7 +30,7 @@ def export_labels(
         str | None, _option("--weights", metavar="FILE", help_text="Your own weights that made the masks.")
     ] = None,
     overwrite: Annotated[
-        bool, _option("--overwrite", "-y", help_text="Write into a folder that already holds files.")
+        bool, _option("--overwrite", "-y", help_text="Write into a folder that is not empty.")
     ] = False,
 ) -> None:
     """Write frames and their saved masks as a dataset for COCO, CVAT, YOLO or Pascal VOC tools. Loads no model.

@@ -120,7 +120,7 @@ def _instances(
         kept: dict[str, Any] = {key: each[key] for key in ("segmentation", "bbox") if key in each}
         objects[each["image_id"]].append((each.get("id"), numbers[each["category_id"]], kept))
     if annotations and not any(each.get("segmentation") for each in annotations):
-        raise ConfigError(f"{file}: holds boxes and no masks; export polygons or masks")
+        raise ConfigError(f"{file}: contains boxes but no masks; export polygons or masks")
     keys = sorted(images, key=lambda key: str(images[key]["file_name"]))
     pictures = [_Picture((int(images[k]["height"]), int(images[k]["width"])), tuple(objects[k])) for k in keys]
     paths = _image_paths(file, [images[key] for key in keys])
@@ -200,7 +200,7 @@ def _read_segments(pair: Pair, *, segments: Sequence[dict[int, int]]) -> UInt8Ar
     foreign = [key for key in ids.tolist() if key not in known]
     if foreign:
         raise ConfigError(
-            f"{pair.labels}: holds segment {foreign[0]}, which the JSON does not list; use those that match"
+            f"{pair.labels}: contains segment {foreign[0]}, which the JSON does not list; use those that match"
         )
     return np.array([known[key] for key in ids.tolist()], dtype=np.uint8)[places].reshape(stored.shape[:2])
 
