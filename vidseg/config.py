@@ -238,7 +238,8 @@ class RunConfig:
     device: str = _model(
         "auto",
         Check(_device, TEXT.schema),
-        "auto, cpu, cuda, cuda:N or N, mps; default {default}",
+        "auto, cpu, cuda, cuda:N or N, mps; of network files cuda, tensorrt, intel:gpu, intel:npu, coreml, directml; "
+        "default {default}",
         also=("-d",),
         short=True,
     )

@@ -100,7 +100,16 @@ def _runtimes() -> list[Finding]:
     for name, problem in problems.items():
         if problem is not None:
             findings.append(Finding("", f"{name} cannot be imported ({problem}); {reinstall_advice(name)}", good=False))
-    return findings
+    return [*findings, *_accelerators()]
+
+
+def _accelerators() -> list[Finding]:
+    """Devices for network files besides the CPU."""
+    from vidseg.runtimes.accelerators import ACCELERATORS
+
+    found = [name for name, each in ACCELERATORS.items() if each.problem is None]
+    text = ", ".join(found) or f"none besides the CPU (known: {', '.join(ACCELERATORS)})"
+    return [Finding("for files", text, good=bool(found) or None)]
 
 
 def _extras() -> list[Finding]:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from vidseg.errors import ConfigError, ModelError
 from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
 from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
 from vidseg.runtimes.ports import Port, Shape
-from vidseg.runtimes.sessions import Array, Session, open_session
+from vidseg.runtimes.sessions import Array, Session, open_on, open_session
 
 _BLOCK = 1 << 14
 
@@ -290,16 +291,24 @@ def open_model_file(
     threads: int | None = None,
     requests: int = 1,
     announce: Callable[[str], None] = lambda text: None,
+    accelerator: Accelerator | None = None,
 ) -> ScoreFileRuntime | QueryFileRuntime:
     """The network of a file, ready to run.
 
     Args:
         trusted, announce: as in `open_session`.
+        accelerator: to run it on; where it cannot, the CPU does, which is told.
     Raises:
         ConfigError: the engine does not fit the file, the YAML does not fit the network, or the file is not trusted.
         ModelError: the file cannot be read.
     """
-    session = open_session(
+    session = None
+    if accelerator is not None:
+        try:
+            session = open_on(file.path, accelerator)
+        except ModelError as error:
+            announce(f"--device {accelerator.device}: {error}; {file.path.name} runs on the CPU instead")
+    session = session or open_session(
         file.path, runtime, trusted=trusted, precision=precision, threads=threads, requests=requests, announce=announce
     )
     return QueryFileRuntime(file, session) if file.queries else ScoreFileRuntime(file, session)

@@ -25,16 +25,21 @@ class OpenVinoRequests:
         hint: "f32" or "bf16", how to compute what the network does not fix itself.
         threads: of one request; None leaves the choice to OpenVINO.
         count: requests.
+        device: of OpenVINO; another than the CPU computes in its own number format.
     """
 
-    def __init__(self, network: Any, hint: str, *, threads: int | None = None, count: int = 1) -> None:
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
-        if count > 1:
+    def __init__(
+        self, network: Any, hint: str, *, threads: int | None = None, count: int = 1, device: str = "CPU"
+    ) -> None:
+        options = {"PERFORMANCE_HINT": "LATENCY"}
+        if device == "CPU":
+            options["INFERENCE_PRECISION_HINT"] = hint
+        if count > 1 and device == "CPU":
             # its threads are not bound to cores, where other stages of a run would be in their way
             options |= {"NUM_STREAMS": str(count), "ENABLE_CPU_PINNING": "NO"}
-        if threads is not None:
+        if threads is not None and device == "CPU":
             options["INFERENCE_NUM_THREADS"] = str(threads * count)
-        compiled = openvino_core().compile_model(network, "CPU", options)
+        compiled = openvino_core().compile_model(network, device, options)
         self._requests = [compiled.create_infer_request() for _ in range(count)]
 
     @property

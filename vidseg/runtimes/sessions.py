@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from vidseg.errors import ConfigError, ModelError
+from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
@@ -59,9 +60,11 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """ONNX Runtime's CPU provider. `network` is a path or the content of a file."""
+    """ONNX Runtime on the CPU, or an accelerator. `network` is a path or the content of a file."""
 
-    def __init__(self, network: Path | bytes, *, threads: int | None = None) -> None:
+    def __init__(
+        self, network: Path | bytes, *, threads: int | None = None, accelerator: Accelerator | None = None
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -70,8 +73,15 @@ class OnnxSession:
             options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as in `OnnxRuntime`
         content = str(network) if isinstance(network, Path) else network
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        self.name = f"onnxruntime {onnxruntime.__version__}, cpu, float32"
+        providers: list[Any] = ["CPUExecutionProvider"]  # takes the layers that the other one lacks
+        if accelerator is not None:
+            chosen = {} if accelerator.number is None else {"device_id": accelerator.number}
+            providers.insert(0, (accelerator.target, chosen))
+        self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        if accelerator is not None and accelerator.target not in self._session.get_providers():
+            raise ModelError(f"{accelerator.target} does not start")  # ONNX Runtime goes on without it
+        device = "cpu" if accelerator is None else accelerator.device
+        self.name = f"onnxruntime {onnxruntime.__version__}, {device}, float32"
         self.inputs = tuple(map(_onnx_port, self._session.get_inputs()))
         self.outputs = tuple(map(_onnx_port, self._session.get_outputs()))
 
@@ -84,7 +94,7 @@ class OnnxSession:
 
 
 class OpenVinoSession:
-    """OpenVINO's CPU plugin, for ONNX and for its own files.
+    """OpenVINO on the CPU, or an accelerator, for ONNX and for its own files.
 
     Args:
         network: a path or the content of a file.
@@ -100,13 +110,16 @@ class OpenVinoSession:
         precision: torch.dtype = torch.float32,
         threads: int | None = None,
         requests: int = 1,
+        accelerator: Accelerator | None = None,
     ) -> None:
         openvino = import_openvino()
         core = openvino_core()
         model = openvino_model(network) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
-        self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests)
-        self.name = f"openvino {openvino.__version__.split('-')[0]}, cpu, {str(precision).removeprefix('torch.')}"
+        target = "CPU" if accelerator is None else accelerator.target
+        self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests, device=target)
+        on = f"cpu, {str(precision).removeprefix('torch.')}" if accelerator is None else accelerator.device
+        self.name = f"openvino {openvino.__version__.split('-')[0]}, {on}"
         self.inputs = tuple(map(openvino_port, model.inputs))
         self.outputs = tuple(map(openvino_port, model.outputs))
         self._places = {port.name: number for number, port in enumerate(self.outputs)}  # some have no name
@@ -179,6 +192,25 @@ def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: 
     if not known:
         raise ConfigError(f"--precision {str(precision).removeprefix('torch.')}: {path.name} runs in float32 here")
     return known
+
+
+def open_on(path: Path, accelerator: Accelerator) -> Session:
+    """The network file on an accelerator.
+
+    Raises:
+        ModelError: there is no such device, its engine does not read the file, or it fails with it.
+    """
+    problem = accelerator.problem
+    if problem is None and accelerator.engine not in READERS[path.suffix.casefold()]:
+        problem = f"{accelerator.engine} does not read {path.suffix} files"
+    if problem is not None:
+        raise ModelError(problem)
+    try:
+        if accelerator.engine == "openvino":
+            return OpenVinoSession(path, accelerator=accelerator)
+        return OnnxSession(path, accelerator=accelerator)
+    except Exception as error:  # engines and drivers raise what they like
+        raise ModelError(" ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
 def open_session(

@@ -22,6 +22,7 @@ from vidseg.frames import UInt8Array, VideoInfo
 from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
+from vidseg.runtimes.accelerators import ACCELERATORS, accelerator
 from vidseg.runtimes.base import Runtime
 from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
@@ -374,8 +375,14 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
         raise ConfigError(f"--weights: {name} contains its own weights; leave out --weights")
     if config.rule != "semantic" and not file.queries:
         raise ConfigError(f"--rule {config.rule}: {name} has no queries; leave out --rule")
-    if config.device not in ("auto", "cpu"):
-        raise DeviceError(f"--device {config.device}: network files run on the CPU only; leave out -d")
+    chosen = accelerator(config.device)
+    if config.device not in ("auto", "cpu") and chosen is None:
+        known = ", ".join(("auto", "cpu", *ACCELERATORS))
+        raise DeviceError(f"--device {config.device}: runs no network files; accepted: {known}")
+    if chosen is not None and config.runtime not in ("auto", chosen.engine):
+        raise ConfigError(f"--device {config.device} is one of {chosen.engine}, not of --runtime {config.runtime}")
+    if chosen is not None and config.precision != "auto":
+        raise ConfigError(f"--precision: {config.device} computes in its own number format; leave out --precision")
     device = torch.device("cpu")
     precision = pick_precision(config.precision, device)
     file_runtimes(file.path, config.runtime, precision, trusted=config.trust_model)
@@ -394,12 +401,17 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
         threads=threads,
         requests=requests,
     )
-    runtime = None
-    if config.precision == "auto" and cores.computes_bfloat16() and _takes_bfloat16(config, file, device):
+    runtime, chosen = None, accelerator(config.device)
+    if (
+        chosen is None
+        and config.precision == "auto"
+        and cores.computes_bfloat16()
+        and _takes_bfloat16(config, file, device)
+    ):
         with suppress(VidsegError):  # what is wrong is told below
             runtime = opened("openvino", precision=torch.bfloat16)
     if runtime is None:
-        runtime = opened(config.runtime, precision=precision, announce=reporter.note)
+        runtime = opened(config.runtime, precision=precision, announce=reporter.note, accelerator=chosen)
     else:
         precision = torch.bfloat16
         reporter.note(_bfloat16_note(file.path.name))
