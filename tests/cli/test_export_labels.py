@@ -146,5 +146,5 @@ def test_what_cannot_be_exported_is_one_line(cli, saved, words, text):
 def test_a_folder_that_holds_files_is_left_alone_without_y(cli, saved):
     Path("set").mkdir()
     Path("set/mine.txt").touch()
-    assert_one_line_error(cli("export-labels", *saved, "-o", "set"), "set: holds files")
+    assert_one_line_error(cli("export-labels", *saved, "-o", "set"), "set: is not empty; overwrite its files with -y")
     assert cli("export-labels", *saved, "-o", "set", "-y").code == 0 and Path("set/mine.txt").exists()
