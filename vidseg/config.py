@@ -326,6 +326,7 @@ class RunConfig:
     mirror: bool = _frames(False, FLAG, "Swap left and right, after --rotate.", switch_off=False, redraws=True)
     limit: int | None = _frames(None, integer(1, 10**9), "Stop after N frames.", "N", redraws=True)
     rtsp_transport: str = _frames("tcp", choice("tcp", "udp"), "Transport for RTSP; default {default}", "{choices}")
+    quality: int | None = _frames(None, integer(72, 8640), "Lines of web videos; default {default}", "N", unset="1080")
     max_pixels: int = _frames(
         MAX_PIXELS,
         integer(1, 2**40),

@@ -56,11 +56,12 @@ class AvDecoder(SourceBase):
         hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
         audio: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         self._wants_audio = audio
         text = self._text = without_file_scheme(os.fspath(spec))
-        self._name = "standard input" if text == PIPE else shown_name(text)
+        self._name = name or ("standard input" if text == PIPE else shown_name(text))
         self._scheme = url_scheme(text)
         self._open_timeout, self._read_timeout = open_timeout, read_timeout
         self._options = stream_options(self._scheme or "") | dict(options or {})

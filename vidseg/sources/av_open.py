@@ -30,6 +30,10 @@ _PATIENT_START = {"analyzeduration": "10000000"}
 both, it looks no further."""
 
 
+class NoVideoError(SourceError):
+    """An address leads to something that is no video."""
+
+
 def open_file(
     text: str, name: str, options: dict[str, str], device: HWAccel | None = None
 ) -> av.container.InputContainer:
@@ -108,6 +112,8 @@ def open_url(
             help_out = f"; {HOW_TO_GET_TOOL}" if scheme == "srt" else ""
             raise SourceError(f"{name}: the FFmpeg in this PyAV was built without {scheme}{help_out}") from None
         raise SourceError(f"{name}: unknown kind of URL; known: {_known_schemes()}") from None
+    except av.InvalidDataError as error:
+        raise NoVideoError(f"{name}: cannot be opened: {reason_of(error)}") from None
     except av.FFmpegError as error:
         raise SourceError(f"{name}: cannot be opened: {reason_of(error)}") from None
     except (UnicodeError, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import Literal
@@ -52,6 +53,8 @@ class AvSource(AvDecoder):
         hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
         options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
         audio: read the main audio track of a stream or pipe, for `info.audio`. That of a file is left to the sinks.
+        name: for messages; None for that of `spec`.
+        audio_address: where the audio of a video without any is, for the sinks.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
     """
@@ -66,6 +69,8 @@ class AvSource(AvDecoder):
         hwaccel: str = "none",
         options: Mapping[str, str] | None = None,
         audio: bool = False,
+        name: str | None = None,
+        audio_address: str | None = None,
     ) -> None:
         super().__init__(
             spec,
@@ -75,6 +80,7 @@ class AvSource(AvDecoder):
             hwaccel=hwaccel,
             options=options,
             audio=audio,
+            name=name,
         )
         try:
             first = self._start_decoder()
@@ -84,6 +90,8 @@ class AvSource(AvDecoder):
             self._time_base = exact(first.time_base) or self._stream_time_base()
             self._zero = 0 if self._container.format.name == "avi" else first.pts or 0
             self._info = self._describe(self._text)
+            if audio_address is not None and not self._live:
+                self._info = replace(self._info, has_audio=True, audio_path=audio_address)
         except BaseException:
             self._release()
             raise

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +15,16 @@ from vidseg.interfaces import VideoSource
 from vidseg.names import PIPE, expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.picture_size import MAX_PIXELS
 from vidseg.sources.animation_source import AnimationSource, is_webp
+from vidseg.sources.av_open import NoVideoError
 from vidseg.sources.av_source import AvSource
 from vidseg.sources.camera_source import CameraSource, is_camera
 from vidseg.sources.file_checks import near_names
 from vidseg.sources.image_source import GLOB_CHARACTERS, ImageSource, is_picture
+from vidseg.sources.page import find_video
 from vidseg.sources.pattern_source import PatternSource, parse_pattern
 from vidseg.sources.pipe_reader import stdin_file
 from vidseg.sources.screen_source import DEFAULT_RATE, ScreenSource, is_screen
+from vidseg.video.http_headers import header_options, remember_headers
 
 ACCEPTED = (
     "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), the screen, "
@@ -98,6 +102,7 @@ def open_source(
     hwaccel: str = "none",
     av_options: Mapping[str, str] | None = None,
     audio: bool = False,
+    quality: int | None = None,
     more_images: Sequence[str] = (),
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
@@ -108,6 +113,7 @@ def open_source(
         max_pixels: larger images are refused.
         camera_size, camera_rate, camera_format: see `CameraSource`.
         realtime, endless: of a test pattern; see `PatternSource`.
+        quality: lines that the video of a web page has at most; None for 1080.
         more_images: pictures, folders and globs whose images follow those of `spec`.
         rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, audio: see `AvSource`.
     Raises:
@@ -133,15 +139,25 @@ def open_source(
         return ImageSource(spec, more=more, frame_rate=image_rate, max_pixels=max_pixels)
     if kind is SourceKind.FILE and is_webp(spec):
         return AnimationSource(spec)
-    return AvSource(
-        spec,
+    opened = partial(
+        AvSource,
         rtsp_transport=rtsp_transport,
         open_timeout=open_timeout,
         read_timeout=read_timeout,
         hwaccel=hwaccel,
-        options=av_options,
         audio=audio,
     )
+    try:
+        return opened(spec, options=av_options)
+    except NoVideoError:
+        if url_scheme(spec) not in ("http", "https"):
+            raise
+    found = find_video(spec, quality=quality, timeout=open_timeout)
+    remember_headers(found.url, found.headers)
+    if found.audio_url is not None:
+        remember_headers(found.audio_url, found.audio_headers or {})
+    options = {**(av_options or {}), **header_options(found.url)}
+    return opened(found.url, options=options, name=shown_name(spec), audio_address=found.audio_url)
 
 
 def _check_exists(spec: str) -> None:

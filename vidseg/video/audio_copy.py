@@ -18,6 +18,7 @@ from typing import Any
 import av
 
 from vidseg.errors import short_reason
+from vidseg.video.http_headers import header_options
 from vidseg.video.joints import Joints, place_at_joint
 from vidseg.video.pyav import exact, open_input, tags
 from vidseg.video.silence import GAP_SECONDS, packet_seconds, silent_packets
@@ -46,7 +47,7 @@ def open_audio(path: str) -> av.container.InputContainer:
     """The file or URL, opened once more, for its audio. Raises av.FFmpegError, OSError or ValueError."""
     timeout = _NETWORK_TIMEOUT_SECONDS if "://" in path else None
     name = path if timeout else f"file:{os.path.expanduser(path)}"
-    return open_input(name, timeout=timeout)
+    return open_input(name, timeout=timeout, options=header_options(path))
 
 
 @dataclass

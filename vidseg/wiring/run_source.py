@@ -102,6 +102,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         open_timeout=config.timeout if open_timeout is None else open_timeout,
         read_timeout=config.timeout,
         hwaccel=config.hwaccel,
+        quality=config.quality,
         max_pixels=config.max_pixels,
         endless=bool(config.show or config.serve) and not output_names(config),
         audio=bool(config.output) and config.audio == "copy",
