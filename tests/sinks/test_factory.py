@@ -38,6 +38,11 @@ def test_path_chooses_the_sink(tmp_path: Path, path: str, still: bool, kind: typ
     sink.abort()
 
 
+def test_a_virtual_camera_is_fed_through_a_pipe() -> None:
+    with pytest.raises(SinkError, match=r"/dev/video10: .* -o - --format nut \| ffmpeg -i - -f v4l2 /dev/video10$"):
+        open_video_sink("/dev/video10", video_info(), overwrite=False)
+
+
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [
