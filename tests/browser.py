@@ -80,6 +80,12 @@ class Browser:
         """The window, in pixels."""
         self._call("POST", "/window/rect", {"width": width, "height": height})
 
+    def in_scheme(self, scheme: str) -> Browser:
+        """The same page where the system is "light" or "dark"."""
+        wishes = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self._call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": wishes})
+        return self
+
     def quit(self) -> None:
         """End the browser."""
         self._call("DELETE", "")

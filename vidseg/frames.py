@@ -61,6 +61,8 @@ class VideoInfo:
     """The local files that are read; no output may replace one of them."""
     notes: tuple[str, ...] = ()
     """How the source's pictures were converted (rotation, bit depth, HDR), one sentence each."""
+    tiles: tuple[tuple[str, Box], ...] = ()
+    """Of several sources in one picture: the name of each, and the box (top, left, bottom, right) in which it is."""
 
 
 @dataclass(slots=True, repr=False)

@@ -55,12 +55,14 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     yield from run_browser(tmp_path_factory.mktemp("browser"))
 
 
+LIVE = "test:320x240@15,frames=inf,realtime"
+
+
 class Served:
     """A running `vidseg run --serve` of a moving pattern, and where its page is."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        source = "test:320x240@15,frames=inf,realtime"
-        command = [sys.executable, "-m", "vidseg", "run", source, *words, "--imgsz", "64", "--runtime", "torch"]
+    def __init__(self, folder: Path, *words: str, sources: tuple[str, ...] = (LIVE,)) -> None:
+        command = [sys.executable, "-m", "vidseg", "run", *sources, *words, "--imgsz", "64", "--runtime", "torch"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
@@ -77,8 +79,8 @@ class Served:
 def serve(tmp_path) -> Iterator:
     started: list[Served] = []
 
-    def start(*words: str) -> Served:
-        started.append(Served(tmp_path, *words))
+    def start(*words: str, **options) -> Served:
+        started.append(Served(tmp_path, *words, **options))
         return started[-1]
 
     yield start
@@ -129,6 +131,27 @@ def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp
     saved = wait_for(lambda: list(browser.downloads.glob("*.png")), "the snapshot")
     assert cv2.imread(str(saved[0])).shape == (240, 640, 3)
 
+    # what was chosen stands in the address, and is there again with it
+    assert browser.url.endswith("#view=side")
+    browser.run("opacity.value = 25; opacity.dispatchEvent(new Event('input')); location.reload()")
+    browser.wait_for(
+        "return document.body.dataset.pictures && look.view === 'side' && look.opacity === 0.25", "it again"
+    )
+    browser.run("location.hash = '#view=fish&opacity=7&hide=2,999'")
+    browser.wait_for("return look.view === 'overlay' && look.opacity === 0.5", "nonsense left aside")
+    assert browser.run("return [...look.hidden].join()") == "2"
+    browser.click('[data-view="side"]')
+
+    # a recording can be played from the page once it is finished
+    browser.click("#record")
+    browser.wait_for("return recording.seconds > 0.3", "the first recording")
+    browser.click("#record")
+    href = browser.wait_for("return document.querySelector('#files a')?.href", "its link")
+    kind = f"return fetch('{href}', {{headers: {{Range: 'bytes=4-7'}}}}).then(answer => answer.text())"
+    assert browser.run(kind) == "ftyp"
+    for path in (tmp_path / "rec").iterdir():
+        path.unlink()
+
     browser.click("#record")
     browser.wait_for("return recording.seconds > 0.3", "the recording")
     code, err = served.stop()  # finishes the recording, too
@@ -145,16 +168,37 @@ def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp
 
 
 @needs_browser
-def test_without_the_token_the_page_asks_for_it(serve, browser):
-    served = serve("--serve", "0", "--serve-token", "open-sesame")
+def test_without_the_token_the_page_asks_for_it_and_a_file_is_not_called_live(serve, browser):
+    served = serve("--serve", "0", "--serve-token", "open-sesame", sources=("test:320x240@15,frames=inf",))
     base = served.url.partition("?")[0]
     browser.open(base)
     assert browser.run("return document.querySelector('canvas')") is None
     browser.run("document.querySelector('input').value = 'open-sesame'")
     browser.click("button")
     browser.wait_for("return Number(document.body.dataset.pictures) > 1", "the video")
+    assert browser.run("return document.getElementById('badge').textContent") == "playing"
+    assert browser.run("return document.getElementById('latency').parentElement.hidden") is True
     code, err = served.stop()
     assert code == 130 and "Traceback" not in err
+
+
+@needs_browser
+def test_one_stream_of_a_grid_fills_the_page_light_or_dark(serve, browser):
+    served = serve("--serve", "0", sources=(LIVE, "test:160x120@15,frames=inf,realtime"))
+    browser.open(served.url)
+    browser.wait_for("return Number(document.body.dataset.pictures) > 1", "the grid")
+    wide = "const c = document.querySelector('canvas'); return c.width / c.height"
+    assert browser.run(wide) > 2
+    browser.run("stream.value = '1'; stream.dispatchEvent(new Event('change'))")
+    browser.wait_for(wide + " < 1.5", "one stream")
+    assert browser.url.endswith("#stream=1")
+    browser.wait_for("return past.length > 1 && getComputedStyle(chart).height !== '0px'", "shares over time")
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    colours = [browser.in_scheme(scheme).run(ground) for scheme in ("light", "dark")]
+    assert colours == ["rgb(242, 244, 247)", "rgb(13, 16, 20)"]
+    browser.click("#full")
+    browser.wait_for("return document.fullscreenElement === stage", "full screen")
+    assert served.stop()[0] == 130
 
 
 @needs_browser

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -31,12 +32,14 @@ class FakePictures:
 
     default = PictureSpec()
     class_count = 150
+    stream_count = 2
 
     def __init__(self, size: int = 0) -> None:
         self.number = 0
         self.closed = False
         self.asked = 0
         self.recordings: list[PictureSpec] = []
+        self.files: dict[str, Path] = {}
         self._size = size
         self._tickets: list = []
         self._lock = threading.Lock()
@@ -79,6 +82,9 @@ class FakePictures:
 
     def stop_recording(self) -> None:
         raise RuntimeError("a bug")
+
+    def recording(self, name):
+        return self.files.get(name)
 
 
 class Site:
@@ -167,6 +173,16 @@ def test_a_picture_comes_as_it_is_wished_for(open_site):
     assert (
         status == 200 and body == b"3 png overlay" and 'attachment; filename="vidseg-' in headers["Content-Disposition"]
     )
+
+
+def test_finished_recordings_are_played_from_any_place_and_nothing_else_is_given_out(open_site, tmp_path):
+    (tmp_path / "vidseg-now.mp4").write_bytes(b"0123456789")
+    open_site.view.files = {name: tmp_path / name for name in ("vidseg-now.mp4", "gone.mp4")}
+    status, headers, body = open_site.ask("/recordings/vidseg-now.mp4", Range="bytes=2-4")
+    assert (status, headers["Content-Type"], body) == (206, "video/mp4", b"234")
+    assert headers["Content-Disposition"].startswith("inline")
+    for path in ("gone.mp4", "other.mp4", "..%2fother.mp4", ""):
+        assert open_site.ask(f"/recordings/{path}")[0] == 404
 
 
 def test_who_has_the_newest_picture_waits_for_the_next(open_site):

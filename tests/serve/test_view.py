@@ -10,7 +10,7 @@ DEFAULT = PictureSpec(opacity=0.3, hidden=(7,), contours=True)
 
 
 def parse(**query):
-    return parse_spec(query, DEFAULT, class_count=150)
+    return parse_spec(query, DEFAULT, class_count=150, stream_count=2)
 
 
 def test_who_says_nothing_gets_the_default():
@@ -22,6 +22,7 @@ def test_wishes_are_read_and_equal_ones_are_equal():
     assert spec == PictureSpec("side", 0.5, (2, 20), False, True, 960)
     assert parse(opacity="0.501") == parse(opacity="0.5")
     assert parse(hide="").hidden == ()
+    assert (parse(stream="1").stream, parse(stream="").stream, parse().stream) == (1, None, None)
 
 
 def test_a_wish_beyond_the_widest_gives_full_size():
@@ -40,6 +41,8 @@ def test_a_wish_beyond_the_widest_gives_full_size():
         ({"hide": "150"}, "from 0 to 149"),
         ({"hide": ",".join(["1"] * 151)}, "hide accepts class ids"),
         ({"contours": "yes"}, "accepted: 0 or 1"),
+        ({"stream": "2"}, "stream is '2'; accepted: numbers from 0 to 1, or nothing for all"),
+        ({"stream": "-1"}, "stream is '-1'"),
         ({"width": "0"}, "width is '0'"),
     ],
 )

@@ -69,7 +69,7 @@ class Clock:
         return self.now
 
 
-def make_view(options: RenderOptions | None = None, clock=None, say=print) -> LiveView:
+def make_view(options: RenderOptions | None = None, clock=None, say=print, info=None) -> LiveView:
     pipeline = SimpleNamespace(
         age_seconds=lambda item: 0.125,
         output_rate=SimpleNamespace(rate=24.5),
@@ -77,10 +77,18 @@ def make_view(options: RenderOptions | None = None, clock=None, say=print) -> Li
         dropped=4,
         stats=SimpleNamespace(delivered=9),
     )
-    recorder = Recorder(None, VideoInfo(32, 16, frame(0).time_base), say=print)
+    info = info or VideoInfo(32, 16, frame(0).time_base, live=True)
+    recorder = Recorder(None, info, say=print)
     facts = {"source": "s"}
     return LiveView(
-        pipeline, options or RenderOptions(), ade20k(), recorder, facts=facts, say=say, clock=clock or Clock()
+        pipeline,
+        options or RenderOptions(),
+        ade20k(),
+        recorder,
+        facts=facts,
+        info=info,
+        say=say,
+        clock=clock or Clock(),
     )
 
 
@@ -210,6 +218,29 @@ def test_the_words_of_a_card_can_be_read_in_every_view(spec):
     with drawing(view):
         view.publish(Result(card, nothing_found(card)))
         assert np.array_equal(Waiter(view, spec).pixels(), noise)
+
+
+def test_a_stream_of_a_grid_is_seen_alone_in_every_view():
+    tiles = (("left", (4, 0, 16, 16)), ("right", (4, 16, 16, 32)))
+    view = make_view(info=VideoInfo(32, 16, frame(0).time_base, live=True, tiles=tiles))
+    assert view.status()["streams"] == ["left", "right"]  # before the first picture, for who comes with an address
+    palette = ade20k().palette
+    shown = result(100)
+    shown.segmentation.as_is = ((0, 0, 6, 32),)  # two rows of it are in the tiles
+    with drawing(view):
+        view.publish(shown)
+        mask = Waiter(view, PictureSpec("mask", encoding="png", stream=1)).pixels()
+        assert mask.shape == (12, 16, 3) and (mask[2:] == palette[PERSON]).all() and (mask[:2] == 100).all()
+        side = Waiter(view, PictureSpec("side", encoding="png", stream=0)).pixels()
+        assert side.shape == (12, 32, 3) and (side[2:, :16] == 100).all()
+    assert view.stream_count == 2
+
+
+def test_a_file_is_not_called_live_and_has_no_latency():
+    view = make_view(info=VideoInfo(32, 16, frame(0).time_base))
+    view.publish(result(7))
+    status = view.status()
+    assert (status["state"], status["live"], status["latency_ms"]) == ("playing", False, None)
 
 
 def test_the_default_is_what_the_options_say():

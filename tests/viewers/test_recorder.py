@@ -54,6 +54,7 @@ def test_what_comes_between_start_and_stop_is_recorded_and_nothing_else(recorder
         "state": "on",
         "name": "vidseg-now.mp4",
         "seconds": 0,
+        "files": [],
         "message": "",
     }
     assert recorder.status()["seconds"] == pytest.approx(5 / 30)

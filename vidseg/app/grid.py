@@ -137,6 +137,7 @@ def _open_files(config: RunConfig, announcements: Announcements, note: Callable[
             TIME_BASE,
             rate.limit_denominator(1001),
             has_audio=any(info.has_audio for info in infos),
+            tiles=painter.cells,
             source_paths=tuple(path for info in infos for path in info.source_paths),
         )
         opened.pop_all()
@@ -191,6 +192,7 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
                 rate,
                 live=True,
                 has_audio=any(info.has_audio for info in known),
+                tiles=painter.cells,
                 source_paths=tuple(path for info in known for path in info.source_paths),
             ),
             painter,

@@ -36,6 +36,7 @@ class TiledPainter:
         self, names: Sequence[str], sizes_hw: Sequence[tuple[int, int] | None], *, plain: bool = False
     ) -> None:
         self._plain = plain
+        self._names = tuple(names)
         known = [size for size in sizes_hw if size is not None] or [_DEFAULT_HW]
         self.rows, self.columns, cell = layout(len(names), known)
         self.cell_hw = cell
@@ -61,6 +62,16 @@ class TiledPainter:
         top += (self.cell_hw[0] - size_hw[0]) // 2
         left += (self.cell_hw[1] - size_hw[1]) // 2
         return top, left, top + size_hw[0], left + size_hw[1]
+
+    @property
+    def cells(self) -> tuple[tuple[str, Box], ...]:
+        """Each stream's name, and the box in which its picture is."""
+        height, width = self.cell_hw
+        corners = [self._corner(number) for number in range(len(self._names))]
+        return tuple(
+            (name, (top, left, top + height, left + width))
+            for name, (top, left) in zip(self._names, corners, strict=True)
+        )
 
     def _corner(self, number: int) -> tuple[int, int]:
         row, column = divmod(number, self.columns)

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from vidseg.serve.access import Access, Gate
@@ -77,6 +77,7 @@ def build_site(
         }
         routes += [route(path, partial(handler, view)) for path, handler in pages.items()]
         routes.append(route("/record", partial(_record, view), "POST"))
+        routes.append(route("/recordings/{name}", partial(_recording, view)))
     if metrics is not None:
         routes.append(route("/metrics", show_metrics))
     return Starlette(routes=routes, middleware=[Middleware(Gate, access=access)])
@@ -154,8 +155,17 @@ async def _record(view: LivePictures, request: Request) -> Response:
     return JSONResponse(view.status())
 
 
+async def _recording(view: LivePictures, request: Request) -> Response:
+    """A finished recording, from any place in it."""
+    path = view.recording(request.path_params["name"])
+    if path is None or not path.is_file():
+        return PlainTextResponse("there is no such recording", 404)
+    return FileResponse(path, filename=path.name, content_disposition_type="inline")
+
+
 def _spec(view: LivePictures, request: Request) -> PictureSpec:
-    return parse_spec(request.query_params, view.default, class_count=view.class_count)
+    counts = {"class_count": view.class_count, "stream_count": view.stream_count}
+    return parse_spec(request.query_params, view.default, **counts)
 
 
 def _after(request: Request) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 VIEWS = ("overlay", "mask", "side", "stack", "split", "confidence")
@@ -25,14 +26,19 @@ class PictureSpec:
     max_width: int | None = None
     """One of `WIDTHS`; None for full size."""
     encoding: str = "jpeg"
+    stream: int | None = None
+    """Of a grid the one that is shown, from 0; None for all."""
 
 
-def parse_spec(query: Mapping[str, str], default: PictureSpec, *, class_count: int) -> PictureSpec:
+def parse_spec(
+    query: Mapping[str, str], default: PictureSpec, *, class_count: int, stream_count: int = 0
+) -> PictureSpec:
     """The wishes in a query string, `default` where it says nothing.
 
     Args:
         query: view, opacity (0..1, counted in hundredths), hide (class ids with commas), contours, labels (0 or 1),
-            width (in pixels, rounded up to one of `WIDTHS`). Other keys are not looked at.
+            stream (number of one in a grid, from 0; empty: all), width (in pixels, rounded up to one of `WIDTHS`).
+            Other keys are not looked at.
     Raises:
         ValueError: a value is out of range; one line for the viewer.
     """
@@ -48,6 +54,12 @@ def parse_spec(query: Mapping[str, str], default: PictureSpec, *, class_count: i
         hidden = tuple(sorted({int(word) for word in words}))
         if hidden and hidden[-1] >= class_count:
             raise ValueError(f"hide contains {hidden[-1]}; accepted: class ids from 0 to {class_count - 1}")
+    stream = default.stream
+    if query.get("stream"):
+        word = query["stream"]
+        if not word.isascii() or not word.isdigit() or len(word) > 3 or int(word) >= stream_count:
+            raise ValueError(f"stream is {word!r}; accepted: numbers from 0 to {stream_count - 1}, or nothing for all")
+        stream = int(word)
     max_width = default.max_width
     if "width" in query:
         wish = _number(query, "width", 0, 1, 100_000)
@@ -60,6 +72,7 @@ def parse_spec(query: Mapping[str, str], default: PictureSpec, *, class_count: i
         _switch(query, "labels", default.labels),
         max_width,
         default.encoding,
+        stream,
     )
 
 
@@ -114,6 +127,11 @@ class LivePictures(Protocol):
         ...
 
     @property
+    def stream_count(self) -> int:
+        """Streams of a grid that can be seen by themselves; 0 without a grid."""
+        ...
+
+    @property
     def closed(self) -> bool:
         """True when no picture will come any more, not even the newest."""
         ...
@@ -136,4 +154,8 @@ class LivePictures(Protocol):
 
     def stop_recording(self) -> None:
         """Finish the file; does nothing when none is under way."""
+        ...
+
+    def recording(self, name: str) -> Path | None:
+        """A finished recording; None where there is none of this name."""
         ...

@@ -12,8 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vidseg.frames import Box, VideoInfo
 from vidseg.labels import LabelSet
 from vidseg.pipeline.options import Result
 from vidseg.pipeline.pipeline import Pipeline
@@ -48,6 +52,7 @@ class LiveView:
         options: how pictures are drawn for those who wish nothing. What it blurs is blurred in every picture; a legend
             is left to the page.
         facts: told in the status as they are: source, model.
+        info: of the source.
         say: told once, in one sentence, that a viewer's picture failed.
         clock: seconds that never go back.
     """
@@ -60,6 +65,7 @@ class LiveView:
         recorder: Recorder,
         *,
         facts: dict[str, Any],
+        info: VideoInfo,
         say: Callable[[str], object] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,6 +73,8 @@ class LiveView:
         self._pipeline = pipeline
         self._options = replace(options, legend=False)
         self._recorder = recorder
+        self._live = info.live
+        self._tiles = info.tiles
         self._facts = facts
         self._clock = clock
         self._labels = labels
@@ -147,8 +155,8 @@ class LiveView:
         made = self._made.get(spec)
         if made is not None and made.number == newest.number:
             return made
-        renderer = self._renderer(replace(spec, max_width=None, encoding="jpeg"))
-        result = newest.result
+        renderer = self._renderer(replace(spec, max_width=None, encoding="jpeg", stream=None))
+        result = newest.result if spec.stream is None else _cropped(newest.result, self._tiles[spec.stream][1])
         if result.frame.placeholder:
             drawn = result.frame.image  # a view of masks alone, or one that hides, would leave its words out
         else:
@@ -179,6 +187,11 @@ class LiveView:
         return len(self._labels)
 
     @property
+    def stream_count(self) -> int:
+        """0 where there is one source."""
+        return len(self._tiles)
+
+    @property
     def closed(self) -> bool:
         """True after `close`."""
         return self._closed
@@ -202,15 +215,16 @@ class LiveView:
         """What the page shows beside the picture; `classes` are those of the newest frame, hidden ones included."""
         pipeline, newest, spec = self._pipeline, self._newest, self._default
         state = "ended" if self._ended else "waiting"
-        numbers: dict[str, Any] = {"size": None, "frame": None, "seconds": None, "latency_ms": None, "classes": []}
+        numbers: dict[str, Any] = {"size": None, "frame": None, "seconds": None, "latency_ms": None}
+        numbers |= {"classes": [], "streams": [name for name, _ in self._tiles]}
         if newest is not None:
             if not self._ended and self._clock() - newest.published < STALL_SECONDS:
-                state = "live"
+                state = "live" if self._live else "playing"
             height, width = newest.result.frame.size_hw
             numbers["size"] = [width, height]
             numbers["frame"] = newest.result.frame.index
             numbers["seconds"] = newest.result.frame.seconds
-            if newest.latency_seconds is not None:
+            if newest.latency_seconds is not None and self._live:
                 numbers["latency_ms"] = 1000 * newest.latency_seconds
             numbers["classes"] = [
                 {"id": k, "name": self._labels.names[k], "rgb": self._labels.palette[k].tolist(), "share": share}
@@ -219,6 +233,7 @@ class LiveView:
             ]
         return {
             **self._facts,
+            "live": self._live,
             "state": state,
             "fps": pipeline.output_rate.rate,
             "source_fps": pipeline.input_rate.rate,
@@ -245,6 +260,24 @@ class LiveView:
     def stop_recording(self) -> None:
         """Finish the file."""
         self._recorder.stop()
+
+    def recording(self, name: str) -> Path | None:
+        """A finished recording of this run."""
+        return next((path for path in map(Path, self._recorder.files) if path.name == name), None)
+
+
+def _cropped(result: Result, box: Box) -> Result:
+    """The part of a frame in the box, and what is in it."""
+    top, left, bottom, right = box
+    frame, segmentation = result.frame, result.segmentation
+    kept = [
+        (max(above, top) - top, max(before, left) - left, min(below, bottom) - top, min(behind, right) - left)
+        for above, before, below, behind in segmentation.as_is
+        if above < bottom and below > top and before < right and behind > left
+    ]
+    label_map = np.ascontiguousarray(segmentation.label_map[top:bottom, left:right])
+    image = np.ascontiguousarray(frame.image[top:bottom, left:right])
+    return Result(replace(frame, image=image), replace(segmentation, label_map=label_map, as_is=tuple(kept)))
 
 
 def default_spec(options: RenderOptions, labels: LabelSet) -> PictureSpec:

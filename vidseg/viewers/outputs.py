@@ -109,7 +109,9 @@ class Viewers:
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
             facts = {"source": ", ".join(names), "model": model, "confidence": config.keeps_confidence}
-            self._view = view = LiveView(pipeline, options, labels, self._recorder, facts=facts, say=reporter.note)
+            self._view = view = LiveView(
+                pipeline, options, labels, self._recorder, facts=facts, info=info, say=reporter.note
+            )
             self._start_server("web", self._web, view, metrics if self._shared else None, token, reporter)
             # drawing ends first, so that viewers who wait are answered before the server goes
             self._stack.enter_context(BackgroundTask("draw", view.draw, view.close))

@@ -98,6 +98,7 @@ class Recorder:
                 "state": "off" if self._wish is None else "on",
                 "name": self._name,
                 "seconds": self._seconds,
+                "files": [os.path.basename(path) for path in self.files],
                 "message": self._message.replace(f"{self._folder}{os.sep}", ""),  # folders are not for viewers
             }
 
