@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled_once import compiled_once
 from tests.screen import Screen, run_screen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in several processes; before anything imports torch
@@ -32,6 +33,17 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
 def engines_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where this test run keeps converted networks: each is converted once, and never in the user's cache."""
     return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _networks_are_compiled_once() -> Iterator[None]:
+    from vidseg.runtimes.openvino_import import openvino_core
+
+    core = compiled_once(openvino_core)
+    with pytest.MonkeyPatch.context() as patched:
+        for module in ("openvino_runtime", "openvino_requests"):
+            patched.setattr(f"vidseg.runtimes.{module}.openvino_core", core)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from tests.video.clips import make_clip
 from vidseg.cli import main
+
+get_command = functools.cache(typer.main.get_command)
+"""Commands are made of their tables once."""
 
 
 @dataclass
@@ -30,6 +35,7 @@ def cli(monkeypatch, capsys, tmp_path) -> Cli:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("VIDSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("typer.main.get_command", get_command)
 
     def call(*words: object) -> Result:
         capsys.readouterr()
