@@ -490,7 +490,7 @@ def test_a_batch_tells_damage_and_strict_fails_for_it(cli, damaged):
     lenient = cli("batch", damaged, "-o", "a", *SMALL)
     assert lenient.code == 0 and "damaged" in (Path("a") / "batch-report.json").read_text()
     strict = cli("batch", damaged, "-o", "b", "--strict", *SMALL)
-    assert strict.code == 1 and "damaged.mp4: failed: the source is damaged" in strict.err
+    assert strict.code == 1 and "damaged.mp4: the source is damaged" in strict.err
     assert len(video_pts("b/damaged_annotated.mp4")) == 40
 
 
