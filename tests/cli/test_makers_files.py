@@ -125,8 +125,8 @@ def test_eval_takes_ade20k_as_it_is_downloaded(cli, tmp_path):
         cv2.imwrite(str(tmp_path / "ADE" / name / "validation" / "ADE_val_00000001.png"), pixels)
     net = tmp_path / "net"
     net.mkdir()
-    words = ("eval", "ADE", "-m", signature.write(net), "--json", "scores.json", "-q", "--threads", 1)
-    result = cli(*words)
+    words = ("eval", "ADE", "-m", signature.write(net), "--label-set", "ade20k", "--json", "scores.json", "-q")
+    result = cli(*words, "--threads", 1)
     assert result.code == 0, result.err
     scores = json.loads(Path("scores.json").read_text())
     assert scores["pixels"] == 40 * 64 and scores["pixel_accuracy"] > 0.99 and "float32" in scores["description"]
