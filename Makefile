@@ -51,7 +51,7 @@ bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
 # DATA holds camvid, idd and coco, each with train and val, and people, scenes and photos: folders of images/, labels/ and perhaps
-# sets.csv and soft/ (see docs/training.md). Some three hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
+# sets.csv and soft/ (see docs/training.md). Some five hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
 # the bundled weights unless it says otherwise. The same on a GPU: --device cuda, no --precision.
 START = vidseg/zoo/weights/m2f-mobile-ade.safetensors
 NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
@@ -71,7 +71,9 @@ weights: .venv/installed  ## train the bundled network further and put it into t
 	$(MEAN) runs/mobile1/weights.safetensors runs/mobile2/weights.safetensors 0.5 runs/mobile12.safetensors
 	$(BIN)/python samples/render_dataset.py runs/street --pictures 168 --streets 14
 	$(TRAIN) runs/street --mix 12,28,15,7,13,20,5 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 13 --init runs/mobile12.safetensors -o runs/mobile3
-	$(MEAN) runs/mobile12.safetensors runs/mobile3/weights.safetensors 0.7 runs/mobile.safetensors
+	$(MEAN) runs/mobile12.safetensors runs/mobile3/weights.safetensors 0.7 runs/mobile123.safetensors
+	$(TRAIN) runs/street --mix 9,26,22,7,12,20,4 --balance 0.2 --steps 4550 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 14 --init runs/mobile123.safetensors -o runs/mobile4
+	$(MEAN) runs/mobile123.safetensors runs/mobile4/weights.safetensors 0.5 runs/mobile.safetensors
 	$(BIN)/python benchmarks/package.py runs/mobile.safetensors --data $(DATA)
 	$(BIN)/python benchmarks/confidence.py --model m2f-mobile-ade $(addprefix --data $(DATA)/,idd/val coco/val coco/val_dense) --write
 
