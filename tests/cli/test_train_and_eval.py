@@ -385,7 +385,7 @@ def test_eval_measures_the_engine_and_the_number_format_that_are_asked_for(cli, 
     for words, text in (
         (("--runtime", "torches"), "--runtime is 'torches'; accepted: auto | torch"),
         (("--precision", "fats"), "--precision is 'fats'; accepted: auto | float32"),
-        (("--precision", "int8", "--runtime", "torch"), "--runtime torch knows"),
+        (("--precision", "int8", "--runtime", "torch"), "--runtime torch supports"),
     ):
         assert_one_line_error(cli("eval", data, *words), text)
 

@@ -130,7 +130,7 @@ def test_a_file_that_decodes_differently_is_refused(tmp_path: Path) -> None:
     make_clip(clip, frames=20, gop=5, painter=lambda i, w, h: counter_picture(i + 1, w, h))
     source = AvSource(clip)
     source.restore(state)
-    with pytest.raises(ResumeError, match="not those that were read before"):
+    with pytest.raises(ResumeError, match="differ from those read before"):
         told(source)
 
 

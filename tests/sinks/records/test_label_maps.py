@@ -77,7 +77,7 @@ def test_pictures_give_their_names_and_videos_the_index(tmp_path: Path) -> None:
 
 def test_folder_with_pngs_is_refused_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"old")
-    with pytest.raises(SinkError, match="holds 1 PNG files; overwrite with -y"):
+    with pytest.raises(SinkError, match="contains 1 PNG files; overwrite with -y"):
         LabelMapSink(tmp_path, overwrite=False)
     sink = LabelMapSink(tmp_path, overwrite=True)
     sink.write(frame(0, "x"), seen(), None)
