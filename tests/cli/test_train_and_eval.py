@@ -154,7 +154,7 @@ def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monke
 
 def test_a_warmup_longer_than_the_run_reaches_the_rate_all_the_same(cli, data):
     result = cli("train", data, "-o", "run", *TINY, "--steps", 5, "--warmup", 200)
-    assert "--warmup 200 is not shorter than the run of 5 steps: the rate rises over 1" in result.err
+    assert "--warmup 200 is not shorter than the run of 5 steps, so the learning rate rises for 1" in result.err
     rates = [row["lr"] for row in json.loads(Path("run/history.json").read_text())]
     assert rates[:2] == [1e-3, 1e-3] and rates == sorted(rates, reverse=True)
     assert "warmup" not in cli("train", data, "-o", "other", *TINY).err
@@ -222,7 +222,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
         (("-m", "nope"), "unknown model 'nope'"),
         (("--init", "none.pt"), "none.pt: no such file"),
         (("-m", "fai-m2f-m-ade", "--init", "{nano}"), "it fits fai-m2f-n-ade: use -m fai-m2f-n-ade"),
-        (("--val", "nowhere"), "nowhere: the folder does not exist; a dataset has images/ and labels/"),
+        (("--val", "nowhere"), "nowhere: does not exist; accepted: images/ with labels/"),
         (("--val", "{data}", "--val-mapping", "cityscapes"), "--mapping cityscapes: no such mapping"),
         (
             ("--classes", 21, "--val", "{data}", "--val-mapping", "camvid11"),

@@ -28,7 +28,7 @@ def recognise(path: str | Path, part: Part = "train", labels: LabelSet | None = 
     """
     folder = Path(path)
     if not folder.exists():
-        raise ConfigError(f"{folder}: the folder does not exist; a dataset has images/ and labels/")
+        raise ConfigError(f"{folder}: does not exist; {_ACCEPTED}")
     inner = folder
     for _ in range(_DEEPEST):
         found = _found(inner, part, labels)
