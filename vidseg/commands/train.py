@@ -153,7 +153,8 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         if request.settings.rising_steps != request.settings.warmup:
             steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
             reporter.note(
-                f"--warmup {warmup} is not shorter than the run of {steps} steps, so the learning rate rises for {rising}"
+                f"--warmup {warmup} is not shorter than the run of {steps} steps, "
+                f"so the learning rate rises for {rising}"
             )
         with Interrupts(tell=reporter.note) as interrupts:
             finished = session.run(reporter, lambda: interrupts.count > 0)
