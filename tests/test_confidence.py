@@ -41,7 +41,7 @@ def test_a_curve_comes_back_from_plain_values():
         ([[0, 0], [0.9, 1]], "from 0 to 1"),
         ([[0, 0], [0.5, 0.5], [0.5, 0.6], [1, 1]], "shares must rise"),
         ([[0, 0.5], [1, 0.4]], "must not fall"),
-        ([[0, 0], [1]], "no pair"),
+        ([[0, 0], [1]], "not a pair"),
         ([[0, 0], [1, math.nan]], "both 0 to 1"),
         ([], "both 0 to 1"),
     ],

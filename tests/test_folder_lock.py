@@ -27,7 +27,7 @@ def test_a_killed_holder_lets_go_though_its_child_lives(tmp_path):
     command = [sys.executable, "-c", HOLDS, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(ConfigError, match="another run is at work in it"), locked(tmp_path):
+        with pytest.raises(ConfigError, match="another run is using it"), locked(tmp_path):
             pass
         other.kill()
         other.wait(timeout=60)

@@ -76,7 +76,7 @@ def test_what_surely_does_not_fit_is_refused_in_one_line(monkeypatch):
 def test_a_network_is_not_loaded_where_it_does_not_fit(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: (100 * MB, "of this machine"))
     monkeypatch.setattr("vidseg.wiring.engine.load_model", lambda *_, **__: pytest.fail("was loaded"))
-    with pytest.raises(MemoryShortError, match="m2f-mobile-ade on cpu needs 120 MB or more, 100 MB are free"):
+    with pytest.raises(MemoryShortError, match="m2f-mobile-ade on cpu needs 120 MB or more, 100 MB is free"):
         load_engine(RunConfig(source="test", device="cpu"), None)
 
 

@@ -20,7 +20,9 @@ def table(tmp_path_factory) -> dict[str, list[float]]:
     assert spec is not None and spec.loader is not None
     quality = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = quality  # dataclasses look their module up
-    spec.loader.exec_module(quality)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPT.parent))  # as a script finds what lies beside it
+        spec.loader.exec_module(quality)
     frames = quality.video
     printed: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -257,5 +257,5 @@ def test_nan_in_a_part_of_large_scores_is_told(tmp_path, where):
             return [[scores]]
 
     file = read_model_file(str(write_network(tmp_path, describe={"output": {"num_classes": 3}})))
-    with pytest.raises(ModelError, match="holds NaN"):
+    with pytest.raises(ModelError, match="contains NaN"):
         ScoreFileRuntime(file, Broken()).run(pictures())
