@@ -10,7 +10,7 @@ Source: cocodataset.org, "Data format".
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,13 +85,13 @@ def _layout(file: Path, given: Path) -> Layout:
         annotations = content["annotations"]
         panoptic = bool(annotations) and "segments_info" in annotations[0]
         classes, numbers = _classes(categories, file, background=not panoptic)
-        if panoptic:
-            return _panoptic(file, given, classes, numbers, images, annotations)
-        return _instances(file, given, classes, numbers, images, annotations)
+        pairs, read = (_panoptic if panoptic else _instances)(file, numbers, images, annotations)
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{file}: not COCO's JSON ({type(error).__name__}: {error}); expected images, annotations and categories"
         ) from None
+    name, part = "COCO panoptic" if panoptic else "COCO", "" if file == given else file.name
+    return Layout(name, _root(file), pairs, read, classes=classes, part=part)
 
 
 def _classes(categories: dict[Any, str], file: Path, *, background: bool) -> tuple[LabelSet, dict[Any, int]]:
@@ -108,13 +108,8 @@ def _classes(categories: dict[Any, str], file: Path, *, background: bool) -> tup
 
 
 def _instances(
-    file: Path,
-    given: Path,
-    classes: LabelSet,
-    numbers: dict[Any, int],
-    images: dict[Any, dict[str, Any]],
-    annotations: Sequence[dict[str, Any]],
-) -> Layout:
+    file: Path, numbers: dict[Any, int], images: dict[Any, dict[str, Any]], annotations: Sequence[dict[str, Any]]
+) -> tuple[tuple[Pair, ...], Callable[[Pair], UInt8Array]]:
     objects: dict[Any, list[tuple[Any, int, dict[str, Any]]]] = {key: [] for key in images}
     for each in annotations:
         kept: dict[str, Any] = {key: each[key] for key in ("segmentation", "bbox") if key in each}
@@ -125,8 +120,7 @@ def _instances(
     pictures = [_Picture((int(images[k]["height"]), int(images[k]["width"])), tuple(objects[k])) for k in keys]
     paths = _image_paths(file, [images[key] for key in keys])
     pairs = tuple(Pair(path.stem, path, file, number) for number, path in enumerate(paths))
-    read = partial(_read_objects, pictures=pictures, background=numbers[None])
-    return Layout("COCO", _root(file), pairs, read, classes=classes, part="" if file == given else file.name)
+    return pairs, partial(_read_objects, pictures=pictures, background=numbers[None])
 
 
 def _read_objects(pair: Pair, *, pictures: Sequence[_Picture], background: int) -> UInt8Array:
@@ -170,13 +164,8 @@ def _mask(annotation: dict[str, Any], number: int, size_hw: tuple[int, int]) -> 
 
 
 def _panoptic(
-    file: Path,
-    given: Path,
-    classes: LabelSet,
-    numbers: dict[Any, int],
-    images: dict[Any, dict[str, Any]],
-    annotations: Sequence[dict[str, Any]],
-) -> Layout:
+    file: Path, numbers: dict[Any, int], images: dict[Any, dict[str, Any]], annotations: Sequence[dict[str, Any]]
+) -> tuple[tuple[Pair, ...], Callable[[Pair], UInt8Array]]:
     folder = file.with_suffix("")
     if not folder.is_dir():
         raise ConfigError(f"{file}: no folder {folder.name}/ beside it with the PNGs; unpack them there")
@@ -186,8 +175,7 @@ def _panoptic(
     refuse_absent(file, [path.name for path in labels if not path.is_file()], len(labels), f"{folder.name}/")
     segments = [{int(s["id"]): numbers[s["category_id"]] for s in each["segments_info"]} for each in ordered]
     pairs = tuple(Pair(image.stem, image, label, n) for n, (image, label) in enumerate(zip(paths, labels, strict=True)))
-    read = partial(_read_segments, segments=segments)
-    return Layout("COCO panoptic", _root(file), pairs, read, classes=classes, part="" if file == given else file.name)
+    return pairs, partial(_read_segments, segments=segments)
 
 
 def _read_segments(pair: Pair, *, segments: Sequence[dict[int, int]]) -> UInt8Array:
