@@ -76,6 +76,7 @@ class Part:
     """One file; remembers its frames."""
 
     needs_picture = True
+    notes = ()
 
     def __init__(self, path: str) -> None:
         self.path, self.frames, self.state = path, [], "open"

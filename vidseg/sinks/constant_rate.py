@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
 from vidseg.pipeline.policy import RateLimit
+from vidseg.sinks.wrapped_sink import WrappedSink
 
 _NEAR = Fraction(1, 1000)
 """Seconds that a frame may come before its moment: some containers round times to milliseconds."""
 
 
-class RateSink:
-    """Hands another sink frames at a constant rate, repeated or left out, or at most so many. Satisfies
-    `vidseg.interfaces.Sink`, and what else the other one satisfies.
+class RateSink(WrappedSink):
+    """Hands another sink frames at a constant rate, repeated or left out, or at most so many.
 
     The moments form a grid that begins at the first frame; each shows the first frame that came in its period.
     Remembers the last frame: it is repeated until the next one, or its own end, is there.
@@ -28,7 +27,7 @@ class RateSink:
         rate: frames per second.
         constant: frames are repeated, and their times are those of the grid.
         """
-        self._sink: Any = sink
+        super().__init__(sink)
         self._rate = Fraction(rate).limit_denominator(1001)
         self._constant = constant
         self._limit = RateLimit(rate)
@@ -37,20 +36,12 @@ class RateSink:
         self._end = Fraction(0)
         self.repeated = self.left_out = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sink, name)
-
-    @property
-    def needs_picture(self) -> bool:
-        """That of the other sink."""
-        return bool(self._sink.needs_picture)
-
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of the other sink, and what was repeated and left out."""
         counts = {"repeated": self.repeated, "left out": self.left_out}
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        notes = tuple(getattr(self._sink, "notes", ()))
+        notes = tuple(self._sink.notes)
         return (*notes, f"at {float(self._rate):g} frames per second: {told}") if told else notes
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
@@ -76,12 +67,12 @@ class RateSink:
         """Repeat the last frame until it ends, and finish the other sink. Raises WriteError."""
         self._repeat_until(math.ceil((self._end - _NEAR) * self._rate))
         self._shown = None
-        self._sink.close()
+        super().close()
 
     def abort(self) -> None:
         """Give up. Never raises."""
         self._shown = None
-        self._sink.abort()
+        super().abort()
 
     def _repeat_until(self, slot: int) -> None:
         if self._shown is None:

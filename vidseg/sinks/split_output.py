@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vidseg.atomic import PART_SUFFIX
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
+from vidseg.sinks.wrapped_sink import WrappedSink
 
 _CODES = re.compile(r"%[aAbBdFHIjmMpSTuUwWyYzZ]")
 _FULL = 0.98
@@ -74,8 +74,8 @@ class Splitter:
         return self.number
 
 
-class SplitOutput:
-    """An output in files, each finished when the next begins. Satisfies `vidseg.interfaces.Sink`.
+class SplitOutput(WrappedSink):
+    """An output in files, each finished when the next begins; the sink inside is the current file.
 
     Args:
         pattern: name of the files, with the time as `strftime` writes it.
@@ -93,20 +93,12 @@ class SplitOutput:
         self._notes: list[str] = []
         self._done: list[str] = []
         self._path = ""
-        self._sink: Any = self._open()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sink, name)
-
-    @property
-    def needs_picture(self) -> bool:
-        """That of the files."""
-        return bool(self._sink.needs_picture)
+        super().__init__(self._open())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of all files, each once, and how many there are."""
-        told = dict.fromkeys((*self._notes, *getattr(self._sink, "notes", ())))
+        told = dict.fromkeys((*self._notes, *self._sink.notes))
         count = len(self._done)
         return (*told, f"{count} files, {self._done[0]} to {self._done[-1]}" if count > 1 else f"1 file, {self._path}")
 
@@ -115,7 +107,7 @@ class SplitOutput:
         number = self._splitter.at(frame)
         if number != self._number:
             self.close()
-            self._notes += getattr(self._sink, "notes", ())
+            self._notes += self._sink.notes
             self._number = number
             try:
                 self._sink = self._open()
@@ -125,13 +117,9 @@ class SplitOutput:
 
     def close(self) -> None:
         """Finish the current file. Raises WriteError."""
-        self._sink.close()
+        super().close()
         if self._path not in self._done:
             self._done.append(self._path)
-
-    def abort(self) -> None:
-        """Give up the current file; those before stay. Never raises."""
-        self._sink.abort()
 
     def _open(self) -> Sink:
         path = time.strftime(self._pattern, time.localtime(self._splitter.stamp))
