@@ -430,6 +430,11 @@ class RunConfig:
         return url_scheme(self.output or "") is not None
 
     @property
+    def chunk_options(self) -> tuple[str, ...]:
+        """The options given that have the outputs made in chunks."""
+        return (*(["--resume"] if self.resume else []), *(["--workers"] if (self.workers or 1) > 1 else []))
+
+    @property
     def piped(self) -> bool:
         """True if the output is standard output."""
         return self.output == PIPE

@@ -30,10 +30,9 @@ def check_shape(config: RunConfig) -> None:
             raise ConfigError(f"--{name}: is for OUT; give -o FILE ({other})")
     if config.fps is None:
         return
-    unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1}
-    for option, given in unsuited.items():
-        if given:
-            raise ConfigError(f"--fps does not go with {option}; leave it out, or give --max-fps R, which only skips")
+    if config.chunk_options:
+        option = config.chunk_options[0]
+        raise ConfigError(f"--fps does not go with {option}; leave it out, or give --max-fps R, which only skips")
     if config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES:
         raise ConfigError(f"{shown_name(config.source)}: --fps is for videos, and these are pictures; leave it out")
 
@@ -69,18 +68,22 @@ def at_output_rate(config: RunConfig, info: VideoInfo) -> VideoInfo:
     return replace(info, frame_rate=rate, frame_count=count if info.frame_count != 1 else 1)
 
 
+def _rate(config: RunConfig) -> float | None:
+    """Frames per second that the output has at most; None: as they come."""
+    if config.fps is None and config.max_fps is None and is_animation(config):
+        return ANIMATION_RATE
+    return config.fps
+
+
 def rated(sink: Sink, config: RunConfig) -> Sink:
     """The output, given as many frames a second as it is to have."""
-    if config.fps is not None:
-        return RateSink(sink, config.fps)
-    if is_animation(config) and config.max_fps is None:
-        return RateSink(sink, ANIMATION_RATE, constant=False)
-    return sink
+    rate = _rate(config)
+    return sink if rate is None else RateSink(sink, rate, constant=config.fps is not None)
 
 
 def without_unseen_frames(config: RunConfig) -> RunConfig:
     """The configuration; where nothing but the output takes frames, those that it would leave out are not read."""
-    rate = config.fps or (ANIMATION_RATE if is_animation(config) and config.max_fps is None else None)
+    rate = _rate(config)
     others = (config.save_masks, config.save_confidence, config.save_json, config.save_csv, config.save_parquet)
     if rate is None or any(others) or config.show or config.serve:
         return config

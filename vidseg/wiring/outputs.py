@@ -97,10 +97,9 @@ def check_sent(config: RunConfig) -> None:
         return
     shown = shown_name(config.output or "")
     kind = "a playlist" if playlist else "a pipe" if config.piped else "a stream"
-    unsuited = {"--resume": config.resume, "--workers": (config.workers or 1) > 1, "--matte": bool(config.matte)}
-    for option, given in unsuited.items():
-        if given:
-            raise ConfigError(f"{shown}: {option} cannot be used with {kind}; leave it out, or give out.mp4")
+    unsuited = (*config.chunk_options, *(["--matte"] if config.matte else []))
+    if unsuited:
+        raise ConfigError(f"{shown}: {unsuited[0]} cannot be used with {kind}; leave it out, or give out.mp4")
 
 
 def with_usable_encoder(config: RunConfig, info: VideoInfo, note: Callable[[str], None]) -> RunConfig:
@@ -224,7 +223,7 @@ def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None, splitter: 
         rebase=(starts_inside(config) if part is None else part) or None,
         alpha=bool(config.matte),
         rolling=info.live or bool(config.pace),
-        in_chunks=config.resume or (config.workers or 1) > 1,
+        in_chunks=bool(config.chunk_options),
         source_paths=info.source_paths,
     )
     return rated(sink, config)

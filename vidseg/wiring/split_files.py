@@ -28,9 +28,8 @@ def check_split(config: RunConfig) -> None:
         raise ConfigError(f"--split: is for video files, and OUT is {shown_name(output) or 'not given'}; {example}")
     if not has_time(output):
         raise ConfigError(f"{output}: --split needs a name with the time in it; {example}")
-    for option, given in {"--resume": config.resume, "--workers": (config.workers or 1) > 1}.items():
-        if given:
-            raise ConfigError(f"--split does not go with {option}; leave one of them out")
+    if config.chunk_options:
+        raise ConfigError(f"--split does not go with {config.chunk_options[0]}; leave one of them out")
 
 
 def make_splitter(config: RunConfig, info: VideoInfo) -> Splitter | None:
