@@ -43,6 +43,7 @@ FLOORS = (
         "version",
         "defaults",
         "option",
+        "option_words",
     ),
     ("config", "interfaces"),
     ("configure",),

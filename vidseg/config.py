@@ -9,61 +9,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
 
-from vidseg.defaults import (
-    CAMERA_FORMAT,
-    CONF,
-    CUDA_BATCH,
-    H264_CRF,
-    H264_PRESET,
-    MARGIN_DIVISOR,
-    MEMORIES,
-    MEMORY_SECONDS,
-    OPACITY,
-    OPENVINO_BATCH,
-)
+from vidseg import defaults
 from vidseg.names import PIPE, url_scheme
 from vidseg.option import (
     ADDRESS,
     CLASS_LIST,
     CROP,
+    DEVICE,
     FLAG,
     FRAME_SIZE,
+    HWACCEL,
     PICTURE_SIZE,
-    PRECISION_WORDS,
+    PRECISION,
     QUARTER_TURNS,
     TEXT,
     TEXTS,
     TIME_OR_SIZE,
     TOKEN,
-    Check,
     Option,
     choice,
     integer,
     matching,
     moment,
     number,
-    number_format,
     number_or,
     option,
     whole_or,
 )
 from vidseg.picture_size import MAX_PIXELS
 
-PRECISIONS = ("auto", "float32", "float16", "bfloat16", "half", "int8")
-"""Number formats of the network; "auto": the fastest that keeps the labels; "half": bfloat16 on a CPU, else float16."""
-
-
-def _device(value: Any) -> str:
-    """A device; a bare number means that CUDA device."""
-    text = str(TEXT(value))
-    return f"cuda:{text}" if text.isascii() and text.isdecimal() else text
-
-
 WINNER_QUERY = "winner-query"
-HWACCELS = ("none", "auto", "cuda", "videotoolbox", "vaapi")
-"""What decodes video: software, any hardware decoder, or one kind of hardware decoder."""
 
 _RATE = number(0, 1000, above=True)
 _SECONDS = number(0, 3600, above=True)
@@ -156,7 +132,7 @@ class RunConfig:
         number(0, 1),
         f"Minimum confidence in --save-json; default {{default}}; with --rule {WINNER_QUERY} also of what gets a label",
         "0-1",
-        unset=f"{CONF:g}",
+        unset=f"{defaults.CONF:g}",
     )
     mask_score: bool = _output(
         False, FLAG, "Multiply a query's confidence by the mean of its mask, as Focoos can.", flag=False
@@ -180,7 +156,7 @@ class RunConfig:
         "With --workers: seconds that each process reads before its part to warm up smoothing; default {default}; "
         "scene: parts begin at scene cuts, so that labels equal those of a single pass exactly",
         "S|scene",
-        unset=f"{MEMORIES} times --smooth-seconds ({MEMORIES * MEMORY_SECONDS:g})",
+        unset=f"{defaults.MEMORIES} times --smooth-seconds ({defaults.MEMORIES * defaults.MEMORY_SECONDS:g})",
         single=True,
     )
     overwrite: bool = _output(
@@ -205,14 +181,14 @@ class RunConfig:
         integer(0, 63),
         "Quality; lower is better, with larger files; default {default}",
         "N",
-        unset=f"{H264_CRF} for h264, the encoder's own for others",
+        unset=f"{defaults.H264_CRF} for h264, the encoder's own for others",
         redraws=True,
     )
     encoder_preset: str | None = _output(
         None,
         TEXT,
         "Encoder speed: for h264 ultrafast ... veryslow, default {default}; other encoders have names of their own",
-        unset=H264_PRESET,
+        unset=defaults.H264_PRESET,
         redraws=True,
     )
     audio: str = _output(
@@ -237,7 +213,7 @@ class RunConfig:
     )
     device: str = _model(
         "auto",
-        Check(_device, TEXT.schema),
+        DEVICE,
         "auto, cpu, cuda, cuda:N or N, mps; of network files cuda, tensorrt, intel:gpu, intel:npu, coreml, directml; "
         "default {default}",
         also=("-d",),
@@ -250,7 +226,7 @@ class RunConfig:
     )
     precision: str = _model(
         "auto",
-        Check(number_format(*PRECISIONS), {"enum": [*PRECISIONS, *PRECISION_WORDS]}),
+        PRECISION,
         "auto, fp32, fp16, bf16, half, int8; default {default}: the fastest with good labels",
     )
     half: bool = _model(False, FLAG, "Use 16-bit numbers: float16, or bfloat16 on a CPU.", switch_off=False)
@@ -286,7 +262,7 @@ class RunConfig:
         integer(1, 64),
         "Frames per model call; default {default}",
         "N",
-        unset=f"1; for files {CUDA_BATCH} on CUDA, {OPENVINO_BATCH} for a small model on OpenVINO",
+        unset=f"1; for files {defaults.CUDA_BATCH} on CUDA, {defaults.OPENVINO_BATCH} for a small model on OpenVINO",
     )
     threads: int | None = _model(
         None, integer(1, 256), "CPU threads of the model; default {default}", "N", unset="leaves some cores free"
@@ -311,7 +287,7 @@ class RunConfig:
     )
     smooth: bool | None = _frames(None, FLAG, "Reduce flicker over time; default {default}", unset="on for video")
     smooth_seconds: float = _frames(
-        MEMORY_SECONDS, number(0, 10, above=True), "Time constant of --smooth; default {default}", "S"
+        defaults.MEMORY_SECONDS, number(0, 10, above=True), "Time constant of --smooth; default {default}", "S"
     )
     max_fps: float | None = _frames(None, _RATE, "Skip frames above this rate.", "R")
     start: float | None = _range(
@@ -335,7 +311,7 @@ class RunConfig:
     )
     hwaccel: str = _frames(
         "none",
-        choice(*HWACCELS),
+        HWACCEL,
         "Decode in hardware where possible: auto, cuda, videotoolbox, vaapi; default {default}",
         "KIND",
     )
@@ -364,7 +340,7 @@ class RunConfig:
         choice("mjpeg", "yuyv", "nv12", "h264"),
         "{choices}; default {default}",
         "F",
-        unset=f"the camera's own, or {CAMERA_FORMAT} with --camera-size",
+        unset=f"the camera's own, or {defaults.CAMERA_FORMAT} with --camera-size",
     )
 
     view: str = _picture(
@@ -380,7 +356,7 @@ class RunConfig:
         "Opacity of the colours; default {default}",
         "0-1",
         also=("--alpha",),
-        unset=f"{OPACITY:g}, or 0 with an effect",
+        unset=f"{defaults.OPACITY:g}, or 0 with an effect",
     )
     contours: bool = _picture(False, FLAG, "Draw outlines around regions.")
     legend: bool = _picture(False, FLAG, "Draw a legend of the classes in view.")
@@ -405,7 +381,11 @@ class RunConfig:
         "pixelate", choice("pixelate", "blur", "fill"), "pixelate, blur, or fill (black); default {default}", "STYLE"
     )
     blur_margin: int | None = _picture(
-        None, integer(0, 1000), "Hide more around them; default {default}", "PX", unset=f"short side / {MARGIN_DIVISOR}"
+        None,
+        integer(0, 1000),
+        "Hide more around them; default {default}",
+        "PX",
+        unset=f"short side / {defaults.MARGIN_DIVISOR}",
     )
     background: str | None = _picture(None, TEXT, "New background: blur, grey, '#RRGGBB', or an image.", "WHAT")
     foreground: tuple[str, ...] = _picture((), CLASS_LIST, "With --background: the classes that stay.", "A,B")

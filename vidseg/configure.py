@@ -7,7 +7,7 @@ from typing import Any
 
 from vidseg.config import OPTIONS, SECRETS, RunConfig
 from vidseg.errors import ConfigError
-from vidseg.option import nearest_options
+from vidseg.option_words import nearest_options
 
 
 def option_names() -> list[str]:

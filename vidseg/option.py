@@ -6,10 +6,9 @@ a JSON schema, and the type of the command-line flag.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,67 +82,6 @@ class Option:
         dashed = name.replace("_", "-")
         long = f"--{dashed}/--no-{dashed}" if self.check.kind is bool and self.switch_off else f"--{dashed}"
         return (long, *self.also)
-
-
-_MEANT: dict[str, tuple[str, ...]] = {
-    "output": ("out", "out_file", "output_file", "output_path", "save", "save_video", "write", "dst", "export"),
-    "overwrite": ("force", "yes", "replace", "exist_ok", "clobber"),
-    "show": ("display", "preview", "window", "gui", "imshow", "play"),
-    "serve": ("web", "http", "browser", "port", "server"),
-    "save_masks": ("masks", "save_mask", "export_masks", "label_maps", "save_labels", "save_png"),
-    "save_json": ("json", "save_detections", "detections", "save_txt", "boxes"),
-    "save_csv": ("csv", "table", "save_table", "shares"),
-    "conf": ("confidence", "conf_thres", "threshold", "score", "score_thr", "conf_threshold"),
-    "min_confidence": ("confidence", "threshold", "min_score"),
-    "matte": ("cutout", "cut_out", "alpha_matte", "transparent", "rembg"),
-    "codec": ("vcodec", "encoder", "video_codec"),
-    "crf": ("quality", "qp", "bitrate", "qscale"),
-    "audio": ("sound", "mute", "acodec", "an"),
-    "model": ("network", "arch", "backbone", "checkpoint"),
-    "weights": ("checkpoint", "ckpt", "pretrained", "load"),
-    "device": ("gpu", "cuda", "cpu", "gpus", "use_gpu"),
-    "precision": ("dtype", "fp16", "amp", "quantized", "int8"),
-    "half": ("fp16", "bf16"),
-    "imgsz": ("img_size", "image_size", "input_size", "resolution", "inference_size"),
-    "batch": ("batch_size", "bs"),
-    "threads": ("cores", "num_threads", "cpus"),
-    "workers": ("processes", "num_workers", "nproc"),
-    "jobs": ("parallel", "processes", "num_workers"),
-    "stride": ("skip", "skip_frames", "every", "frame_skip", "interval", "step"),
-    "limit": ("frames", "max_frames", "num_frames", "vframes", "count"),
-    "smooth": ("temporal", "stabilize", "filter", "calm"),
-    "opacity": ("transparency", "blend", "overlay", "mask_alpha"),
-    "view": ("mode", "style", "side_by_side", "mask_only"),
-    "labels": ("names", "show_labels", "text", "class_names"),
-    "contours": ("edges", "outline", "borders", "boundaries"),
-    "classes": ("class", "only", "include", "filter", "categories"),
-    "ignore_classes": ("exclude", "skip_classes", "without"),
-    "blur_classes": ("blur", "anonymize", "anonymise", "pixelate", "privacy", "redact"),
-    "color": ("colors", "colours", "class_colors"),
-    "palette": ("colormap", "cmap", "colors", "colours"),
-    "quiet": ("silent", "no_progress", "hide"),
-    "verbose": ("debug", "log", "loglevel"),
-    "config": ("cfg", "yaml", "settings", "options"),
-    "reconnect": ("retries", "retry"),
-    "hwaccel": ("decoder", "nvdec", "hardware"),
-    "start": ("ss", "from", "begin", "seek", "offset"),
-    "end": ("until", "stop"),
-    "duration": ("length", "seconds", "time"),
-    "steps": ("epochs", "iterations", "iters", "max_steps"),
-    "lr": ("learning_rate", "lr0"),
-    "val": ("validation", "test", "eval"),
-    "holdout": ("split", "val_split"),
-    "out": ("output", "save_dir", "project", "log_dir", "work_dir"),
-    "out_dir": ("output", "output_dir", "out", "save_dir"),
-}
-"""Common names of options in other tools."""
-
-
-def nearest_options(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
-    """At most three of the known options, those that mean the word before those spelled like it."""
-    names = list(known)
-    meant = [name for name in names if word in _MEANT.get(name, ())]
-    return list(dict.fromkeys((*meant, *difflib.get_close_matches(word, names, n=3, cutoff=cutoff))))[:3]
 
 
 def option(default: Any, check: Check, help_text: str, metavar: str | None = None, **more: Any) -> Any:
@@ -354,9 +292,20 @@ CROP = matching(
 )
 TIME_OR_SIZE = Check(_time_or_size, {"type": ["string", "number"]})
 FRAME_SIZE = matching(r"[1-9]\d{1,4}x[1-9]\d{1,4}", "a size such as 1280x720")
+HWACCEL = choice("none", "auto", "cuda", "videotoolbox", "vaapi")
+"""What decodes video: software, any hardware decoder, or one kind of hardware decoder."""
 
 
-PRECISION_WORDS = {
+def _device(value: Any) -> str:
+    text = str(TEXT(value))
+    return f"cuda:{text}" if text.isascii() and text.isdecimal() else text
+
+
+DEVICE = Check(_device, TEXT.schema)
+"""A device; a bare number means that CUDA device."""
+
+_PRECISION = choice("auto", "float32", "float16", "bfloat16", "half", "int8")
+_PRECISION_WORDS = {
     "fast": "auto",
     "fp32": "float32",
     "fp16": "float16",
@@ -364,9 +313,9 @@ PRECISION_WORDS = {
     "32": "float32",
     "16": "half",
 }
-
-
-def number_format(*formats: str) -> Callable[[Any], Any]:
-    """One of these number formats, or a common word for one, such as fp16."""
-    known = choice(*formats)
-    return lambda value: known(PRECISION_WORDS.get(value, value) if isinstance(value, str) else value)
+PRECISION = Check(
+    lambda value: _PRECISION(_PRECISION_WORDS.get(value, value) if isinstance(value, str) else value),
+    {"enum": [*_PRECISION.choices, *_PRECISION_WORDS]},
+)
+"""A number format of the network, or a common word for one; "auto": the fastest that keeps the labels; "half":
+bfloat16 on a CPU, else float16."""

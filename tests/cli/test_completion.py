@@ -7,7 +7,7 @@ import pytest
 from vidseg.cli.commands import app
 from vidseg.cli.completion import completer
 from vidseg.config import OPTIONS
-from vidseg.option import nearest_options
+from vidseg.option_words import nearest_options
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

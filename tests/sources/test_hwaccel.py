@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.video.clips import make_clip, read_counter
-from vidseg.config import HWACCELS
+from vidseg.config import OPTIONS
 from vidseg.errors import SourceError
 from vidseg.sources import av_decoder, hwaccel
 from vidseg.sources.av_decoder import BAD_PACKETS_BEFORE_SOFTWARE
@@ -40,7 +40,7 @@ def missing_kinds() -> list[str]:
 
 
 def test_the_option_knows_exactly_the_kinds() -> None:
-    assert set(HWACCELS) == {"none", "auto", *KINDS}
+    assert set(OPTIONS["hwaccel"].check.choices) == {"none", "auto", *KINDS}
 
 
 def test_a_device_that_is_not_there_is_named_with_the_reason() -> None:
@@ -182,4 +182,4 @@ def test_pictures_of_a_device_look_as_those_of_software(clip: Path) -> None:
 
 def test_nothing_is_offered_that_only_windows_has() -> None:
     """vidseg does not run there."""
-    assert not {"d3d11va", "d3d12va", "dxva2"} & set(HWACCELS)
+    assert not {"d3d11va", "d3d12va", "dxva2"} & set(OPTIONS["hwaccel"].check.choices)

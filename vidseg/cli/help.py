@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vidseg.option import nearest_options
+from vidseg.option_words import nearest_options
 
 WIDTHS = (40, 100)
 """Columns that help is made for at least and at most; between them those of the terminal."""
