@@ -13,7 +13,9 @@ import pytest
 import vidseg
 from tests.cli.test_run import SMALL, assert_one_line_error, pictures, video_pts
 from tests.video.clips import make_clip, read_counter
+from vidseg.config import OPTIONS, RunConfig
 from vidseg.sources.factory import open_source
+from vidseg.wiring.output_shape import without_unseen_frames
 
 PLAIN = ("--opacity", 0, "--crf", 4)
 
@@ -86,6 +88,9 @@ def test_frames_that_nothing_takes_are_not_segmented_and_others_are(cli, film):
         assert video_pts(f"{name}.mp4") == pytest.approx([0, 0.2, 0.4, 0.6])
     assert json.loads(Path("alone.json").read_text())["inferred"] == 4
     assert len(Path("shares.csv").read_text().splitlines()) == 21
+    for name in (name for name in OPTIONS if name.startswith("save_")):
+        config = RunConfig(source="film.mp4", output="out.gif", **{name: "file"})
+        assert without_unseen_frames(config) == config, name
 
 
 def test_a_constant_rate_above_that_of_the_source_repeats_frames_and_says_so(cli, film):

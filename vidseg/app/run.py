@@ -30,7 +30,8 @@ from vidseg.wiring.effects import drawn_labels, propagator_for, render_options
 from vidseg.wiring.frame_policy import failing_outputs, is_smoothed, pipeline_options
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
-from vidseg.wiring.outputs import check_sent, make_renderer, output_names, shown_outputs
+from vidseg.wiring.output_shape import output_names
+from vidseg.wiring.outputs import check_sent, make_renderer, shown_outputs
 from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.run_source import Announcements

@@ -28,7 +28,7 @@ from vidseg.viewers.outputs import Viewers, relay
 from vidseg.viewers.player import Player, Reach
 from vidseg.viewers.recorder import Recorder
 from vidseg.viewers.watch import Watch
-from vidseg.wiring.outputs import output_names
+from vidseg.wiring.output_shape import output_names
 from vidseg.wiring.pacing import Pacer
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.run_source import open_as_asked

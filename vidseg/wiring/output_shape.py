@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from vidseg.config import RunConfig
+from vidseg.config import OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Renderer, Sink
@@ -18,6 +18,12 @@ from vidseg.sources.factory import SourceKind, classify
 
 ANIMATION_SIZE, ANIMATION_RATE = 480, 15.0
 """Longest side and frames per second of a GIF or WebP, unless told otherwise."""
+
+
+def output_names(config: RunConfig) -> list[str]:
+    """The files and folders that take the frames of a run, its output first."""
+    saved = (getattr(config, name) for name in OPTIONS if name.startswith("save_"))
+    return [path for path in (config.output, *saved) if path]
 
 
 def check_shape(config: RunConfig) -> None:
@@ -42,7 +48,7 @@ def is_animation(config: RunConfig) -> bool:
     if not config.output or config.sent or config.piped:
         return False
     ending = Path(config.output).suffix.casefold()
-    moving = config.source is not None and classify(config.source) is not SourceKind.IMAGES
+    moving = config.source is None or classify(config.source) is not SourceKind.IMAGES
     return ending == ".gif" or (ending == ".webp" and moving and config.limit != 1 and not is_numbered(config.output))
 
 
@@ -84,7 +90,6 @@ def rated(sink: Sink, config: RunConfig) -> Sink:
 def without_unseen_frames(config: RunConfig) -> RunConfig:
     """The configuration; where nothing but the output takes frames, those that it would leave out are not read."""
     rate = _rate(config)
-    others = (config.save_masks, config.save_confidence, config.save_json, config.save_csv, config.save_parquet)
-    if rate is None or any(others) or config.show or config.serve:
+    if rate is None or output_names(config) != [config.output] or config.show or config.serve:
         return config
     return replace(config, max_fps=rate if config.max_fps is None else min(rate, config.max_fps))

@@ -36,23 +36,9 @@ from vidseg.sinks.split_output import Splitter
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS, EncodeOptions
-from vidseg.wiring.output_shape import at_output_rate, check_shape, output_size, rated, with_output_size
+from vidseg.wiring.output_shape import at_output_rate, check_shape, output_names, output_size, rated, with_output_size
 from vidseg.wiring.split_files import check_split, in_files, make_splitter
 from vidseg.wiring.work_folder import WorkFolder
-
-
-def output_names(config: RunConfig) -> list[str]:
-    """The files and folders that the sinks of the configuration write."""
-    named = (
-        config.output,
-        config.save_masks,
-        config.save_confidence,
-        config.save_json,
-        config.save_csv,
-        config.save_parquet,
-        config.save_plot,
-    )
-    return [path for path in named if path]
 
 
 def with_default_output(config: RunConfig) -> RunConfig:

@@ -17,7 +17,7 @@ from vidseg.sources.picture_change import PictureChange
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.time_range import range_of
 from vidseg.video.encoder_input import fit_into
-from vidseg.wiring.outputs import output_names
+from vidseg.wiring.output_shape import output_names
 from vidseg.wiring.reopener import Reopener, TimedOpening
 
 ALWAYS = "always"
