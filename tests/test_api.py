@@ -29,6 +29,7 @@ from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError, DeviceError, ModelError, SourceError, VidsegError
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
+from vidseg.sources.factory import open_source
 from vidseg.wiring import run_source
 from vidseg.wiring.engine import Engine
 from vidseg.wiring.network_input import NetworkInput
@@ -311,7 +312,9 @@ def segmented(index: int = 0) -> vidseg.SegmentedFrame:
     """A frame whose left half is sky, without a network."""
     label_map = np.full((48, 64), 255, np.uint8)
     label_map[:, :32] = 2
-    frame = vidseg.Frame(np.full((48, 64, 3), 90, np.uint8), index, 40 * index, Fraction(1, 1000), duration=40)
+    frame = vidseg.Frame(
+        np.full((48, 64, 3), 90 + 30 * index, np.uint8), index, 40 * index, Fraction(1, 1000), duration=40
+    )
     return vidseg.SegmentedFrame(frame, vidseg.Segmentation(label_map, index), ade20k())
 
 
@@ -369,14 +372,34 @@ def test_options_of_certain_words_are_typed_as_these_words(function):
             assert set(words) == set(entry.check.choices or known), name
 
 
-@pytest.mark.parametrize(("fps", "moments"), [(None, [0, 0.04, 0.08]), (10, [0, 0.1, 0.2])])
-def test_write_makes_a_video_of_frames_at_their_times_or_at_a_rate(tmp_path, fps, moments):
-    path = tmp_path / "out.mp4"
-    assert vidseg.write(map(segmented, range(3)), path, fps=fps) == 3
-    with av.open(str(path)) as container:
-        assert [frame.time for frame in container.decode(video=0)] == pytest.approx(moments, abs=0.001)
+@pytest.mark.parametrize(
+    ("name", "options", "moments", "size"),
+    [
+        ("out.mp4", {}, [0, 0.04, 0.08, 0.12], (64, 48)),
+        ("out.mp4", {"fps": 50, "size": "32x32"}, [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14], (32, 24)),
+        ("out.mp4", {"fps": 10, "size": 128, "enlarge": True}, [0, 0.1], (128, 96)),
+        ("out.gif", {"size": "50%"}, [0, 0.08], (32, 24)),
+        ("out.webp", {"fps": 25}, [0, 0.04, 0.08, 0.12], (64, 48)),
+    ],
+)
+def test_write_makes_a_video_of_frames_as_run_does(tmp_path, name, options, moments, size):
+    path = tmp_path / name
+    assert vidseg.write(map(segmented, range(4)), path, **options) == len(moments)
+    with open_source(str(path)) as made:
+        assert (made.info.width, made.info.height) == size
+        assert [frame.seconds for frame in made] == pytest.approx(moments, abs=0.011)
     with pytest.raises(vidseg.VidsegError, match="exists"):
         vidseg.write([segmented()], path)
+
+
+def test_write_refuses_options_as_run_does(tmp_path):
+    for options, text in (
+        ({"size": "big"}, "vidseg.write: --size is 'big'; accepted: a width"),
+        ({"enlarge": True}, "--enlarge: goes with --size"),
+        ({"fps": 0}, "vidseg.write: --fps is 0; accepted"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            vidseg.write([segmented()], tmp_path / "x.mp4", **options)
 
 
 def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
@@ -385,6 +408,9 @@ def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
     assert len(list(tmp_path.glob("p_*.png"))) == 2
     assert vidseg.write([segmented().frame, tmp_path / "p_01.png"], tmp_path / "q_%02d.png") == 2
     assert cv2.imread(str(tmp_path / "q_01.png")).max() == 200
+    assert vidseg.write(pictures, tmp_path / "slow.mp4", fps=2) == 2
+    with av.open(str(tmp_path / "slow.mp4")) as container:
+        assert [frame.time for frame in container.decode(video=0)] == pytest.approx([0, 0.5])
     for frames, text in (
         ([], "no frames"),
         ([np.zeros((4, 4))], r"frame 0: a picture is an array \(4, 4\) of float64; accepted"),

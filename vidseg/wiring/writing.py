@@ -9,11 +9,15 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Protocol
 
+from vidseg.configure import merge
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
+from vidseg.render.scaling import scaled
+from vidseg.sinks.constant_rate import RateSink
 from vidseg.sinks.factory import open_video_sink
 from vidseg.sources.given_picture import Picture, picture_of
 from vidseg.video.encoders import EncodeOptions
+from vidseg.wiring.output_shape import at_output_rate, check_shape, output_size, rated
 
 
 class Drawable(Protocol):
@@ -35,6 +39,8 @@ def write(
     path: str | PathLike[str],
     *,
     fps: float | None = None,
+    size: str | int | None = None,
+    enlarge: bool | None = None,
     overwrite: bool = False,
     codec: str | None = None,
     crf: int | None = None,
@@ -49,29 +55,33 @@ def write(
         frames: segmented frames, whose overlays are written, or what `vidseg.Segmenter` takes as a picture (arrays
             in RGB, pictures of PIL, names of files), all of one size; they are taken one by one. A generator of
             `vidseg.segment` will do.
-        path: out.mp4, .mkv, .mov, .webm, frames_%05d.png: what `vidseg run -o` takes.
-        fps: frames per second; None: the frames' own times, 25 for plain pictures.
+        path: out.mp4, .mkv, .mov, .webm, .gif, frames_%05d.png: what `vidseg run -o` takes.
+        fps: frames per second; of frames with times some are then repeated or left out. None: the frames' own times, 25
+            for plain pictures.
+        size: width such as 640, size to fit into such as "640x360", or share such as "50%"; proportions are kept.
+        enlarge: let `size` enlarge small pictures.
         overwrite: replace a file that exists.
         codec: h264, hevc, av1, ...; None: by the container.
         crf: quality, lower is better; None: the codec's own.
     Raises:
-        ConfigError: no frames, or something that is none.
+        ConfigError: no frames, something that is none, or an option out of range.
         SinkError: the file exists, or cannot be written like that.
     """
     name = os.fspath(path)
-    if fps is not None and not 0 < fps <= 1000:
-        raise ConfigError(f"fps is {fps!r}; give a number above 0, at most 1000")
-    rate = None if fps is None else Fraction(fps).limit_denominator(1001)
+    config = merge(("vidseg.write", {"output": name, "fps": fps, "size": size, "enlarge": enlarge}))
+    check_shape(config)
+    scale = output_size(config)
     encode = EncodeOptions(codec=codec, crf=crf, audio="none")
     count = 0
     with ExitStack() as unfinished:
         sink = None
         for given in frames:
-            frame, segmentation, picture = _drawn(given, count, rate)
+            frame, segmentation, picture = _drawn(given, count, fps)
+            picture = picture if scale is None else scaled(picture, scale)
             if sink is None:
                 height, width = picture.shape[:2]
-                info = VideoInfo(width, height, Fraction(frame.time_base), frame_rate=rate)
-                sink = open_video_sink(name, info, overwrite=overwrite, encode=encode)
+                info = at_output_rate(config, VideoInfo(width, height, Fraction(frame.time_base)))
+                sink = rated(open_video_sink(name, info, overwrite=overwrite, encode=encode), config)
                 unfinished.callback(sink.abort)
             sink.write(frame, segmentation, picture)
             count += 1
@@ -79,23 +89,23 @@ def write(
             raise ConfigError(f"{name}: no frames were given, so nothing is written")
         unfinished.pop_all()
         sink.close()
-    return count
+    return count + (sink.repeated - sink.left_out if isinstance(sink, RateSink) else 0)
 
 
-def _drawn(given: Any, index: int, rate: Fraction | None) -> tuple[Frame, Segmentation, UInt8Array]:
-    """The frame with its time, what is in it, and the picture to write."""
+def _drawn(given: Any, index: int, fps: float | None) -> tuple[Frame, Segmentation, UInt8Array]:
+    """The frame with its time, what is in it, and the picture to write. Pictures out of files come `fps` a second."""
     if isinstance(getattr(given, "frame", None), Frame):
         frame, segmentation, picture = given.frame, given.segmentation, given.overlay()
-        if rate is None:
+        if fps is None or frame.name is None:
             return frame, segmentation, picture
     elif isinstance(given, Frame):
         picture = given.image
-        if rate is None:
+        if fps is None or given.name is None:
             return given, nothing_in(given.size_hw, index), picture
     else:
         try:
             picture = picture_of(given)
         except SourceError as error:
             raise ConfigError(f"frame {index}: {error}") from None
-    frame = Frame(picture, index, index, 1 / (rate or Fraction(25)), duration=1)
+    frame = Frame(picture, index, index, 1 / Fraction(fps or 25).limit_denominator(1001), duration=1)
     return frame, nothing_in(frame.size_hw, index), picture
