@@ -24,6 +24,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "device": ("gpu", "cuda", "cpu", "gpus", "use_gpu"),
     "precision": ("dtype", "fp16", "amp", "quantized", "int8"),
     "half": ("fp16", "bf16"),
+    "size": ("resize", "scale", "downscale", "rescale", "width", "height", "output_size", "resolution"),
     "imgsz": ("img_size", "image_size", "input_size", "resolution", "inference_size"),
     "batch": ("batch_size", "bs"),
     "threads": ("cores", "num_threads", "cpus"),
@@ -59,8 +60,21 @@ _MEANT: dict[str, tuple[str, ...]] = {
 """Common names of options in other tools."""
 
 
+_LIKE_A_WORD = 0.8
+"""Likeness from which on a word is taken for a misspelt one of those above; they are many, and short."""
+
+
 def nearest_options(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
-    """At most three of the known options, those that mean the word before those spelled like it."""
-    names = list(known)
-    meant = [name for name in names if word in _MEANT.get(name, ())]
-    return list(dict.fromkeys((*meant, *difflib.get_close_matches(word, names, n=3, cutoff=cutoff))))[:3]
+    """At most three of the known options, the nearest first: what the word means, then what is spelled like it."""
+    near = {name: _nearness(word, name) for name in known}
+    return sorted((name for name in near if near[name] >= cutoff), key=lambda name: -near[name])[:3]
+
+
+def _nearness(word: str, name: str) -> float:
+    """2: the word means this option; up to 1: how alike it, or a word that means it, is spelled."""
+    meant = _MEANT.get(name, ())
+    if word in meant:
+        return 2.0
+    like = [difflib.SequenceMatcher(None, word, other).ratio() for other in meant]
+    spelled = difflib.SequenceMatcher(None, word, name).ratio()
+    return max(spelled, *(ratio for ratio in like if ratio >= _LIKE_A_WORD), 0.0)

@@ -54,7 +54,14 @@ def test_all_words_that_are_completed_are_accepted():
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("gpu", "device"), ("force", "overwrite"), ("transparency", "opacity"), ("anonymize", "blur_classes")],
+    [
+        ("gpu", "device"),
+        ("force", "overwrite"),
+        ("transparency", "opacity"),
+        ("anonymize", "blur_classes"),
+        ("dowscale", "size"),
+        ("strid", "stride"),
+    ],
 )
 def test_an_option_is_suggested_by_what_it_means_before_how_it_is_spelled(word, meant):
     assert nearest_options(word, OPTIONS)[0] == meant
@@ -64,5 +71,9 @@ def test_an_unknown_flag_names_the_flag_that_the_command_has(cli):
     assert "--device" in cli("run", "a.mp4", "--gpu", "0").err
     assert "--out-dir" in cli("batch", "a.mp4", "--output-dir", "x").err
     assert "--steps" in cli("train", "a", "--epochs", "3").err
-    assert "--stride" in cli("run", "a.mp4", "--strid", "3").err
-    assert "Possible" not in cli("doctor", "--gpu").err
+    assert "such option: --devic; did you mean --device or --codec?" in " ".join(
+        cli("bench", "--devic", "cpu").err.split()
+    )
+    assert "did you mean --vid-stride" in cli("run", "a.mp4", "--vid-strde", "3").err
+    assert "did you mean --no-smooth" in cli("run", "a.mp4", "--no-smoot").err
+    assert "did you mean" not in (nothing_near := cli("doctor", "--gpu").err) and "doctor -h" in nothing_near

@@ -31,12 +31,23 @@ class Command(TyperCommand):
         except Exception as raised:
             error: Any = raised
             if hasattr(error, "possibilities") and hasattr(error, "option_name"):
-                flags = {param.opts[0].lstrip("-").replace("-", "_"): param.opts[0] for param in self.params}
-                near = nearest_options(error.option_name.lstrip("-").replace("-", "_"), flags)
-                error.possibilities = [flags[name] for name in near]
+                error.message += self._nearest(error.option_name, ctx)
+                error.possibilities = []  # the library would sort them by the alphabet
             elif "extra argument" in getattr(error, "message", "") and (lists := self._lists_in(given)):
                 error.message += f"; separate the values of {lists[0]} with commas: A,B"
             raise
+
+    def _nearest(self, wrong: str, ctx: Any) -> str:
+        """What an unknown flag may have been meant to be."""
+        flags = [(flag, param) for param in self.params for flag in (*param.opts, *param.secondary_opts)]
+        names = {flag[2:].replace("-", "_"): (flag, param.name) for flag, param in flags if flag[:2] == "--"}
+        near: dict[str, str] = {}  # of an option's flags the nearest
+        for name in nearest_options(wrong.lstrip("-").replace("-", "_"), names):
+            flag, option = names[name]
+            near.setdefault(option, flag)
+        if near:
+            return f"; did you mean {' or '.join(near.values())}?"
+        return f"; `{ctx.command_path} {'--help-all' if 'help_all' in names else '-h'}` lists all"
 
     def _lists_in(self, words: list[str]) -> list[str]:
         """The options among the words that take a list with commas."""
