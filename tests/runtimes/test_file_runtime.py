@@ -13,6 +13,7 @@ from vidseg.errors import ConfigError, ModelError  # noqa: E402
 from vidseg.frames import NO_LABEL  # noqa: E402
 from vidseg.runtimes.file_runtime import ScoreFileRuntime, open_model_file  # noqa: E402
 from vidseg.runtimes.model_file import read_model_file  # noqa: E402
+from vidseg.runtimes.openvino_requests import OpenVinoRequests  # noqa: E402
 from vidseg.runtimes.ports import Port  # noqa: E402
 from vidseg.runtimes.registry import installed_engines  # noqa: E402
 
@@ -24,8 +25,8 @@ def engine(request):
     return request.param
 
 
-def opened(path, engine="auto"):
-    return open_model_file(read_model_file(str(path)), engine, threads=1, trusted=True)
+def opened(path, engine="auto", requests=1):
+    return open_model_file(read_model_file(str(path)), engine, threads=1, requests=requests, trusted=True)
 
 
 def pictures(count=1):
@@ -254,8 +255,26 @@ def test_nan_in_a_part_of_large_scores_is_told(tmp_path, where):
         def run_each(self, feeds, names):
             scores = np.zeros((1, 3, 640, 640), dtype=np.float32)
             scores[where] = np.nan
-            return [[scores]]
+            return [scores]
 
     file = read_model_file(str(write_network(tmp_path, describe={"output": {"num_classes": 3}})))
     with pytest.raises(ModelError, match="contains NaN"):
         ScoreFileRuntime(file, Broken()).run(pictures())
+
+
+@pytest.mark.skipif("openvino" not in installed_engines(), reason="needs openvino")
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_pictures_of_a_batch_run_beside_each_other_and_a_size_that_is_expected_is_known(tmp_path, monkeypatch, layout):
+    shape = ("n", 3, "h", "w") if layout == "NCHW" else ("n", "h", "w", 3)
+    path = write_network(
+        tmp_path, input_shape=shape, layout=layout, output=layout, describe={"input": {"layout": layout}}
+    )
+    runtime = opened(path, "openvino", requests=2)
+    runtime.expect((32, 48))
+    given = []
+    run = OpenVinoRequests.run
+    monkeypatch.setattr(OpenVinoRequests, "run", lambda self, feeds: given.append(len(feeds)) or run(self, feeds))
+    monkeypatch.setattr(OpenVinoRequests, "_compiled", None)  # nothing more has to be compiled
+    images = torch.cat([pictures(), pictures().flip(3)])
+    both = runtime.run(images)
+    assert given == [2] and torch.equal(both, torch.cat([runtime.run(image) for image in images.split(1)]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.runtimes.tiny_networks import write_network
+from vidseg.runtimes import openvino_requests
 from vidseg.runtimes.openvino_import import openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.registry import installed_engines
@@ -24,19 +25,19 @@ def pictures(count: int, size_hw: tuple[int, int] = (16, 24)) -> list[dict[int, 
 
 def test_two_requests_give_in_order_what_one_gives_to_the_bit(network):
     feeds = pictures(5)
-    one = OpenVinoRequests(network(), "f32", threads=1).run(feeds)
-    two = OpenVinoRequests(network(), "f32", threads=1, count=2).run(feeds)
-    assert [each[0].tobytes() for each in two] == [each[0].tobytes() for each in one]
-    assert len({each[0].tobytes() for each in two}) == 5
+    (one,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds)
+    (two,) = OpenVinoRequests(network(), "f32", threads=1, count=2).run(feeds)
+    assert len(one) == 5 and two.tobytes() == one.tobytes()
+    assert len({each.tobytes() for each in two}) == 5
 
 
 def test_results_stay_when_the_requests_run_again(network):
     requests = OpenVinoRequests(network(), "f32", threads=1, count=2)
     feeds = pictures(4)
-    kept = requests.run(feeds[:2])
-    before = [each[0].copy() for each in kept]
+    (kept,) = requests.run(feeds[:2])
+    before = kept.copy()
     requests.run(feeds[2:])
-    assert all(np.array_equal(each[0], copy) for each, copy in zip(kept, before, strict=True))
+    assert np.array_equal(kept, before)
 
 
 @pytest.mark.parametrize("bad", [0, 1])
@@ -46,3 +47,42 @@ def test_a_request_that_fails_beside_another_is_told_of(network, bad):
     feeds[bad] = pictures(1, (16, 32))[0]
     with pytest.raises(RuntimeError, match="shape"):
         requests.run(feeds)
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """The shapes that networks were compiled for, in turn."""
+    shapes = []
+    whole = OpenVinoRequests._compiled
+
+    def noted(self, network):
+        shapes.append(network.inputs[0].get_partial_shape().to_string())
+        return whole(self, network)
+
+    monkeypatch.setattr(OpenVinoRequests, "_compiled", noted)
+    return shapes
+
+
+def test_a_size_that_is_expected_has_a_network_of_its_own_and_others_share_one(tmp_path, compiled):
+    path = write_network(tmp_path)
+    requests = OpenVinoRequests(openvino_core().read_model(str(path)), "f32", threads=1)
+    for _ in range(2):
+        requests.expect((1, 3, 16, 24))
+    (fixed,) = requests.run(pictures(1))
+    assert compiled == ["[1,3,16,24]"]
+    for size in ((16, 32), (32, 24), (16, 24)):
+        requests.run(pictures(1, size))
+    assert compiled == ["[1,3,16,24]", "[1,3,?,?]"]
+    (free,) = OpenVinoRequests(openvino_core().read_model(str(path)), "f32", threads=1).run(pictures(1))
+    assert fixed.shape == free.shape and np.allclose(fixed, free, atol=1e-6)
+
+
+def test_the_sizes_expected_last_are_kept(tmp_path, monkeypatch, compiled):
+    monkeypatch.setattr(openvino_requests, "KEPT", 2)
+    requests = OpenVinoRequests(openvino_core().read_model(str(write_network(tmp_path))), "f32", threads=1)
+    sizes = {name: (1, 3, side, 24) for name, side in zip("abc", (16, 20, 28), strict=True)}
+    for name in "abaca":  # when c comes, b is the one that was asked for longest ago
+        requests.expect(sizes[name])
+    assert len(compiled) == 3
+    requests.expect(sizes["b"])
+    assert len(compiled) == 4

@@ -89,3 +89,16 @@ def test_tiles_need_class_scores():
     assert isinstance(made.segmenter(RunConfig(tiles="2x1"), info(), StageTimers()), TiledSegmenter)
     with pytest.raises(ConfigError, match="--tiles: windows are blended by --rule semantic, not by winner-query"):
         made.segmenter(RunConfig(tiles="2x1", rule="winner-query"), info(), StageTimers())
+
+
+@pytest.mark.parametrize(
+    ("words", "of", "expected"),
+    [({}, {}, [(48, 64)]), ({}, {"live": True}, [(48, 64)]), ({}, {"still": True}, []), ({"tiles": "2x1"}, {}, [])],
+)
+def test_the_network_is_told_the_size_of_a_video(words, of, expected):
+    """Of pictures nobody knows the next size, and windows have another."""
+    told = []
+    runtime = SimpleNamespace(name="openvino 2026.4.1, cpu, int8", expect=told.append)
+    made = Engine("net", runtime, NetworkInput(64), torch.device("cpu")).shared()
+    made.segmenter(RunConfig(**words), info(**of), StageTimers())
+    assert told == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,4 +29,13 @@ class Runtime(Protocol):
         Returns:
             class_logits (B, Q, K+1) and mask_logits (B, Q, h', w'), float32, on `device`.
         """
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A runtime that is faster where it knows the size of what is to come."""
+
+    def expect(self, size_hw: tuple[int, int]) -> None:
+        """Get ready for many pictures of (height, width). Others may come as well."""
         ...

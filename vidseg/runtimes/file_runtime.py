@@ -17,7 +17,7 @@ from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
 from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
 from vidseg.runtimes.ports import Port, Shape
-from vidseg.runtimes.sessions import Array, Session, open_on, open_session
+from vidseg.runtimes.sessions import Array, OpenVinoSession, Session, open_on, open_session
 
 _BLOCK = 1 << 14
 
@@ -50,7 +50,8 @@ class FileRuntime:
         self.input = _with_shape(file, port)
         self._format = file.input
         self._dtype = port.dtype or file.input.dtype or "float32"
-        self._one_by_one = port.shape is not None and port.shape[0] == 1
+        separate = isinstance(session, OpenVinoSession) and session.one_by_one
+        self._one_by_one = separate or (port.shape is not None and port.shape[0] == 1)
         shape = (1, 3, 1, 1) if file.input.layout == "NCHW" else (1, 1, 1, 3)
         scale = 1 / np.array(file.input.std, dtype=np.float32)
         self._scale = (scale / np.float32(file.input.divide_by)).reshape(shape)
@@ -73,6 +74,12 @@ class FileRuntime:
         """Those that are used."""
         return self._outputs
 
+    def expect(self, size_hw: tuple[int, int]) -> None:
+        """See `vidseg.runtimes.base.Sized`."""
+        if isinstance(self._session, OpenVinoSession) and self._one_by_one:
+            with self._turn:
+                self._session.expect((1, 3, *size_hw) if self._format.layout == "NCHW" else (1, *size_hw, 3))
+
     def _run(self, images: Tensor) -> list[Array]:
         """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
@@ -80,14 +87,13 @@ class FileRuntime:
         try:
             with self._turn:
                 parts = list(feed[:, None] if self._one_by_one else feed[None])
-                each = self._session.run_each([self._named(part) for part in parts], names)
+                found = self._session.run_each([self._named(part) for part in parts], names)
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
                 "if it accepts only some sizes, state them in the YAML: input: multiple_of, or shape"
             ) from error
-        found = each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]
         for port, array in zip(self._outputs, found, strict=True):
             if array.dtype.kind == "f" and array.size and np.isnan(_some(array).min()):
                 which = f"output {port.name}".rstrip()

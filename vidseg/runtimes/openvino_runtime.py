@@ -1,7 +1,6 @@
 """OpenVINO on the CPU. Importing this file does not import openvino; using it does.
 
-Measured on 2 cores while other work ran, in float32: a network with free sizes is as fast as one per size, so one
-conversion serves all sizes and batches; and for one call at a time the LATENCY hint is faster than THROUGHPUT.
+One conversion serves all sizes. For one call at a time the LATENCY hint is faster than THROUGHPUT.
 """
 
 from __future__ import annotations
@@ -83,9 +82,13 @@ class OpenVinoRuntime:
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    def expect(self, size_hw: tuple[int, int]) -> None:
+        """See `Sized`."""
+        self._requests.expect((1, 3, *size_hw))
+
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        results = self._requests.run([{0: part.contiguous().numpy()} for part in images.chunk(self._requests.count)])
-        class_logits, mask_logits = (torch.cat([torch.from_numpy(each[index]) for each in results]) for index in (0, 1))
+        found = self._requests.run([{0: image.contiguous().numpy()} for image in images.chunk(len(images))])
+        class_logits, mask_logits = map(torch.from_numpy, found)
         return class_logits, mask_logits
 
 

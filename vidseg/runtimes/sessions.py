@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ import torch
 from vidseg.errors import ConfigError, ModelError
 from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
-from vidseg.runtimes.openvino_requests import OpenVinoRequests
+from vidseg.runtimes.openvino_requests import OpenVinoRequests, joined
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
 from vidseg.runtimes.registry import ENGINES, is_installed
 
@@ -54,8 +55,8 @@ class Session(Protocol):
         """The outputs of these names for inputs by name."""
         ...
 
-    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
-        """The same for each of several inputs, at once where the engine can."""
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
+        """The same for several inputs of one shape, at once where the engine can; each output holds those of all."""
         ...
 
 
@@ -89,8 +90,8 @@ class OnnxSession:
         found: list[Array] = self._session.run(list(output_names), dict(feed))
         return found
 
-    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
-        return [self.run(feed, output_names) for feed in feeds]
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
+        return joined([self.run(feed, output_names) for feed in feeds])
 
 
 class OpenVinoSession:
@@ -118,6 +119,9 @@ class OpenVinoSession:
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         target = "CPU" if accelerator is None else accelerator.target
         self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests, device=target)
+        self._requests.compile()
+        self.one_by_one = accelerator is None
+        """Pictures are better given as inputs of their own than in one."""
         on = f"cpu, {str(precision).removeprefix('torch.')}" if accelerator is None else accelerator.device
         self.name = f"openvino {openvino.__version__.split('-')[0]}, {on}"
         self.inputs = tuple(map(openvino_port, model.inputs))
@@ -125,13 +129,19 @@ class OpenVinoSession:
         self._places = {port.name: number for number, port in enumerate(self.outputs)}  # some have no name
 
     def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
-        return self.run_each([feed], output_names)[0]
+        return self.run_each([feed], output_names)
 
-    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
         # inputs without a name are given by their place
         given: list[Any] = [dict(feed) if all(feed) else dict(enumerate(feed.values())) for feed in feeds]
         found = self._requests.run(given)
-        return [[results[self._places[name]] for name in output_names] for results in found]
+        return [found[self._places[name]] for name in output_names]
+
+    def expect(self, shape: Sequence[int]) -> None:
+        """Be fast for inputs of this shape, where the network has one input and takes others too."""
+        if len(self.inputs) == 1 and None in (self.inputs[0].shape or ()):
+            with suppress(RuntimeError):  # a network that cannot be fixed to it runs as it is, or says why then
+                self._requests.expect(shape)
 
 
 class TorchScriptSession:
@@ -158,8 +168,8 @@ class TorchScriptSession:
             raise ModelError(f"the TorchScript network gives {len(outputs)} outputs, {len(output_names)} are needed")
         return [output.numpy() for output in outputs[: len(output_names)]]
 
-    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[list[Array]]:
-        return [self.run(feed, output_names) for feed in feeds]
+    def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
+        return joined([self.run(feed, output_names) for feed in feeds])
 
 
 def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: bool) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import Tensor
 
-from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.base import Runtime, Sized
 
 
 class SharedRuntime:
@@ -28,6 +28,12 @@ class SharedRuntime:
     @property
     def device(self) -> torch.device:
         return self._runtime.device
+
+    def expect(self, size_hw: tuple[int, int]) -> None:
+        """See `Sized`."""
+        if isinstance(self._runtime, Sized):
+            with self._lock:
+                self._runtime.expect(size_hw)
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         with self._lock:

@@ -23,7 +23,7 @@ from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.accelerators import ACCELERATORS, accelerator
-from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.base import Runtime, Sized
 from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
@@ -95,6 +95,8 @@ class Engine:
             ConfigError: confidence is asked for, and the network cannot tell it.
         """
         smooth = is_smoothed(config, info)
+        if isinstance(self.runtime, Sized) and not info.still and config.tiles is None:
+            self.runtime.expect(self.size.network_hw(info, info.height, info.width))
         network = self.runtime if config.tiles is None else self._blendable(config)
         scored = isinstance(network, ScoreFileRuntime | QueryScoreRuntime) and not network.gives_labels
         scores_regions = keep_queries and scored
