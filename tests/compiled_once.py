@@ -13,8 +13,8 @@ class CompiledOnce:
 
     def __init__(self, core: Any) -> None:
         self._core = core
-        self._networks: dict[bytes, Any] = {}
-        self._compiled: dict[tuple[int, str, str], Any] = {}
+        self._networks: dict[str, Any] = {}
+        self._compiled: dict[tuple[str, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
@@ -22,15 +22,18 @@ class CompiledOnce:
     def read_model(self, network: Any, *weights: Any) -> Any:
         if not isinstance(network, bytes):
             return self._core.read_model(network, *weights)
-        key = hashlib.sha256(b"".join((network, *weights))).digest()
+        key = hashlib.sha256(b"".join((network, *weights))).hexdigest()
         if key not in self._networks:
             self._networks[key] = self._core.read_model(network, *weights)
+            self._networks[key].set_friendly_name(key)  # which its clones have too
         return self._networks[key]
 
     def compile_model(self, network: Any, device: str, options: dict[str, str]) -> Any:
-        if not any(network is known for known in self._networks.values()):
+        name = network.get_friendly_name()
+        if name not in self._networks:
             return self._core.compile_model(network, device, options)
-        key = id(network), device, str(sorted(options.items()))
+        shapes = [port.get_partial_shape().to_string() for port in network.inputs]
+        key = name, *shapes, device, str(sorted(options.items()))
         if key not in self._compiled:
             self._compiled[key] = self._core.compile_model(network, device, options)
         return self._compiled[key]
