@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HEADLESS, WINDOWED = "opencv-python-headless", "opencv-python"
@@ -17,6 +16,8 @@ HOW_TO_GET_WINDOWS = f"`pip uninstall -y {HEADLESS} && pip install {WINDOWED}`"
 
 def installed_packages() -> dict[str, str]:
     """Version by name of the packages that bring the folder `cv2`; more than one is a fault."""
+    from importlib.metadata import PackageNotFoundError, version  # slow; `vidseg -h` needs none of it
+
     found = {}
     for name in _PACKAGES:
         try:

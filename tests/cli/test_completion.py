@@ -71,9 +71,7 @@ def test_an_unknown_flag_names_the_flag_that_the_command_has(cli):
     assert "--device" in cli("run", "a.mp4", "--gpu", "0").err
     assert "--out-dir" in cli("batch", "a.mp4", "--output-dir", "x").err
     assert "--steps" in cli("train", "a", "--epochs", "3").err
-    assert "such option: --devic; did you mean --device or --codec?" in " ".join(
-        cli("bench", "--devic", "cpu").err.split()
-    )
+    assert "option --devic; did you mean --device or --codec?" in cli("bench", "--devic", "cpu").err
     assert "did you mean --vid-stride" in cli("run", "a.mp4", "--vid-strde", "3").err
     assert "did you mean --no-smooth" in cli("run", "a.mp4", "--no-smoot").err
     assert "did you mean" not in (nothing_near := cli("doctor", "--gpu").err) and "doctor -h" in nothing_near

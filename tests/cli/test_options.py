@@ -30,7 +30,7 @@ def test_a_command_gets_what_was_given_by_name_and_none_for_the_rest():
     assert result.exit_code == 0, result.output
     assert got == {
         "source": "a.mp4",
-        "imgsz": 64,
+        "imgsz": "64",
         "smooth": False,
         "overwrite": False,
         "quiet": None,

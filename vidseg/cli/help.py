@@ -6,13 +6,13 @@ import inspect
 import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vidseg.option_words import nearest_options
+from vidseg.cli.usage_errors import one_line, unknown_command
 
 WIDTHS = (40, 100)
 """Columns that help is made for at least and at most; between them those of the terminal."""
@@ -24,35 +24,8 @@ class Command(TyperCommand):
     """A command whose `-h` shows the options that matter, where its function says which these are (`made_of`)."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As the library does, but names the options that a wrong one may mean, and the commas that a list lacks."""
-        given = list(args)  # the library takes words out of its list
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as raised:
-            error: Any = raised
-            if hasattr(error, "possibilities") and hasattr(error, "option_name"):
-                error.message += self._nearest(error.option_name, ctx)
-                error.possibilities = []  # the library would sort them by the alphabet
-            elif "extra argument" in getattr(error, "message", "") and (lists := self._lists_in(given)):
-                error.message += f"; separate the values of {lists[0]} with commas: A,B"
-            raise
-
-    def _nearest(self, wrong: str, ctx: Any) -> str:
-        """What an unknown flag may have been meant to be."""
-        flags = [(flag, param) for param in self.params for flag in (*param.opts, *param.secondary_opts)]
-        names = {flag[2:].replace("-", "_"): (flag, param.name) for flag, param in flags if flag[:2] == "--"}
-        near: dict[str, str] = {}  # of an option's flags the nearest
-        for name in nearest_options(wrong.lstrip("-").replace("-", "_"), names):
-            flag, option = names[name]
-            near.setdefault(option, flag)
-        if near:
-            return f"; did you mean {' or '.join(near.values())}?"
-        return f"; `{ctx.command_path} {'--help-all' if 'help_all' in names else '-h'}` lists all"
-
-    def _lists_in(self, words: list[str]) -> list[str]:
-        """The options among the words that take a list with commas."""
-        taking = {flag for param in self.params if getattr(param, "metavar", None) == "A,B" for flag in param.opts}
-        return [word for word in words if word in taking]
+        """As the library does. Raises ConfigError for what cannot be read."""
+        return _parsed(super().parse_args, ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the short help."""
@@ -75,6 +48,16 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """Commands, listed with what each does."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As the library does. Raises ConfigError for what cannot be read."""
+        return _parsed(super().parse_args, ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As the library does. Raises ConfigError for a word that is no command."""
+        if args and args[0] not in self.commands and not ctx.resilient_parsing:
+            raise unknown_command(args[0], ctx)
+        return super().resolve_command(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the commands, then the options."""
         lines = [f"{_bold('Usage:')} {_usage(self, ctx)}", "", *_described(self.help or "")]
@@ -84,6 +67,17 @@ class Group(TyperGroup):
         for heading, rows in _panels(self.get_params(ctx)):
             lines += ["", _bold(heading), *_columns(rows)]
         typer.echo("\n".join(lines))
+
+
+def _parsed(parse: Callable[[Any, list[str]], list[str]], ctx: Any, args: list[str]) -> list[str]:
+    given = list(args)  # the library takes words out of its list
+    try:
+        return parse(ctx, args)
+    except Exception as raised:
+        error = one_line(raised, ctx, given)
+        if error is raised:
+            raise
+        raise error from None
 
 
 def show_everything(context: typer.Context, wanted: bool) -> None:

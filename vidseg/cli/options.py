@@ -74,7 +74,8 @@ def run_options(
         panel = entry.panel if panels else None
         help_text = texts.get(name, help_text)
         flags = entry.flags(name)
-        made.append(flag(name, entry.check.kind, *flags, help_text=help_text, panel=panel, metavar=metavar))
+        kind = bool if entry.check.kind is bool else str  # the table tells what a number has to be
+        made.append(flag(name, kind, *flags, help_text=help_text, panel=panel, metavar=metavar))
         if name == "preset" and config_file:
             made.append(CONFIG_FILE)
     return made
@@ -127,5 +128,13 @@ def flags_of(given: dict[str, Any], names: Iterable[str] = OPTIONS) -> dict[str,
 
 
 def _value(name: str, value: Any) -> Any:
-    read = OPTIONS[name].check.read_flag
-    return read(value) if read is not None and isinstance(value, str) else value
+    """What the text of a flag stands for; the text itself where it is no number, for the error to show."""
+    check = OPTIONS[name].check
+    if not isinstance(value, str):
+        return value
+    if check.read_flag is not None:
+        return check.read_flag(value)
+    try:
+        return check.kind(value)
+    except ValueError:
+        return value

@@ -9,7 +9,7 @@ import typer
 
 from vidseg.cli.batch import do_batch
 from vidseg.cli.options import argument, flags_of, made_of, run_options, short_names
-from vidseg.cli.stray_words import refuse_stray_classes, refuse_stray_numbers
+from vidseg.cli.stray_words import refuse_stray_classes, refuse_stray_numbers, refuse_stray_outputs
 from vidseg.config import OPTIONS
 
 _HELP, _METAVAR = OPTIONS["source"].texts()
@@ -31,6 +31,7 @@ def run(given: dict[str, Any]) -> None:
     flags = flags_of(given)
     refuse_stray_classes(given["source"] or (), flags)
     refuse_stray_numbers(given["source"] or (), sys.argv)
+    refuse_stray_outputs(given["source"] or (), flags)
     if given["source"]:
         flags |= {"source": given["source"][0], "more_sources": given["source"][1:]}
 

@@ -1,4 +1,4 @@
-"""Words mistaken for sources: `--classes person car` instead of `--classes person,car`, and `--smooth 0`."""
+"""Words mistaken for sources: of `--classes person car`, `--smooth 0`, `in.mp4 out.mp4`, `show=True`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError
-from vidseg.labels import ade20k
-from vidseg.names import expand_user
+from vidseg.names import expand_user, url_scheme
 
 _OPTIONS = ("classes", "ignore_classes", "blur_classes", "foreground", "highlight", "matte")
 
@@ -52,9 +51,27 @@ def refuse_stray_numbers(sources: Sequence[str], words: Sequence[str]) -> None:
             )
 
 
+def refuse_stray_outputs(sources: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError if a source is not a file but an output without its flag, or `name=value`."""
+    missing = [source for source in sources if not os.path.lexists(expand_user(source)) and url_scheme(source) is None]
+    for source in missing:
+        name, equals, value = source.partition("=")
+        name = name.replace("-", "_")
+        if equals and name.isidentifier():
+            known = name in OPTIONS and name != "source"
+            instead = f"options are written --{name.replace('_', '-')} {value}" if known else "give its name alone"
+            raise ConfigError(f"{source}: no such file; {instead}")
+    if len(sources) < 2 or settings.get("output") or missing != [sources[-1]]:
+        return
+    if os.path.splitext(missing[0])[1] and not set("*?[") & set(missing[0]):
+        raise ConfigError(f"{missing[0]}: no such file; if it is to be written: -o {missing[0]}")
+
+
 def _is_class(text: str) -> bool:
     if not text.strip(",").replace(" ", "").isalpha():
         return False
+    from vidseg.labels import ade20k
+
     try:
         return bool(ade20k().find_all([word for word in text.split(",") if word]))
     except ConfigError:

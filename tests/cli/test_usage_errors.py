@@ -1,0 +1,58 @@
+"""What cannot be read on the command line is told in one line, with what was probably meant."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.test_run import assert_one_line_error
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (("clip.mp4",), ["clip.mp4 is not a command", "vidseg run clip.mp4"]),
+        (("rtsp://cam/1",), ["vidseg run rtsp://cam/1"]),
+        (("predict", "a.mp4"), ["'predict'", "did you mean `vidseg run`?"]),
+        (("help",), ["`vidseg -h`"]),
+        (("benhc",), ["`vidseg bench`"]),
+        (("xyzzy",), ["unknown command 'xyzzy'; `vidseg -h` lists all"]),
+        (("models", "pul"), ["`vidseg models pull`"]),
+        (("-V",), ["unknown option -V; did you mean --version?"]),
+        (("--show", "run"), ["--show", "vidseg run --show"]),
+        (("run", "a.mp4", "--ouput", "b.mp4"), ["unknown option --ouput; did you mean --output?"]),
+        (("run", "a.mp4", "-ss", 1), ["unknown option -ss; did you mean --start?"]),
+        (("run", "-i", "a.mp4"), ["the source needs no flag: vidseg run a.mp4"]),
+        (("run", "a.mp4", "--xyzzy"), ["unknown option --xyzzy; see `vidseg run --help-all`"]),
+        (("run", "a.mp4", "--limit"), ["--limit needs a value"]),
+        (("run", "a.mp4", "--show=1"), ["--show takes no value"]),
+        (("run", "a.mp4", "--limit", "many"), ["--limit is 'many'; accepted: a whole number from 1 to"]),
+        (("run", "a.mp4", "--fps=fast"), ["--fps is 'fast'; accepted: a number"]),
+        (("train", "a", "--steps=many"), ["--steps is 'many'; accepted: a whole number"]),
+        (("export-labels", "a.mp4"), ["MASKS is missing"]),
+        (("export-labels", "a.mp4", "masks/"), ["--output is missing"]),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(cli, words, texts):
+    assert_one_line_error(cli(*words), *texts)
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (("out.mp4",), ["out.mp4: no such file", "-o out.mp4"]),
+        (("show=True",), ["show=True: no such file", "--show True"]),
+        (("max-fps=3", "--show"), ["max-fps=3: no such file", "--max-fps 3"]),
+        (("source=a.mp4",), ["source=a.mp4: no such file", "give its name alone"]),
+    ],
+)
+def test_an_output_or_option_among_the_sources_is_told_before_anything_runs(cli, clip, words, texts):
+    assert_one_line_error(cli("run", clip, *words), *texts)
+
+
+def test_help_needs_no_heavy_import():
+    heavy = {"numpy", "torch", "cv2", "av", "yaml", "rich", "importlib.metadata"}
+    code = f"import sys, vidseg.cli.commands; print(*set({heavy!r}) & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
