@@ -9,7 +9,7 @@ from vidseg.confidence import IDENTITY
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
 from vidseg.segmentation.postprocess import QueryOutput, labels_of, sure_labels_of
-from vidseg.segmentation.sure_argmax import Sureness
+from vidseg.segmentation.upsampled_argmax import Sureness
 
 NAMES = tuple(f"class {i}" for i in range(9))
 SIZE = (45, 70)

@@ -5,9 +5,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
+from vidseg.frames import NO_LABEL
 from vidseg.segmentation import upsampled_argmax
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
+from vidseg.segmentation.upsampled_argmax import (
+    Sureness,
+    argmax_upsampled,
+    argmax_upsampled_dense,
+    sure_argmax_upsampled,
+)
 
 ROUNDING = 1e-5
 """Where the two best maps are closer than this, float32 may prefer either."""
@@ -105,3 +112,27 @@ def test_dense_also_gives_the_winning_value():
     labels, best = argmax_upsampled_dense(maps, (20, 30))
     fine = torch.nn.functional.interpolate(maps[None], size=(20, 30), mode="bilinear")[0]
     assert torch.allclose(best, fine.max(dim=0).values) and (labels == fine.argmax(dim=0)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 20),
+    grid=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    seed=st.integers(0, 10**6),
+    other=st.booleans(),
+)
+def test_shares_are_those_of_the_full_computation(n, grid, size, seed, other):
+    maps = random_maps(n, *grid, seed, 3)
+    scores = random_maps(n, *grid, seed + 1, 2) if other else maps
+    total = scores.sum(dim=0) * 1.5
+    expected, margin = full(maps, size)
+    fine, whole = (F.interpolate(part[None].double(), size=size, mode="bilinear")[0] for part in (scores, total[None]))
+    share = (fine.numpy() / whole.numpy())[expected, *np.ogrid[: size[0], : size[1]]]
+    least = float(np.median(share)) + 1e-4
+    sureness = Sureness(total, scores if other else None, least, np.arange(256, dtype=np.uint8))
+    labels, levels = sure_argmax_upsampled(maps.numpy(), size, sureness)
+    assert levels is not None
+    clear = (margin > ROUNDING) & (np.abs(share - least) > ROUNDING)
+    assert (labels == np.where(share < least, NO_LABEL, expected))[clear].all()
+    assert (np.abs(levels - 255 * share) < 0.51)[margin > ROUNDING].all()

@@ -16,9 +16,8 @@ from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.large_grid import argmax_of_large, is_large, pooled
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
-from vidseg.segmentation.sure_argmax import sure_argmax_upsampled
 from vidseg.segmentation.temporal import ScoreSmoother
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled
+from vidseg.segmentation.upsampled_argmax import argmax_upsampled, sure_argmax_upsampled
 from vidseg.timing import StageTimers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from vidseg.confidence import IDENTITY, Calibration
-from vidseg.segmentation.sure_argmax import Sureness
+from vidseg.segmentation.upsampled_argmax import Sureness
 
 
 class Doubt:

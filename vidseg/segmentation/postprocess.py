@@ -25,8 +25,13 @@ from vidseg.confidence import STEPS
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, Detection, DetectionMode, QueryMasks, UInt8Array
 from vidseg.segmentation.class_scores import ClassScores, GivenScores, QueryScores
-from vidseg.segmentation.sure_argmax import Sureness, sure_argmax_upsampled, translated
-from vidseg.segmentation.upsampled_argmax import argmax_upsampled, argmax_upsampled_dense
+from vidseg.segmentation.upsampled_argmax import (
+    Sureness,
+    argmax_upsampled,
+    argmax_upsampled_dense,
+    sure_argmax_upsampled,
+    translated,
+)
 
 LABEL_RULES = ("semantic", "winner-query")
 DETECTION_MODES: tuple[str, ...] = get_args(DetectionMode)

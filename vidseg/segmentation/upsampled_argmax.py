@@ -13,6 +13,9 @@ The labels are those of the full computation, but for pixels where two maps are 
 points are those of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`, unless the maps were made
 to be enlarged with `align_corners=True` to what the network saw; then the pixels of the frame are looked up through
 the network's input.
+
+How large a share of all scores the winner has is found in the same go: in a cell with one winner its scores and their
+sum are enlarged, in the others the winner's score is there already.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidseg.frames import FloatArray, UInt8Array
+from vidseg.confidence import STEPS
+from vidseg.frames import NO_LABEL, FloatArray, UInt8Array
 
 CHUNK_VALUES = 2**20
 """Values held at once; bounds the memory where many maps compete in many cells."""
@@ -82,6 +86,46 @@ def _side(fine: int, coarse: int, seen: int | None = None) -> _Side:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """What the winner's share of all scores is made of, and what follows from it.
+
+    `total` (h, w) is the sum of the scores of all classes, also of those that do not compete. `values` (N, h, w) are
+    the scores of those that do, where the maps that decide are others (logits); None: the maps. Below the share `least`
+    a pixel is `NO_LABEL`. `table` is that of a `Calibration`, where levels of confidence are wanted.
+    """
+
+    total: Tensor
+    values: Tensor | None = None
+    least: float = 0.0
+    table: UInt8Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """The winner's share of all scores, `STEPS` times, by cell: (cells, pixels, cells, pixels) float32.
+
+    At the grid points: `scores` (N, h, w) of the maps, None where they are the maps themselves, and `total` (h, w).
+    """
+
+    by_cell: Tensor
+    scores: Tensor | None
+    total: Tensor
+
+    @classmethod
+    def of(cls, sureness: Sureness, grid: Tensor, winner: Tensor, rows: _Side, columns: _Side) -> _Shares:
+        """As they are in cells with one winner, by the `winner` (h, w) at the points of the maps (N, h, w)."""
+        scores = grid if sureness.values is None else sureness.values
+        total = sureness.total.clamp_min(torch.finfo(sureness.total.dtype).tiny)
+        both = torch.stack([scores.gather(0, winner[None])[0] * STEPS, total])
+        # (2, h, w) -> with a border (2, h + 2, w + 2) -> (2, h + 2, (w + 1) * q) -> twice (h + 1, p, (w + 1) * q)
+        both = F.pad(both[None], (1, 1, 1, 1), mode="replicate")[0]
+        across = torch.lerp(both[:, :, :-1, None], both[:, :, 1:, None], columns.shares).flatten(2)
+        score, whole = (torch.lerp(part[:-1, None], part[1:, None], rows.shares[:, :, None]) for part in across)
+        by_cell = score.div_(whole).view(rows.cells, rows.pixels, columns.cells, columns.pixels)
+        return cls(by_cell, sureness.values, total)
+
+
 def argmax_upsampled(
     maps: FloatArray,
     size_hw: tuple[int, int],
@@ -97,6 +141,34 @@ def argmax_upsampled(
         names: (N,) what to put out instead of the index of a map.
         aligned_hw: size of the network's input, where the corners of the maps lie on its corner pixels.
     """
+    return _decided(maps, size_hw, None, names, aligned_hw)[0]
+
+
+def sure_argmax_upsampled(
+    maps: FloatArray,
+    size_hw: tuple[int, int],
+    sureness: Sureness,
+    *,
+    names: UInt8Array | None = None,
+    aligned_hw: tuple[int, int] | None = None,
+) -> tuple[UInt8Array, UInt8Array | None]:
+    """`argmax_upsampled`, `NO_LABEL` where the winner's share is too small; and (H, W) levels where they are wanted."""
+    return _decided(maps, size_hw, sureness, names, aligned_hw)
+
+
+def translated(steps: UInt8Array, table: UInt8Array) -> UInt8Array:
+    """(H, W) what the table (256,) says of every byte."""
+    # a third of the time of np.take
+    return np.frombuffer(bytearray(steps.tobytes().translate(table.tobytes())), np.uint8).reshape(steps.shape)
+
+
+def _decided(
+    maps: FloatArray,
+    size_hw: tuple[int, int],
+    sureness: Sureness | None,
+    names: UInt8Array | None,
+    aligned_hw: tuple[int, int] | None,
+) -> tuple[UInt8Array, UInt8Array | None]:
     grid = torch.from_numpy(np.ascontiguousarray(maps))
     n, h, w = grid.shape
     assert 0 < n <= 256, n
@@ -106,22 +178,34 @@ def argmax_upsampled(
 
     # (N, h, w) -> winners at the grid points (h, w) -> with a border (h + 2, w + 2), so that the edge has cells too
     # -> first corners of the cells (h + 1, w + 1) -> pixels by cell (h + 1, p, w + 1, q) -> (H, W)
-    best = grid.max(dim=0).indices.to(torch.uint8)
-    winner = np.pad(best.numpy(), 1, mode="edge")
+    best = grid.max(dim=0).indices
+    winner = np.pad(best.to(torch.uint8).numpy(), 1, mode="edge")
     # every cell gets the label of its first corner, then those between different winners are decided pixel by pixel
     corner = winner[:-1, :-1]
     labels = np.empty((rows.cells, rows.pixels, columns.cells, columns.pixels), dtype=np.uint8)
     in_rows = labels.reshape(rows.cells, rows.pixels, -1)
     in_rows[:] = np.repeat(called[corner], columns.pixels, axis=1)[:, None]
     y, x = np.nonzero((corner != winner[1:, 1:]) | (corner != winner[1:, :-1]) | (corner != winner[:-1, 1:]))
+    shares = None if sureness is None else _Shares.of(sureness, grid, best, rows, columns)
     chunk = max(1, CHUNK_VALUES // (4 * n))
     for start in range(0, len(y), chunk):
-        _decide(labels, grid, called, (y[start : start + chunk], x[start : start + chunk]), rows, columns)
+        _decide(labels, grid, called, (y[start : start + chunk], x[start : start + chunk]), rows, columns, shares)
 
-    flat = labels.reshape(rows.cells * rows.pixels, columns.cells * columns.pixels)[rows.place]
-    if isinstance(columns.place, slice):
-        return np.ascontiguousarray(flat[:, columns.place])
-    return np.take(flat, columns.place, axis=1)
+    def in_picture(by_cell: UInt8Array) -> UInt8Array:
+        flat = by_cell.reshape(rows.cells * rows.pixels, columns.cells * columns.pixels)[rows.place]
+        if isinstance(columns.place, slice):
+            return np.ascontiguousarray(flat[:, columns.place])
+        return np.take(flat, columns.place, axis=1)
+
+    if sureness is None or shares is None:
+        return in_picture(labels), None
+    if sureness.least > 0:
+        unsure = (shares.by_cell < STEPS * sureness.least).numpy().view(np.uint8)
+        labels |= unsure * np.uint8(NO_LABEL)  # a tenth of the time of a masked assignment
+    if sureness.table is None:
+        return in_picture(labels), None
+    steps = shares.by_cell.add_(0.5).clamp_(max=STEPS).to(torch.uint8)
+    return in_picture(labels), translated(in_picture(steps.numpy()), sureness.table)
 
 
 def _decide(
@@ -131,19 +215,27 @@ def _decide(
     cells: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
     rows: _Side,
     columns: _Side,
+    shares: _Shares | None,
 ) -> None:
     """Put into `labels` (down, pixels, across, pixels), for the cells (y, x), the name of the largest map per pixel.
 
     Args:
         grid: (N, h, w).
         called: (N,) names of the maps.
+        shares: where to put those of the winners too.
     """
-    n, h, w = grid.shape
+    h, w = grid.shape[1:]
     y, x = cells
     top, bottom = np.maximum(y - 1, 0) * w, np.minimum(y, h - 1) * w
     left, right = np.maximum(x - 1, 0), np.minimum(x, w - 1)
     points = torch.from_numpy(np.concatenate([top + left, top + right, bottom + left, bottom + right]))
-    corners = grid.view(n, h * w).index_select(1, points).view(n, 4, len(y))  # maps, corners, cells
+
+    def at_corners(maps: Tensor) -> Tensor:
+        return maps.reshape(-1, h * w).index_select(1, points).view(-1, 4, len(y))  # maps, corners, cells
+
+    corners = at_corners(grid)
+    scores = None if shares is None or shares.scores is None else at_corners(shares.scores)
+    total = None if shares is None else at_corners(shares.total)[0].T.reshape(-1, 2, 2)  # (cells, 2, 2)
     floor = corners.amin(dim=1).amax(dim=0)  # (cells,): the winner has this much everywhere in its cell
     # what the floor loses to rounding when values are computed must not cost a map its place
     competing = (corners.amax(dim=1) >= floor - 1e-6 * floor.abs()).numpy()
@@ -155,28 +247,49 @@ def _decide(
             some = alike[start : start + chunk]
             which = np.nonzero(competing[:, some].T)[1].reshape(-1, count).T  # (C, G), rising
             # (N, 4, cells) -> (C, G, 2, 2): of the G cells with C maps, these maps alone
-            values = corners[torch.from_numpy(which), :, torch.from_numpy(some)].view(count, -1, 2, 2)
+            these = torch.from_numpy(which), slice(None), torch.from_numpy(some)
             down, across = rows.shares[y[some]][:, :, None], columns.shares[x[some]][:, None]
-            labels[y[some], :, x[some]] = _largest(values, called[which], down, across)
+            own = None if scores is None else scores[these].view(count, -1, 2, 2)
+            values = corners[these].view(count, -1, 2, 2)
+            labels[y[some], :, x[some]], score = _largest(values, called[which], down, across, own)
+            if shares is not None and total is not None:
+                shares.by_cell[y[some], :, x[some]] = score.mul_(STEPS).div_(_down(_across(total[some], across), down))
 
 
-def _largest(corners: Tensor, names: UInt8Array, down: Tensor, across: Tensor) -> UInt8Array:
-    """(G, p, q) name of the largest map in G cells; of the maps' `names` (C, G) the first one wins a tie.
+def _largest(
+    corners: Tensor, names: UInt8Array, down: Tensor, across: Tensor, scores: Tensor | None
+) -> tuple[UInt8Array, Tensor]:
+    """(G, p, q) name of the largest map in G cells, and its score; of the `names` (C, G) the first one wins a tie.
 
     Args:
         corners: (C, G, 2, 2) of the maps.
         down, across: (G, p, 1) and (G, 1, q), 0..1, places of the pixels.
+        scores: as `corners`, where they are not the maps.
     """
-    edges = torch.lerp(corners[..., :1], corners[..., 1:], across)  # (C, G, 2, q)
-    best = torch.lerp(edges[0, :, :1], edges[0, :, 1:], down)
+    edges = _across(corners, across)
+    own_edges = None if scores is None else _across(scores, across)
+    best = _down(edges[0], down)
+    score = best if own_edges is None else _down(own_edges[0], down)
     winner = names[0][:, None, None]
     for rank in range(1, len(names)):
-        challenger = torch.lerp(edges[rank, :, :1], edges[rank, :, 1:], down)
-        better = (challenger > best).numpy().view(np.uint8)
-        winner = winner ^ (winner ^ names[rank][:, None, None]) * better  # a fraction of the time of where()
-        if rank + 1 < len(names):
-            best = torch.maximum(best, challenger, out=best)
-    return np.asarray(winner)
+        challenger = _down(edges[rank], down)
+        better = challenger > best
+        # a fraction of the time of where()
+        winner = winner ^ (winner ^ names[rank][:, None, None]) * better.numpy().view(np.uint8)
+        best = torch.maximum(best, challenger, out=best)
+        if own_edges is not None:
+            score = torch.where(better, _down(own_edges[rank], down), score)
+    return np.asarray(winner), best if own_edges is None else score
+
+
+def _across(corners: Tensor, share: Tensor) -> Tensor:
+    """(..., 2, q) along the edges between the corners (..., 2, 2)."""
+    return torch.lerp(corners[..., :1], corners[..., 1:], share)
+
+
+def _down(edges: Tensor, share: Tensor) -> Tensor:
+    """(G, p, q) between the edges (G, 2, q)."""
+    return torch.lerp(edges[:, :1], edges[:, 1:], share)
 
 
 def argmax_upsampled_dense(maps: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
