@@ -64,7 +64,7 @@ def decoded(rle: dict) -> np.ndarray:
 def test_coco_has_a_polygon_or_run_lengths_of_every_region(cli, saved):
     clip, masks = saved
     result = cli("export-labels", clip, masks, "-o", "set", "--every", 2)
-    assert result.code == 0 and "wrote 3 pictures" in result.err
+    assert result.code == 0 and "wrote 3 images" in result.err
     content = json.loads(Path("set/annotations/instances_default.json").read_text())
     assert [image["file_name"] for image in content["images"]] == ["000000.jpg", "000002.jpg", "000004.jpg"]
     assert all(Path("set/images", image["file_name"]).is_file() for image in content["images"])

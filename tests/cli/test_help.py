@@ -50,3 +50,23 @@ def test_a_long_example_can_be_copied(cli):
     assert "\n  vidseg train street/ photos/" in cli("train", "-h").out
     lines = cli("train", "-h").out.split("Example\n")[1].split("\n\n")[0].splitlines()
     assert len(lines) > 1 and all(line.endswith(" \\") for line in lines[:-1])
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        ((), "[OPTIONS] COMMAND [ARGS]..."),
+        (("run",), "run [OPTIONS] [SOURCE]..."),
+        (("render",), "render [OPTIONS] CLIP MASKS"),
+        (("train",), "train [OPTIONS] DATA..."),
+        (("classes",), "classes [OPTIONS] [TEXT]"),
+    ],
+)
+def test_the_usage_line_brackets_what_may_be_left_out_once(cli, words, usage):
+    assert cli(*words, "-h").out.splitlines()[0].endswith(f"vidseg {usage}")
+
+
+@pytest.mark.parametrize("words", [(), ("models",), *((name,) for name in COMMANDS if name != "doctor")], ids=" ".join)
+def test_examples_come_before_arguments_and_options(cli, words):
+    shown = cli(*words, "-h").out
+    assert 0 < shown.index("\nExample") < shown.index("\nOptions\n")

@@ -23,7 +23,7 @@ def test_the_command_makes_a_version_that_runs_find(cli, tmp_path, monkeypatch):
         next(mine.parameters()).mul_(1.01)
     zoo.export_weights(weights, mine.state_dict())
     made = cli("quantize", SAMPLE, "--weights", weights, "--pictures", 20, "--imgsz", 96)
-    assert made.code == 0 and "calibrated on 18 pictures" in made.err, made.err
+    assert made.code == 0 and "calibrated on 18 images" in made.err, made.err
     assert made.out == "" and "runs look" not in made.err
     run = cli("run", SAMPLE, "--limit", 2, "--weights", weights, "--precision", "int8", "-o", "out.mp4", "-v")
     assert run.code == 0 and "int8" in run.err, run.err

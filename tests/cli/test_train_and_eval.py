@@ -119,12 +119,12 @@ def test_held_out_pictures_are_those_that_eval_picks_and_are_measured_on(cli, da
     monkeypatch.setattr(session_module, "evaluate", watched)
     result = cli("train", data, data, "-o", "run", "--holdout", "0,2", "--imgsz", 64, *TINY)
     assert f"on 5 of {data} + 2 of {data}" in result.err
-    assert "measuring on the 3 held-out pictures every 500 steps and at the end" in result.err
+    assert "measuring on the 3 held-out images every 500 steps and at the end" in result.err
     names = sorted(path.stem for path in (data / "images").iterdir())
     assert measured == [names[::2]] and "step 3: mIoU" in result.err
-    assert "3 pictures" in cli("eval", data, "--every", 2, *FAST).out
+    assert "3 images" in cli("eval", data, "--every", 2, *FAST).out
     result = cli("train", data, data, "-o", "two", "--holdout", "2,3", "--val-mapping", "camvid11", *TINY)
-    assert "measuring on the 5 held-out pictures" in result.err and measured[1:] == [names[::2], names[::3]]
+    assert "measuring on the 5 held-out images" in result.err and measured[1:] == [names[::2], names[::3]]
     result = cli("train", data, "-o", "other", "--holdout", "2", "--val", data, *TINY)
     assert "measuring" not in result.err and measured[3:] == [names] and "step 3: mIoU" in result.err
 
@@ -136,7 +136,7 @@ def test_held_out_pictures_without_labels_are_not_measured_on(cli, tmp_path):
         cv2.imwrite(str(path), np.full((64, 96), 255, np.uint8))
     result = cli("train", folder, "-o", "run", "--holdout", 2, *TINY)
     assert result.code == 0 and "step 3: mIoU" not in result.err
-    assert f"of the pictures held out in {folder}: no pixel has a label of the measured classes" in result.err
+    assert f"of the images held out in {folder}: no pixel has a label of the measured classes" in result.err
 
 
 def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):
@@ -378,7 +378,7 @@ def test_eval_labels_as_a_run_does(cli, data):
 
 def test_eval_measures_the_engine_and_the_number_format_that_are_asked_for(cli, data):
     result = cli("eval", data, *FAST, "--runtime", "torch", "--precision", "float32", "-q")
-    assert result.code == 0 and "m2f-mobile-ade, torch, cpu, float32, long side 64, 5 pictures" in result.out
+    assert result.code == 0 and "m2f-mobile-ade, torch, cpu, float32, long side 64, 5 images" in result.out
     assert ", torch, cpu, bfloat16, " in cli("eval", data, *FAST, "--runtime", "torch", "--half", "-q").out
     for words in (("--precision", "fp16", "--half"), ("--half", "--precision", "fp32")):
         assert_one_line_error(cli("eval", data, *words), "contradict each other")
@@ -434,7 +434,7 @@ def test_voc_is_trained_and_measured_by_its_own_names(cli, tmp_path):
     quick = (*TINY, "--steps", 1)
     result = cli("train", folder, "-o", "run", "--ignore", "background", *quick)
     assert result.code == 0, result.err
-    text = "Pascal VOC (SegmentationClass, labelmap.txt), 4 pictures; 3 classes: background, car, sky"
+    text = "Pascal VOC (SegmentationClass, labelmap.txt), 4 images; 3 classes: background, car, sky"
     assert f"{folder}: {text}" in result.err
     assert "labels: car 50.0 %, sky 50.0 %; 50.0 % of the pixels have no label" in result.err
     weights = ("--weights", "run/weights.safetensors")

@@ -68,7 +68,7 @@ def test_fingerprints_tell_datasets_apart_and_not_where_they_lie(folder, tmp_pat
 @pytest.mark.parametrize("part", ["images", "labels"])
 def test_a_missing_folder_is_named(folder, part):
     shutil.rmtree(folder / part)
-    fails(folder, f"no folder '{part}'")
+    fails(folder, f"but no {part}/ beside it")
 
 
 def test_an_empty_split_is_refused(folder):

@@ -83,7 +83,7 @@ def test_values_of_grey_and_palettes_are_class_ids(tmp_path, folder, kind):
     put_image(tmp_path / "images" / "a.jpg")
     put(tmp_path / folder / "a.png", picture)
     assert np.array_equal(read(tmp_path)[0], truth)
-    assert recognise(tmp_path).line == f"{tmp_path}: images/ and {folder}/, 1 picture; a value is a class id"
+    assert recognise(tmp_path).line == f"{tmp_path}: images/ and {folder}/, 1 image; a value is a class id"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,10 @@ def test_colours_are_read_with_the_table_beside_them(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     assert np.array_equal(read(tmp_path)[0], numbers()) and recognise(tmp_path).classes.names == NAMES
     put(tmp_path / "labels" / "a.png", painted(numbers(), [*COLOURS[:2], (9, 8, 7)]))
-    fails(f"pixels have a colour of no class, first 9,8,7; accepted: the 3 colours of {tmp_path / name}", tmp_path)
+    fails(
+        f"pixels have a colour that belongs to no class, first 9,8,7; accepted: the 3 colours of {tmp_path / name}",
+        tmp_path,
+    )
     (tmp_path / name).unlink()
     fails("8-bit colours and a table of them beside the folder", tmp_path)
 
@@ -174,7 +177,7 @@ def test_voc_has_its_21_classes_and_255_is_unknown(tmp_path):
     assert np.array_equal(read(root)[0], truth) and np.array_equal(read(root, "val")[0], numbers())
     assert recognise(root).classes.names == known_labels("voc").names
     assert len(read(lists / "trainval.txt")) == 2 and len(read(tmp_path)) == 1
-    assert "Pascal VOC (SegmentationClass), 1 picture of ImageSets/Segmentation/train.txt; 21" in recognise(root).line
+    assert "Pascal VOC (SegmentationClass), 1 image of ImageSets/Segmentation/train.txt; 21" in recognise(root).line
     put(root / "SegmentationClass" / "2007_000000.png", painted(truth, voc_palette(256)))
     assert np.array_equal(read(root)[0], truth)  # the border's colour is unknown too
     put(root / "SegmentationClass" / "2007_000000.png", png_bytes(numbers(highest=21), kind=GREY))
@@ -201,9 +204,9 @@ def test_cvat_names_its_classes_in_labelmap(tmp_path, form):
 
 def test_voc_without_pictures_says_where_they_belong(tmp_path):
     put(tmp_path / "SegmentationClass" / "a.png", numbers())
-    fails('no JPEGImages/ with the pictures; put them there (CVAT: export with "Save images")', tmp_path)
+    fails('no JPEGImages/ with the images; put them there (CVAT: export with "Save images")', tmp_path)
     put_image(tmp_path / "JPEGImages" / "b.jpg")
-    fails("1 of 1 pictures are not there, first a; put them into JPEGImages/", tmp_path)
+    fails("1 of 1 images are missing, first a; put them into JPEGImages/", tmp_path)
 
 
 # -- Cityscapes ---------------------------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ def test_cityscapes_has_its_19_classes_and_other_ids_are_unknown(tmp_path):
     ignored = [value for value in range(34) if value not in (7, 8, *range(11, 14), 17, *range(19, 29), 31, 32, 33)]
     assert set(found[np.isin(stored, [*ignored, 255])].tolist()) == {255} and len(classes) == 19
     for path in (root / "gtFine" / "val", root / "leftImg8bit" / "val"):
-        assert "Cityscapes, 1 picture of gtFine/val; 19 classes: road, sidewalk," in recognise(path).line
+        assert "Cityscapes, 1 image of gtFine/val; 19 classes: road, sidewalk," in recognise(path).line
     put(root / "gtFine" / "val" / "frankfurt" / "frankfurt_000000_000019_gtFine_labelIds.png", numbers() + np.uint8(32))
     fails("holds 34; accepted: 0 to 33 (Cityscapes), and 255", root, "val")
 
@@ -241,7 +244,7 @@ def test_train_ids_and_coarse_labels_of_cityscapes_are_read_where_there_are_no_o
     root = make_cityscapes(tmp_path / "coarse", np.full(SIZE, 7, np.uint8), gt="gtCoarse")
     assert (read(root)[0] == 0).all()
     shutil.rmtree(root / "leftImg8bit")
-    fails("2 of 2 pictures are not there, first leftImg8bit/train/aachen/", root)
+    fails("2 of 2 images are missing, first leftImg8bit/train/aachen/", root)
 
 
 # -- ADE20K -------------------------------------------------------------------------------------------------------
@@ -316,7 +319,7 @@ def test_run_lengths_come_back():
     [
         ({"size": [24, 31], "counts": "f02d0"}, "run lengths of"),
         ({"size": [24, 31], "counts": "f02d"}, "run lengths are cut short"),
-        ({"size": [31, 24], "counts": [744]}, "run lengths of [31, 24] for a picture of [24, 31]"),
+        ({"size": [31, 24], "counts": [744]}, "run lengths of [31, 24] for an image of [24, 31]"),
         ({"size": [24, 31], "counts": [1, 2, -3, 744]}, "run lengths of"),
         ([[1, 2, 3, 4]], "a polygon is not x1, y1"),
         ([[1, 2, 3, 4, 5, float("inf")]], "a polygon is not x1, y1"),
@@ -357,7 +360,7 @@ def test_of_overlapping_objects_the_smaller_wins_and_the_rest_is_background(tmp_
             truth[2:20, 2:22], truth[5:9, 5:9], truth[0, :4] = 1, 2, 2
             assert np.array_equal(found, truth)
     assert recognise(tmp_path).classes.names == NAMES
-    assert "COCO, 1 picture of instances_default.json; 3 classes: background, car, tree" in recognise(tmp_path).line
+    assert "COCO, 1 image of instances_default.json; 3 classes: background, car, tree" in recognise(tmp_path).line
 
 
 def test_an_object_with_a_box_alone_is_unknown_there_and_boxes_alone_are_refused(tmp_path):
@@ -437,7 +440,7 @@ def test_yolo_is_told_from_pictures_without_labels(tmp_path):
 
 def test_pictures_that_are_not_there_are_counted(tmp_path):
     make_coco(tmp_path / "annotations.json", tmp_path / "elsewhere", [(1, box(0, 0, 4, 4))])
-    fails("1 of 1 pictures are not there, first a.jpg; put them into", tmp_path)
+    fails("1 of 1 images are missing, first a.jpg; put them into", tmp_path)
 
 
 # -- names of classes ---------------------------------------------------------------------------------------------

@@ -249,7 +249,7 @@ def test_a_folder_with_a_run_is_not_overwritten_and_resumes_only_as_it_began(dat
     with pytest.raises(ConfigError, match=r"--lr was 0\.001 and is now 0\.002"):
         session(dataset, out, settings(steps=1, lr=0.002), resume=True)
     fewer = FolderDataset(dataset.folder, keep=lambda number, _: number > 0)
-    with pytest.raises(ConfigError, match=r"trained on \[6\] pictures per dataset, now there are \[5\]"):
+    with pytest.raises(ConfigError, match=r"trained on \[6\] images per dataset, now there are \[5\]"):
         session(fewer, out, settings(steps=1), resume=True)
     assert session(dataset, out, settings(steps=1), resume=True).run(Watcher())  # nothing left to do
 

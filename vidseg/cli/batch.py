@@ -23,7 +23,7 @@ _OWN = (
     argument(
         "inputs",
         list[str],
-        "INPUT...",
+        "INPUT",
         "Video files, folders (searched recursively), globs, URLs of these (s3://, https:// ...), or - for a"
         " list on standard input.",
     ),

@@ -36,7 +36,7 @@ _RUN_OPTIONS = (
 
 
 @made_of(
-    argument("source", str, "[SOURCE]", "Video file, or test (a test pattern); default: the sample."),
+    argument("source", str, "SOURCE", "Video file, or test (a test pattern); default: the sample."),
     *run_options(
         _RUN_OPTIONS,
         panels=False,
@@ -72,7 +72,9 @@ _RUN_OPTIONS = (
 def bench(given: dict[str, Any]) -> None:
     """Measure the model alone, each stage alone, and a whole run; report the rate that the slowest part allows.
 
-    Leave the machine otherwise idle. Example: `vidseg bench street.mp4 --compare --json bench.json`.
+    Leave the machine otherwise idle.
+
+    Examples: `vidseg bench`, `vidseg bench street.mp4 --compare --json bench.json`.
     """
     from vidseg.cli.console import RunConsole
     from vidseg.commands.bench import BenchRequest
@@ -107,7 +109,7 @@ def print_bench(result: BenchResult) -> None:
     out = output()
     height, width = result.size_hw
     seen = f"{result.network_hw[1]}x{result.network_hw[0]}"
-    out.print(f"{result.source}, {width}x{height}; {result.model}, {result.runtime}, sees {seen}", markup=False)
+    out.print(f"{result.source}, {width}x{height}; {result.model}, {result.runtime}, model input {seen}", markup=False)
     out.print(f"{result.cores} cores, {result.machine['processor']}\n", markup=False)
 
     on_cpu = result.bound.by_cores is not None

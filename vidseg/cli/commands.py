@@ -29,7 +29,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Real-time video segmentation: a class for every pixel of every frame.",
+    help="""Real-time video segmentation: a class for every pixel of every frame.
+
+    Examples: `vidseg run clip.mp4 -o annotated.mp4`, `vidseg run cam0 --show`,
+    `vidseg batch recordings/ -o annotated/`, `vidseg run -h`.
+    """,
 )
 app.command("run", cls=Command, no_args_is_help=True)(run.run)
 app.command("batch", cls=Command, no_args_is_help=True)(batch.batch)

@@ -1,4 +1,4 @@
-"""`vidseg eval`: how accurate a model is on labelled pictures."""
+"""`vidseg eval`: how accurate a model is on labelled images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vidseg.errors import ConfigError
 
 
 @made_of(
-    argument("data", Path, "DATA", "Folder of labelled pictures, or COCO's JSON.", ...),
+    argument("data", Path, "DATA", "Folder of labelled images, or COCO's JSON.", ...),
     *run_options(
         ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule", "max_pixels"),
         panels=False,
@@ -37,7 +37,7 @@ from vidseg.errors import ConfigError
         int,
         "--every",
         metavar="N",
-        help_text="Measure on every Nth picture: those `train --holdout N` held out.",
+        help_text="Measure on every Nth image: those `train --holdout N` held out.",
     ),
     flag("json", Path, "--json", metavar="FILE", help_text="Also write the scores here."),
     flag("overwrite", bool, *("--overwrite", "-y"), help_text="Replace an existing JSON file.", default=False),
@@ -49,7 +49,7 @@ from vidseg.errors import ConfigError
     flag("quiet", bool, *("--quiet", "-q"), help_text="Print no progress.", default=False),
 )
 def evaluate(given: dict[str, Any]) -> None:
-    """Measure a model on labelled pictures: mIoU, mean and pixel accuracy, fwIoU, and a table of classes.
+    """Measure a model on labelled images: mIoU, mean and pixel accuracy, fwIoU, and a table of classes.
 
     Measures the network that `vidseg run` takes, and prints which. To compare: --runtime torch --precision float32.
 

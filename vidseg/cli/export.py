@@ -36,8 +36,10 @@ def export(
 ) -> None:
     """Write a model as ONNX, OpenVINO or TorchScript, with a YAML file beside it, and check that it agrees with torch.
 
-    The file takes uint8 RGB pictures (batch, 3, height, width); they need no normalisation. `vidseg run -m FILE`
-    runs it. Example: `vidseg export m2f-mobile-ade --outputs semantic -o nano.onnx`.
+    The file takes uint8 RGB images, (batch, 3, height, width), without normalisation. `vidseg run -m FILE` runs it.
+
+    Examples: `vidseg export m2f-mobile-ade`,
+    `vidseg export m2f-mobile-ade --format openvino --fixed 384x640`.
     """
     from vidseg.cli.console import RunConsole
     from vidseg.commands.export import ExportRequest

@@ -102,7 +102,14 @@ def _bold(text: str) -> str:
 
 
 def _usage(command: Any, ctx: Any) -> str:
-    return " ".join((ctx.command_path, *command.collect_usage_pieces(ctx)))
+    """`vidseg train [OPTIONS] DATA...`; an argument that may be left out stands in brackets."""
+    words = []
+    for param in command.get_params(ctx):
+        if param.param_type_name == "argument":
+            word = param.metavar if param.required else f"[{param.metavar}]"
+            words.append(word + ("..." if param.nargs == -1 else ""))
+    subcommand = ["COMMAND", "[ARGS]..."] if isinstance(command, Group) else []
+    return " ".join((ctx.command_path, "[OPTIONS]", *words, *subcommand))
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,14 @@ from vidseg.names import printable
 if TYPE_CHECKING:
     from vidseg.zoo import ModelEntry
 
-app = typer.Typer(cls=Group, invoke_without_command=True, help="List models, show one, or download its weights.")
+app = typer.Typer(
+    cls=Group,
+    invoke_without_command=True,
+    help="""List models, show one, or download its weights.
+
+    Examples: `vidseg models`, `vidseg models info m2f-mobile-ade`, `vidseg models pull fai-m2f-m-ade`.
+    """,
+)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`.")]
 
@@ -112,7 +119,7 @@ def pull(
 
 def classes(
     word: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="List only classes and groups whose name contains this.")
+        str | None, typer.Argument(metavar="TEXT", help="List only classes and groups whose name contains this.")
     ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="List the classes of this model or network file.")
@@ -124,7 +131,10 @@ def classes(
         str | None, typer.Option("--label-set", metavar="NAME|FILE", help="As in `vidseg run`.")
     ] = None,
 ) -> None:
-    """List the ids and names of the classes, by default those of ADE20K."""
+    """List the ids and names of the classes, by default those of ADE20K.
+
+    Examples: `vidseg classes`, `vidseg classes fence`, `vidseg classes -m net.onnx`.
+    """
     from vidseg.labels import GROUPS, ade20k
 
     wanted = (word or "").casefold()

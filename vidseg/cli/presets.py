@@ -11,12 +11,15 @@ from vidseg.cli.options import option
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this preset as YAML.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset as YAML.")] = None,
     schema: Annotated[
         bool, option("--schema", help_text="Print the JSON schema of preset and config files, for editors.")
     ] = False,
 ) -> None:
-    """List presets, or print one as YAML to start your own --config file from."""
+    """List presets, or print one as YAML to start your own --config file from.
+
+    Examples: `vidseg presets`, `vidseg presets street`.
+    """
     from vidseg import presets as shipped
 
     if schema:

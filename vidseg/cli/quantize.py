@@ -13,7 +13,7 @@ def quantize(
         str,
         typer.Argument(
             metavar="PICTURES",
-            help="Folder, glob or video of pictures like those you will segment.",
+            help="Folder, glob or video of images like those you will segment.",
             show_default=False,
         ),
     ],
@@ -25,7 +25,7 @@ def quantize(
         int | None, typer.Option("--imgsz", metavar="N", help="Long side of the model's input.", show_default=False)
     ] = None,
     pictures: Annotated[
-        int, typer.Option("--pictures", metavar="N", help="Number of pictures to take, spread evenly.")
+        int, typer.Option("--pictures", metavar="N", help="Number of images to take, spread evenly.")
     ] = 200,
     output: Annotated[
         Path | None,
@@ -46,6 +46,7 @@ def quantize(
 
     Needs pip install 'vidseg\[int8]' and takes about a minute; runs then only need OpenVINO. The bundled weights come
     with an int8 version; one that you make yourself replaces it.
+
     Example: `vidseg quantize photos/ --weights mine.safetensors`.
     """
     from vidseg.cli.console import RunConsole
@@ -58,6 +59,6 @@ def quantize(
         made = make_quantized(request, console)
     elsewhere = "" if made.place == made.path else f"; runs look for it at {made.place}, so move it there"
     console.note(
-        f"wrote {made.path}: calibrated on {made.calibrated} pictures, {made.same_labels:.1%} of the labels of "
-        f"{made.checked} other pictures equal those of float32{elsewhere}"
+        f"wrote {made.path}: calibrated on {made.calibrated} images, {made.same_labels:.1%} of the labels of "
+        f"{made.checked} other images equal those of float32{elsewhere}"
     )

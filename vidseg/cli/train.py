@@ -1,4 +1,4 @@
-"""`vidseg train`: train a network on folders of labelled pictures."""
+"""`vidseg train`: train a network on folders of labelled images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHORT = frozenset(
 
 
 @made_of(
-    argument("data", list[Path], "DATA...", "Folders of labelled pictures, or COCO's JSON.", ...),
+    argument("data", list[Path], "DATA", "Folders of labelled images, or COCO's JSON.", ...),
     flag(
         "out",
         Path,
@@ -85,7 +85,7 @@ _SHORT = frozenset(
         "--workers",
         panel=_RUN,
         metavar="N",
-        help_text="Processes that read pictures; default 0, or up to 12 on CUDA",
+        help_text="Processes that read images; default 0, or up to 12 on CUDA",
     ),
     flag("quiet", bool, *("--quiet", "-q"), panel=_RUN, help_text="Print errors only.", default=False),
     flag(
@@ -94,7 +94,7 @@ _SHORT = frozenset(
         "--mix",
         panel=_DATA,
         metavar="A,B",
-        help_text="Relative shares of the datasets; default in proportion to their pictures",
+        help_text="Relative shares of the datasets; default in proportion to their numbers of images",
     ),
     flag(
         "holdout",
@@ -102,7 +102,7 @@ _SHORT = frozenset(
         "--holdout",
         panel=_DATA,
         metavar="N",
-        help_text="Hold out every Nth picture for measuring; one number per dataset if separated by commas (0,25)",
+        help_text="Hold out every Nth image for measuring; one number per dataset if separated by commas (0,25)",
     ),
     flag(
         "classes",
@@ -142,7 +142,7 @@ _SHORT = frozenset(
         "--val",
         panel=_DATA,
         metavar="DIR",
-        help_text="Folder to measure on; default: the held-out pictures",
+        help_text="Folder to measure on; default: the held-out images",
     ),
     flag(
         "val_mapping",
@@ -179,7 +179,7 @@ _SHORT = frozenset(
         "--cover",
         panel=_RECIPE,
         metavar="0-1",
-        help_text="Smallest crop, as a share of the picture's side; default 0.4",
+        help_text="Smallest crop, as a share of the image's side; default 0.4",
     ),
     flag("lr", float, "--lr", panel=_RECIPE, help_text="Peak learning rate; default 0.001"),
     flag(
@@ -235,7 +235,7 @@ _SHORT = frozenset(
     short=_SHORT,
 )
 def train(given: dict[str, Any]) -> None:
-    """Train a model on labelled pictures. Ctrl+C writes a checkpoint; `--resume` continues to the same result.
+    """Train a model on labelled images. Ctrl+C writes a checkpoint; `--resume` continues to the same result.
 
     Example: `vidseg train street/ photos/ --mix 1,3 -o runs/street --init pretrained --steps 4000 --val street_val/`.
     """

@@ -51,7 +51,7 @@ class TrainingConsole(SilentReporter):
 
     def checking(self, done: int, total: int) -> None:
         """Pictures read or measured so far."""
-        self._show(done, total, f"{done}/{total} pictures")
+        self._show(done, total, f"{done}/{total} images")
         if done == total:
             self._stop()
 
@@ -110,7 +110,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
             table.add_row(Text(printable(evaluation.names[number])), *(f"{value:.4f}" for value in values))
     out = output()
     out.print(table)
-    out.print(f"\n{printable(evaluation.description)}, {evaluation.pictures} pictures", markup=False)
+    out.print(f"\n{printable(evaluation.description)}, {evaluation.pictures} images", markup=False)
     for name, value in (
         ("mIoU", found.mean_iou),
         ("mAcc", found.mean_accuracy),

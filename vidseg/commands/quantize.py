@@ -72,7 +72,7 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
     imgsz = request.imgsz or entry.imgsz["cpu"]
     frames = list(_evenly(request.source, request.pictures))
     if len(frames) < 2 * CHECK_EVERY:
-        raise ConfigError(f"{request.source}: contains {len(frames)} pictures; give at least {2 * CHECK_EVERY}")
+        raise ConfigError(f"{request.source}: contains {len(frames)} images; give at least {2 * CHECK_EVERY}")
     weights = Path(request.weights) if request.weights else None
     network = load_model(
         entry.name,
@@ -86,7 +86,7 @@ def make_quantized(request: QuantizeRequest, reporter: Reporter) -> Quantized:
         for number, frame in enumerate(frames)
         if number % CHECK_EVERY
     ]
-    reporter.note(f"quantising {entry.name} with {len(calibration)} pictures; takes about a minute")
+    reporter.note(f"quantising {entry.name} with {len(calibration)} images; takes about a minute")
     parts = quantize(network, calibration)
     cpu = torch.device("cpu")
     kept = frames[::CHECK_EVERY]

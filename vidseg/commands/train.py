@@ -149,7 +149,7 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
         if validation is not None and request.val is None:
             count = sum(len(dataset) for dataset in validation.datasets)
-            reporter.note(f"measuring on the {count} held-out pictures every {request.val_every} steps and at the end")
+            reporter.note(f"measuring on the {count} held-out images every {request.val_every} steps and at the end")
         if request.settings.rising_steps != request.settings.warmup:
             steps, warmup, rising = request.settings.steps, request.settings.warmup, request.settings.rising_steps
             reporter.note(
@@ -283,7 +283,7 @@ def _with_labels(validation: Validation | None, request: TrainRequest, reporter:
     reason = f"{folders}: no pixel has a label of the measured classes; nothing can be measured"
     if request.val is not None:
         raise ConfigError(reason)
-    reporter.note(f"of the pictures held out in {reason}")
+    reporter.note(f"of the images held out in {reason}")
     return None
 
 

@@ -205,7 +205,7 @@ class TrainingSession:
             raise ConfigError(f"{path}: {difference}; give the options of the run, or another --out")
         if state["pictures"] != self._pictures():
             raise ConfigError(
-                f"{path}: was trained on {state['pictures']} pictures per dataset, now there are {self._pictures()}; "
+                f"{path}: was trained on {state['pictures']} images per dataset, now there are {self._pictures()}; "
                 "give the same data, or another --out"
             )
         self._compare_origin(path, state.get("origin"))

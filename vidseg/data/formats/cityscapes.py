@@ -46,14 +46,14 @@ def find(path: Path, part: Part) -> Layout | None:
     if name is None:
         name = chosen_part([each for each in ANY_PART if (root / truth / each).is_dir()], part)
     if name is None:
-        raise ConfigError(f"{root / truth}: no folder train/ or val/; unpack {_NAME} as it is downloaded")
+        raise ConfigError(f"{root / truth}: no folder train/ or val/; unpack {_NAME} as downloaded")
     labels = root / truth / name
     for kind in ("labelIds", "labelTrainIds"):
         files = sorted(each for each in labels.rglob(f"*_{truth}_{kind}.png") if each.name[0] != ".")
         if files:
             break
     else:
-        raise ConfigError(f"{labels}: no *_{truth}_labelIds.png; unpack {_NAME} as it is downloaded")
+        raise ConfigError(f"{labels}: no *_{truth}_labelIds.png; unpack {_NAME} as downloaded")
     pairs = tuple(_pair(file, labels, root / _IMAGES / name, f"_{truth}_{kind}") for file in files)
     absent = [str(pair.image.relative_to(root)) for pair in pairs if not pair.image.is_file()]
     refuse_absent(root, absent, len(pairs), f"{_IMAGES}/{name}/CITY/")

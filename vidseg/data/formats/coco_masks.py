@@ -25,7 +25,7 @@ def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:
     """
     if isinstance(segmentation, dict):
         if tuple(segmentation.get("size", ())) != size_hw:
-            raise ValueError(f"run lengths of {segmentation.get('size')} for a picture of {list(size_hw)}")
+            raise ValueError(f"run lengths of {segmentation.get('size')} for an image of {list(size_hw)}")
         counts = segmentation.get("counts")
         if isinstance(counts, str | bytes):
             counts = decompressed(counts)
@@ -48,7 +48,7 @@ def mask_of_runs(counts: npt.NDArray[np.int64], size_hw: tuple[int, int]) -> Boo
     """(H, W) of the lengths of runs down the columns, zeros first. Raises ValueError for other than H * W pixels."""
     height, width = size_hw
     if counts.ndim != 1 or (counts < 0).any() or counts.sum() != height * width:
-        raise ValueError(f"run lengths of {int(counts.sum())} pixels for a picture of {height * width}")
+        raise ValueError(f"run lengths of {int(counts.sum())} pixels for an image of {height * width}")
     ones = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return np.ascontiguousarray(ones.reshape(width, height).T)
 
@@ -61,7 +61,7 @@ def decompressed(text: str | bytes) -> npt.NDArray[np.int64]:
     for character in data:
         code = character - 48
         if not 0 <= code < 64:
-            raise ValueError("run lengths hold a character that COCO's do not have")
+            raise ValueError("run lengths contain a character that COCO does not use")
         value |= (code & 0x1F) << shift
         shift += 5
         if code & 0x20:

@@ -59,7 +59,7 @@ class ColourTable:
         if len(wrong):
             blue, green, red = wrong[0, :3].tolist()
             raise ConfigError(
-                f"{path}: {len(wrong)} pixels have a colour of no class, first {red},{green},{blue}; "
+                f"{path}: {len(wrong)} pixels have a colour that belongs to no class, first {red},{green},{blue}; "
                 f"accepted: the {self._count} colours of {self._origin}"
             )
         return found

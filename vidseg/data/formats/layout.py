@@ -52,7 +52,7 @@ class Layout:
     def line(self) -> str:
         """What was recognised, in one line."""
         part = f" of {self.part}" if self.part else ""
-        count = f"{len(self.pairs)} picture{'' if len(self.pairs) == 1 else 's'}"
+        count = f"{len(self.pairs)} image{'' if len(self.pairs) == 1 else 's'}"
         if self.classes is None:
             return f"{self.root}: {self.format}, {count}{part}; a value is a class id"
         names = self.classes.names
@@ -95,7 +95,7 @@ def refuse_absent(where: Path, missing: Sequence[str], count: int, looked: str) 
     """
     if missing:
         raise ConfigError(
-            f"{where}: {len(missing)} of {count} pictures are not there, first {missing[0]}; put them into {looked}"
+            f"{where}: {len(missing)} of {count} images are missing, first {missing[0]}; put them into {looked}"
         )
 
 

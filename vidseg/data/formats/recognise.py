@@ -40,8 +40,8 @@ def recognise(path: str | Path, part: Part = "train", labels: LabelSet | None = 
         inner = there[0]
     for name, other in (("images", "labels"), ("labels", "images"), ("masks", "images")):
         if (folder / name).is_dir() and not (folder / other).is_dir():
-            raise ConfigError(f"{folder}: {name}/ and no folder '{other}'; {_ACCEPTED}")
-    raise ConfigError(f"{folder}: no labelled pictures of a known format; {_ACCEPTED}")
+            raise ConfigError(f"{folder}: has {name}/, but no {other}/ beside it; {_ACCEPTED}")
+    raise ConfigError(f"{folder}: no labelled images of a known format; {_ACCEPTED}")
 
 
 def _found(path: Path, part: Part, labels: LabelSet | None) -> Layout | None:

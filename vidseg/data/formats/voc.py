@@ -40,7 +40,7 @@ def find(path: Path, part: Part) -> Layout | None:
     images = next((root / name for name in _IMAGES if (root / name).is_dir()), None)
     if images is None:
         raise ConfigError(
-            f"{root}: {labels.name}/ and no JPEGImages/ with the pictures; put them there (CVAT: export with "
+            f"{root}: has {labels.name}/, but no JPEGImages/ with the images; put them there (CVAT: export with "
             '"Save images")'
         )
     found = find_table(root)
@@ -69,7 +69,7 @@ def _names_in(path: Path) -> list[str]:
     try:
         return [line.strip().strip('"') for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); expected one name of a picture a line") from None
+        raise ConfigError(f"{path}: cannot be read ({error}); expected the name of one image per line") from None
 
 
 def _pairs(root: Path, images: Path, labels: Path, listed: Iterable[str] | None) -> tuple[Pair, ...]:
@@ -77,7 +77,7 @@ def _pairs(root: Path, images: Path, labels: Path, listed: Iterable[str] | None)
     there = _by_name(labels, labels.rglob("*.png"))
     names = sorted(there if listed is None else there.keys() & set(listed))
     if not names:
-        raise ConfigError(f"{labels}: no PNG of a listed picture; expected one for each name in {_LISTS}/")
+        raise ConfigError(f"{labels}: no PNG for any listed image; expected one for each name in {_LISTS}/")
     pictures = _by_name(images, (path for path in images.rglob("*") if is_image(path)))
     refuse_absent(root, [name for name in names if name not in pictures], len(names), f"{images.name}/")
     return tuple(Pair(Path(name).name, pictures[name], there[name]) for name in names)
