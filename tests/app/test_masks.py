@@ -82,7 +82,7 @@ def test_masks_find_their_frames_by_index_and_by_time():
 def test_a_clip_longer_than_its_masks_ends_there_and_the_rest_is_counted():
     source = masked([frame(index) for index in range(10)], saved(by_index(0, 1, 2)))
     assert [index for index, _ in pairs(source)] == [0, 1, 2]
-    assert source.notes == ["the masks end before frame 3: the last 7 frames of the clip left out"]
+    assert source.notes == ["the masks end before frame 3; the rest of the clip (7 frames) is left out"]
 
 
 def test_masks_longer_than_the_clip_are_told():

@@ -56,7 +56,7 @@ def test_a_folder_becomes_annotated_clips_and_a_report(cli, tmp_path):
         "do    rec/a.mp4 -> out/1_a.mkv",
         "do    rec/bad.mp4 -> out/2_bad.mkv",
         "do    rec/new\\nline ü.mkv -> out/3_new\\nline ü.mkv",
-        "3 to do, 0 done before, 0 not possible",
+        "3 to do, 0 done before, 0 impossible",
     ]
     assert os.listdir() == ["rec"]
 
@@ -73,7 +73,7 @@ def test_a_folder_becomes_annotated_clips_and_a_report(cli, tmp_path):
 
     result = cli(*words, "--no-report", "-q")
     assert result.code == 1 and result.err.count("\n") == 1 and "not retried, unless with --retry-failed" in result.err
-    assert cli(*words, "--dry-run").out.splitlines()[-1] == "0 to do, 2 done before, 1 not possible"
+    assert cli(*words, "--dry-run").out.splitlines()[-1] == "0 to do, 2 done before, 1 impossible"
 
 
 def test_a_list_on_standard_input(cli, tmp_path, monkeypatch):

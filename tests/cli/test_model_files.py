@@ -85,7 +85,10 @@ def test_video_is_smoothed_with_scores_and_with_labels(cli, clip, net, tmp_path)
         (["--weights", "x.pth"], "net.onnx contains its own weights"),
         (["--rule", "winner-query"], "net.onnx has no queries"),
         (["-d", "mps"], "--device mps: runs no network files; accepted: auto, cpu, intel:gpu"),
-        (["-d", "intel:gpu", "--runtime", "onnxruntime"], "intel:gpu is one of openvino, not of --runtime onnxruntime"),
+        (
+            ["-d", "intel:gpu", "--runtime", "onnxruntime"],
+            "intel:gpu belongs to openvino, not to --runtime onnxruntime",
+        ),
         (["--runtime", "torch"], "does not read net.onnx"),
         (["-m", "gone.onnx"], "gone.onnx: no such network file"),
     ],

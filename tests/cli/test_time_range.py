@@ -145,7 +145,7 @@ def test_a_live_run_ends_after_its_duration(tmp_path):
         (("film.mp4", "--end", "2", "-t", "1"), ("--end and --duration", "give one")),
         (("film.mp4", "--start", "1:75"), ("--start is '1:75'", "[HH:]MM:SS.mmm")),
         (("film.mp4", "-t", "0"), ("--duration is '0'", "above 0")),
-        (("photo.png", "--start", "1"), ("photo.png", "these are pictures", "--limit N")),
+        (("photo.png", "--start", "1"), ("photo.png", "these are images", "--limit N")),
         (("test:realtime", "--start", "1"), ("is live", "--duration ends")),
     ],
 )

@@ -105,14 +105,14 @@ def test_a_device_that_is_not_here_is_told_and_the_cpu_takes_its_place(monkeypat
     monkeypatch.setattr(accelerators, "found_targets", lambda engine: ["CPU"])
     reporter = Notes()
     engine = load_engine(RunConfig(model=net, device="intel:npu", threads=1), reporter)
-    assert "--device intel:npu: openvino finds CPU here, and no NPU; net.onnx runs on the CPU instead" in reporter.notes
+    assert "--device intel:npu: openvino finds CPU here, but no NPU; net.onnx runs on the CPU instead" in reporter.notes
     assert "cpu" in engine.runtime.name
 
 
 def test_what_does_not_go_together_is_refused(net):
     with pytest.raises(DeviceError, match=r"--device mps: runs no network files; accepted: auto, cpu, intel:gpu"):
         check_engine(RunConfig(model=net, device="mps"))
-    with pytest.raises(ConfigError, match="--device intel:gpu is one of openvino, not of --runtime onnxruntime"):
+    with pytest.raises(ConfigError, match="--device intel:gpu belongs to openvino, not to --runtime onnxruntime"):
         check_engine(RunConfig(model=net, device="intel:gpu", runtime="onnxruntime"))
     with pytest.raises(ConfigError, match="leave out --precision"):
         check_engine(RunConfig(model=net, device="intel:gpu", precision="bfloat16"))

@@ -359,7 +359,7 @@ def test_ctrl_c_ends_a_run_whose_receiver_does_not_answer(deaf, signals):
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
         if signals == 2:
-            assert any("once more to abort" in line for line in run.stderr), "the first was not heard"
+            assert any("press Ctrl+C again to abort" in line for line in run.stderr), "the first was not heard"
             run.send_signal(signal.SIGINT)
         said = run.stderr.read()
         assert run.wait(30) == (1 if "error" in said else 130)

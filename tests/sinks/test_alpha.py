@@ -90,9 +90,9 @@ def test_audio_and_times_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.mp4", {}, r"is not written with transparency; a cut-out needs \.mov \(ProRes 4444\), \.webm \(VP9\)"),
-        ("a.mkv", {"codec": "ffv1"}, "is not written with transparency"),
-        ("a.mov", {"codec": "h264"}, "codec h264 is not written with transparency here; leave it out"),
+        ("a.mp4", {}, r"cannot be written with transparency; a cut-out needs \.mov \(ProRes 4444\), \.webm \(VP9\)"),
+        ("a.mkv", {"codec": "ffv1"}, "cannot be written with transparency"),
+        ("a.mov", {"codec": "h264"}, "codec h264 cannot be written with transparency here; leave it out"),
         ("a.mov", {"crf": 20}, "codec prores takes no crf"),
         ("a.webm", {"crf": 99}, "crf 99 is out of range"),
         ("%02d.jpg", {}, r"\.jpg does not support transparency; accepted: \.png \.webp \.tif \.tiff"),

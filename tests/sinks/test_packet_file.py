@@ -45,7 +45,7 @@ def test_any_changed_or_missing_byte_is_noticed(tmp_path: Path) -> None:
         with pytest.raises(ResumeError, match="cannot be used"):
             check_packets(bad)
     bad.write_bytes(b"{}\n" + data[start:])
-    with pytest.raises(ResumeError, match="its head is damaged"):
+    with pytest.raises(ResumeError, match="its header is damaged"):
         check_packets(bad)
     with pytest.raises(ResumeError, match="No such file"):
         check_packets(tmp_path / "none")

@@ -112,7 +112,7 @@ def test_a_link_that_stays_with_the_camera_is_followed_each_time(monkeypatch: py
     places["/dev/v4l/by-id/usb-x"] = "/dev/video2"
     CameraSource("/dev/v4l/by-id/usb-x", open_capture=open_capture).close()
     places.clear()
-    with pytest.raises(SourceError, match="/dev/v4l/by-id/usb-x: no such camera now"):
+    with pytest.raises(SourceError, match="/dev/v4l/by-id/usb-x: this camera is not connected"):
         CameraSource("/dev/v4l/by-id/usb-x", open_capture=open_capture)
     assert numbers == [4, 2]
 

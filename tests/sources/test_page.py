@@ -117,7 +117,7 @@ def test_what_it_does_not_find_is_told_in_one_line(site, finder, found, message)
 
 def test_without_it_the_message_names_the_extra(site, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "yt_dlp", None)
-    with pytest.raises(SourceError, match=r"page\.html: is no video.*pip install 'vidseg\[pages\]'"):
+    with pytest.raises(SourceError, match=r"page\.html: is not a video.*pip install 'vidseg\[pages\]'"):
         open_source(f"{site}/page.html")
 
 

@@ -51,7 +51,7 @@ def test_a_part_outside_and_a_screen_that_is_not_there_are_told(display) -> None
 
 @pytest.mark.parametrize(
     ("environment", "message"),
-    [({}, "DISPLAY is not set"), ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"}, "Wayland lets no program")],
+    [({}, "DISPLAY is not set"), ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"}, "Wayland does not let programs")],
 )
 def test_without_an_x_session_one_line_says_so(environment, message) -> None:
     with pytest.raises(SourceError, match=message):

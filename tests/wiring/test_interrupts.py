@@ -91,7 +91,9 @@ def test_a_run_that_was_asked_to_end_says_now_and_then_that_it_is_still_at_it(mo
     with Interrupts(tell=tell):
         assert not told
         signal.raise_signal(signal.SIGTERM)
-        assert again.wait(10) and told[0] == "still finishing the work in progress after 0 s; once more to abort"
+        assert (
+            again.wait(10) and told[0] == "still finishing the work in progress after 0 s; press Ctrl+C again to abort"
+        )
         signal.raise_signal(signal.SIGTERM)
         told.clear()
         again.clear()

@@ -282,8 +282,8 @@ class MaskedSource(WrappedSource[VideoSource]):
 
     def _tell_rest(self, index: int) -> None:
         total = self.info.frame_count or 0
-        rest = f"the last {_frames(total - index)} of the clip" if total > index else "the rest of the clip"
-        self.notes.append(f"the masks end before frame {index}: {rest} left out")
+        rest = f"the rest of the clip ({_frames(total - index)})" if total > index else "the rest of the clip"
+        self.notes.append(f"the masks end before frame {index}; {rest} is left out")
 
 
 class MaskSegmenter:

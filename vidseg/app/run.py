@@ -304,7 +304,7 @@ def run_pipeline(
         if interrupts.count > handled:
             handled = interrupts.count
             if handled == 1:
-                reporter.note("stopping: finishing the frames in progress; once more to abort")
+                reporter.note("stopping: finishing the frames in progress; press Ctrl+C again to abort")
                 pipeline.request_stop()
             else:
                 pipeline.abort()

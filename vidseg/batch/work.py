@@ -222,7 +222,7 @@ class BatchRun:
         if count > self._told_interrupts:
             self._told_interrupts = count
             if count == 1:
-                self._reporter.note("stopping: finishing the files in progress; once more to abort them")
+                self._reporter.note("stopping: finishing the files in progress; press Ctrl+C again to abort them")
         self._reporter.batch_progress(self._board)
         return count == 0 and not (self._failed and not self._options.keep_going)
 

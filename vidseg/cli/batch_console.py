@@ -98,7 +98,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"{_ACTIONS['fail']}  {shown_name(bad.name)} ({bad.reason})"
     counts = {action: sum(item.action == action for item in plan.decisions) for action in _ACTIONS}
     counts["fail"] += len(plan.found.unusable)
-    yield f"{counts['do']} to do, {counts['skip']} done before, {counts['fail']} not possible"
+    yield f"{counts['do']} to do, {counts['skip']} done before, {counts['fail']} impossible"
 
 
 def _short(path: str) -> str:

@@ -16,9 +16,9 @@ OPACITY_STEP = 0.1
 KEY_HELP = (
     ("q Esc", "quit, or leave full screen"),
     ("Space p", "pause"),
-    (".", "one frame on"),
-    ("Left Right", "5 seconds back, on"),
-    ("Down Up", "a minute back, on"),
+    (".", "next frame"),
+    ("Left Right", "5 seconds back, forward"),
+    ("Down Up", "a minute back, forward"),
     ("o L", "loop"),
     ("[ ]", "slower, faster"),
     ("r s", "record; save a picture"),
@@ -26,7 +26,7 @@ KEY_HELP = (
     ("b m", "side by side; overlay on, off"),
     ("+ - 9 0", "opacity"),
     ("l c", "legend; class names"),
-    ("i f", "figures; full screen"),
+    ("i f", "timings; full screen"),
     ("? h", "this help"),
 )
 

@@ -33,7 +33,7 @@ class Accelerator:
         found = found_targets(self.engine)
         if self.target in found:
             return None
-        return f"{self.engine} finds {', '.join(found) or 'nothing'} here, and no {self.target}"
+        return f"{self.engine} finds {', '.join(found) or 'nothing'} here, but no {self.target}"
 
 
 ACCELERATORS = {

@@ -43,7 +43,7 @@ def open_video_sink(
     text, ending = str(path), Path(path).suffix.casefold()
     if text.startswith("/dev/video"):
         raise SinkError(
-            f"{text}: the FFmpeg in PyAV writes to no camera; give -o - --format nut | ffmpeg -i - -f v4l2 {text}"
+            f"{text}: PyAV's FFmpeg cannot write to a camera; use -o - --format nut | ffmpeg -i - -f v4l2 {text}"
         )
     folder = text.endswith(("/", os.sep)) or os.path.isdir(text) or (info.still and not ending)
     animation = ending == ".webp" and not (info.still or info.frame_count == 1 or is_numbered(text))

@@ -92,7 +92,7 @@ def read_packets(path: Path) -> tuple[Fraction, Iterator[StoredPacket]]:
         time_base = Fraction(first["time_base"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         file.close()
-        raise _unusable(path, "its head is damaged") from error
+        raise _unusable(path, "its header is damaged") from error
     return time_base, _packets(path, file)
 
 
@@ -115,7 +115,7 @@ def _packets(path: Path, file: BinaryIO) -> Iterator[StoredPacket]:
                 raise _unusable(path, f"packet {count} is damaged")
             if size == _END_SIZE:
                 if pts != count:
-                    raise _unusable(path, f"it holds {count} of {pts} packets")
+                    raise _unusable(path, f"it contains {count} of {pts} packets")
                 return
             yield StoredPacket(pts, dts, duration, bool(key), data)
             count += 1

@@ -78,7 +78,7 @@ class CameraSource(SourceBase):
         number = camera_number(os.path.realpath(spec) if spec.startswith(_LINKS) else spec)
         self._name = shown_name(spec) if number is None else f"cam{number}"
         if number is None:
-            raise SourceError(f"{self._name}: no such camera now; {_cameras_in_words()}")
+            raise SourceError(f"{self._name}: this camera is not connected; {_cameras_in_words()}")
         self._clock_ns = clock_ns
         with quiet_opencv():
             self._capture = (open_capture or _open_capture)(number)

@@ -124,8 +124,8 @@ def _notes(paths: Sequence[Path]) -> tuple[str, ...]:
     if not animated:
         return ()
     more = f" and {len(animated) - 1} more" if len(animated) > 1 else ""
-    only = "are animated: only their first pictures are" if more else "is animated: only its first picture is"
-    return (f"{shown_name(str(animated[0]))}{more} {only} used; give it by itself for all",)
+    only = "are animated: only the first picture of each is" if more else "is animated: only its first picture is"
+    return (f"{shown_name(str(animated[0]))}{more} {only} used; give one by itself to read it as a video",)
 
 
 def is_picture(path: str) -> bool:

@@ -37,7 +37,9 @@ def find_video(page: str, *, quality: int | None = None, timeout: float = 10.0) 
     try:
         yt_dlp: Any = importlib.import_module("yt_dlp")
     except ImportError:
-        raise SourceError(f"{name}: is no video; if it is a page with one, {HOW_TO_GET} finds it") from None
+        raise SourceError(
+            f"{name}: is not a video; if it is a page that shows one, {HOW_TO_GET} installs what finds it"
+        ) from None
     lines = f"[height<=?{quality or DEFAULT_QUALITY}]"
     plain = "[protocol^=http][protocol!*=dash]"  # else an address is a list of pieces that FFmpeg does not know
     wanted = f"bv*{lines}{plain}+ba{plain}/b{lines}{plain}/b{lines}[protocol^=m3u8]/bv{lines}{plain}"

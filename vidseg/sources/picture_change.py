@@ -42,8 +42,8 @@ class PictureChange:
             wide, high, left, top = self.crop
             if left + wide > width or top + high > height:
                 raise ConfigError(
-                    f"{name}: --crop {wide}x{high}+{left}+{top} reaches out of its {width}x{height} pixels; "
-                    "give WIDTHxHEIGHT+LEFT+TOP of a part inside"
+                    f"{name}: --crop {wide}x{high}+{left}+{top} reaches beyond its {width}x{height} pixels; "
+                    "give a part inside as WIDTHxHEIGHT+LEFT+TOP"
                 )
             width, height = wide, high
         return (height, width) if self.rotate in (90, 270) else (width, height)
@@ -58,7 +58,9 @@ class PictureChange:
             wide, high, left, top = self.crop
             image = image[top : top + high, left : left + wide]
             if not image.size:
-                raise SourceError(f"the picture has no part of what --crop keeps, at {left},{top}; leave it out")
+                raise SourceError(
+                    f"the picture has nothing in the part that --crop keeps, from {left},{top} on; leave out --crop"
+                )
         if self.rotate is not None:
             image = np.asarray(cv2.rotate(image, _TURNS[self.rotate]), np.uint8)
         if self.mirror:

@@ -97,7 +97,9 @@ class ScreenSource(SourceBase):
                 assert self._grabber.stderr is not None
                 said = self._grabber.stderr.read().decode(errors="replace").strip().splitlines()
                 reason = printable(said[-1]) if said else "it ended"
-                raise SourceError(f"{spec}: cannot be captured ({reason}); is it there, and the part inside it?")
+                raise SourceError(
+                    f"{spec}: cannot be captured ({reason}); check that this screen exists and contains that part"
+                )
         except BaseException:
             self._release()
             raise
@@ -142,7 +144,7 @@ class ScreenSource(SourceBase):
         wide, high, left, top = self._box
         part = picture[top : top + high, left : left + wide].copy()
         if part.shape[:2] != (high, wide):
-            raise SourceError(f"{self._name}: reaches out of the screen; give WIDTHxHEIGHT+LEFT+TOP of a part inside")
+            raise SourceError(f"{self._name}: reaches beyond the screen; give a part inside as WIDTHxHEIGHT+LEFT+TOP")
         return microseconds, part
 
     def _release(self) -> None:
@@ -153,7 +155,7 @@ class ScreenSource(SourceBase):
 def _x_display(spec: str, number: str | None, environment: Mapping[str, str]) -> str:
     """FFmpeg's name of the screen. Raises SourceError where there is none that may be looked at."""
     if environment.get("WAYLAND_DISPLAY"):
-        raise SourceError(f"{spec}: Wayland lets no program look at the screen; log in with an X session instead")
+        raise SourceError(f"{spec}: Wayland does not let programs read the screen; log in to an X session instead")
     display = environment.get("DISPLAY")
     if not display:
         raise SourceError(f"{spec}: there is no screen here (DISPLAY is not set)")

@@ -296,11 +296,11 @@ def plan_alpha_encoder(path: str, muxer: str, encode: EncodeOptions) -> EncoderP
     """
     accepted = "a cut-out needs .mov (ProRes 4444), .webm (VP9) or pictures such as frames_%05d.png"
     if muxer not in ALPHA_ENCODERS:
-        raise SinkError(f"{path}: this container is not written with transparency; {accepted}")
+        raise SinkError(f"{path}: this container cannot be written with transparency; {accepted}")
     fitting, encoder = ALPHA_ENCODERS[muxer]
     asked = (encode.codec or fitting).casefold()
     if _ALIASES.get(asked, asked) != fitting:
-        raise SinkError(f"{path}: codec {asked} is not written with transparency here; leave it out: {accepted}")
+        raise SinkError(f"{path}: codec {asked} cannot be written with transparency here; leave it out: {accepted}")
     return EncoderPlan(encoder, _options(asked, encoder, encode))
 
 

@@ -382,7 +382,9 @@ def _check_file_engine(config: RunConfig, file: ModelFile) -> tuple[torch.device
         known = ", ".join(("auto", "cpu", *ACCELERATORS))
         raise DeviceError(f"--device {config.device}: runs no network files; accepted: {known}")
     if chosen is not None and config.runtime not in ("auto", chosen.engine):
-        raise ConfigError(f"--device {config.device} is one of {chosen.engine}, not of --runtime {config.runtime}")
+        raise ConfigError(
+            f"--device {config.device} belongs to {chosen.engine}, not to --runtime {config.runtime}; leave one out"
+        )
     if chosen is not None and config.precision != "auto":
         raise ConfigError(f"--precision: {config.device} computes in its own number format; leave out --precision")
     device = torch.device("cpu")

@@ -129,7 +129,7 @@ class Interrupts(StopRequest):
                 what = "finishing the work in progress" if self.count == 1 else "aborting"
                 then = "abort" if self.count == 1 else "exit at once"
                 with contextlib.suppress(Exception):  # what cannot be told is left out
-                    self._tell(f"still {what} after {told * REMIND_SECONDS:.0f} s; once more to {then}")
+                    self._tell(f"still {what} after {told * REMIND_SECONDS:.0f} s; press Ctrl+C again to {then}")
 
 
 _writers: list[int] = []

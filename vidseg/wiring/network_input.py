@@ -111,7 +111,7 @@ def published_advice(model: str, size: NetworkInput) -> str | None:
         return None
     return (
         f"{model} sees videos with the long side {size.imgsz}; its published mIoU was measured with the short side "
-        f"{size.pictures.short_side}: --preset published, which is slower"
+        f"{size.pictures.short_side}; --preset published uses that size, and is slower"
     )
 
 

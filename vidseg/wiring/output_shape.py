@@ -29,7 +29,7 @@ def output_names(config: RunConfig) -> list[str]:
 def check_shape(config: RunConfig) -> None:
     """Raises ConfigError where `size`, `enlarge` or `fps` have nothing to act on, or an output cannot follow them."""
     if config.enlarge and config.size is None:
-        raise ConfigError("--enlarge: goes with --size; give the size that small pictures are to have")
+        raise ConfigError("--enlarge needs --size; give the size to enlarge to")
     for name, value in (("size", config.size), ("fps", config.fps)):
         if value is not None and config.output is None:
             other = "--imgsz N is the size of the model's input" if name == "size" else "--max-fps R skips frames"
@@ -38,9 +38,11 @@ def check_shape(config: RunConfig) -> None:
         return
     if config.chunk_options:
         option = config.chunk_options[0]
-        raise ConfigError(f"--fps does not go with {option}; leave it out, or give --max-fps R, which only skips")
+        raise ConfigError(
+            f"--fps cannot be combined with {option}; leave it out, or give --max-fps R, which only skips"
+        )
     if config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES:
-        raise ConfigError(f"{shown_name(config.source)}: --fps is for videos, and these are pictures; leave it out")
+        raise ConfigError(f"{shown_name(config.source)}: --fps is for videos, and these are images; leave it out")
 
 
 def is_animation(config: RunConfig) -> bool:

@@ -132,7 +132,7 @@ def keep_part(config: RunConfig, source: VideoSource) -> None:
     if not asked:
         return
     if source.info.still:
-        raise ConfigError(f"{shown}: {asked[0]} is for videos, and these are pictures; --limit N takes the first N")
+        raise ConfigError(f"{shown}: {asked[0]} is for videos, and these are images; --limit N takes the first N")
     if source.info.live:
         if asked != ["--duration"]:
             raise ConfigError(f"{shown}: is live, and {asked[0]} is for files; --duration ends a live run")

@@ -29,7 +29,7 @@ def check_split(config: RunConfig) -> None:
     if not has_time(output):
         raise ConfigError(f"{output}: --split needs a name with the time in it; {example}")
     if config.chunk_options:
-        raise ConfigError(f"--split does not go with {config.chunk_options[0]}; leave one of them out")
+        raise ConfigError(f"--split cannot be combined with {config.chunk_options[0]}; leave one of them out")
 
 
 def make_splitter(config: RunConfig, info: VideoInfo) -> Splitter | None:
