@@ -51,8 +51,8 @@ bench: .venv/installed  ## vidseg against the plain loop, side by side
 	$(BIN)/python benchmarks/e2e.py
 
 # DATA holds camvid, idd and coco, each with train and val, and people, scenes and photos: folders of images/, labels/ and perhaps
-# sets.csv and soft/ (see docs/training.md). Some five hours on one core with AVX512-BF16; it goes on after a kill. Starts from START,
-# the bundled weights unless it says otherwise. The same on a GPU: --device cuda, no --precision.
+# sets.csv and soft/ (see docs/training.md). The four runs together take some five hours on one core with AVX512-BF16; after a kill
+# the same command continues. Starts from START, the bundled weights unless it says otherwise. The same on a GPU: --device cuda, no --precision.
 START = vidseg/zoo/weights/m2f-mobile-ade.safetensors
 NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
 FOLDERS = $(addprefix $(DATA)/,camvid/train idd/train coco/train people scenes photos)
