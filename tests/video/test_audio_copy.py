@@ -27,8 +27,11 @@ from tests.video.clips import AUDIO_RATE, counter_picture, make_audio, make_clip
 from vidseg.errors import WriteError
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.gif_sink import GifSink
+from vidseg.sources.av_source import AvSource
 from vidseg.video.audio_copy import AudioCopy
 from vidseg.video.encoders import EncodeOptions
+
+REAL_AVI = Path(__file__).parent.parent / "sources" / "files" / "h264_bframes_real.avi"
 
 
 def audio_tracks(path: Path) -> list[tuple[str, str | None]]:
@@ -471,3 +474,15 @@ def test_a_hole_in_copied_audio_becomes_silence_where_the_container_only_counts(
     hole = tmp_path / "hole.mkv"
     write_all(AvSink(tmp_path / "out.avi", file_info(hole), overwrite=False), file_frames(hole))
     assert abs(len(audio_packets(tmp_path / "out.avi")) - len(audio)) <= 2
+
+
+@pytest.mark.parametrize("ending", ["mp4", "avi", "webm"], ids=["copied", "counted", "encoded again"])
+def test_an_avi_whose_header_shortens_its_audio_keeps_it_in_step(tmp_path: Path, ending: str) -> None:
+    target = tmp_path / f"out.{ending}"
+    with AvSource(REAL_AVI) as source:  # 78 packets of 26 ms, which its header puts into 20 ms
+        info = source.info
+        write_all(AvSink(target, info, overwrite=False), source)
+    times = [seconds for seconds, _ in audio_packets(target)]
+    assert 1.9 < times[-1] - times[0] < 2.1
+    longest = {"mp4": Fraction(1152, 44100), "avi": Fraction(1152, 44100), "webm": Fraction(1, 50)}[ending]
+    assert all(abs(after - before - longest) < Fraction(1, 500) for before, after in pairwise(times))

@@ -53,6 +53,13 @@ def test_a_late_start_reads_little_of_what_was_before(tmp_path: Path) -> None:
     assert 13 <= next(iter(audio.take(Fraction(20)))).seconds <= 15
 
 
+def test_an_avi_whose_header_shortens_its_audio_is_heard_whole() -> None:
+    audio = FileAudio(str(Path(__file__).parent.parent / "sources" / "files" / "h264_bframes_real.avi"), Fraction(0))
+    pieces = list(audio.take(Fraction(10)))
+    assert total(pieces) == pytest.approx(78 * 1152 / 44100, abs=0.03)
+    assert pieces[-1].seconds == pytest.approx(77 * 1152 / 44100, abs=0.03)
+
+
 def test_a_file_without_audio_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no audio"):
         FileAudio(str(make_clip(tmp_path / "a.mp4")), Fraction(0))

@@ -18,6 +18,7 @@ from typing import Any
 import av
 
 from vidseg.errors import short_reason
+from vidseg.video.counted_audio import CountedAudio
 from vidseg.video.http_headers import header_options
 from vidseg.video.joints import Joints, place_at_joint
 from vidseg.video.pyav import exact, open_input, tags
@@ -207,7 +208,7 @@ class AudioCopy:
     def _demux(self) -> Iterator[tuple[_Track, Any]]:
         """Audio packets of the chosen tracks in file order; notes the times of the pictures between them."""
         streams = [track.source for track in self.tracks]
-        joints = Joints(has_discontinuous_clock(self._input))
+        joints, counted = Joints(has_discontinuous_clock(self._input)), CountedAudio(self._input)
         waiting: list[tuple[_Track, Any]] = []
         if self._picture_stream is not None:
             streams.append(self._picture_stream)
@@ -225,6 +226,7 @@ class AudioCopy:
                     if not packet.is_discard:
                         self._newest_picture = at if self._newest_picture is None else max(at, self._newest_picture)
                 else:
+                    counted.place(packet)
                     waiting.append((track, packet))
                 # where a recording ends, its audio waits for the first picture of the next one
                 while waiting and not (self._picture_stream is not None and self._must_wait(joints, waiting)):

@@ -13,6 +13,7 @@ from av.stream import Discard
 
 from vidseg.audio import AUDIO_RATE, CHANNELS, AudioBlock
 from vidseg.video.audio_copy import SEEK_FROM_SECONDS, open_audio
+from vidseg.video.counted_audio import CountedAudio
 from vidseg.video.pyav import exact
 from vidseg.video.timeline import Timeline
 
@@ -102,11 +103,12 @@ class FileAudio:
 
     def _read(self, stream: Any) -> Iterator[AudioBlock]:
         """All of it; the times follow a counter that starts anew, as those of the pictures do."""
-        decoder, timeline = AudioDecoder(stream), None
+        decoder, timeline, counted = AudioDecoder(stream), None, CountedAudio(self._container)
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):  # it ends early
             for packet in self._container.demux(stream):
                 if packet.size == 0 or packet.pts is None:
                     continue
+                counted.place(packet)
                 if timeline is None:
                     timeline = Timeline(usual_step=packet.duration or 1, time_base=exact(packet.time_base))
                 packet.pts = timeline.place(packet.pts, packet.duration)
