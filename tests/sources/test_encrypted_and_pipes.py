@@ -16,6 +16,7 @@ from tests.video.clips import make_clip, read_counter
 from vidseg.errors import SourceError
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sources.av_source import AvSource
+from vidseg.sources.factory import open_source
 from vidseg.sources.pipe_reader import PipeReader
 
 CENC = {
@@ -81,7 +82,7 @@ def fed(tmp_path: Path, data: bytes) -> Iterator[Path]:
 @pytest.mark.parametrize("ending", ["ts", "mkv"])
 def test_a_pipe_is_read_once_with_its_audio(tmp_path: Path, ending: str) -> None:
     clip = make_clip(tmp_path / f"clip.{ending}", frames=50, audio_seconds=2.0)
-    with fed(tmp_path, clip.read_bytes()) as pipe, AvSource(pipe, audio=True) as source:
+    with fed(tmp_path, clip.read_bytes()) as pipe, open_source(str(pipe), audio=True) as source:
         assert (source.info.live, source.info.audio_path, source.info.source_paths) == (False, None, ())
         write_all(AvSink(tmp_path / "out.mp4", source.info, overwrite=False), source)
         assert source.counters == {}

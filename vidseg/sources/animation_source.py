@@ -23,9 +23,12 @@ _BYTES_AT_ONCE = 64 << 20
 
 
 def is_webp(path: str) -> bool:
-    """True for a file that begins as WebP does."""
+    """True for a file that begins as WebP does; a pipe is not looked into, since what is read there is gone."""
+    path = expand_user(path)
+    if not os.path.isfile(path):
+        return False
     try:
-        with open(expand_user(path), "rb") as file:
+        with open(path, "rb") as file:
             head = file.read(12)
     except OSError:
         return False
