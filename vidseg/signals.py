@@ -47,6 +47,15 @@ def ignore_signals() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
+def leave_group() -> None:
+    """As `ignore_signals`, for a process that the one that started it ends with SIGTERM: only those for the whole group
+    pass it by."""
+    ignore_signals()
+    os.setpgid(0, 0)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class SignalCount:
     """Counts the signals that end a run. Remembers when the last one came."""
 

@@ -7,7 +7,6 @@ import math
 import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -161,16 +160,23 @@ def test_resuming_at_the_last_step_writes_all_files_again(dataset, tmp_path):
         assert (out / name).read_bytes() == files[name]
 
 
-def test_signals_for_the_whole_group_do_not_end_the_reading_processes(dataset, tmp_path):
+def test_signals_for_the_whole_group_do_not_reach_the_reading_processes_but_they_can_be_ended(dataset, tmp_path):
     """The trainer heeds them; a worker that died would be a RuntimeError of the loader."""
-    sent = []
+    groups, left = [], []
 
-    def send(done):
-        for process in multiprocessing.active_children() if done == 1 else ():
-            sent.extend(os.kill(process.pid, number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT))
+    def look(done):
+        if done == 2:  # both have begun
+            left.extend(multiprocessing.active_children())
+            groups.extend(os.getpgid(process.pid) for process in left)
+            raise KeyError("an error, whose traceback keeps the loader alive")
 
-    assert session(dataset, tmp_path / "run", settings(steps=12), workers=2).run(Watcher(send))
-    assert len(sent) == 6 and not multiprocessing.active_children()
+    with pytest.raises(KeyError) as caught:
+        session(dataset, tmp_path / "run", settings(steps=12), workers=2).run(Watcher(look))
+    assert caught.tb is not None and len(set(groups)) == 2 and os.getpgrp() not in groups
+    for process in left:  # as Python does at its exit
+        process.terminate()
+        process.join(30)
+        assert not process.is_alive()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from vidseg.data.folder import use_one_thread
 from vidseg.data.mixture import Mixture
 from vidseg.errors import VidsegError
-from vidseg.signals import ignore_signals, kept_from_children
+from vidseg.signals import kept_from_children, leave_group
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +55,10 @@ class _Batches(Dataset[tuple[Tensor, ...] | VidsegError]):
 
 
 def _begin_worker(number: int) -> None:
-    """A signal for the whole group is the trainer's to heed: it saves what was learnt, and ends its workers."""
+    """A signal for the whole group is the trainer's to heed: it saves what was learnt, and ends its workers, with
+    SIGTERM where an error left them behind."""
     use_one_thread(number)
-    ignore_signals()
+    leave_group()
 
 
 def batches(mixture: Mixture, size: int, *, first: int, workers: int, pinned: bool) -> Iterator[Batch]:
