@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from vidseg.config import RunConfig  # noqa: E402
 from vidseg.frames import Frame, VideoInfo  # noqa: E402
+from vidseg.freed_memory import keep_freed_memory  # noqa: E402
 from vidseg.sources.factory import open_source  # noqa: E402
 from vidseg.timing import StageTimers  # noqa: E402
 from vidseg.wiring.engine import load_engine  # noqa: E402
@@ -118,6 +119,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=150)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the command line does
     width, height = map(int, args.size.split("x"))
     source = open_source(f"{ROOT / 'samples' / 'street.mp4'}")
     frames = [frame for frame, _ in zip(source, range(args.frames), strict=False)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rounding import assert_rounds_alike
-from vidseg.segmentation.class_scores import FIRST, GivenScores, QueryScores, alive
+from vidseg.segmentation.class_scores import FIRST, GivenScores, LogitScores, QueryScores, alive
 
 
 def probabilities(seed: int, queries: int, classes: int, sharpness: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,6 +74,28 @@ def test_what_is_not_a_number_counts_nothing(broken):
     given_maps[2] = math.nan
     classes, maps = GivenScores(given_maps).contenders()
     assert 2 not in classes and not maps.isnan().any()
+
+    logits = torch.randn(5, 4, 4)
+    logits[2, 1, 1], logits[:, 3, 3] = math.nan, -math.inf
+    scores = LogitScores(logits)
+    assert not scores.contenders()[1].isnan().any() and not scores.of(torch.arange(5)).isnan().any()
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 4.0, 30.0])
+@pytest.mark.parametrize("last", [False, True], ids=["NCHW", "NHWC"])
+def test_of_logits_all_classes_that_can_win_are_taken(sharpness, last):
+    random = torch.Generator().manual_seed(5)
+    coarse = sharpness * torch.randn(1, 60, 3, 4, generator=random)
+    logits = torch.nn.functional.interpolate(coarse, size=(24, 32), mode="bilinear")[0]
+    if last:
+        logits = logits.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    expected = logits.softmax(dim=0)
+    scores = LogitScores(logits)
+    classes, maps = scores.contenders()
+    assert (scores.count, scores.grid_hw) == (60, (24, 32))
+    assert torch.equal(classes, alive(expected)) and (sharpness < 30 or len(classes) < 30)
+    assert torch.allclose(maps, expected[classes], rtol=0.01, atol=0)  # the others are left out of the sum
+    assert torch.allclose(scores.of(torch.tensor([7, 59])), expected[[7, 59]], rtol=0.01, atol=1e-6)
 
 
 def test_given_maps_are_given_back():

@@ -20,6 +20,7 @@ class FakeScores:
     """Gives stored scores, whatever it sees; remembers the sizes."""
 
     gives_labels = False
+    gives_logits = True
     align_corners = False
 
     def __init__(self, scores, class_of_channel=None):

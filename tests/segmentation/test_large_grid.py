@@ -51,6 +51,11 @@ def test_smoothing_gets_a_grid_that_it_can_afford():
     found = pooled(maps)
     assert found.shape[1] * found.shape[2] < 4 * 160 * 160
     assert torch.allclose(found[:, 0, 0], maps[:, :3, :3].mean(dim=(1, 2)), atol=0.05)
+    last = pooled(maps.permute(1, 2, 0).contiguous().permute(2, 0, 1))
+    assert torch.equal(last, found) and last.stride(0) == 1
+    ramp = torch.arange(360 * 640, dtype=torch.float64).reshape(1, 360, 640)
+    expected = torch.nn.functional.interpolate(ramp[None], size=(90, 160), mode="bilinear")[0]
+    assert torch.equal(pooled(ramp), expected) and torch.equal(pooled(ramp[:, :270, :480])[0, 0, :2], ramp[0, 1, 1:5:3])
     corners = pooled(maps, align_corners=True)
     assert torch.allclose(corners[:, 0, 0], maps[:, 0, 0]) and torch.allclose(corners[:, -1, -1], maps[:, -1, -1])
     assert is_large(maps, (720, 1280)) and not is_large(scores((90, 160)), (720, 1280))

@@ -22,6 +22,7 @@ CLASSES = 5
 class Colours:
     """Scores of a pixel by its colour, in cells of `stride` pixels; remembers what it saw."""
 
+    gives_logits = True
     align_corners = False
 
     def __init__(self, stride: int = 4, *, labels: bool = False) -> None:

@@ -19,7 +19,7 @@ from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
 from vidseg.runtimes.ports import Port, Shape
 from vidseg.runtimes.sessions import Array, OpenVinoSession, Session, open_on, open_session
 
-_BLOCK = 1 << 14
+_BLOCK, _BLOCKS = 1 << 12, 16
 
 
 class FileRuntime:
@@ -167,6 +167,11 @@ class ScoreFileRuntime(FileRuntime):
         return self._output.gives_labels
 
     @property
+    def gives_logits(self) -> bool:
+        """True where the scores are logits; else they are >= 0, or labels."""
+        return self._output.values == "logits" and not self.gives_labels
+
+    @property
     def align_corners(self) -> bool:
         """True where the corner scores lie on the corner pixels of what the network sees."""
         return self._output.align_corners
@@ -200,7 +205,11 @@ class ScoreFileRuntime(FileRuntime):
 
     def weights(self, scores: Tensor) -> Tensor:
         """Of scores (C, h, w): the same >= 0, so that they can be averaged."""
-        return scores.softmax(dim=0) if self._output.values == "logits" else scores.clamp_min(0)
+        if self._output.values != "logits":
+            return scores.clamp_min(0)
+        if scores.stride(0) == 1:  # NHWC stays so: 150 maps of 160x90 in 3 instead of 13 ms
+            return scores.movedim(0, -1).softmax(dim=-1).movedim(-1, 0)
+        return scores.softmax(dim=0)
 
     def _labels(self, found: Array) -> UInt8Array:
         if found.ndim == 4 and _single_channel(found.shape):
@@ -358,11 +367,11 @@ def _with_shape(file: ModelFile, port: Port) -> InputFormat:
 
 
 def _some(array: Array) -> Array:
-    """Of a large array every fourth block of 64 KiB, in which NaN shows too: it comes in whole maps, or in regions."""
-    blocks = array.size // (4 * _BLOCK)
-    if blocks < 16 or not array.flags.c_contiguous:
+    """Of a large array every 16th block of 16 KiB, in which NaN shows too: it comes in whole maps, or in regions."""
+    rows = array.size // (_BLOCKS * _BLOCK)
+    if rows < 16 or not array.flags.c_contiguous:
         return array
-    return array.reshape(-1)[: blocks * 4 * _BLOCK].reshape(blocks, 4, _BLOCK)[:, 0]
+    return array.reshape(-1)[: rows * _BLOCKS * _BLOCK].reshape(rows, _BLOCKS, _BLOCK)[:, 0]
 
 
 def _single_channel(shape: tuple[Any, ...]) -> bool:

@@ -7,8 +7,10 @@ the winners surely reach are left out, which gives the same labels in a fraction
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -78,11 +80,51 @@ class GivenScores:
         return self._maps.shape[1], self._maps.shape[2]
 
     def contenders(self) -> tuple[Tensor, Tensor]:
-        classes = alive(self._maps)
-        return classes, self._maps[classes]
+        reaching = torch.nonzero(self._maps.amax(dim=(1, 2)) >= floor_of(self._maps))[:, 0]  # few, and soon found
+        maps = self._maps[reaching]
+        kept = alive(maps)
+        return reaching[kept], maps[kept]
 
     def of(self, classes: Tensor) -> Tensor:
         return self._maps[classes]
+
+
+class LogitScores:
+    """Satisfies `ClassScores` with the softmax of logits (K, h, w) on the CPU.
+
+    Taken are those classes whose probability comes anywhere to a 4K-th of the winner's there, so that none is missing
+    that can win. The others count 0 in the softmax, too. Of 150 maps of 160x90 in 2 ms, where all of them take 6.
+    """
+
+    def __init__(self, logits: Tensor) -> None:
+        best = logits.amax(dim=0)
+        if not best.isfinite().all():
+            logits = logits.nan_to_num(nan=0.0)
+            best = logits.amax(dim=0)
+        near = logits >= best - math.log(4 * len(logits))
+        self._logits, self._best = logits, best
+        self._classes = torch.from_numpy(np.flatnonzero(near.numpy().any(axis=(1, 2))))  # 0.2 ms; torch takes 1 to 2
+        maps = self._above(self._classes)
+        self._sum = maps.sum(dim=0)
+        self._maps = maps.div_(self._sum)
+
+    @property
+    def count(self) -> int:
+        return len(self._logits)
+
+    @property
+    def grid_hw(self) -> tuple[int, int]:
+        return self._logits.shape[1], self._logits.shape[2]
+
+    def contenders(self) -> tuple[Tensor, Tensor]:
+        kept = alive(self._maps)
+        return self._classes[kept], self._maps[kept]
+
+    def of(self, classes: Tensor) -> Tensor:
+        return self._above(classes).div_(self._sum)
+
+    def _above(self, classes: Tensor) -> Tensor:
+        return (self._logits[classes] - self._best).exp_()
 
 
 class QueryScores:

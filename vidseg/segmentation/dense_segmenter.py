@@ -12,6 +12,7 @@ from torch import Tensor
 from vidseg.frames import Detection, DetectionMode, Frame, Segmentation, UInt8Array
 from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_format import InputFormat
+from vidseg.segmentation.class_scores import LogitScores
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.large_grid import argmax_of_large, is_large, pooled
@@ -27,6 +28,11 @@ class ScoreRuntime(Protocol):
     @property
     def gives_labels(self) -> bool:
         """True where the network has chosen the labels already."""
+        ...
+
+    @property
+    def gives_logits(self) -> bool:
+        """True where the scores are logits; else they are >= 0, or labels."""
         ...
 
     @property
@@ -106,11 +112,15 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         smoother = self._smoother if isinstance(self._smoother, ScoreSmoother) else None
         if smoother is not None or self._doubt.asked:
             with self._timers.measure("postprocess", frames=0):
-                weights = runtime.weights(output if smoother is None else pooled(output, align_corners=whole))
-                total = weights.sum(dim=0) if self._doubt.asked else None
+                scores = output if smoother is None else pooled(output, align_corners=whole)
+                weights = total = None
+                if self._doubt.asked or not runtime.gives_logits:
+                    weights = runtime.weights(scores)
+                    total = weights.sum(dim=0) if self._doubt.asked else None
             if smoother is not None:
                 with self._timers.measure("smooth"):
-                    output, channels = smoother.smooth(frame, weights, total)
+                    given = LogitScores(scores) if weights is None else weights
+                    output, channels = smoother.smooth(frame, given, total)
                     class_of_map = class_of_map[channels]
                 sureness = None if total is None else self._doubt.of(smoother.total)
             elif total is not None:

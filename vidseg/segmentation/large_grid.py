@@ -59,14 +59,18 @@ def argmax_of_large(scores: Tensor, size_hw: tuple[int, int], names: UInt8Array)
 def pooled(scores: Tensor, *, align_corners: bool = False) -> Tensor:
     """The scores on a grid that smoothing can afford, 1/2, 1/3, ... as fine: what they are in the middle of its cells.
 
-    Means over cells would take 57 ms for 150 maps of 640x360 where this takes 14, and 300 where it takes 22 (NHWC).
+    150 maps of 640x360 take 7 ms, of NHWC 2: the mean of two pixels beside the middle is as exact for ramps as that of
+    four, which takes 10 and 8; means over cells would take 57 and 300.
     """
     h, w = scores.shape[1:]
     step = int(np.sqrt(h * w / _POOLED_CELLS))
     if step < 2:
         return scores
-    coarse = round(h / step), round(w / step)
-    return F.interpolate(scores[None], size=coarse, mode="bilinear", align_corners=align_corners)[0]
+    if align_corners or h % step or w % step:
+        coarse = round(h / step), round(w / step)
+        return F.interpolate(scores[None], size=coarse, mode="bilinear", align_corners=align_corners)[0]
+    first, second = (scores[:, start::step, start::step] for start in ((step - 1) // 2, step // 2))
+    return (first + second).mul_(0.5)
 
 
 def _winners(scores: Tensor) -> UInt8Array:

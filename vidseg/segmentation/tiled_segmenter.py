@@ -39,6 +39,7 @@ class QueryScoreRuntime:
     """
 
     gives_labels = False
+    gives_logits = False
     align_corners = False
 
     def __init__(self, runtime: Runtime, classes: int, *, activated: bool) -> None:
@@ -61,6 +62,7 @@ class QueryScoreRuntime:
 class _Blended:
     """The runtime, as what comes out of it is once windows are blended: averaged weights, cells of equal size."""
 
+    gives_logits = False
     align_corners = False
 
     def __init__(self, runtime: ScoreRuntime) -> None:
