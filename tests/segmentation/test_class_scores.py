@@ -52,6 +52,21 @@ def test_every_class_that_can_win_is_among_the_contenders(seed, queries, classes
     assert (full[found].amax(dim=(1, 2)) >= floor * (1 - 1e-4)).all(), "classes that cannot win are left out"
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (17, 8), (16, 23)])
+def test_what_wins_in_a_part_of_the_picture_is_found_whatever_the_grid(size):
+    """Each of 40 classes has a small place of its own, beside one that is everywhere."""
+    rng = torch.Generator().manual_seed(3)
+    h, w = size
+    masks = torch.zeros(41, h, w)
+    masks[40] = 0.6
+    masks.flatten(1)[torch.arange(40), torch.randint(h * w, (40,), generator=rng)] = 0.9
+    class_probs = torch.eye(150)[:41] * 0.9 + 0.0005
+    found, _ = QueryScores(class_probs, masks).contenders()
+    assert set(all_maps(class_probs, masks).argmax(dim=0).flatten().tolist()) <= set(found.tolist())
+    # what has nothing of its own is left out
+    assert set(found.tolist()) <= set(range(41))
+
+
 def test_most_classes_are_never_computed(monkeypatch):
     class_probs, mask_probs = probabilities(1, 100, 150, 8.0)
     computed = []

@@ -167,6 +167,22 @@ def test_trust_falls_with_the_residual_and_is_none_outside():
     assert torch.allclose(believed, torch.tensor([[0, 1, math.exp(-1)], [1, 0, 0]]))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 8), (9, 7), (30, 40)])
+def test_maps_are_looked_up_as_torch_does_it_cubically_also_far_outside(size):
+    rng = torch.Generator().manual_seed(1)
+    h, w = size
+    maps = torch.rand(5, h, w, generator=rng)
+    where = places(4 * torch.randn(h, w, 2, generator=rng))
+    span = torch.tensor([max(w - 1, 1), max(h - 1, 1)])
+    grid = where * 2 / span - 1
+    expected = torch.nn.functional.grid_sample(
+        maps[None], grid[None], mode="bicubic", padding_mode="border", align_corners=True
+    )[0]
+    found = moved_maps(maps, where)
+    assert torch.allclose(found, expected.clamp(torch.tensor(0.0), maps.amax()), atol=1e-4)
+    assert found.is_contiguous()
+
+
 def test_maps_moved_by_whole_cells_are_those_cells():
     scores = maps(1)
     where = places(torch.full((6, 7, 2), 2.0))
@@ -266,7 +282,7 @@ def test_nothing_is_remembered_past_a_reset_a_cut_or_another_size(how):
         smoother.smooth(frame(i), two_classes(1.0, 0.2))
     if how == "reset":
         smoother.reset()
-    fresh = two_classes(0.2, 0.3, *((4, 5) if how == "size" else (4, 4)))
+    fresh = two_classes(0.28, 0.3, *((4, 5) if how == "size" else (4, 4)))
     found, classes = smoother.smooth(frame(2), fresh)
     assert classes.tolist() == [2, 6] and torch.equal(found, fresh[[2, 6]])
 

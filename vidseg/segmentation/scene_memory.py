@@ -49,8 +49,8 @@ class SceneMemory:
 
     def moved_on(
         self, scores: Tensor, classes: Tensor, flow: Tensor, residual: Tensor, seconds: float
-    ) -> tuple[SceneMemory, Tensor]:
-        """The memory after the next frame, and what it adds to its scores, (N, h, w).
+    ) -> tuple[SceneMemory, Tensor, Tensor]:
+        """The memory after the next frame, and what it adds to the scores of some maps (M,): (M, h, w).
 
         Args:
             scores: (N, h, w) of the classes (N,), rising, all `contenders` among them.
@@ -71,8 +71,10 @@ class SceneMemory:
         inside = (place > -0.5).all(dim=-1) & (place < span + 0.5).all(dim=-1)
         weight = _belief(coarse(residual[None], side)[0]) * inside * math.exp(-seconds / SECONDS)
         mean = torch.lerp(now, before, weight)
-        difference = F.interpolate(F.softshrink(mean - now, IGNORED)[None], size=scores.shape[1:], mode="bilinear")[0]
-        return SceneMemory(mean, classes), difference * _belief(residual)
+        difference = F.softshrink(mean - now, IGNORED)
+        which = torch.nonzero(difference.flatten(1).any(dim=1))[:, 0]  # mostly a few
+        added = F.interpolate(difference[which][:, None], size=scores.shape[1:], mode="bilinear")[:, 0]
+        return SceneMemory(mean, classes), which, added * _belief(residual)
 
 
 @lru_cache(maxsize=4)

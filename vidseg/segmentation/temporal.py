@@ -38,15 +38,33 @@ def places(flow: Tensor) -> Tensor:
 def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
     """(N, h, w) maps >= 0 looked up at `where` (h, w, 2) as (x, y) in cells; edges repeat.
 
-    Cubic: done linearly frame after frame, it would blur thin things away (poles, signs).
+    Cubic: done linearly frame after frame, it would blur thin things away (poles, signs). With the 16 cells around each
+    place as rows of N scores to be summed, it takes two thirds to a third of the time of `grid_sample`, whose cubic
+    (a = -0.75, PyTorch's and OpenCV's) it is.
     """
-    _, h, w = maps.shape
-    # grid_sample wants -1..1 between the centres of the first and the last cell; a side of one cell has only 0
-    span = where.new_tensor([max(w - 1, 1), max(h - 1, 1)])
-    grid = where * 2 / span - 1
-    found = F.grid_sample(maps[None], grid[None], mode="bicubic", padding_mode="border", align_corners=True)[0]
+    n, h, w = maps.shape
+    # (N, h, w) -> with edges (N, h + 5, w + 5) -> a row for each cell (cells, N)
+    rows = F.pad(maps[None], (2, 3, 2, 3), mode="replicate")[0].flatten(1).T.contiguous()
+    inside = torch.minimum(where.clamp(min=-1), where.new_tensor([w, h]))  # farther out there is nothing else to see
+    low = inside.floor()
+    x, y = low.int().unbind(dim=-1)  # their first neighbour is one before, and two were put before all
+    first = (y + 1) * (w + 5) + x + 1
+    step = torch.arange(4, dtype=torch.int32, device=maps.device)
+    around = first.view(-1, 1) + (step[:, None] * (w + 5) + step).flatten()  # (h * w, 16)
+    across, down = _cubic((inside - low).movedim(-1, 0)).unbind(dim=1)  # (4, h, w) each
+    shares = (down[:, None] * across).view(16, -1).T.contiguous()  # (h * w, 16)
+    found = F.embedding_bag(around, rows, mode="sum", per_sample_weights=shares).T.contiguous().view(n, h, w)
     # it overshoots beside steps; what did so again and again would grow without end
     return torch.minimum(found.clamp_(min=0), maps.amax(), out=found)
+
+
+def _cubic(t: Tensor) -> Tensor:
+    """(4, ...) weights of the four neighbours of places `t` 0..1 between the inner two."""
+    squared = t * t
+    cubed = squared * t
+    before, after = 0.75 * (2 * squared - cubed - t), 0.75 * (cubed - squared)
+    inner = 1.25 * cubed - 2.25 * squared + 1
+    return torch.stack([before, inner, 1 - before - inner - after, after])
 
 
 def trust(where: Tensor, residual: Tensor) -> Tensor:
@@ -204,8 +222,9 @@ class ScoreSmoother:
                 total = torch.lerp(total, moved_maps(memory.total[None], where)[0], weight)
             x, y = where.round().long().unbind(dim=-1)
             last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]  # (h, w) ids, as they moved
-            scene, difference = memory.scene.moved_on(smoothed, classes, flow, residual, motion.seconds)
-            base = smoothed.add(difference, alpha=self._scene_share).clamp_(min=0)
+            scene, which, added = memory.scene.moved_on(smoothed, classes, flow, residual, motion.seconds)
+            base = smoothed.clone()
+            base[which] = base[which].add_(added, alpha=self._scene_share).clamp_(min=0)
             # ids -> places among the maps; a class that won by what was remembered of it may not be there any more
             found = torch.searchsorted(classes, last).clamp_(max=len(classes) - 1)
             maps = favoured(base, found, self._margin * weight * (classes[found] == last))
