@@ -101,7 +101,8 @@ class GivenScores:
         return self._maps.shape[1], self._maps.shape[2]
 
     def contenders(self) -> tuple[Tensor, Tensor]:
-        reaching = torch.nonzero(self._maps.amax(dim=(1, 2)) >= floor_of(self._maps))[:, 0]  # few, and soon found
+        least = self._maps.amax(dim=0).min() / 4
+        reaching = torch.nonzero(self._maps.amax(dim=(1, 2)) >= least)[:, 0]  # few, and soon found
         maps = self._maps[reaching]
         kept = alive(maps)
         return reaching[kept], maps[kept]
