@@ -221,7 +221,7 @@ class Segmentation:
 
 
 def unless_card(drawn: UInt8Array, image: UInt8Array, placeholder: bool) -> UInt8Array:
-    """`drawn`; but a card as it is, where it has its size: a view of masks alone would leave its words out."""
+    """The (H, W, 3) picture `drawn`; a card stays as it is, since a view of masks alone would leave its words out."""
     return image if placeholder and drawn.shape == image.shape else drawn
 
 

@@ -175,7 +175,13 @@ class Sink(Protocol):
         ...
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
-        """Take one frame. Raises WriteError."""
+        """Take one frame, whose arrays must not be changed.
+
+        Args:
+            picture: (H', W', 3) uint8 RGB or (H', W', 4) RGBA, as a `Renderer` drew it; None unless `needs_picture`.
+        Raises:
+            WriteError: it cannot be written.
+        """
         ...
 
     def close(self) -> None:

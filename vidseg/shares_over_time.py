@@ -49,7 +49,7 @@ class SharesOverTime:
     _counts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = field(default_factory=list)
 
     def add(self, seconds: float, label_map: UInt8Array) -> None:
-        """Count the pixels of one frame."""
+        """Count the pixels of the next frame, (H, W) uint8 class ids."""
         sample = label_map[::PIXEL_STEP, ::PIXEL_STEP]
         counts = np.bincount(sample.ravel(), minlength=_COUNTS)
         if self._counts and self._in_last < self._frames:

@@ -36,7 +36,7 @@ class SavedMasks(Protocol):
         ...
 
     def find(self, frame: Frame) -> UInt8Array | None:
-        """The map of this frame, None where there is none.
+        """(H, W) uint8 class ids of this frame; None where there are none.
 
         Raises:
             SourceError: it cannot be read.

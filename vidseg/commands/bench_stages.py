@@ -60,7 +60,12 @@ class StageCost:
 
 
 def decode(config: RunConfig, seconds: float) -> tuple[VideoInfo, list[Frame], StageCost]:
-    """The source, its first frames, and what decoding costs; a short source is read again."""
+    """The source, its first frames, and what decoding costs; a short source is read again.
+
+    Raises:
+        ConfigError: it cannot be read again, or has no frames.
+        SourceError: it cannot be read.
+    """
     shown = shown_name(config.source or "")
     kept: list[Frame] = []
     walls: list[float] = []
@@ -94,6 +99,7 @@ def decode(config: RunConfig, seconds: float) -> tuple[VideoInfo, list[Frame], S
 def model_alone(
     engine: Engine, info: VideoInfo, frames: list[Frame], batches: tuple[int, ...], seconds: float
 ) -> tuple[BatchTime, ...]:
+    """What a call of the network takes at each of these batch sizes, measured for `seconds` each."""
     found = []
     for batch in sorted(batches):  # a compiled network fills up a batch that is smaller than one it has seen
         images = torch.cat([engine.seen(frames[number % len(frames)].image, info) for number in range(batch)])

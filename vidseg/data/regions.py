@@ -26,7 +26,7 @@ class Region:
 
 
 def regions(label_map: UInt8Array, min_area: int) -> Iterator[Region]:
-    """The connected regions of at least `min_area` pixels, by class id."""
+    """The connected regions of at least `min_area` pixels in an (H, W) uint8 label map, by class id."""
     for class_id in np.unique(label_map):
         if class_id == NO_LABEL:
             continue
@@ -43,8 +43,11 @@ def region_detections(
     """What `Segmentation.detections` does where there are no queries: regions that are no specks, the largest first.
 
     Args:
+        label_map: (H, W) uint8 class ids.
         levels: (H, W) confidence times 255; a region's is the mean, without them there is none.
         names: of the classes; other values of the map are no regions.
+    Returns:
+        A function of threshold and mode, which raises ConfigError for an unknown mode.
     """
 
     def compute(threshold: float, mode: DetectionMode) -> list[Detection]:

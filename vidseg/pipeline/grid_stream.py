@@ -161,7 +161,7 @@ class GridStream:
 
         Args:
             inference: finds the masks; belongs to this stream from now on.
-            fit: scales a picture to the size of the tile.
+            fit: as `GridPainter.fit`, scales an (H, W, 3) picture to its tile.
         """
         self._inference, self._fit = inference, fit
         self._follower.start()

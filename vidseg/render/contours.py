@@ -39,7 +39,12 @@ def region_edges(shown: UInt8Array, *, both_sides: bool = False) -> UInt8Array:
 
 
 def draw_contours(picture: UInt8Array, shown: UInt8Array) -> None:
-    """Draw white outlines around the shown regions into `picture`, as wide as the picture asks for; none on specks."""
+    """Draw white outlines around the shown regions into `picture`, as wide as its size asks for; none on specks.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, drawn on.
+        shown: (H, W) uint8 class ids, 255 where nothing is shown.
+    """
     width = ceil(min(shown.shape) / LINES_PER_PIXEL)
     edges = region_edges(without_specks(shown), both_sides=width > 1)
     if width > 2:
@@ -51,7 +56,8 @@ def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
     """Draw a faint line between regions into `picture`, light on one side and dark on the other, on any background.
 
     The line is strongest where colours and source are mixed half and half, and not there at opacity 0 and 1, where the
-    source or the colours are what is asked for. Pixels where nothing is shown stay as they are.
+    source or the colours are what is asked for. Pixels where nothing is shown stay as they are. Arrays as for
+    `draw_contours`; `opacity` from 0 to 1.
     """
     strength = 4 * opacity * (1 - opacity)
     if strength == 0:

@@ -88,7 +88,7 @@ class TiledPainter:
         return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
 
     def card(self, picture: UInt8Array | None, words: str) -> UInt8Array:
-        """`picture` dark, or a grey cell, with the words in it."""
+        """(h, w, 3): `picture` dark, or a grey cell, with the words in it."""
         return self._card(words) if picture is None else offline_card(picture, words, plain=self._plain)
 
     def _words_alone(self, words: str) -> UInt8Array:

@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 
 def class_shares(shown: UInt8Array) -> dict[int, float]:
-    """Share of the picture, 0..1, of each class that covers at least `MIN_SHARE` of it, by class id.
+    """Share of an (H, W) label map, 0..1, of each class that covers at least `MIN_SHARE` of it, by class id.
 
     Counts a grid of pixels only, at most some 260 along the shorter side.
     """
@@ -52,6 +52,10 @@ class Legend:
         """Draw the panel into a corner of `picture`; its box, None where nothing is shown or it does not fit.
 
         Where there are more classes than rows, the largest are listed and the last row counts the others.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB, drawn on.
+            shown: (H, W) uint8 class ids, 255 where nothing is shown.
         """
         shares = class_shares(shown)
         if not shares:

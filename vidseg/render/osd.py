@@ -33,7 +33,7 @@ def status_rows(status: WindowStatus, view: str) -> list[Row]:
 
 
 def draw_rows(picture: UInt8Array, rows: Sequence[Row], *, top: int = 0) -> int:
-    """Draw a panel with rows of one or more columns at the left, below `top`; the y of its lower edge.
+    """Draw a panel with rows of columns into an (H, W, 3) picture, at the left, below `top`; the y of its lower edge.
 
     The text shrinks to what fits; where the smallest does not fit, nothing is drawn.
     """

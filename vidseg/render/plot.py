@@ -40,7 +40,7 @@ class Plot:
         return round(self.height - self.bottom - share * (self.height - self.top - self.bottom))
 
     def rule(self, picture: UInt8Array, across: Sequence[float], upwards: Sequence[float]) -> None:
-        """Draw grid lines at these places, and the frame."""
+        """Draw grid lines at these places, 0..1, and the frame into an (H, W, 3) picture."""
         for share in upwards:
             cv2.line(picture, (self.x(0), self.y(share)), (self.x(1), self.y(share)), GRID, 1)
         for share in across:
@@ -49,13 +49,16 @@ class Plot:
 
 
 def put_text(picture: UInt8Array, text: str, place: tuple[int, int], colour: Rgb, align: float = 0.0) -> None:
-    """Text centred on the height of `place`; `align` 0 starts there, 0.5 is centred, 1 ends there."""
+    """Draw text into an (H, W, 3) picture, centred on the height of `place` (x, y).
+
+    `align`: 0 starts there, 0.5 is centred, 1 ends there.
+    """
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, 1)
     corner = (round(place[0] - align * width), place[1] + height // 2)
     cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, colour, 1, cv2.LINE_AA)
 
 
 def png_of(picture: UInt8Array) -> bytes:
-    """The RGB picture as a PNG."""
+    """An (H, W, 3) uint8 RGB picture as a PNG."""
     _, code = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return code.tobytes()

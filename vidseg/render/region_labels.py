@@ -63,6 +63,12 @@ def draw_region_labels(
     """Write the class names of the large regions into `picture`, inside it and apart from each other and `occupied`.
 
     Names that find no room are left out.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, drawn on.
+        shown: (H, W) uint8 class ids, 255 where nothing is shown.
+        occupied: a box that stays free, such as the legend's.
+        text_size: factor for the size that the picture's own size gives.
     """
     height, width = picture.shape[:2]
     size_px = text_size_px(height, width, share=text_size / 34)

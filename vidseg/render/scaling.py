@@ -57,7 +57,7 @@ class ScaledRenderer:
         self._size = size
 
     def render(self, image: UInt8Array, segmentation: Segmentation) -> UInt8Array:
-        """A new picture, as the other renderer draws it."""
+        """A new (H', W', 3) or (H', W', 4) picture, as the other renderer draws it, in the size asked for."""
         return scaled(self._renderer.render(image, segmentation), self._size)
 
 

@@ -48,7 +48,7 @@ def draw_text(
 
 
 def draw_haloed_text(picture: UInt8Array, text: str, x: int, y: int, size_px: int) -> None:
-    """As `draw_text`, bold white with a soft dark rim that reaches up to `halo_px` outside the box."""
+    """As `draw_text` into an (H, W, 3) picture, bold white with a soft dark rim of up to `halo_px` outside the box."""
     keep, ink = _haloed(text, size_px)
     margin = halo_px(size_px)
     x, y = x - margin, y - margin
@@ -66,7 +66,7 @@ def halo_px(size_px: int) -> int:
 
 
 def draw_panel(picture: UInt8Array, x: int, y: int, width: int, height: int) -> None:
-    """Darken a box of `picture`, corners rounded. The box lies inside the picture."""
+    """Darken a box, in pixels, of an (H, W, 3) picture, corners rounded. The box lies inside the picture."""
     part = picture[y : y + height, x : x + width]
     dark = cv2.convertScaleAbs(part, alpha=1.0 - _PANEL_OPACITY, beta=_PANEL_GREY * _PANEL_OPACITY)
     part[:] = cv2.copyTo(dark, _rounded_box(width, height), part.copy())

@@ -75,7 +75,10 @@ class Window:
         return self.state.paused
 
     def show(self, image: UInt8Array, segmentation: Segmentation, status: WindowStatus) -> None:
-        """Show a frame. It appears during the next `poll`; after the window was closed nothing happens."""
+        """Show a frame, (H, W, 3) uint8 RGB, with the current view. It appears during the next `poll`.
+
+        After the window was closed nothing happens.
+        """
         self._current = (image, segmentation, status)
         self.refresh()
 

@@ -34,7 +34,7 @@ class PictureNetwork(nn.Module):
 
 
 def example_images() -> Tensor:
-    """A batch to trace with, uint8."""
+    """(B, 3, h, w) uint8 zeros, to trace a network with."""
     return torch.zeros(TRACE_SHAPE, dtype=torch.uint8)
 
 

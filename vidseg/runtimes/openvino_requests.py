@@ -118,5 +118,5 @@ class OpenVinoRequests:
 
 
 def joined(each: Sequence[list[Array]]) -> list[Array]:
-    """The outputs of several runs as those of one: along the first axis."""
+    """Outputs of several runs, (B, ...) each, as those of one run: (sum of B, ...)."""
     return each[0] if len(each) == 1 else [np.concatenate(parts) for parts in zip(*each, strict=True)]

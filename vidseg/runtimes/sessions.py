@@ -52,7 +52,7 @@ class Session(Protocol):
         ...
 
     def run(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> list[Array]:
-        """The outputs of these names for inputs by name."""
+        """The outputs of these names for inputs by name, in the shapes and types of `inputs` and `outputs`."""
         ...
 
     def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:

@@ -55,7 +55,7 @@ class QueryScoreRuntime:
         return torch.einsum("bqk,bqhw->bkhw", classes.float(), masks.float()).cpu()
 
     def weights(self, scores: Tensor) -> Tensor:
-        """The same: they are >= 0."""
+        """The same (B, K, h', w'): they are >= 0."""
         return scores
 
 
@@ -106,7 +106,7 @@ class TiledSegmenter(DenseSegmenter):
 
     @torch.inference_mode()
     def finish(self, frame: Frame, output: Tensor) -> Segmentation:
-        """Of the windows of the frame."""
+        """The segmentation of a frame from what `infer` found in its windows."""
         with self._timers.measure("postprocess", frames=0):
             blended = self._blended(frame, output)
         return super().finish(frame, blended)

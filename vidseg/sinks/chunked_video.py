@@ -120,7 +120,7 @@ class ChunkedAvSink(AvSink):
         return self._failures_named()
 
     def encoder_frame(self, frame: Frame, picture: UInt8Array) -> av.VideoFrame:
-        """`picture` as the encoder takes it, at its time."""
+        """`picture`, (H, W, 3) uint8 RGB, in the encoder's pixel format and size, at its time."""
         if self._input is None:
             self._choose_format(frame, (picture.shape[0], picture.shape[1]))
         assert self._input is not None

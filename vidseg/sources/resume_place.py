@@ -25,7 +25,7 @@ class Tail:
         self._entries: deque[tuple[int | None, int]] = deque(maxlen=TAIL_FRAMES)
 
     def add(self, raw_pts: int | None, image: UInt8Array) -> None:
-        """Note the newest frame."""
+        """Note the newest frame: its raw time, in the stream's time base, and its (H, W, 3) uint8 picture."""
         self._entries.append((raw_pts, digest(image)))
 
     def state(self) -> list[list[int | None]]:

@@ -21,7 +21,7 @@ _LAST_OF_MASKS = "forward_prediction_heads.mask_classifier.layers.2."
 
 
 def is_half_as_wide(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor]) -> bool:
-    """Whether `narrow` has the tensors of `wide`, some sides half as long; the number of classes may differ."""
+    """Whether one state dict has the tensors of the other, some sides half as long; the classes may differ."""
     weights = _weights(wide)
     if not narrow.keys() >= set(weights):
         return False

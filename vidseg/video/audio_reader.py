@@ -48,6 +48,7 @@ class AudioDecoder:
             assert block.pts is not None
             seconds = block.pts * exact(block.time_base)
             interleaved: Any = block.to_ndarray()
+            # (1, n * c) -> (n, c) -> (n, 2): mono is heard on both sides
             samples = np.repeat(interleaved.reshape(block.samples, -1), CHANNELS // block.layout.nb_channels, axis=1)
             self._end = seconds + Fraction(len(samples), AUDIO_RATE)
             yield AudioBlock(samples, seconds)

@@ -118,6 +118,7 @@ class AudioTrack:
         """Packets that the encoder gives for the next samples; None flushes."""
         frame = None
         if samples is not None:
+            # (n, 2) -> (1, 2 * n): packed samples, left and right in turn, are one plane for FFmpeg
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), "s16", "stereo")
             frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, self._written, _UNIT
             self._written += len(samples)

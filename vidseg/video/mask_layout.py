@@ -14,5 +14,5 @@ COLUMNS = (*MARK_COLUMNS, "crc32")
 
 
 def crc_of(label_map: UInt8Array) -> str:
-    """CRC-32 of a C-contiguous map's bytes, in eight hexadecimal digits."""
+    """CRC-32 of the bytes of a C-contiguous (H, W) uint8 map, in eight hexadecimal digits."""
     return f"{zlib.crc32(label_map.data):08x}"

@@ -53,7 +53,7 @@ class ColourTable:
         return np.asarray(self._class_of[wide[..., 2] << 16 | wide[..., 1] << 8 | wide[..., 0]])
 
     def known(self, bgr: UInt8Array, path: Path) -> UInt8Array:
-        """The same. Raises ConfigError for a colour of no class."""
+        """(H, W) uint8 class numbers of (H, W, 3) uint8 BGR colours. Raises ConfigError for a colour of no class."""
         found = self.numbers(bgr)
         wrong = bgr[found == _FOREIGN]
         if len(wrong):

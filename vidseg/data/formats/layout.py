@@ -100,7 +100,7 @@ def refuse_absent(where: Path, missing: Sequence[str], count: int, looked: str) 
 
 
 def refuse_above(path: Path, numbers: UInt8Array, count: int, format_name: str) -> UInt8Array:
-    """The same numbers; raises ConfigError where one is none of the first `count`, and not 255."""
+    """The same (H, W) uint8 numbers. Raises ConfigError where one is `count` or more, and not 255."""
     wrong = numbers[(numbers >= count) & (numbers != NO_LABEL)]
     if wrong.size:
         raise ConfigError(
