@@ -40,6 +40,8 @@ def outside_loads(text: str) -> list[str]:
 
 
 def _command_lines(command: Any, path: str) -> Iterator[str]:
+    from vidseg.cli.help import description
+
     subcommands = getattr(command, "commands", {})
     if not subcommands or (command.invoke_without_command and " " in path):  # `vidseg` alone shows its help
         yield from (f"## {path}", "", _unmarked(command.help or "").strip(), "")
@@ -50,7 +52,7 @@ def _command_lines(command: Any, path: str) -> Iterator[str]:
                 panels.setdefault(getattr(param, "rich_help_panel", None) or kind, []).append(param)
         for panel, params in panels.items():
             yield from (f"| {panel} | |", "|---|---|")
-            yield from (f"| {_names(param)} | {_help(param)} |" for param in params)
+            yield from (f"| {_names(param)} | {_cell(_unmarked(description(param)))} |" for param in params)
             yield ""
     for name, subcommand in subcommands.items():
         yield from _command_lines(subcommand, f"{path} {name}")
@@ -63,13 +65,6 @@ def _names(param: Any) -> str:
         return f"`{word}`"
     *names, last = [*param.opts, *param.secondary_opts]
     return ", ".join(f"`{name}`" for name in [*names, _cell(last if param.is_flag else f"{last} {word}")])
-
-
-def _help(param: Any) -> str:
-    text = _unmarked(" ".join((param.help or "").split()))
-    if param.show_default and param.default not in (None, False, ...):
-        text += f" Default: {param.default}."
-    return _cell(text)
 
 
 def _cell(text: str) -> str:

@@ -103,3 +103,8 @@ def test_what_a_page_would_load_from_elsewhere_is_found(site, markup):
 def test_links_and_own_files_are_no_loads_from_elsewhere(site):
     own = '<a href="https://example.com">x</a> <img src="_images/a.png"> <link rel="canonical" href="https://x/">'
     assert not site.outside_loads(own + " url(data:image/png;base64,AA) <script src='_static/a.js'></script>")
+
+
+def test_a_default_reads_in_the_reference_as_in_the_help(site):
+    assert "| `--video`, `--no-video` | Write annotated videos; default yes |" in site.option_reference()
+    assert "| Number of images to take, spread evenly; default 200 |" in site.option_reference()

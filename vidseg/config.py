@@ -105,7 +105,13 @@ class RunConfig:
         None, ADDRESS, "Serve a live web page, by default on localhost.", "[HOST:]PORT", short=True, single=True
     )
     serve_token: str | None = _output(
-        None, TOKEN, "Token that viewers need; default {default}", "TEXT", unset="by address", single=True, secret=True
+        None,
+        TOKEN,
+        "Token that viewers need; default {default}",
+        "TEXT",
+        unset="random, or none on localhost",
+        single=True,
+        secret=True,
     )
     record_dir: str | None = _output(None, TEXT, "Folder for recordings of what is watched.", "DIR", single=True)
     metrics: str | None = _output(None, ADDRESS, "Serve metrics for Prometheus.", "[HOST:]PORT", single=True)
@@ -166,8 +172,8 @@ class RunConfig:
         None, PICTURE_SIZE, "Size of OUT; for the model's input see --imgsz.", "W|WxH|N%", redraws=True
     )
     enlarge: bool = _output(False, FLAG, "Let --size enlarge small pictures.", switch_off=False, redraws=True)
-    fps: float | None = _output(None, _RATE, "Constant frame rate of OUT; frames repeat or go.", "R", redraws=True)
-    split: str | None = _output(None, TIME_OR_SIZE, "Begin new files, as rec_%H%M%S.mp4.", "1h|2GB", single=True)
+    fps: float | None = _output(None, _RATE, "Constant rate of OUT; frames repeat or are dropped.", "R", redraws=True)
+    split: str | None = _output(None, TIME_OR_SIZE, "Begin a file this often: rec_%H%M.mp4.", "1h|2GB", single=True)
     codec: str | None = _output(
         None,
         TEXT,
@@ -240,7 +246,7 @@ class RunConfig:
         short=True,
     )
     short_side: int | str | None = _model(
-        None, whole_or("published", 32, 4096), "Short side of that; published: that of the published mIoU.", "N"
+        None, whole_or("published", 32, 4096), "Short side of it instead; published: as for the published mIoU.", "N"
     )
     label_set: str | None = _model(
         None, TEXT, "Classes of a network file: ade20k, cityscapes, voc, coco, or a file that lists them.", "NAME|FILE"

@@ -148,7 +148,7 @@ def _panels(params: Iterable[Any]) -> Iterator[tuple[str, list[tuple[str, str]]]
     for param in params:
         kind = "Arguments" if param.param_type_name == "argument" else "Options"
         rows = found.setdefault(getattr(param, "rich_help_panel", None) or kind, [])
-        rows.append((_flags(param), _description(param)))
+        rows.append((_flags(param), description(param)))
     rest = found.pop("Options", None)
     yield from found.items()
     if rest:
@@ -170,11 +170,12 @@ def _flags(param: Any) -> str:
     return ", ".join(names) + ("" if param.is_flag else f" {word}")
 
 
-def _description(param: Any) -> str:
+def description(param: Any) -> str:
+    """What a parameter does, with its default, without markup."""
     text = _plain(getattr(param, "help", None) or "")
     default = param.default
     if param.show_default and default is not None and default is not False and not callable(default):
-        text = f"{text.removesuffix('.')}; default {default}"
+        text = f"{text.removesuffix('.')}; default {'yes' if default is True else default}"
     return f"{text} (required)" if param.required and param.param_type_name == "option" else text
 
 
