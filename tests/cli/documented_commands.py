@@ -12,6 +12,11 @@ from typing import Any
 import typer
 
 from vidseg.cli.commands import app
+from vidseg.cli.options import flags_of
+from vidseg.config import OPTIONS
+from vidseg.configure import merge
+from vidseg.labels import ade20k
+from vidseg.option import CLASS_LIST
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -44,12 +49,18 @@ def documented_commands() -> list[Documented]:
 
 
 def parse(words: tuple[str, ...]) -> None:
-    """What the command line does with these words before it runs anything. Raises click's errors."""
+    """What the command line does with these words before it opens anything. Raises click's errors and VidsegError."""
     command, left = _SUBCOMMANDS[words[0]], list(words[1:])
     while left and left[0] in getattr(command, "commands", {}):
         command = command.commands[left.pop(0)]
-    if not {"--help", "--help-all"} & set(left):
-        command.make_context(words[0], left)
+    if {"--help", "--help-all"} & set(left):
+        return
+    given = command.make_context(words[0], left).params
+    if words[0] in ("run", "batch", "render"):
+        flags = flags_of({name: given[name] for name in OPTIONS if name != "source" and given.get(name) is not None})
+        config = merge(("the docs", flags))
+        for name in (name for name, entry in OPTIONS.items() if entry.check is CLASS_LIST and name != "color"):
+            ade20k().find_all(getattr(config, name))
 
 
 def _commands_of(page: Path) -> Iterator[Documented]:

@@ -41,8 +41,16 @@ def test_every_page_is_looked_at_and_the_commands_of_the_readme_mostly_run():
 
 
 @pytest.mark.parametrize(
-    "words", [("run", "a.mp4", "--nope"), ("eval", "--every", "2"), ("run", "a.mp4", "--limit", "two"), ("nope", "a")]
+    "words",
+    [
+        ("run", "a.mp4", "--nope"),
+        ("eval", "--every", "2"),
+        ("run", "a.mp4", "--limit", "two"),
+        ("nope", "a"),
+        ("run", "a.mp4", "--view", "sied"),
+        ("run", "a.mp4", "--matte", "dog"),
+    ],
 )
 def test_a_mistake_in_the_docs_would_be_found(words):
-    with pytest.raises(Exception, match=r"[Nn]o such option|[Mm]issing|integer|nope"):
+    with pytest.raises(Exception, match=r"[Nn]o such option|[Mm]issing|integer|nope|accepted|unknown class"):
         parse(words)

@@ -50,4 +50,4 @@ def export_labels(
     )
     with RunConsole() as console:
         written = export(request, labels)
-        console.note(f"wrote {written} images with labels to {output}")
+        console.note(f"wrote {written} image{'' if written == 1 else 's'} with labels to {output}")
