@@ -20,7 +20,7 @@ def write(tmp_path, text):
 
 
 def test_the_promised_presets_are_there():
-    assert {"realtime", "quality", "edge-cpu", "privacy", "mask-only", "street"} <= set(preset_names())
+    assert {"realtime", "quality", "edge-cpu", "privacy", "mask-only", "street", "sure"} <= set(preset_names())
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -46,6 +46,11 @@ def test_a_config_file_may_choose_the_preset_and_a_flag_overrules_it(tmp_path):
 
 def test_a_flag_can_switch_off_what_a_preset_switches_on():
     assert resolve({"preset": "street"}).legend and not resolve({"preset": "street", "legend": False}).legend
+
+
+def test_what_is_less_than_half_sure_is_left_out_by_the_preset_for_it_and_by_no_other():
+    least = {name: resolve({"preset": name}).min_confidence for name in preset_names()}
+    assert least.pop("sure") == 0.5 and not any(least.values())
 
 
 @pytest.mark.parametrize(
