@@ -41,12 +41,15 @@ def test_all_commands_take_a_makers_export(cli, signature, tmp_path):
     assert json.loads(Path("scores.json").read_text())["pixel_accuracy"] >= 1 - signature.rounding
 
 
-def test_bench_takes_a_folder_that_letterboxes(cli, tmp_path):
+@pytest.mark.parametrize(
+    ("tiles", "told"), [((), "model input 64x64"), (("--tiles", "2x2"), "model input 2x2 windows at 64x64")]
+)
+def test_bench_takes_a_folder_that_letterboxes(cli, tmp_path, tiles, told):
     [signature] = [each for each in SIGNATURES if each.name == "eomt"]
     path = signature.write(tmp_path)
     words = ("bench", "test:64x48@10,frames=6", "-m", path, "--batch", "1", "--seconds", 0.02, "--threads", 1)
-    result = cli(*words, "--json", "bench.json", "-q")
-    assert result.code == 0, result.err
+    result = cli(*words, *tiles, "--json", "bench.json", "-q")
+    assert result.code == 0 and told in result.out, result.err
     assert json.loads(Path("bench.json").read_text())["network_hw"] == [64, 64]
 
 

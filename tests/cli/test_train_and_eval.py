@@ -363,15 +363,17 @@ def test_eval_prints_classes_and_means_and_writes_them_as_json(cli, data):
     assert float(printed["pixel accuracy"]) == pytest.approx(scores["pixel_accuracy"], abs=1e-4)
 
 
-def test_eval_labels_as_a_run_does(cli, data):
+@pytest.mark.parametrize("words", [(), ("--tiles", "2x1")], ids=["whole", "windows"])
+def test_eval_labels_as_a_run_does(cli, data, words):
     """The masks that `vidseg run` saves have the scores that `vidseg eval` prints, of the network that a run takes."""
-    assert cli("run", data / "images", "--save-masks", "masks", "--stats", "run.json", *FAST).code == 0
+    assert cli("run", data / "images", "--save-masks", "masks", "--stats", "run.json", *words, *FAST).code == 0
     hits = pixels = 0
     for path in sorted((data / "labels").iterdir()):
         truth, found = (cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (path, Path("masks") / path.name))
         hits, pixels = hits + int((truth == found)[truth != 255].sum()), pixels + int((truth != 255).sum())
-    assert cli("eval", data, "--json", "scores.json", *FAST).code == 0
+    assert cli("eval", data, "--json", "scores.json", *words, *FAST).code == 0
     scores = json.loads(Path("scores.json").read_text())
+    assert ("2x1 windows" in scores["description"]) == bool(words)
     assert scores["pixel_accuracy"] == pytest.approx(hits / pixels, abs=1e-12)
     assert json.loads(Path("run.json").read_text())["runtime"] in scores["description"]
 

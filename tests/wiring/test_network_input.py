@@ -36,6 +36,12 @@ def test_published_models_get_their_published_size_but_for_video_on_a_cpu(words,
     assert size.network_hw(STILL, 720, 1280) == pictures
 
 
+def test_of_windows_the_network_sees_one_at_its_own_size():
+    size = network_input(RunConfig(tiles="2x1", imgsz=512), torch.device("cpu"))
+    assert size.window_hw(720, 1280) == (720, 731)  # 1280 / 1.75: a quarter of a window is seen by both
+    assert size.network_hw(VIDEO, 720, 1280) == (504, 512) and size.words(VIDEO) == "long side 512, 2x1 windows"
+
+
 def test_a_strip_is_no_larger_than_focoos_makes_it():
     size = network_input(RunConfig(model=PUBLISHED), torch.device("cpu"))
     assert size.network_hw(STILL, 100, 2000) == (205, 4096) and size.network_hw(STILL, 2000, 100) == (4096, 205)

@@ -21,6 +21,7 @@ _RUN_OPTIONS = (
         "trust_model",
         "runtime",
         "imgsz",
+        "tiles",
         "label_set",
         "device",
         "precision",
@@ -109,6 +110,8 @@ def print_bench(result: BenchResult) -> None:
     out = output()
     height, width = result.size_hw
     seen = f"{result.network_hw[1]}x{result.network_hw[0]}"
+    if result.tiles is not None:
+        seen = f"{result.tiles} windows at {seen}"
     out.print(f"{result.source}, {width}x{height}; {result.model}, {result.runtime}, model input {seen}", markup=False)
     out.print(f"{result.cores} cores, {result.machine['processor']}\n", markup=False)
 

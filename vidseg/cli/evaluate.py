@@ -12,7 +12,7 @@ from vidseg.errors import ConfigError
 @made_of(
     argument("data", Path, "DATA", "Folder of labelled images, or COCO's JSON.", ...),
     *run_options(
-        ("model", "weights", "trust_model", "imgsz", "short_side", "label_set", "rule", "max_pixels"),
+        ("model", "weights", "trust_model", "imgsz", "short_side", "tiles", "label_set", "rule", "max_pixels"),
         panels=False,
     ),
     flag(

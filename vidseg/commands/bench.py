@@ -128,6 +128,8 @@ class BenchResult:
     compared: tuple[Compared, ...] = ()
     threads_alone: int | None = None
     """CPU threads of the model alone and of the comparison; None leaves the choice to the runtime, which takes all."""
+    tiles: str | None = None
+    """Columns and rows of the windows that the network sees, each at `network_hw`."""
     threads_run: int | None = None
     """The same for the stages and the whole run, which leave cores to each other."""
 
@@ -203,6 +205,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
         busy=busy,
         compared=compared,
         threads_alone=request.config.threads,
+        tiles=config.tiles,
         threads_run=config.threads,
     )
     if request.json is not None:

@@ -53,6 +53,7 @@ class EvalRequest:
     runtime: str = "auto"
     imgsz: int | None = None
     short_side: int | str | None = None
+    tiles: str | None = None
     label_set: str | None = None
     rule: str = "semantic"
     mapping: str | None = None
@@ -172,6 +173,7 @@ def _config(request: EvalRequest) -> RunConfig:
         "trust_model",
         "imgsz",
         "short_side",
+        "tiles",
         "label_set",
         "rule",
         "device",

@@ -24,6 +24,12 @@ OVERLAP = 0.25
 """Share of a window, along each side, that the next one sees too."""
 
 
+def windows_of(tiles: str | None) -> tuple[int, int]:
+    """Columns and rows of "2x1"; one of each for None."""
+    columns, rows = (tiles or "1x1").split("x")
+    return int(columns), int(rows)
+
+
 def windows(length: int, count: int) -> list[slice]:
     """Places of `count` windows of one length that cover `length` pixels and overlap by `OVERLAP`."""
     size = max(1, round(length / (count - (count - 1) * OVERLAP)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +47,7 @@ from vidseg.segmentation.label_votes import LabelVotes
 from vidseg.segmentation.preprocess import network_size, on_canvas, to_network
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
-from vidseg.segmentation.tiled_segmenter import QueryScoreRuntime, TiledSegmenter
+from vidseg.segmentation.tiled_segmenter import QueryScoreRuntime, TiledSegmenter, windows_of
 from vidseg.timing import StageTimers
 from vidseg.wiring.frame_policy import is_smoothed
 from vidseg.wiring.network_input import NetworkInput, file_input, network_input
@@ -106,8 +107,8 @@ class Engine:
             if doubt.asked and network.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
             smoother = LabelVotes if network.gives_labels else ScoreSmoother
-            columns, rows = (config.tiles or "1x1").split("x")
-            made = DenseSegmenter if config.tiles is None else partial(TiledSegmenter, tiles=(int(columns), int(rows)))
+            tiled = partial(TiledSegmenter, tiles=windows_of(config.tiles))
+            made = DenseSegmenter if config.tiles is None else tiled
             return made(
                 network,
                 imgsz=self.size.imgsz,
@@ -146,8 +147,9 @@ class Engine:
         return isinstance(self.runtime, QueryFileRuntime) and self.runtime.activated
 
     def seen(self, image: UInt8Array, info: VideoInfo) -> Tensor:
-        """(1, 3, h, w) uint8: what the network sees of a frame (H, W, 3) of the source."""
-        height, width = image.shape[:2]
+        """(1, 3, h, w) uint8: what the network sees of a frame (H, W, 3) of the source, or of its first window."""
+        height, width = self.size.window_hw(*image.shape[:2])
+        image = np.ascontiguousarray(image[:height, :width])
         given = self.size.format(info)
         if given is None:
             return to_network(image, network_size(height, width, self.size.imgsz))

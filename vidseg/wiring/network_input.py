@@ -13,6 +13,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
 from vidseg.runtimes.model_format import InputFormat, ModelFile, is_model_file
 from vidseg.segmentation.preprocess import SIZE_MULTIPLE, network_size
+from vidseg.segmentation.tiled_segmenter import windows, windows_of
 
 PUBLISHED = "published"
 """As `--short-side`: the size that the makers of the network measured at."""
@@ -26,6 +27,8 @@ class NetworkInput:
     """Long side in pixels of what the network sees, where neither of the others says more."""
     video: InputFormat | None = None
     pictures: InputFormat | None = None
+    tiles: str | None = None
+    """Columns and rows of the windows that are fed instead of a frame, as in "2x2"."""
 
     def format(self, info: VideoInfo) -> InputFormat | None:
         """How frames of the source are fed."""
@@ -39,14 +42,23 @@ class NetworkInput:
         return {"imgsz": self.imgsz, "short_side": None}
 
     def network_hw(self, info: VideoInfo, height: int, width: int) -> tuple[int, int]:
-        """Height and width that the network sees of a frame of the source, padding included."""
+        """Height and width that the network sees of a frame of the source, or of a window of it, with padding."""
+        height, width = self.window_hw(height, width)
         given = self.format(info)
         return (network_size if given is None else given.network_size)(height, width, self.imgsz)
 
+    def window_hw(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a window; of the whole frame where there are none."""
+        columns, rows = windows_of(self.tiles)
+        return windows(height, rows)[0].stop, windows(width, columns)[0].stop
+
     def words(self, info: VideoInfo) -> str:
-        """ "long side 512"."""
+        """ "long side 512", or "long side 512, 2x2 windows"."""
         sides = self.sides(info)
-        return f"long side {sides['imgsz']}" if sides["short_side"] is None else f"short side {sides['short_side']}"
+        windows = "" if self.tiles is None else f", {self.tiles} windows"
+        if sides["short_side"] is None:
+            return f"long side {sides['imgsz']}{windows}"
+        return f"short side {sides['short_side']}{windows}"
 
     def __str__(self) -> str:
         """The same for videos, and for pictures where that differs."""
@@ -67,12 +79,12 @@ def network_input(config: RunConfig, device: torch.device) -> NetworkInput:
     default = entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
     if isinstance(config.short_side, int):
         given = InputFormat(short_side=config.short_side, multiple_of=SIZE_MULTIPLE)
-        return NetworkInput(default, given, given)
+        return NetworkInput(default, given, given, config.tiles)
     published = None if entry.short_side is None else published_format(entry.short_side)
     if asked is not None and asked[0] == "imgsz":
-        return NetworkInput(asked[1])
+        return NetworkInput(asked[1], tiles=config.tiles)
     everywhere = device.type != "cpu" or config.short_side == PUBLISHED
-    return NetworkInput(default, published if everywhere else None, published)
+    return NetworkInput(default, published if everywhere else None, published, config.tiles)
 
 
 def published_format(short_side: int) -> InputFormat:
@@ -92,7 +104,7 @@ def file_input(config: RunConfig, file: ModelFile, given: InputFormat) -> Networ
         if fixed is not None:
             raise ConfigError(f"--{name} {side}: {file.path.name} takes {fixed[1]}x{fixed[0]} only; leave out --{name}")
         given = given.with_long_side(side) if name == "imgsz" else given.with_short_side(side)
-    return NetworkInput(config.imgsz or given.default_imgsz(), given, given)
+    return NetworkInput(config.imgsz or given.default_imgsz(), given, given, config.tiles)
 
 
 def same_everywhere(config: RunConfig, device: torch.device, *, still: bool) -> RunConfig:
@@ -107,7 +119,7 @@ def same_everywhere(config: RunConfig, device: torch.device, *, still: bool) -> 
 
 def published_advice(model: str, size: NetworkInput) -> str | None:
     """A sentence for videos that are seen smaller than the makers of the model measured; None where they are not."""
-    if size.video is not None or size.pictures is None:
+    if size.video is not None or size.pictures is None or size.tiles is not None:
         return None
     return (
         f"{model} sees videos with the long side {size.imgsz}; its published mIoU was measured with the short side "
