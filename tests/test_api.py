@@ -334,7 +334,7 @@ def test_a_frame_is_a_picture_in_notebooks_and_in_files(tmp_path):
     assert np.array_equal(shown[:, :, ::-1], seg.overlay())
     seg.save(tmp_path / "a.png", opacity=1.0)
     assert cv2.imread(str(tmp_path / "a.png"))[0, 0, ::-1].tolist() == [6, 230, 230]
-    with pytest.raises(vidseg.VidsegError, match="is not a picture format"):
+    with pytest.raises(vidseg.VidsegError, match="is not an image format"):
         seg.save(tmp_path / "a.xyz")
     with pytest.raises(vidseg.VidsegError, match="missing"):
         seg.save(tmp_path / "missing" / "a.png")

@@ -373,7 +373,7 @@ def test_numbered_pictures_are_outputs_like_others(place):
     Path("foreign/f_07.png").touch()
     files, _ = place.batch("a.mp4", out_dir="foreign", name="f_%02d.png")
     assert "exists, but was not made from this input" in files["a.mp4"][1]
-    with pytest.raises(ConfigError, match="numbered pictures"):
+    with pytest.raises(ConfigError, match="numbered images"):
         place.batch("a.mp4", out_dir="memory://out", **names)
 
 

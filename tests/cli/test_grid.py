@@ -171,7 +171,7 @@ def test_passwords_stay_out_of_the_stats(cli):
         ),
         (
             ("a.mp4", "b.jpg", "--grid", "-o", "out.mp4"),
-            ("b.jpg", "pictures cannot be shown beside other sources", "vidseg batch"),
+            ("b.jpg", "images cannot be shown beside other sources", "vidseg batch"),
         ),
         (("a.mp4", "b.mp4", *GRID, "--camera-size", "64x48"), ("--camera-size is for cameras",)),
         (("a.mp4", "b.mp4", "--grid", "-o", "out.mp4"), ("a.mp4: no such file",)),

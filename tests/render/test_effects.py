@@ -109,8 +109,8 @@ def test_frames_of_another_size_get_a_background_of_theirs(tmp_path: Path) -> No
         ("#12345", "cannot be read"),
         ("a\0b", "cannot be read"),
         ("~nobody-of-this-name/a.png", "cannot be read"),
-        ("TEXT", "is not a readable picture; accepted: blur, grey, a colour"),
-        ("EMPTY", "is not a readable picture"),
+        ("TEXT", "is not a readable image; accepted: blur, grey, a colour"),
+        ("EMPTY", "is not a readable image"),
     ],
 )
 def test_what_is_no_background_is_told_in_one_line(

@@ -46,11 +46,11 @@ def test_a_virtual_camera_is_fed_through_a_pipe() -> None:
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [
-        ("a.xyz", {}, r"'\.xyz' is not a known format; video: \.mp4.*pictures: \.png.*folder/"),
+        ("a.xyz", {}, r"'\.xyz' is not a known format; video: \.mp4.*images: \.png.*folder/"),
         ("out", {}, "has no file ending"),
-        ("out/", {}, "suits pictures"),
-        ("f_%d.png", {"codec": "h264"}, "codec does not apply to pictures"),
-        ("f_%d.png", {"crf": 3}, "crf does not apply to pictures"),
+        ("out/", {}, "suits images"),
+        ("f_%d.png", {"codec": "h264"}, "codec does not apply to images"),
+        ("f_%d.png", {"crf": 3}, "crf does not apply to images"),
         ("a.mp4", {"crf": 99}, "crf 99"),
     ],
 )

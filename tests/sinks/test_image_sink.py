@@ -102,7 +102,7 @@ def test_single_file_takes_one_picture(tmp_path: Path) -> None:
         ImageSink(tmp_path / "a.png", still_info(3), overwrite=False)
     sink = ImageSink(tmp_path / "a.png", video_info(), overwrite=False)
     put(sink, make_frame(0))
-    with pytest.raises(WriteError, match="is a single picture, but the source has more"):
+    with pytest.raises(WriteError, match="is a single image, but the source has more"):
         put(sink, make_frame(1))
     assert read_counter(load(tmp_path / "a.png")) == 0
 
@@ -195,7 +195,7 @@ def test_no_frame_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "info", "message"),
     [
-        ("a.xyz", still_info(), r"'\.xyz' is not a known picture format; accepted: \.png"),
+        ("a.xyz", still_info(), r"'\.xyz' is not a known image format; accepted: \.png"),
         ("no/a.png", still_info(), "does not exist; create it"),
         ("no/such/", still_info(), "does not exist; create it"),
         ("out/", video_info(), r"for a video give a file such as .*out\.mp4 or a pattern"),

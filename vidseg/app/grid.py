@@ -81,8 +81,8 @@ def check_grid_options(config: RunConfig) -> None:
     for source, kind in zip(sources, kinds, strict=True):
         if kind is SourceKind.IMAGES:
             raise ConfigError(
-                f"{shown_name(source)}: pictures cannot be shown beside other sources; accepted: video files, streams, "
-                "cameras, test patterns; give pictures alone to `vidseg run` or `vidseg batch`"
+                f"{shown_name(source)}: images cannot be shown beside other sources; accepted: video files, streams, "
+                "cameras, test patterns; give images alone to `vidseg run` or `vidseg batch`"
             )
     if (config.start, config.end) != (None, None) and {SourceKind.URL, SourceKind.CAMERA} & set(kinds):
         raise ConfigError("--start and --end are for files, but one of these is live; use --duration to end the run")

@@ -113,7 +113,7 @@ def check_options(config: RunConfig, options: BatchOptions) -> None:
         raise ConfigError(f"--device {config.device}: Ray chooses the GPU of a node; give --device cuda")
     if options.video and is_numbered(options.name) and is_remote(options.out_dir):
         raise ConfigError(
-            f"--name {options.name}: numbered pictures can only be written to this "
+            f"--name {options.name}: numbered images can only be written to this "
             "machine; give a folder here as -o, or a video name"
         )
     if options.video and config.matte:

@@ -14,7 +14,7 @@ from vidseg.frames import UInt8Array
 from vidseg.names import expand_user
 from vidseg.render.colours import parse_colour
 
-ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or a picture file"
+ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or an image file"
 
 BLUR_SHORT_SIDE = 90
 """Of the small picture in which the background is blurred: 720p then costs what 160x90 does."""
@@ -60,7 +60,7 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     except SourceError as error:  # too large
         raise ConfigError(f"--background {error}") from None
     if picture is None:
-        raise ConfigError(f"--background {text}: is not a readable picture; accepted: {ACCEPTED}")
+        raise ConfigError(f"--background {text}: is not a readable image; accepted: {ACCEPTED}")
     return Background(text, picture=picture)
 
 

@@ -43,5 +43,5 @@ def _encoded(picture: UInt8Array, ending: str) -> bytes:
     except cv2.error:
         found, data = False, None
     if not found or data is None:
-        raise SinkError(f"{ending or 'a name without an ending'}: is not a picture format; accepted: .png, .jpg, .webp")
+        raise SinkError(f"{ending or 'a name without an ending'}: is not an image format; accepted: .png, .jpg, .webp")
     return bytes(np.asarray(data).tobytes())

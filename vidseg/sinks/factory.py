@@ -51,13 +51,13 @@ def open_video_sink(
         for name in ("codec", "crf", "encoder_preset"):
             if getattr(encode, name) is not None:
                 name = name.replace("_", " ")
-                raise SinkError(f"{path}: {name} does not apply to pictures; leave it out or give a video file")
+                raise SinkError(f"{path}: {name} does not apply to images; leave it out or give a video file")
         return ImageSink(text, info, overwrite=overwrite, alpha=alpha, source_paths=source_paths)
     playlist = ending == PLAYLIST_ENDING
     if not playlist and ending[1:] not in CONTAINERS:
         shown = f"'{ending}' is not a known format" if ending else "has no file ending"
         videos, images = " ".join(f".{name}" for name in (*CONTAINERS, PLAYLIST_ENDING[1:])), " ".join(IMAGE_ENDINGS)
-        raise SinkError(f"{path}: {shown}; video: {videos}; pictures: {images}, a pattern such as %05d.png, or folder/")
+        raise SinkError(f"{path}: {shown}; video: {videos}; images: {images}, a pattern such as %05d.png, or folder/")
     whole = GifSink if ending == ".gif" else AvSink
     video = partial(HlsSink, rolling=rolling) if playlist else ChunkedAvSink if in_chunks else whole
     return video(

@@ -106,7 +106,7 @@ class ImageSink:
     def close(self) -> None:
         """Nothing is left to do. Raises WriteError if no picture was written."""
         if not self._counters["frames"]:
-            raise WriteError(f"{self.path}: no frame was written, so there is no picture")
+            raise WriteError(f"{self.path}: no frame was written, so there is no image")
 
     def abort(self) -> None:
         """Remove the folder if it was made here and is empty; each file in it was whole when it appeared."""
@@ -119,7 +119,7 @@ class ImageSink:
             if self._counters["frames"]:
                 pattern = self.path.with_name(f"{self.path.stem}_%05d{self._ending}")
                 raise WriteError(
-                    f"{self.path}: is a single picture, but the source has more; use a pattern such as {pattern}"
+                    f"{self.path}: is a single image, but the source has more; use a pattern such as {pattern}"
                 )
             return self.path
         if self._pattern:
@@ -134,16 +134,14 @@ class ImageSink:
 
     def _check_ending(self, ending: str) -> None:
         if ending not in IMAGE_ENDINGS:
-            raise SinkError(
-                f"{self.path}: '{ending}' is not a known picture format; accepted: {' '.join(IMAGE_ENDINGS)}"
-            )
+            raise SinkError(f"{self.path}: '{ending}' is not a known image format; accepted: {' '.join(IMAGE_ENDINGS)}")
         if self._alpha and ending not in ALPHA_ENDINGS:
             raise SinkError(f"{self.path}: {ending} does not support transparency; accepted: {' '.join(ALPHA_ENDINGS)}")
 
     def _check_folder_use(self, info: VideoInfo) -> None:
         if not info.still:
             raise SinkError(
-                f"{self.path}: is a folder, which suits pictures; for a video give a file such as "
+                f"{self.path}: is a folder, which suits images; for a video give a file such as "
                 f"{self.path / 'out.mp4'} or a pattern such as {self.path / '%05d.png'}"
             )
         refuse_source_folder(self.path, self.path, self._sources)
@@ -166,7 +164,7 @@ class ImageSink:
         if info.frame_count is not None and info.frame_count > 1:
             pattern = self.path.with_name(f"{self.path.stem}_%05d{self._ending}")
             raise SinkError(
-                f"{self.path}: is a single picture, but the source has "
+                f"{self.path}: is a single image, but the source has "
                 f"{info.frame_count}; use a pattern such as {pattern}"
             )
         refuse_source(self.path, self._sources)

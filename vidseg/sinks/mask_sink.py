@@ -112,7 +112,7 @@ class MaskVideoSink:
             if label_map.shape != self._size_hw:
                 raise WriteError(
                     f"{self.path}: needs masks of one size, but frame {frame.index} is {_shown(label_map.shape)}, "
-                    f"and the first {_shown(self._size_hw)}; give {self._option} a folder for pictures of several sizes"
+                    f"and the first {_shown(self._size_hw)}; give {self._option} a folder for images of several sizes"
                 )
             pts = max(round((frame.pts * frame.time_base - self._origin) / TICK), self._last_pts + 1)
             duration = max(1, round((frame.duration or 1 / (self._rate * frame.time_base)) * frame.time_base / TICK))
