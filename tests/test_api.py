@@ -395,7 +395,7 @@ def test_write_makes_a_video_of_frames_as_run_does(tmp_path, name, options, mome
 def test_write_refuses_options_as_run_does(tmp_path):
     for options, text in (
         ({"size": "big"}, "vidseg.write: --size is 'big'; accepted: a width"),
-        ({"enlarge": True}, "--enlarge: goes with --size"),
+        ({"enlarge": True}, "--enlarge needs --size"),
         ({"fps": 0}, "vidseg.write: --fps is 0; accepted"),
     ):
         with pytest.raises(ConfigError, match=text):
