@@ -205,7 +205,8 @@ def vidseg_run(task: argparse.Namespace, out: Path, options: tuple[str, ...]) ->
     stats = out.with_suffix(".json")
     command = [sys.executable, "-m", "vidseg", "run", task.clip, "-o", str(out), "--stats", str(stats), "-q"]
     command += ["--limit", str(task.frames), *options]
-    command += ["--model", task.model] if task.own else ["--imgsz", str(task.imgsz)]
+    command += ["--model", task.model] if task.own else []
+    command += ["--imgsz", str(task.imgsz)] if free_size(task.model) else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, cwd=ROOT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -214,20 +215,35 @@ def vidseg_run(task: argparse.Namespace, out: Path, options: tuple[str, ...]) ->
     return {"frames": content["delivered"], "seconds": content["elapsed_seconds"], "cpu_seconds": cpu}
 
 
+def input_sides(model: str) -> tuple[int, int]:
+    """Height and width of the input of an ONNX file, 0 where they are free."""
+    import onnx
+
+    shape = onnx.load(model, load_external_data=False).graph.input[0].type.tensor_type.shape.dim
+    height, width = (side.dim_value for side in shape[-2:])
+    return height, width
+
+
+def free_size(model: str) -> bool:
+    return 0 in input_sides(model)
+
+
 def network_input(task: argparse.Namespace) -> tuple[int, int]:
     """(width, height) of what the network sees: what the file says, or as vidseg does by --imgsz."""
     import cv2
-    import onnx
 
+    from vidseg.runtimes.model_file import read_model_file
     from vidseg.segmentation.preprocess import network_size
 
-    shape = onnx.load(task.model, load_external_data=False).graph.input[0].type.tensor_type.shape.dim
-    height, width = (side.dim_value for side in shape[-2:])
+    height, width = input_sides(task.model)
     if height and width:
         return width, height
     reader = cv2.VideoCapture(task.clip)
     whole = int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(reader.get(cv2.CAP_PROP_FRAME_WIDTH))
-    height, width = network_size(*whole, task.imgsz)
+    if task.own:  # its YAML may say that pictures are stretched
+        height, width = read_model_file(task.model).input.with_long_side(task.imgsz).network_size(*whole, task.imgsz)
+    else:
+        height, width = network_size(*whole, task.imgsz)
     return width, height
 
 

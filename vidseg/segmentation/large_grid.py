@@ -13,15 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidseg.frames import UInt8Array
-from vidseg.segmentation.upsampled_argmax import grid_positions
+from vidseg.segmentation.upsampled_argmax import grid_positions, winners
 
 LARGE = 3
 """A grid is large that has at least one cell for so many pixels of the frame along both sides."""
 _POOLED_CELLS = 160 * 90
 """Cells that smoothing works on: one for 4x4 pixels of 640x360, as the built-in networks have."""
 _CHUNK_VALUES = 1 << 24
-_ROWS_VALUES = 1 << 15
-"""Cells looked at together: they stay in the processor's cache while the maps go by."""
 
 
 def is_large(scores: Tensor, size_hw: tuple[int, int]) -> bool:
@@ -31,7 +29,7 @@ def is_large(scores: Tensor, size_hw: tuple[int, int]) -> bool:
 
 def argmax_of_large(scores: Tensor, size_hw: tuple[int, int], names: UInt8Array) -> UInt8Array:
     """(H, W) name of the largest of the maps (C, h, w), enlarged bilinearly to `size_hw`; the lower one wins a tie."""
-    cells = _winners(scores)
+    cells = winners(scores)
     if cells.shape == size_hw:
         return np.take(names, cells)
     h, w = cells.shape
@@ -71,28 +69,6 @@ def pooled(scores: Tensor, *, align_corners: bool = False) -> Tensor:
         return F.interpolate(scores[None], size=coarse, mode="bilinear", align_corners=align_corners)[0]
     first, second = (scores[:, start::step, start::step] for start in ((step - 1) // 2, step // 2))
     return (first + second).mul_(0.5)
-
-
-def _winners(scores: Tensor) -> UInt8Array:
-    """(h, w) number of the largest of the maps (C, h, w), the lower one of a tie.
-
-    For 150 maps of 640x360 in 23 ms, of NHWC 11; torch takes 84 and 31, `numpy.argmax` over the first axis 124.
-    """
-    if scores.stride(0) == 1 and len(scores) > 1:
-        last: UInt8Array = scores.permute(1, 2, 0).numpy().argmax(axis=-1).astype(np.uint8)
-        return last
-    maps = scores.numpy()
-    winner = np.zeros(maps.shape[1:], dtype=np.uint8)
-    rows = max(1, _ROWS_VALUES // maps.shape[2])
-    for start in range(0, maps.shape[1], rows):
-        part = maps[:, start : start + rows]
-        best, number = part[0].copy(), winner[start : start + rows]
-        larger = np.empty(best.shape, dtype=bool)
-        for channel in range(1, len(maps)):
-            np.greater(part[channel], best, out=larger)
-            np.copyto(number, np.uint8(channel), where=larger)
-            np.maximum(part[channel], best, out=best)
-    return winner
 
 
 def _sampled(fine: int, coarse: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -34,6 +34,10 @@ from vidseg.frames import NO_LABEL, FloatArray, UInt8Array
 
 CHUNK_VALUES = 2**20
 """Values held at once; bounds the memory where many maps compete in many cells."""
+MANY = 64
+"""From so many maps on `winners` is faster than torch."""
+_ROWS_VALUES = 1 << 15
+"""Cells looked at together: they stay in the processor's cache while the maps go by."""
 DENSE_CHUNK = 16
 """Maps enlarged at once by the dense computation; bounds its memory to 16 pictures of float32."""
 
@@ -156,6 +160,29 @@ def sure_argmax_upsampled(
     return _decided(maps, size_hw, sureness, names, aligned_hw)
 
 
+def winners(scores: Tensor) -> UInt8Array:
+    """(h, w) number of the largest of the maps (C, h, w), the lower one of a tie.
+
+    For 150 maps of 640x360 in 23 ms, of NHWC 11; torch takes 84 and 31, `numpy.argmax` over the first axis 124. Of 151
+    maps of 128x128 in 2.0 ms; torch takes 5.5.
+    """
+    if scores.stride(0) == 1 and len(scores) > 1:
+        last: UInt8Array = scores.permute(1, 2, 0).numpy().argmax(axis=-1).astype(np.uint8)
+        return last
+    maps = scores.numpy()
+    winner = np.zeros(maps.shape[1:], dtype=np.uint8)
+    rows = max(1, _ROWS_VALUES // maps.shape[2])
+    for start in range(0, maps.shape[1], rows):
+        part = maps[:, start : start + rows]
+        best, number = part[0].copy(), winner[start : start + rows]
+        larger = np.empty(best.shape, dtype=bool)
+        for channel in range(1, len(maps)):
+            np.greater(part[channel], best, out=larger)
+            np.copyto(number, np.uint8(channel), where=larger)
+            np.maximum(part[channel], best, out=best)
+    return winner
+
+
 def translated(steps: UInt8Array, table: UInt8Array) -> UInt8Array:
     """(H, W) what the table (256,) says of every byte."""
     # a third of the time of np.take
@@ -178,7 +205,7 @@ def _decided(
 
     # (N, h, w) -> winners at the grid points (h, w) -> with a border (h + 2, w + 2), so that the edge has cells too
     # -> first corners of the cells (h + 1, w + 1) -> pixels by cell (h + 1, p, w + 1, q) -> (H, W)
-    best = grid.max(dim=0).indices
+    best = grid.max(dim=0).indices if n < MANY else torch.from_numpy(winners(grid)).long()
     winner = np.pad(best.to(torch.uint8).numpy(), 1, mode="edge")
     # every cell gets the label of its first corner, then those between different winners are decided pixel by pixel
     corner = winner[:-1, :-1]
