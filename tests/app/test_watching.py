@@ -11,6 +11,7 @@ import pytest
 from tests.app.test_run import SilentReporter
 from tests.fakes import FakeSegmenter
 from tests.video.clips import make_clip
+from vidseg.app import render as render_app
 from vidseg.app import watching
 from vidseg.app.watching import Replay, Watching, following
 from vidseg.config import RunConfig
@@ -35,6 +36,7 @@ class FakeWindow:
         self.title = title
         self.state = WindowState(options)
         self.shown = []
+        self.labels = []
         self._pressed = set()
         FakeWindow.last = self
 
@@ -50,6 +52,7 @@ class FakeWindow:
 
     def show(self, image, segmentation, status):
         self.shown.append(status.frame_index)
+        self.labels.append(segmentation.label_map[0, 0])
 
     def poll(self, wait_ms):
         at = len(self.shown)
@@ -116,6 +119,20 @@ def test_a_folder_is_paged_through(monkeypatch, tmp_path):
     keys = {1: [Action.ON], 2: [Action.STEP], 3: [Action.BACK], 4: [Action.QUIT]}
     window, _, _ = watched(monkeypatch, RunConfig(source=str(tmp_path), show=True), keys)
     assert window.shown == [0, 1, 2, 1] and window.state.message == "picture 2 of 4"
+
+
+def test_saved_masks_are_wound_with_their_clip(monkeypatch, tmp_path, clip):
+    for number in range(200):
+        cv2.imwrite(str(tmp_path / f"{number:06d}.png"), np.full((48, 64), number % 150, np.uint8))
+    keys = {2: [Action.ON], 4: [Action.BACK], 6: [Action.ON], 7: [Action.ON]}  # at last behind the masks
+    monkeypatch.setattr(FakeWindow, "keys", keys)
+    monkeypatch.setattr(watching, "Window", FakeWindow)
+    monkeypatch.setattr(watching, "Pacer", Hurried)
+    monkeypatch.setattr(render_app, "find_display", lambda: None)
+    outcome = render_app.render(RunConfig(source=clip, show=True), str(tmp_path), SilentReporter())
+    assert FakeWindow.last.shown == [0, 1, 126, 127, 2, 3, 128]
+    assert FakeWindow.last.labels == [number % 150 for number in FakeWindow.last.shown]
+    assert outcome.exit_code == 0
 
 
 def test_the_test_pattern_never_ends_by_itself(monkeypatch):

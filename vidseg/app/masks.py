@@ -167,6 +167,7 @@ class MaskedSource(WrappedSource[VideoSource]):
         confidence: tuple[SavedMasks, str] | None = None,
         least: int = 0,
         part: bool = False,
+        may_be_empty: bool = False,
     ) -> None:
         """Args:
         name: of the masks, for messages.
@@ -174,6 +175,7 @@ class MaskedSource(WrappedSource[VideoSource]):
         confidence: the saved levels of confidence, and their name for messages.
         least: labels of a lower level are left out.
         part: the source ends before the clip does, so that masks are left.
+        may_be_empty: no mask at all is no error, but the end.
         """
         self.segmenter = MaskSegmenter()
         self.notes: list[str] = []
@@ -185,6 +187,7 @@ class MaskedSource(WrappedSource[VideoSource]):
         self._confidence = confidence
         self._least = least
         self._is_part = part
+        self._may_be_empty = may_be_empty
         self._without = 0
         self._unknown: int | None = None
         self._interrupted = False
@@ -219,7 +222,7 @@ class MaskedSource(WrappedSource[VideoSource]):
             if held is not None:
                 yield held
             raise
-        if held is None and not self._interrupted:
+        if held is None and not (self._interrupted or self._may_be_empty):
             raise ConfigError(
                 f"{self._name}: no mask belongs to a frame of the clip; give the clip they were made from"
             )

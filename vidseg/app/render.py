@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vidseg import zoo
 from vidseg.app.masks import SAME_MOMENT_SECONDS, MaskedSource, OrderedMasks, SavedMasks, open_masks
 from vidseg.app.run import Outcome, is_paced, run_pipeline, tell_change
+from vidseg.app.watching import Replay, following
 from vidseg.confidence import least_level
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import VideoSource
+from vidseg.interfaces import Renderer, Sink, VideoSource
 from vidseg.labels import LabelSet, ade20k
 from vidseg.names import expand_user, shown_name
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
+from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.runtimes.model_format import is_model_file
 from vidseg.sources.source_base import SourceBase
@@ -69,13 +73,11 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
             raise ConfigError(f"{shown_name(config.source)}: is live; saved masks need a file or a folder")
         for text in clip.info.notes:
             reporter.note(text)
+        drawing = _Drawing(config, masks, confidence, labels, renderer)
         saved = open_masks(masks, clip.info)
         opened.callback(saved.close)
         part = starts_inside(config) or _begins_with_masks(clip, saved)
-        sure = None if confidence is None else (open_masks(confidence, clip.info), shown_name(confidence))
-        least = least_level(config.min_confidence or 0.0)
-        is_cut = (config.end, config.duration) != (None, None)
-        source = MaskedSource(clip, saved, shown_name(masks), len(labels), confidence=sure, least=least, part=is_cut)
+        source = drawing.source(clip, saved)
         opened.callback(source.close)
 
         config = with_usable_encoder(config, clip.info, reporter.note)
@@ -92,22 +94,77 @@ def render(config: RunConfig, masks: str, reporter: Reporter, *, confidence: str
         for sink in sinks:
             unfinished_sinks.callback(sink.abort)
 
-        played = PacedSource(source) if is_paced(config, info) else source
-        pipeline = Pipeline(played, source.segmenter, renderer, sinks, options=PipelineOptions(limit=config.limit))
+        drawing.sinks = sinks
+        replay = Replay(config, clip, drawing.pipeline) if _can_wind(clip.info) else None
+        pipeline = drawing.pipeline_of(source)
         opened.pop_all()  # the pipeline closes the source, on the thread that reads it
         unfinished_sinks.pop_all()  # and closes or aborts the sinks, but for one that is blocked
         interrupts.started()
         outcome = run_pipeline(
-            *(pipeline, info, config, options, labels, reporter, interrupts, viewers, announcements), sinks=sinks
+            *(pipeline, info, config, options, labels, reporter, interrupts, viewers, announcements),
+            sinks=sinks,
+            replay=replay,
         )
         outcome = tell_change(outcome, files, reporter)
         outcome.stats.inferred = 0  # no model saw them
-        for text in source.notes:
+        for text in drawing.notes:
             reporter.note(text)
         for sink in sinks:
             for text in sink.notes:
                 reporter.note(text)
         return with_damage(outcome, config, info)
+
+
+@dataclass(slots=True)
+class _Drawing:
+    """A clip with its masks: as it is opened first, and as keys of the window have it opened again at another place."""
+
+    config: RunConfig
+    masks: str
+    confidence: str | None
+    labels: LabelSet
+    renderer: Renderer
+    sinks: Sequence[Sink] = ()
+    notes: Sequence[str] = ()
+    """Of the source that is read; see `MaskedSource`."""
+
+    def source(self, clip: VideoSource, saved: SavedMasks, *, wound: bool = False) -> MaskedSource:
+        """The frames of the clip with these masks. Raises as `open_masks`."""
+        config = self.config
+        path = self.confidence
+        sure = None if path is None else (open_masks(path, clip.info), shown_name(path))
+        source = MaskedSource(
+            *(clip, saved, shown_name(self.masks), len(self.labels)),
+            confidence=sure,
+            least=least_level(config.min_confidence or 0.0),
+            part=wound or (config.end, config.duration) != (None, None),
+            may_be_empty=wound,
+        )
+        self.notes = source.notes
+        return source
+
+    def pipeline_of(self, source: MaskedSource, stats: RunStats | None = None) -> Pipeline:
+        """What draws these frames."""
+        info = source.info
+        played = PacedSource(source) if is_paced(self.config, info) else source
+        options, carried = following(PipelineOptions(limit=self.config.limit), stats, still=info.still)
+        return Pipeline(played, source.segmenter, self.renderer, self.sinks, options=options, carried=carried)
+
+    def pipeline(self, source: VideoSource, stats: RunStats | None = None) -> Pipeline:
+        """What draws the clip from another place. Raises as `open_masks`."""
+        with ExitStack() as opened:
+            opened.callback(source.close)
+            saved = open_masks(self.masks, source.info)
+            opened.callback(saved.close)
+            masked = self.source(source, saved, wound=True)
+            opened.pop_all()
+        return self.pipeline_of(masked, stats)
+
+
+def _can_wind(info: VideoInfo) -> bool:
+    """False for pictures whose masks are told apart by which came first."""
+    stems = [Path(path).stem.casefold() for path in info.source_paths] if info.still else []
+    return len(stems) == len(set(stems))
 
 
 def _check(config: RunConfig, confidence: str | None) -> None:
