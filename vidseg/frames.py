@@ -49,6 +49,8 @@ class VideoInfo:
     duration_seconds: float | None = None
     live: bool = False
     """True for cameras and streams: they do not wait, so frames may have to be dropped."""
+    from_files: bool = False
+    """True for files in a grid that is live because it is watched: what is seen has no latency."""
     still: bool = False
     """True for a folder, glob or single image: frames are separate pictures that may differ in size."""
     has_audio: bool = False
@@ -63,6 +65,11 @@ class VideoInfo:
     """How the source's pictures were converted (rotation, bit depth, HDR), one sentence each."""
     tiles: tuple[tuple[str, Box], ...] = ()
     """Of several sources in one picture: the name of each, and the box (top, left, bottom, right) in which it is."""
+
+    @property
+    def has_latency(self) -> bool:
+        """True where frames come when they are made."""
+        return self.live and not self.from_files
 
 
 @dataclass(slots=True, repr=False)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import av
@@ -17,7 +18,10 @@ from tests.cli.test_signals import started, wait_for
 from tests.sources.graph_camera import plug_in
 from tests.sources.strip import read_strip
 from tests.video.clips import counter_picture, make_clip
+from vidseg.app.grid import open_grid
+from vidseg.config import RunConfig
 from vidseg.render.grid import TiledPainter
+from vidseg.wiring.run_source import Announcements
 
 SMALL = ("--imgsz", 64, "--threads", 1)
 SIZE_HW = (96, 128)
@@ -115,6 +119,14 @@ def test_a_stream_that_is_not_there_holds_up_nobody(cli):
     assert len(numbers) == 20 and numbers[0] == 0 and numbers == sorted(numbers)
     dead, alive = json.loads(Path("s.json").read_text())["streams"]
     assert dead["decoded"] == 0 and alive["shown"] == len(set(numbers))
+
+
+def test_a_grid_of_files_that_is_watched_is_not_called_live(pattern_clip):
+    for other, live in ((str(pattern_clip), False), ("test:128x96@10,realtime", True)):
+        config = RunConfig(source=str(pattern_clip), more_sources=(other,), show=True)
+        with closing(open_grid(config, Announcements(), print, hidden=False)) as grid:
+            assert grid.info.live, "the newest frame of each"
+            assert grid.info.has_latency is live
 
 
 def test_a_camera_beside_a_file_is_seen_as_it_comes(cli, monkeypatch):

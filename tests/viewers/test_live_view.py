@@ -236,8 +236,9 @@ def test_a_stream_of_a_grid_is_seen_alone_in_every_view():
     assert view.stream_count == 2
 
 
-def test_a_file_is_not_called_live_and_has_no_latency():
-    view = make_view(info=VideoInfo(32, 16, frame(0).time_base))
+@pytest.mark.parametrize("kind", [{}, {"live": True, "from_files": True}])
+def test_files_are_not_called_live_and_have_no_latency(kind):
+    view = make_view(info=VideoInfo(32, 16, frame(0).time_base, **kind))
     view.publish(result(7))
     status = view.status()
     assert (status["state"], status["live"], status["latency_ms"]) == ("playing", False, None)

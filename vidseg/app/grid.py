@@ -191,6 +191,7 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
                 1 / rate,
                 rate,
                 live=True,
+                from_files=all(info is not None and not info.live for info in infos),
                 has_audio=any(info.has_audio for info in known),
                 tiles=painter.cells,
                 source_paths=tuple(path for info in known for path in info.source_paths),

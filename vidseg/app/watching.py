@@ -131,7 +131,7 @@ class Watching:
             reach, refusal = (None, without) if replay is None else (replay.reach, replay.refusal)
             self._watch = Watch(
                 *(window, Player(self._pacer, reach, refusal), self._recorder),
-                live=info.live,
+                live=info.has_latency,
                 hold=self._hold,
                 publish=viewers.publish if viewers.shown else None,
             )

@@ -73,7 +73,7 @@ class LiveView:
         self._pipeline = pipeline
         self._options = replace(options, legend=False)
         self._recorder = recorder
-        self._live = info.live
+        self._live = info.has_latency
         self._tiles = info.tiles
         self._facts = facts
         self._clock = clock
