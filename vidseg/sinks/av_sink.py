@@ -161,6 +161,21 @@ class AvSink(EncodedPictures):
             if part is not None:
                 part.pump(self._output, until)
 
+    def hear(self, until: Fraction) -> bool:
+        """Write audio of a live source that comes after its pictures; True while some of it is awaited.
+
+        Args:
+            until: where the file ends, in seconds of the frames' clock.
+        Raises:
+            WriteError: it cannot be written.
+        """
+        if not isinstance(self._audio, LiveAudio) or self._output is None:
+            return False
+        end = until - self._origin
+        with self._failures_named():
+            self._audio.pump(self._output, end)
+        return not self._audio.reaches(end)
+
     def close(self) -> None:
         """Flush the encoder, add the rest of the audio, rename the file. Does nothing a second time.
 

@@ -43,6 +43,10 @@ class LiveAudio:
         assert self._track is not None
         self._write(output, self._track.pump(until))
 
+    def reaches(self, until: Fraction) -> bool:
+        """True once the track goes as far as `until` (seconds in the output), or ends early."""
+        return self._track is None or not self.tracks or self._track.seconds >= until
+
     def finish(self, output: Any, end: Fraction, last_picture: Fraction) -> None:
         """Write the rest, up to `end`. Raises OSError as `pump`."""
         assert self._track is not None

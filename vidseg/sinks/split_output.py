@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from vidseg.atomic import PART_SUFFIX
@@ -15,6 +16,7 @@ from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, Segmentation, UInt8Array
 from vidseg.interfaces import Sink
 from vidseg.sinks.wrapped_sink import WrappedSink
+from vidseg.video.audio_track import LATE_SECONDS
 
 _CODES = re.compile(r"%[aAbBdFHIjmMpSTuUwWyYzZ]")
 _FULL = 0.98
@@ -93,40 +95,68 @@ class SplitOutput(WrappedSink):
         self._notes: list[str] = []
         self._done: list[str] = []
         self._path = ""
+        self._last: tuple[Sink, str, Fraction] | None = None
+        """The file before, its name and its end, while it waits for audio, which may come after its pictures."""
         super().__init__(self._open())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Those of all files, each once, and how many there are."""
-        told = dict.fromkeys((*self._notes, *self._sink.notes))
         count = len(self._done)
-        return (*told, f"{count} files, {self._done[0]} to {self._done[-1]}" if count > 1 else f"1 file, {self._path}")
+        files = f"{count} files, {self._done[0]} to {self._done[-1]}" if count > 1 else f"1 file, {self._path}"
+        return (*dict.fromkeys(self._notes), files)
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Take one frame. Raises WriteError."""
-        number = self._splitter.at(frame)
+        number, seconds = self._splitter.at(frame), frame.pts * Fraction(frame.time_base)
         if number != self._number:
-            self.close()
-            self._notes += self._sink.notes
+            self._finish_last()
+            self._last = self._sink, self._path, seconds
             self._number = number
             try:
                 self._sink = self._open()
             except SinkError as error:
+                self._finish_last()
                 raise WriteError(str(error)) from error
+        if self._last is not None and not self._is_awaited(seconds):
+            self._finish_last()
         self._sink.write(frame, segmentation, picture)
 
     def close(self) -> None:
         """Finish the current file. Raises WriteError."""
-        super().close()
+        self._finish_last()
         if self._path not in self._done:
-            self._done.append(self._path)
+            self._finish(self._sink, self._path)
+
+    def abort(self) -> None:
+        """Give up the current file. Never raises."""
+        with suppress(WriteError):
+            self._finish_last()
+        super().abort()
+
+    def _is_awaited(self, seconds: Fraction) -> bool:
+        """Whether audio of the file before may still come; what is there is written."""
+        assert self._last is not None
+        sink, _, end = self._last
+        hear = getattr(sink, "hear", None)
+        return hear is not None and hear(end) and 0 <= seconds - end < LATE_SECONDS
+
+    def _finish_last(self) -> None:
+        if self._last is not None:
+            (sink, path, _), self._last = self._last, None
+            self._finish(sink, path)
+
+    def _finish(self, sink: Sink, path: str) -> None:
+        sink.close()
+        self._done.append(path)
+        self._notes += sink.notes
 
     def _open(self) -> Sink:
         path = time.strftime(self._pattern, time.localtime(self._splitter.stamp))
         stem, ending = os.path.splitext(path)
         if self._number:  # a recording under way does not end for a name that is taken
             for copy in range(2, 10_000):
-                if not os.path.lexists(path):
+                if not os.path.lexists(path) and path != self._path:
                     break
                 path = f"{stem}_{copy}{ending}"
         if has_time(os.path.dirname(self._pattern)):

@@ -60,6 +60,11 @@ class AudioTrack:
         self._silence = self._late = 0  # samples
         self._ended = False
 
+    @property
+    def seconds(self) -> Fraction:
+        """How far it goes."""
+        return Fraction(self._written, AUDIO_RATE)
+
     def pump(self, until: Fraction) -> list[Any]:
         """Encoded packets of what is there before `until`, in seconds of the output; a picture of that time is next."""
         return self._advance(until, until - LATE_SECONDS)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vidseg.config import RunConfig
@@ -160,20 +161,11 @@ def open_sinks(
         elif config.output and not config.sent:
             sinks.append(_file_sink(config, _limited(at_output_rate(config, info), config.limit), part, splitter))
             stack.callback(sinks[-1].abort)
-        if config.save_masks:
-            replaced = config.overwrite or again
-            sinks.append(
-                in_files(
-                    *(config, "save_masks", splitter),
-                    lambda one: _mask_sink(one.save_masks or "", one, info, overwrite=replaced),
-                )
-            )
-            stack.callback(sinks[-1].abort)
-        if config.save_confidence:
-            again = config.overwrite or again
-            where, option = config.save_confidence, "--save-confidence"
-            sinks.append(_mask_sink(where, config, info, overwrite=again, of=levels_of, option=option))
-            stack.callback(sinks[-1].abort)
+        for option, of in (("save_masks", label_map_of), ("save_confidence", levels_of)):
+            if getattr(config, option):
+                opened = partial(_mask_sink, option, of, info=info, overwrite=config.overwrite or again)
+                sinks.append(in_files(config, option, splitter, opened))
+                stack.callback(sinks[-1].abort)
         for sink in _open_records(config, info, labels, splitter):
             sinks.append(sink)
             stack.callback(sink.abort)
@@ -295,15 +287,10 @@ def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -
 
 
 def _mask_sink(
-    path: str,
-    config: RunConfig,
-    info: VideoInfo,
-    *,
-    overwrite: bool,
-    of: Callable[[Segmentation], UInt8Array] = label_map_of,
-    option: str = "--save-masks",
+    name: str, of: Callable[[Segmentation], UInt8Array], config: RunConfig, *, info: VideoInfo, overwrite: bool
 ) -> Sink:
     """One video for an ending in .mkv, else a folder of PNGs, whose table of times cannot be resumed."""
+    path, option = getattr(config, name), f"--{name.replace('_', '-')}"
     ending = Path(path).suffix.casefold()
     folder = os.path.isdir(path) or path.endswith(("/", os.sep))
     if not folder and ending == MASK_VIDEO_ENDING:
