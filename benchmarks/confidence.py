@@ -9,9 +9,9 @@ right. A picture counts by the part of it that has labels. Through the shares ri
 straight lines (isotonic regression, then the knots that miss it least). The reliability table is that of pictures that
 the curve was not fitted on: each half of them is judged by the curve of the other half.
 
-`--write` puts the curve into the metadata of the weights (of the bundled ones without `--weights`; the registry's hash
-and size are changed with them), and `--results` writes the table as Markdown. The tensors stay as they are, and so do
-the labels and the int8 version.
+`--write` puts the curve into the metadata of the weights; without `--weights` into the bundled ones, with hash and size
+in the registry and the table of their card. `--results` writes the tables as Markdown. The tensors stay as they are, as
+do the labels and the int8 version.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from package import write_between
 
 from vidseg import zoo
 from vidseg.atomic import write_whole_file
@@ -44,6 +45,9 @@ KNOTS = 7
 MOST_CLASSES = 20
 """Label values that stand for more classes are left out."""
 REGISTRY = Path(zoo.__file__).parent / "registry.yaml"
+MINIMA, IN_CARD = (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), (0, 0.5, 0.7, 0.9)
+"""Values of `--min-confidence` to tell of."""
+BEGIN, END = "<!-- sure: benchmarks/confidence.py -->", "<!-- end of sure -->"
 Counts = np.ndarray
 """(2, STEPS + 1) pixels that are right, and all, by the step of the winner's share."""
 
@@ -120,10 +124,10 @@ def table(parts: list[tuple[Counts, Calibration]]) -> tuple[list[str], float, fl
     return rows, error(bins), error(plain)
 
 
-def left_out(parts: list[tuple[Counts, Calibration]]) -> list[str]:
+def left_out(parts: list[tuple[Counts, Calibration]], minima: tuple[float, ...] = MINIMA) -> list[str]:
     """What `--min-confidence` leaves out, and what of the rest is right."""
     rows = ["| --min-confidence | labelled | of these right | of what is left out, wrong |", "|---|---|---|---|"]
-    for minimum in (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+    for minimum in minima:
         kept = right = lost = lost_wrong = 0.0
         for counts, curve in parts:
             sure = np.arange(STEPS + 1) / STEPS >= curve.least_share(minimum)
@@ -196,7 +200,11 @@ def main() -> None:
         path = args.weights or zoo.entry(args.model).bundled_path
         if path is None or path.suffix != ".safetensors":
             raise SystemExit(f"{path or args.model}: only a .safetensors file can hold the calibration")
-        write(path, curve, bundled=path == zoo.entry(args.model).bundled_path)
+        bundled = path == zoo.entry(args.model).bundled_path
+        write(path, curve, bundled=bundled)
+        if bundled:
+            said = f"Expected calibration error {error:.3f} ({plain:.3f} without the curve)."
+            write_between(path.with_suffix(".md"), BEGIN, END, [said, "", *left_out(parts, IN_CARD)])
         print(f"written into {path}")
 
 

@@ -11,12 +11,16 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
 from tests.cli.documented_commands import parse
+from vidseg import zoo
+from vidseg.commands.sample import frames_of, sample_source
+from vidseg.labels import ade20k
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,3 +108,30 @@ def test_the_registry_gets_the_facts_of_new_weights_and_keeps_the_rest(tmp_path,
     facts = {"sha256": hashlib.sha256(b"new").hexdigest(), "size": 3}
     expected = [each | (facts if each["name"] == "m2f-mobile-ade" else {}) for each in before["models"]]
     assert yaml.safe_load(registry.read_text(encoding="utf-8"))["models"] == expected != before["models"]
+
+
+def test_a_card_has_the_marks_of_both_scripts_and_gets_new_lines_between_them(tmp_path):
+    package, confidence = script("package"), script("confidence")
+    card = tmp_path / "card.md"
+    shutil.copyfile(package.WEIGHTS / "m2f-mobile-ade.md", card)
+    old = card.read_text(encoding="utf-8")
+    for marks in (package, confidence):
+        package.write_between(card, marks.BEGIN, marks.END, ["| new | table |"])
+    new = card.read_text(encoding="utf-8")
+    assert new.count("\n\n| new | table |\n\n") == 2 and old.split("## Licence")[1] == new.split("## Licence")[1]
+
+
+def test_a_class_that_is_hardly_ever_said_is_said_more_readily(tmp_path):
+    package = script("package")
+    given, pictures = tmp_path / "w.safetensors", tmp_path / "pictures"
+    shutil.copyfile(package.WEIGHTS / "m2f-mobile-ade.safetensors", given)
+    pictures.mkdir()
+    cv2.imwrite(str(pictures / "a.png"), cv2.cvtColor(frames_of(sample_source(), 1)[0].image, cv2.COLOR_RGB2BGR))
+    before = load_file(given)
+    package.with_rare_classes(given, "m2f-mobile-ade", pictures, 0.5)
+    after = load_file(given)
+    rise = after[package.CLASS_BIAS].float() - before.pop(package.CLASS_BIAS).float()
+    road, shower = (ade20k().find(name) for name in ("road", "shower"))
+    assert rise[road] < 0 < rise[shower] < 2 and rise[150] == 0  # "no object" stays
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert zoo.weights_calibration(given) == zoo.weights_calibration(package.WEIGHTS / "m2f-mobile-ade.safetensors")
