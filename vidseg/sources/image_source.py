@@ -124,8 +124,15 @@ def _notes(paths: Sequence[Path]) -> tuple[str, ...]:
     if not animated:
         return ()
     more = f" and {len(animated) - 1} more" if len(animated) > 1 else ""
-    only = "are animated: only the first picture of each is" if more else "is animated: only its first picture is"
-    return (f"{shown_name(str(animated[0]))}{more} {only} used; give one by itself to read it as a video",)
+    only, one = (
+        ("are animated: only the first picture of each is", "one")
+        if more
+        else (
+            "is animated: only its first picture is",
+            "it",
+        )
+    )
+    return (f"{shown_name(str(animated[0]))}{more} {only} used; give {one} by itself to read it as a video",)
 
 
 def is_picture(path: str) -> bool:
