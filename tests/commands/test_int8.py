@@ -275,3 +275,9 @@ def test_a_version_that_openvino_does_not_take_is_passed_over(mine):
     assert [text for text in reporter.notes if "the int8 version of m2f-mobile-ade does not run" in text]
     with pytest.raises(DeviceError, match=r"--precision int8: the int8 version of .* does not run"):
         load_engine(RunConfig(precision="int8", device="cpu", weights=weights), Quiet())
+
+
+def test_the_bundled_version_stays_when_the_code_of_the_networks_changes(monkeypatch):
+    model, said = load_model(NANO), []
+    monkeypatch.setattr("vidseg.runtimes.quantized.code_sha256", lambda: "other")
+    assert find_quantized(NANO, model, announce=said.append) is not None and not said

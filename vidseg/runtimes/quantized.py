@@ -105,8 +105,8 @@ def find_quantized(
             continue
         if facts["weights_sha256"] != digest:
             continue
-        # a file that does not say which code made it, as the bundled one, is looked after by whoever changes the code
-        if facts.get("code_sha256") not in (None, code_sha256()):
+        # the bundled one is looked after by whoever changes the code: a comment there must not slow everybody down
+        if path != bundled and facts.get("code_sha256") not in (None, code_sha256()):
             announce(f"{path}: was made by another version of the networks")
             continue
         return parts
@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Parts]:
         parts = {name: archive.read(name) for name in _IR}
     if not isinstance(facts, dict) or "weights_sha256" not in facts:
         raise ValueError("the metadata does not name the weights")
-    # a file without hashes, as the bundled one, has the checksums of ZIP only
+    # a file without hashes, as that of the nano, has the checksums of ZIP only
     if "parts" in facts and facts["parts"] != part_hashes(parts):
         raise ValueError("a part has been altered")
     return facts, parts
