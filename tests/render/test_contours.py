@@ -102,6 +102,22 @@ def test_a_faint_line_tells_regions_apart_whatever_the_source_and_the_colours(va
     assert changed[:, 29:31].all() and not changed[:, :29].any() and not changed[:, 31:].any()
 
 
+@pytest.mark.parametrize(("side", "light", "dark"), [(240, 1, 1), (720, 1, 1), (1080, 2, 1), (2160, 3, 3)])
+def test_the_faint_line_is_as_wide_as_the_picture_asks_for_and_whole(side: int, light: int, dark: int) -> None:
+    image = np.full((side, side, 3), 120, np.uint8)
+    label_map = np.full((side, side), WALL, np.uint8)
+    label_map[:, side // 2 :] = ROAD
+    options = RenderOptions(opacity=0.5)
+    for labels, turned in ((label_map, False), (np.ascontiguousarray(label_map.T), True)):
+        drawn = OverlayRenderer(options).render(image, segmentation(labels)).astype(int)
+        plain = OverlayRenderer(RenderOptions(opacity=0.5, edges=False)).render(image, segmentation(labels)).astype(int)
+        change = (drawn - plain).sum(axis=2)
+        change = change.T if turned else change
+        middle = side // 2
+        assert (change[:, middle - light : middle] > 0).all() and (change[:, middle : middle + dark] < 0).all()
+        assert not change[:, : middle - light].any() and not change[:, middle + dark :].any()
+
+
 @pytest.mark.parametrize("options", [{"opacity": 0.0}, {"opacity": 1.0}, {"view": "mask"}])
 def test_where_the_source_or_the_colours_are_asked_for_there_is_no_faint_line(options: dict[str, Any]) -> None:
     image, label_map = noise(40, 60), street(40, 60)

@@ -55,6 +55,7 @@ def draw_contours(picture: UInt8Array, shown: UInt8Array) -> None:
 def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
     """Draw a faint line between regions into `picture`, light on one side and dark on the other, on any background.
 
+    It is two pixels wide at 1280x720, three at 1920x1080 and six at 3840x2160, and never less than two.
     The line is strongest where colours and source are mixed half and half, and not there at opacity 0 and 1, where the
     source or the colours are what is asked for. Pixels where nothing is shown stay as they are. Arrays as for
     `draw_contours`; `opacity` from 0 to 1.
@@ -62,19 +63,29 @@ def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
     strength = 4 * opacity * (1 - opacity)
     if strength == 0:
         return
+    line = max(2, round(2 * min(shown.shape) / LINES_PER_PIXEL))
+    wide, narrow = line - line // 2, line // 2
     scratch = np.empty((_BAND, *picture.shape[1:]), np.uint8)
     for top in range(0, shown.shape[0], _BAND):
-        before = min(top, 1)  # the row above and the row below belong to lines too
-        around = shown[top - before : top + _BAND + 1]
+        before = min(top, wide)  # rows above and below belong to lines too
+        around = shown[top - before : top + _BAND + wide]
         band = picture[top : top + _BAND]
         rows = slice(before, before + len(band))
-        light = region_edges(around)
-        dark = cv2.subtract(region_edges(around, both_sides=True), light)
+        first, both = region_edges(around), region_edges(around, both_sides=True)
+        light = _widened(first, wide, (0, 0))  # to the left and upwards
+        dark = cv2.subtract(_widened(cv2.subtract(both, first), narrow, (narrow - 1, narrow - 1)), light)
         hidden = (around == NO_LABEL).view(np.uint8) * np.uint8(255)
         for mask, share, beta in ((light, _LIGHT * strength, 255), (dark, _DARK * strength, 0)):
             # all is mixed and a part of it copied: faster than to pick single pixels
             mixed = cv2.convertScaleAbs(band, dst=scratch[: len(band)], alpha=1 - share, beta=beta * share)
             cv2.copyTo(mixed, cv2.subtract(mask, hidden)[rows], band)
+
+
+def _widened(lines: UInt8Array, pixels: int, anchor: tuple[int, int]) -> UInt8Array:
+    """The lines of one pixel as wide as this, on one side."""
+    if pixels == 1:
+        return lines
+    return np.asarray(cv2.dilate(lines, np.ones((pixels, pixels), np.uint8), anchor=anchor), np.uint8)
 
 
 def without_specks(shown: UInt8Array) -> UInt8Array:
