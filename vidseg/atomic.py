@@ -22,6 +22,11 @@ _flushing: set[object] = set()
 """One for each thread that waits in `flush`."""
 
 
+def existing(path: str | Path) -> SinkError:
+    """The error for a file that may not be replaced."""
+    return SinkError(f"{path}: exists; overwrite it with -y or choose another name")
+
+
 class PartFile:
     """A claimed output path: `part` may be written by any means, `commit` gives it its name.
 
@@ -50,7 +55,7 @@ class PartFile:
             if not self._target.is_file():
                 raise SinkError(f"{self.path}: is not a regular file; give another name")
             if not overwrite:
-                raise SinkError(f"{self.path}: exists; overwrite it with -y or choose another name")
+                raise existing(self.path)
         self.part = self._target.with_name(self._target.name + PART_SUFFIX)
         refuse_source(self.part, sources)
         self._descriptor: int | None = self._claim()

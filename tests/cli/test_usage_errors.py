@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,7 +53,25 @@ def test_an_output_or_option_among_the_sources_is_told_before_anything_runs(cli,
     assert_one_line_error(cli("run", clip, *words), *texts)
 
 
-def test_help_needs_no_heavy_import():
-    heavy = {"numpy", "torch", "cv2", "av", "yaml", "rich", "importlib.metadata"}
-    code = f"import sys, vidseg.cli.commands; print(*set({heavy!r}) & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "\n"
+LAZY = """
+import sys, vidseg.cli.commands
+print(*{"numpy", "torch", "cv2", "av", "yaml", "rich", "importlib.metadata"} & set(sys.modules))
+sys.modules["torch"] = None
+from vidseg.cli import main
+for words in sys.argv[1:]:
+    sys.argv = ["vidseg", *words.split()]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code)
+"""
+
+
+def test_help_imports_nothing_heavy_and_the_commonest_mistakes_are_told_without_torch(clip):
+    wrong = ("run missing.mp4", f"run {clip} -o {clip.parent}/out.mp4", f"run {clip} missing.mp4", f"run {clip} --show")
+    (clip.parent / "out.mp4").touch()
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    result = subprocess.run([sys.executable, "-c", LAZY, *wrong], env=environment, capture_output=True, text=True)
+    assert result.stdout == "\n" + 4 * "2\n", result.stderr
+    told = result.stderr.splitlines()
+    assert len(told) == 4 and all(text in line for text, line in zip(("no", "exists", "-o", "display"), told, strict=True))

@@ -31,7 +31,7 @@ from vidseg.wiring.frame_policy import failing_outputs, is_smoothed, pipeline_op
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import StopRequest
 from vidseg.wiring.output_shape import output_names
-from vidseg.wiring.outputs import check_sent, make_renderer, shown_outputs
+from vidseg.wiring.outputs import check_files, check_sent, make_renderer, shown_outputs
 from vidseg.wiring.pacing import PacedSource
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.run_source import Announcements
@@ -79,11 +79,6 @@ def run(
     Raises:
         VidsegError: anything the user can mend.
     """
-    # here, so that what needs no network (`vidseg.app.render`) uses the rest of this module without torch
-    from vidseg.chunks.resume import with_kept_precision, work_folder
-    from vidseg.chunks.split.run import is_split
-    from vidseg.wiring.engine import check_engine, label_set
-
     if config.source is None:
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
     if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
@@ -91,13 +86,20 @@ def run(
     check_sent(config)
     if is_grid(config):
         check_grid_options(config)
+    if config.show:
+        find_display()
+    check_files(config)
+
+    # here, so that mistakes are told, and what needs no network (`vidseg.app.render`) is done, without torch
+    from vidseg.chunks.resume import with_kept_precision, work_folder
+    from vidseg.chunks.split.run import is_split
+    from vidseg.wiring.engine import check_engine, label_set
+
     labels = drawn_labels(config, label_set(config) if engine is None else engine.labels)
     options = render_options(config, labels)
     renderer = make_renderer(config, options, labels)
     split = is_split(config)
     folder = work_folder(config) if config.resume else None
-    if config.show:
-        find_display()
     check_engine(config)
     if folder is not None and folder.was_named():
         folder.remove()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vidseg.app.grid import is_grid, sources_of
 from vidseg.batch.inputs import VIDEO_ENDINGS
-from vidseg.batch.job import outputs_of
-from vidseg.batch.plan import DEFAULT_NAME
-from vidseg.batch.prepare import BatchOptions
 from vidseg.config import OPTIONS, SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import PIPE, expand_user
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import GLOB_CHARACTERS, IMAGE_SUFFIXES
 from vidseg.wildcards import matching_paths
+
+if TYPE_CHECKING:
+    from vidseg.batch.prepare import BatchOptions
 
 PARENT_NAME = "{parent}_{stem}_annotated{ext}"
 """Where two files have the same name."""
@@ -44,6 +45,11 @@ def one_after_the_other(config: RunConfig) -> tuple[RunConfig, BatchOptions] | N
     with_videos = [kind is SourceKind.FILE or _holds_videos(each) for each, kind in zip(sources, kinds, strict=True)]
     if not any(with_videos) or (len(sources) == 1 and kinds[0] is SourceKind.FILE):
         return None
+    # here, so that a single source is looked at, and refused, before torch is imported
+    from vidseg.batch.job import outputs_of
+    from vidseg.batch.plan import DEFAULT_NAME
+    from vidseg.batch.prepare import BatchOptions
+
     count = f"{len(sources)} sources are given" if len(sources) > 1 else f"{sources[0]} contains videos"
     _refuse_single(config, count)
     for name, template in outputs_of(replace(config, output=None)).items():

@@ -132,8 +132,7 @@ def open_source(
         return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
         return PatternSource(spec, realtime=realtime, endless=endless)
-    if spec != PIPE and kind is not SourceKind.URL and not GLOB_CHARACTERS & set(spec):
-        _check_exists(spec)
+    check_exists(spec)
     if kind is SourceKind.IMAGES:
         more = [without_file_scheme(each) for each in more_images]
         return ImageSource(spec, more=more, frame_rate=image_rate, max_pixels=max_pixels)
@@ -160,12 +159,15 @@ def open_source(
     return opened(found.url, options=options, name=shown_name(spec), audio_address=found.audio_url)
 
 
-def _check_exists(spec: str) -> None:
-    """Nothing, if there is a file or folder of this name.
+def check_exists(spec: str) -> None:
+    """Nothing, if the source is there, or no file or folder.
 
     Raises:
-        SourceError: there is none; names what looks like it.
+        SourceError: there is no file or folder of this name; names what looks like it.
     """
+    if classify(spec) not in (SourceKind.FILE, SourceKind.IMAGES) or spec == PIPE or GLOB_CHARACTERS & set(spec):
+        return
+    spec = without_file_scheme(spec)
     path = Path(expand_user(spec))
     if "\0" not in spec and os.path.lexists(path):
         return

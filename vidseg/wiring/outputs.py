@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from vidseg.atomic import existing
 from vidseg.config import RunConfig
 from vidseg.defaults import CONF
 from vidseg.errors import ConfigError
@@ -34,7 +35,7 @@ from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.sinks.records.parquet_shares import ClassShareParquetSink
 from vidseg.sinks.records.share_plot import SharePlotSink
 from vidseg.sinks.split_output import Splitter
-from vidseg.sources.factory import SourceKind, classify
+from vidseg.sources.factory import SourceKind, check_exists, classify
 from vidseg.sources.image_source import is_picture
 from vidseg.video.encoders import CONTAINERS, EncodeOptions
 from vidseg.wiring.output_shape import at_output_rate, check_shape, output_names, output_size, rated, with_output_size
@@ -62,6 +63,20 @@ def with_default_output(config: RunConfig) -> RunConfig:
     ending = photo if is_picture(path) else ".mp4"
     # what looks like the start of a pattern would become pictures with numbers
     return replace(config, output=f"{stem.replace('%', '_')}_annotated{ending}")
+
+
+def check_files(config: RunConfig) -> None:
+    """The two commonest mistakes, told before torch is imported, which takes longer than all else that could refuse.
+
+    Raises:
+        SourceError: the source is not there.
+        SinkError: the output is.
+    """
+    if config.source is not None:
+        check_exists(config.source)
+    replaced = config.overwrite or config.resume or config.output is None or "%" in config.output
+    if not replaced and os.path.isfile(path := expand_user(config.output or "")):
+        raise existing(path)
 
 
 def check_sent(config: RunConfig) -> None:
