@@ -142,7 +142,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
         counts.append(f"{stats.inferred} segmented")
     named = (
         ("held", stats.held),
-        ("left out by --max-fps", stats.skipped),
+        ("left out for the frame rate", stats.skipped),
         ("dropped", stats.dropped),
         ("too old to show", stats.stale),
         ("offline cards", stats.placeholders),
