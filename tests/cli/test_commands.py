@@ -12,19 +12,20 @@ from vidseg.timing import clock_time
 from vidseg.version import __version__
 
 
-def test_models_lists_all_with_parameters_accuracy_and_state(cli):
+def test_models_lists_all_with_parameters_accuracy_and_state_in_80_columns(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     result = cli("models")
-    assert result.code == 0
+    assert result.code == 0 and max(map(len, result.out.splitlines())) <= 80
     line = {text.split()[0]: text for text in result.out.splitlines() if text.strip()}
     assert "2.2 M" in line["fai-m2f-n-ade"] and "bundled" in line["fai-m2f-n-ade"]
     assert "41.2" in line["fai-m2f-s-ade"] and "not published" in line["fai-m2f-s-ade"]
-    assert "fai-mf-l-ade" in line["fai-m2f-l-ade"] and "download" in line["fai-m2f-l-ade"]
+    assert "also fai-mf-l-ade" in result.out and "download" in line["fai-m2f-l-ade"]
     assert len([name for name in line if name.endswith("-ade")]) == 8
 
 
 def test_models_info_shows_the_card_and_the_licence_of_the_data(cli):
     result = cli("models", "info", "fai-m2f-n-ade")
-    assert result.code == 0 and "CamVid" in result.out and "research" in result.out
+    assert result.code == 0 and "CamVid" in result.out and "research" in result.out and "<!--" not in result.out
     assert "fai-m2f-m-ade" in cli("models", "info", "fai-mf-m-ade").out
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidseg.cli.help import Command, Group
+from vidseg.cli.help import Command, Group, help_width
 from vidseg.names import printable
 
 if TYPE_CHECKING:
@@ -29,21 +31,20 @@ def list_models(context: typer.Context) -> None:
     """List models, or run the subcommand."""
     if context.invoked_subcommand is not None:
         return
-    from rich.table import Table
-
     from vidseg import zoo
-    from vidseg.cli.console import output
 
-    table = Table(box=None, pad_edge=False)
-    for heading, side in (("name", "left"), ("parameters", "right"), ("mIoU", "right"), ("weights", "left")):
-        table.add_column(heading, justify="right" if side == "right" else "left")
-    table.add_column("what")
+    rows = [("name", "params", "mIoU", "weights", "what")]
     for entry in zoo.entries():
-        miou = f"{entry.miou:.1f} at {entry.short_side}" if entry.miou is not None else "not measured"
-        name = " ".join((entry.name, *(f"({alias})" for alias in entry.aliases)))
-        table.add_row(name, f"{entry.parameters / 1e6:.1f} M", miou, _state(entry), entry.description)
-    output().print(table)
-    output().print("\nmIoU: ADE20K validation as published, at that short side; not measured here.", markup=False)
+        miou = f"{entry.miou:.1f}" if entry.miou is not None else "-"
+        also = [f"also {alias}" for alias in entry.aliases]
+        what = "; ".join((entry.description, *also))
+        rows.append((entry.name, f"{entry.parameters / 1e6:.1f} M", miou, _state(entry), what))
+    name, state = (max(len(row[column]) for row in rows) for column in (0, 3))
+    for row in rows:
+        left = f"{row[0]:{name}}  {row[1]:>6}  {row[2]:>4}  {row[3]:{state}}  "
+        first, *more = textwrap.wrap(row[4], max(20, help_width() - len(left)), break_on_hyphens=False)
+        typer.echo("\n".join((left + first, *(" " * len(left) + line for line in more))))
+    typer.echo("\nmIoU: ADE20K validation, short side 640, as published; not measured here.")
 
 
 @app.command("info", cls=Command)
@@ -55,6 +56,7 @@ def info(
     ] = None,
 ) -> None:
     """Show what is known about a model and its weights, or about a network file."""
+    from rich.markdown import Markdown
     from rich.text import Text
 
     from vidseg import zoo
@@ -89,7 +91,10 @@ def info(
     card = zoo.card(entry.name)
     if card:
         out.print()
-        out.print(card, markup=False, soft_wrap=True)
+        if out.is_terminal:
+            out.print(Markdown(card))
+        else:
+            out.print(re.sub(r"<!--.*?-->\n\n?", "", card), markup=False, soft_wrap=True)
 
 
 @app.command("pull", cls=Command)
