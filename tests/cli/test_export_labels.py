@@ -12,6 +12,7 @@ import yaml
 
 from tests.cli.test_run import assert_one_line_error
 from tests.video.clips import make_clip
+from vidseg.commands.export_labels import outlines
 from vidseg.data.formats.recognise import recognise
 from vidseg.labels import ade20k
 from vidseg.video.label_png import decode_label_map
@@ -83,6 +84,12 @@ def test_coco_has_a_polygon_or_run_lengths_of_every_region(cli, saved):
             assert area(outline) == pytest.approx(mask.sum(), rel=0.01)
     assert of_first[2]["bbox"] == [40, 15, 12, 30]
     assert len({item["id"] for item in content["annotations"]}) == 9
+
+
+def test_an_outline_names_no_corner_twice():
+    stairs = np.tri(6, dtype=bool)
+    (line,) = outlines(np.pad(stairs, 2))
+    assert len(line) == len({tuple(point) for point in line.tolist()}) and area(line) == stairs.sum()
 
 
 def test_yolo_has_outlines_in_shares_of_the_picture(cli, saved):

@@ -23,6 +23,7 @@ from vidseg.frames import NO_LABEL, BoolArray, UInt8Array
 from vidseg.labels import LabelSet
 from vidseg.names import expand_user, shown_name
 from vidseg.render.colours import VIVID, painted
+from vidseg.render.encode import encode_picture
 from vidseg.sinks.records.coco_rle import encode_rle
 from vidseg.wiring.run_source import open_as_asked
 
@@ -91,8 +92,7 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
             if count % request.every:
                 continue
             stem = stems.take(frame.name if frame.name is not None else f"{frame.index:06d}")
-            bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-            _write(out / target.images / f"{stem}.jpg", _encoded(".jpg", bgr))
+            _write(out / target.images / f"{stem}.jpg", encode_picture(frame.image, "jpeg", quality=JPEG_QUALITY))
             target.add(written, stem, np.where(label_map < len(labels), label_map, NO_LABEL).astype(np.uint8))
             written += 1
     finally:
@@ -110,7 +110,9 @@ def outlines(mask: BoolArray) -> list[npt.NDArray[np.float64]]:
     large = cv2.resize(mask.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     found, tree = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     outer_first = sorted(range(len(found)), key=lambda i: tree[0][i][3] != -1)
-    return [np.rint((found[i][:, 0].astype(np.float64) + 0.5) / 2) for i in outer_first]
+    corners = (np.rint((found[i][:, 0].astype(np.float64) + 0.5) / 2) for i in outer_first)
+    # two points of the larger line fall on the same corner where it turns inwards
+    return [line[(line != np.roll(line, 1, axis=0)).any(axis=1)] for line in corners]
 
 
 class _Coco:
@@ -202,10 +204,7 @@ class _Voc:
 
     def add(self, number: int, stem: str, label_map: UInt8Array) -> None:
         values = np.where(label_map == NO_LABEL, self._unknown, label_map + np.uint8(1)).astype(np.uint8)
-        if self._coloured:
-            content = _encoded(".png", np.ascontiguousarray(self._table[values][:, :, ::-1]))
-        else:
-            content = palette_png(values, self._table)
+        content = encode_picture(self._table[values], "png") if self._coloured else palette_png(values, self._table)
         _write(self._out / "SegmentationClass" / f"{stem}.png", content)
         self._stems.append(stem)
 
@@ -239,12 +238,6 @@ def _format(request: ExportLabelsRequest, out: Path, labels: LabelSet) -> _Forma
     if request.format == "coco":
         return _Coco(request, out, labels)
     return _Yolo(request, out, labels) if request.format == "yolo" else _Voc(request, out, labels)
-
-
-def _encoded(ending: str, bgr: Any) -> bytes:
-    found, data = cv2.imencode(ending, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    assert found
-    return bytes(np.asarray(data).tobytes())
 
 
 def _write(path: Path, content: bytes) -> None:
