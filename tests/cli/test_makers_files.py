@@ -7,8 +7,12 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from vidseg.errors import CheckpointError
 from vidseg.runtimes.registry import installed_engines
+from vidseg.zoo.checkpoint import CLASSIFIER_WEIGHT, read_checkpoint
 
 pytest.importorskip("onnx")
 if not {"onnxruntime", "openvino"} <= set(installed_engines()):
@@ -66,6 +70,20 @@ def test_files_that_hold_no_network_for_here_name_the_export(cli, name, text):
     Path(name).write_bytes(b"x")
     result = cli("run", "test:64x48,frames=1", "-o", "out.mp4", "-m", name)
     assert result.code == 2 and text in result.err and result.err.count("\n") == 1, result.err
+
+
+@pytest.mark.parametrize("given", ["run/weights.safetensors", "run", "run/last.pt"])
+def test_weights_of_vidseg_given_as_a_model_name_the_option_for_them(cli, given):
+    Path("run").mkdir()
+    content = {CLASSIFIER_WEIGHT: torch.zeros(4, 4)}
+    torch.save(content, "run/last.pt")
+    save_file(content, "run/weights.safetensors")
+    result = cli("run", "test:64x48,frames=1", "-o", "out.mp4", "-m", given)
+    named = "run/weights.safetensors" if given == "run" else given
+    assert result.code == 2 and f"give --weights {named}, and" in result.err and result.err.count("\n") == 1, result.err
+    assert "no such file" in cli("run", "test:64x48,frames=1", "-o", "out.mp4", "-m", "nowhere.pt").err
+    with pytest.raises(CheckpointError, match=r"run: a folder; give run/weights\.safetensors$"):
+        read_checkpoint("run")
 
 
 def test_wrong_metadata_is_told_in_one_line(cli, tmp_path):

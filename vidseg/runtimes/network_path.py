@@ -21,6 +21,12 @@ def find_network(name: str) -> tuple[Path, Path | None]:
     given = Path(name)
     ending = given.suffix.casefold()
     if ending in FOREIGN_ENDINGS:
+        if not given.exists():
+            raise ConfigError(f"{name}: no such file")
+        if _is_own_weights(given):
+            raise ConfigError(
+                f"{name}: contains weights of a vidseg model; give --weights {name}, and with -m its name"
+            )
         words = {"name": given.name, "stem": given.stem, "folder": given.parent}
         how = FOREIGN_ENDINGS[ending].format(**words)
         raise ConfigError(f"{name}: cannot be run here; convert it to ONNX first: {how}")
@@ -51,9 +57,15 @@ def _in_folder(folder: Path) -> Path:
             f"{folder}: contains {len(found)} networks ({', '.join(path.name for path in found)}); name one"
         )
     foreign = sorted(path for path in folder.iterdir() if path.suffix.casefold() in FOREIGN_ENDINGS)
-    if foreign:
-        find_network(str(foreign[0]))
+    if foreign:  # the weights of a training run rather than where it was
+        find_network(str(next((path for path in foreign if path.suffix == ".safetensors"), foreign[0])))
     raise ConfigError(f"{folder}: contains no network; accepted: {kinds}")
+
+
+def _is_own_weights(path: Path) -> bool:
+    from vidseg.zoo.file_labels import is_own_weights  # with torch, which is needed for this message only
+
+    return is_own_weights(path)
 
 
 def _network_of(yaml_path: Path) -> Path:

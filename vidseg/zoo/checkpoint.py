@@ -107,7 +107,9 @@ def _first_bytes(path: Path) -> bytes:
     """The first 64 bytes. Raises CheckpointError unless it is a file with something in it."""
     try:
         if path.is_dir():
-            raise CheckpointError(f"{path}: a folder; give a weights file (.pth, .pt, .safetensors)")
+            inside = path / "weights.safetensors"
+            which = str(inside) if inside.is_file() else "a weights file (.pth, .pt, .safetensors)"
+            raise CheckpointError(f"{path}: a folder; give {which}")
         if path.exists() and not path.is_file():  # a FIFO would block for ever
             raise CheckpointError(f"{path}: not a regular file; give a weights file (.pth, .pt, .safetensors)")
         with path.open("rb") as file:

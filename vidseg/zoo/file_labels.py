@@ -60,6 +60,14 @@ def weights_calibration(path: Path) -> Calibration:
         ) from error
 
 
+def is_own_weights(path: Path) -> bool:
+    """True for weights of the networks built in here, of any size; False for those of others, and for no weights."""
+    try:
+        return _told_and_count(path)[1] is not None
+    except CheckpointError:
+        return False
+
+
 def labels_metadata(labels: LabelSet) -> dict[str, str]:
     """What `weights_labels` finds in the metadata of a safetensors file; nothing for ADE20K's."""
     if labels is ade20k():
