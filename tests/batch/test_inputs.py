@@ -106,6 +106,16 @@ def test_what_is_no_file_is_refused_with_the_reason(here, tmp_path):
     ]
 
 
+def test_images_of_a_folder_are_left_out_and_said(here):
+    here("rec/a.mp4", "rec/b.JPG", "rec/sub/c.png", "rec/d.txt", "photos/e.jpg")
+    found = find("rec", "photos")
+    assert names(found) == ["rec/a.mp4"] and refused(found) == [
+        ("photos", "no video in this folder, but 1 image, which `vidseg run` takes")
+    ]
+    assert found.notes == ["rec: 2 images left out; `vidseg run` takes videos and images"]
+    assert find("rec", patterns=["*.mp4"]).notes == find("rec/b.JPG").notes == find("rec", out_dir="rec").notes == []
+
+
 def test_lists_have_comments_and_names_beside_them(here, tmp_path):
     here("lists/beside.mp4", "near.mp4", "#odd.mp4", "rec/c.mp4")
     text = "\ufeff# recordings\r\n  near.mp4  \n\nbeside.mp4\n./#odd.mp4\nrec\ngone.mp4\n"

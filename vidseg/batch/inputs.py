@@ -12,6 +12,7 @@ from vidseg.batch.identity import is_remote, known_as
 from vidseg.batch.remote_files import find_files
 from vidseg.errors import ConfigError, SourceError, short_reason
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.sources.image_source import IMAGE_SUFFIXES
 from vidseg.wildcards import matching_paths
 from vidseg.wiring.input_files import Identity, identity_of
 
@@ -178,6 +179,7 @@ class _Search:
     def _add_folder(self, top: str, word: str) -> None:
         """Take all wanted files below `top`, folder by folder."""
         before = len(self.found.inputs) + self.repeats
+        images = 0
         seen = {os.path.realpath(top)}
         folders = [("", top)]
         while folders:
@@ -198,10 +200,16 @@ class _Search:
                         below.append((os.path.join(relative, entry.name), entry.path))
                 elif self._is_wanted(entry.name):
                     self._add_file(entry.path, entry.path, relative)
+                else:
+                    images += os.path.splitext(entry.name)[1].casefold() in IMAGE_SUFFIXES
             folders += reversed(below)
+        counted = "1 image" if images == 1 else f"{images} images"
         if len(self.found.inputs) + self.repeats == before:
             kinds = f"file that matches {' '.join(self._patterns)}" if self._patterns else "video"
-            self._refuse(word, f"no {kinds} in this folder")
+            instead = f", but {counted}, which `vidseg run` takes" if images and not self._patterns else ""
+            self._refuse(word, f"no {kinds} in this folder{instead}")
+        elif images and not self._patterns and os.path.realpath(top) != self._out_dir:  # where charts may lie
+            self.found.notes.append(f"{shown_name(word)}: {counted} left out; `vidseg run` takes videos and images")
 
     def _is_wanted(self, name: str) -> bool:
         """Whether a file of this name is taken where it was not named by itself."""

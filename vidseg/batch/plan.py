@@ -59,6 +59,14 @@ class NameTemplate:
         clean = {key: value.replace("/", "_") if isinstance(value, str) else value for key, value in fields.items()}
         return self._check(self._text.format(**clean))
 
+    @property
+    def has_fields(self) -> bool:
+        """False where every input would get the same name."""
+        return self._text != self._text.format(**_SAMPLE)
+
+    def __str__(self) -> str:
+        return f"{self._option} {self._text}"
+
     def sample(self, container: str) -> str:
         """The name that some input would get."""
         return self._text.format(**_SAMPLE | {"ext": f".{container}"})
@@ -123,7 +131,7 @@ def make_jobs(
                 settings, codec=None, crf=None, encoder_preset=None, fps=None
             )  # for the videos beside it
         jobs.append(Job(index, item.name, settings, item.identity))
-    _refuse_collisions(jobs)
+    _refuse_collisions(jobs, {key: str(each) for key, each in templates.items() if not each.has_fields})
     return jobs
 
 
@@ -266,19 +274,20 @@ def relative_outputs(outputs: dict[str, Identity | None], out_dir: str) -> dict[
     return {_relative(path, out_dir): identity for path, identity in outputs.items()}
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
+def _refuse_collisions(jobs: Sequence[Job], fixed: Mapping[str, str]) -> None:
+    """Args: fixed: options, and how they were given, whose names have no field."""
     owners: dict[str, Job] = {}
     sources = {known_as(job.source): job for job in jobs}
     for job in jobs:
-        for path in job.outputs.values():
+        for key, path in job.outputs.items():
             real = known_as(path)
             owner = owners.setdefault(real, job)
             if owner is not job or list(map(known_as, job.outputs.values())).count(real) > 1:
                 both = shown_name(job.name) if owner is job else f"{shown_name(owner.name)} and {shown_name(job.name)}"
-                raise ConfigError(
-                    f"{shown_name(path)}: would be written twice, for {both}; "
-                    "use {name}, {parent} or {index} in the name templates"
-                )
+                what, how = shown_name(path), "use {name}, {parent} or {index} in the name templates"
+                if key in fixed and owner is not job:
+                    what, how = fixed[key], "put {stem} into the name, such as '{stem}_masks' or '{stem}.csv'"
+                raise ConfigError(f"{what}: would be written twice, for {both}; {how}")
             if real in sources:
                 raise ConfigError(
                     f"{shown_name(path)}: is an input and would be an output of {shown_name(job.name)}; "
