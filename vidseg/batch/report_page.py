@@ -31,7 +31,7 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 76rem; margin: 2rem aut
 h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-.dim { color: var(--dim); } .name { overflow-wrap: anywhere; }
+.dim { color: var(--dim); } .name { overflow-wrap: anywhere; min-width: 8rem; }
 .state { border-radius: 3px; padding: 0 .45em; background: var(--soft); white-space: nowrap; }
 .failed { background: #c22; color: #fff; } .done { background: #2a7d3f; color: #fff; }
 .stopped { background: #b36b00; color: #fff; }
@@ -132,7 +132,7 @@ def page(
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>vidseg batch: {escape(counted)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(counted) or 'nothing to do'}</h1>",
-        f'<p class="dim">vidseg batch, started {escape(started)}, took {_duration(seconds)}</p>',
+        f'<p class="dim">vidseg batch, started {escape(started[:16].replace("T", " "))}, took {_duration(seconds)}</p>',
     ]
     if settings:
         rows = "".join(f"<tr><td>{escape(name)}</td><td>{_text(value)}</td></tr>" for name, value in settings.items())
@@ -195,7 +195,7 @@ def _article(item: FileSection) -> str:
     if item.curves:
         lines.append(_chart(item))
         keys = "".join(
-            f'<span class="key" style="background:{_colour(rgb)}"></span>{_text(name)} {100 * _mean(row):.0f}%'
+            f'<span class="key" style="background:{_colour(rgb)}"></span>{_text(name)} {_percent(_mean(row))}'
             for name, rgb, row in item.curves
         )
         lines.append(f'<p class="dim keys">{keys}</p>')
@@ -241,6 +241,10 @@ def _steps(edges: Sequence[float], values: Sequence[float]) -> list[tuple[float,
 
 def _mean(row: Sequence[float]) -> float:
     return sum(row) / len(row)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "&lt;1%"
 
 
 def _badge(item: FileSection) -> str:
