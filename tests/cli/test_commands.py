@@ -149,6 +149,7 @@ def test_a_library_that_does_not_load_is_told_in_one_line_and_other_import_error
 
 
 def test_progress_line_leaves_out_what_is_unknown_or_zero():
+    assert progress_line(Progress(0, 0.0), 40) == "0/40 frames"
     assert progress_line(Progress(10, 5.0), None) == "10 frames, 5.0 fps"
     assert progress_line(Progress(10, 5.0, dropped=3), 40) == "10/40 frames, 5.0 fps, 0:06 left, 3 dropped"
 

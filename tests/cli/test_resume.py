@@ -148,7 +148,7 @@ def test_other_settings_input_or_damage_are_told_and_nothing_is_lost(cli, begun)
         assert_one_line_error(result, "out.mp4.resume", *texts)
         assert not Path("out.mp4").exists() and Path("out.mp4.resume/00000").exists()
 
-    refused("started with --crf not given, now 30", words=(*begun, "--crf", 30))
+    refused("started without --crf, now 30; do as before, or remove this folder", words=(*begun, "--crf", 30))
     refused("started with --segment-seconds 0.4, now 2.0", words=(*begun, "--segment-seconds", 2))
     refused("started with --classes", words=(*begun, "--classes", "sky,tree"))
     refused("started with --save-masks", words=tuple("other" if word == "masks" else word for word in begun))
@@ -183,7 +183,7 @@ def test_a_run_in_software_is_not_gone_on_with_by_hardware_that_has_come(cli, sc
             patch.setattr(name, lambda plan, size: None)
         result = cli(*words)
         assert result.code == 2
-        assert_one_line_error(result, "started with --codec h264, now h264_nvenc; give the former")
+        assert_one_line_error(result, "started with --codec h264, now h264_nvenc; do as before")
     result = cli(*words)
     assert result.code == 0 and "resuming after" in result.err
     assert video_pts("out.mp4") == video_pts(scene)

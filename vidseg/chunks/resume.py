@@ -136,7 +136,10 @@ def run_in_chunks(
 
     if run.run(look):
         return run.stats, None
-    return run.stats, f"{run.kept_frames} frames are kept in {folder.path}; run the same command again to continue"
+    return (
+        run.stats,
+        f"{run.kept_frames} frames are kept in {_nearer(folder.path)}; run the same command again to continue",
+    )
 
 
 def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) -> State:
@@ -163,7 +166,8 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
 
 def refuse_difference(folder: Path, before: State, now: State) -> None:
     """Raises ResumeError that names the first difference between a run and the one to be resumed."""
-    advice = f"or remove {folder} to start over"
+    folder = _nearer(folder)
+    advice = "or remove this folder to start over"
     if before["vidseg"] != now["vidseg"]:
         raise ResumeError(
             f"{folder}: was started by vidseg {before['vidseg']}, this is {now['vidseg']}; use that version, {advice}"
@@ -175,9 +179,9 @@ def refuse_difference(folder: Path, before: State, now: State) -> None:
         old, new = (facts["settings"].get(name) for facts in (before, now))
         if old != new:
             flag = "--" + name.replace("_", "-")
-            raise ResumeError(
-                f"{folder}: was started with {flag} {_shown(old)}, now {_shown(new)}; give the former, {advice}"
-            )
+            was = f"without {flag}" if old is None else f"with {flag} {_shown(old)}"
+            is_now = "without" if new is None else _shown(new)
+            raise ResumeError(f"{folder}: was started {was}, now {is_now}; do as before, {advice}")
     for old, new in zip(before["input"], now["input"], strict=False):
         if old != new:
             raise ResumeError(f"{folder}: the input has changed since then; give the same file, {advice}")
@@ -185,9 +189,13 @@ def refuse_difference(folder: Path, before: State, now: State) -> None:
         raise ResumeError(f"{folder}: the input has changed since then; give the same files, {advice}")
 
 
+def _nearer(path: Path) -> Path:
+    """As it is named from here, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def _shown(value: Any) -> str:
-    if value is None:
-        return "not given"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -43,6 +43,7 @@ class RunConsole:
         self._task: TaskID | None = None
         self._download: ProgressBar | None = None
         self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+        self._last_line = ""
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +97,8 @@ class RunConsole:
             if self._console.width >= WIDE_TERMINAL:
                 line = f"{line}  {stage_times(progress)}"
             self._bar.update(self._task, completed=progress.delivered, description=line)
-        elif time.monotonic() >= self._next_line:
+        elif time.monotonic() >= self._next_line and line != self._last_line:
+            self._last_line = line
             self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
             self.note(line)
 
@@ -113,7 +115,9 @@ class RunConsole:
 def progress_line(progress: Progress, total: int | None) -> str:
     """ "123/456 frames, 31.2 fps, 0:11 left, 4 dropped": what is unknown or zero is left out."""
     of_total = f"/{total}" if total else ""
-    parts = [f"{progress.delivered}{of_total} frames", f"{progress.rate:.1f} fps"]
+    parts = [f"{progress.delivered}{of_total} frames"]
+    if progress.rate > 0:
+        parts.append(f"{progress.rate:.1f} fps")
     if total and progress.rate > 0:
         parts.append(f"{clock_time(max(0.0, (total - progress.delivered) / progress.rate))} left")
     if progress.dropped:
