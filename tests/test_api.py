@@ -183,8 +183,10 @@ def test_pictures_of_one_size_are_segmented_together_and_come_back_in_order(halv
         assert [seg.image[0, 0, 0] for seg in found] == [*range(11), 30, 30]
         assert [seg.label_map.shape for seg in found] == [seg.image.shape[:2] for seg in found]
         assert segmenter([]) == [] and isinstance(segmenter((pictures[0],)), list)
+        assert repr(segmenter) == "<Segmenter halves>"
         assert segmenter(pictures[0][:, ::-1]).label_map.shape == (30, 40)
         assert [seg.index for seg in segmenter.segment("test:64x48@10,frames=3")] == [0, 1, 2]
+    assert repr(segmenter) == "<Segmenter (closed)>"
     with pytest.raises(ValueError, match="closed"):
         segmenter(pictures[0])
     with pytest.raises(ValueError, match="closed"):
@@ -197,7 +199,7 @@ def test_pictures_of_one_size_are_segmented_together_and_come_back_in_order(halv
         (np.zeros((4, 4), np.uint8), r"array \(4, 4\) of uint8; accepted: a \(height, width, 3\)"),
         (np.zeros((4, 4, 3), np.float32), "float32"),
         (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
-        (None, "a picture is a NoneType"),
+        (None, "a picture is of type NoneType"),
         ("none.png", r"none\.png: no such file"),
         (Path(__file__), "is not a readable picture; for a video use vidseg.segment"),
     ],
@@ -334,7 +336,7 @@ def test_a_frame_is_a_picture_in_notebooks_and_in_files(tmp_path):
     assert np.array_equal(shown[:, :, ::-1], seg.overlay())
     seg.save(tmp_path / "a.png", opacity=1.0)
     assert cv2.imread(str(tmp_path / "a.png"))[0, 0, ::-1].tolist() == [6, 230, 230]
-    with pytest.raises(vidseg.VidsegError, match="is not an image format"):
+    with pytest.raises(vidseg.VidsegError, match=r"^a\.xyz: is not the name of an image"):
         seg.save(tmp_path / "a.xyz")
     with pytest.raises(vidseg.VidsegError, match="missing"):
         seg.save(tmp_path / "missing" / "a.png")
@@ -414,7 +416,7 @@ def test_write_takes_plain_pictures_and_refuses_other_things(tmp_path):
     for frames, text in (
         ([], "no frames"),
         ([np.zeros((4, 4))], r"frame 0: a picture is an array \(4, 4\) of float64; accepted"),
-        ([None], "frame 0: a picture is a NoneType"),
+        ([None], "frame 0: a picture is of type NoneType"),
     ):
         with pytest.raises(vidseg.VidsegError, match=text):
             vidseg.write(frames, tmp_path / "x.mp4")

@@ -257,6 +257,9 @@ class Segmenter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Segmenter {self._engine.model if self._engine else '(closed)'}>"
+
     def _open_engine(self) -> Engine:
         if self._engine is None:
             raise ValueError("this Segmenter is closed; create a new one")

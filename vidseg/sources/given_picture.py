@@ -43,7 +43,7 @@ def picture_of(given: object) -> UInt8Array:
         upright = import_module("PIL.ImageOps").exif_transpose(given)
         return np.ascontiguousarray(upright.convert("RGB"), dtype=np.uint8)
     if not isinstance(given, str | PathLike):
-        raise SourceError(f"a picture is a {type(given).__name__}; {accepted}")
+        raise SourceError(f"a picture is of type {type(given).__name__}; {accepted}")
     text = os.fsdecode(given)
     path = Path(expand_user(text))
     if not path.is_file():
