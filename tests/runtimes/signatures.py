@@ -293,10 +293,14 @@ def _mask2former(folder: Path) -> Path:
 
 def _mask2former_labels(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
-    canvas = padded(
-        imagenet(image), (-(-height // 32) * 32, -(-width // 32) * 32), imagenet(np.rint(255 * MEAN)), (0, 0)
-    )
-    return of_queries(grid(canvas, 10)[:, : height // 4, : width // 4], 9, (height, width))
+    seen = resized(image, (-(-height // 32) * 32, -(-width // 32) * 32))
+    return of_queries(grid(imagenet(seen), 10), 9, (height, width))
+
+
+def _eomt_labels(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    canvas = padded(image, (64, 64), 0, (0, 0))  # black, before it is normalised
+    return of_queries(grid(imagenet(canvas), 10)[:, : height // 4, : width // 4], 9, (height, width))
 
 
 def _maskformer(folder: Path) -> Path:
@@ -440,9 +444,9 @@ SIGNATURES = (
     Signature("ultralytics logits", _ultralytics_logits, _ultralytics_logits_labels),
     Signature("ultralytics openvino", _ultralytics_openvino, _ultralytics_map_labels, engines=("openvino",)),
     Signature("segformer", _segformer, _segformer_labels, rounding=0.003),
-    Signature("mask2former", _mask2former, _mask2former_labels),
-    Signature("maskformer", _maskformer, _mask2former_labels),
-    Signature("eomt", _eomt, lambda image: _mask2former_labels(image)),
+    Signature("mask2former", _mask2former, _mask2former_labels, rounding=0.003),
+    Signature("maskformer", _maskformer, _mask2former_labels, rounding=0.003),
+    Signature("eomt", _eomt, _eomt_labels),
     Signature("focoos", _focoos, _focoos_labels, rounding=0.003),
     Signature("paddle map", lambda f: _paddle(f, argmax=True), _paddle_labels, label_set="cityscapes"),
     Signature("paddle logits", lambda f: _paddle(f, argmax=False), _paddle_labels),

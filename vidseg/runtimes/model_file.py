@@ -13,6 +13,7 @@ input:
   size: [513, 513]           # height, width it was trained at; or one number: the long side; or any; or
                              # {short: 640, longest: 2048}, {long: 640}, {height: 512, width: 1024}
   multiple_of: 32            # sides are rounded to this
+  rounding: nearest          # or up, where size has a short side
   resize: keep               # the aspect of the frame; stretch: to the aspect of `size`; letterbox: pad to `size`.
                              # Not said: keep, and letterbox where the file takes one size only
   padding: [114, 114, 114]   # RGB around a letterboxed picture
@@ -80,7 +81,7 @@ _TOP = (
 )
 _INPUT = (
     *("name", "dtype", "layout", "channels", "shape", "size"),
-    *("multiple_of", "resize", "padding", "align", "resample", "antialias", "divide_by", "mean", "std"),
+    *("multiple_of", "rounding", "resize", "padding", "align", "resample", "antialias", "divide_by", "mean", "std"),
 )
 _OUTPUT = (
     *("name", "dtype", "layout", "shape", "values", "align_corners"),
@@ -226,6 +227,7 @@ def _input(where: str, given: Mapping[str, Any]) -> InputFormat:
         fixed_hw=fixed_hw,
         **sizes,
         multiple_of=multiple_of,
+        round_up=_one_of(where, "rounding", given.get("rounding", "nearest"), ("nearest", "up")) == "up",
         resize=resize,
         resample=_one_of(where, "resample", given.get("resample", "bilinear"), _RESAMPLES),
         antialias=antialias,

@@ -54,6 +54,8 @@ class InputFormat:
     cut: bool = True
     """Fractions of a side are cut off, as transformers does, where the short one is given; else rounded."""
     multiple_of: int = 1
+    round_up: bool = False
+    """Sides are enlarged to the next multiple where the short one is given, as transformers does; else the nearest."""
     resize: str | None = None
     """None: the aspect is kept, with padding where the size is fixed."""
     resample: str = "bilinear"
@@ -106,8 +108,9 @@ class InputFormat:
     def _scaled(self, height: int, width: int, imgsz: int) -> tuple[int, int]:
         """Both sides brought to size, and to a multiple of `multiple_of`."""
         if self.short_side is not None:
+            rounded = math.ceil if self.round_up else round
             height, width = self._content(height, width, imgsz)
-            return self._stepped(height, round), self._stepped(width, round)
+            return self._stepped(height, rounded), self._stepped(width, rounded)
         longest = max(height, width)
         return self._stepped(height * imgsz / longest, round), self._stepped(width * imgsz / longest, round)
 
