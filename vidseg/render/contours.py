@@ -71,9 +71,10 @@ def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
         around = shown[top - before : top + _BAND + wide]
         band = picture[top : top + _BAND]
         rows = slice(before, before + len(band))
-        first, both = region_edges(around), region_edges(around, both_sides=True)
+        first = region_edges(around)
+        second = region_edges(around, both_sides=True) & ~first
         light = _widened(first, wide, (0, 0))  # to the left and upwards
-        dark = cv2.subtract(_widened(cv2.subtract(both, first), narrow, (narrow - 1, narrow - 1)), light)
+        dark = cv2.subtract(_widened(second, narrow, (narrow - 1, narrow - 1)), light)
         hidden = (around == NO_LABEL).view(np.uint8) * np.uint8(255)
         for mask, share, beta in ((light, _LIGHT * strength, 255), (dark, _DARK * strength, 0)):
             # all is mixed and a part of it copied: faster than to pick single pixels
