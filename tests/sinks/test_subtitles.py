@@ -13,9 +13,12 @@ import pytest
 
 from tests.sinks.sink_helpers import file_frames, file_info, pictures, write_all
 from tests.video.clips import counter_picture
+from vidseg.config import RunConfig
+from vidseg.labels import ade20k
 from vidseg.sinks.av_sink import AvSink
 from vidseg.sinks.chunked_video import ChunkedAvSink
 from vidseg.sinks.gif_sink import GifSink
+from vidseg.wiring.outputs import open_sinks
 
 LINES = [(0, 900, "hello <i>you</i>\nsecond line"), (1000, 1500, "straße"), (2600, 3300, "bye")]
 CHAPTERS = [(0, 2000, "One"), (2000, 4000, "Two")]
@@ -151,6 +154,15 @@ def test_what_is_shown_at_the_end_of_a_part_ends_with_it(tmp_path: Path, film: P
     part = replace(info_of(film), duration_seconds=1.2)
     write_all(AvSink(out, part, overwrite=False), islice(file_frames(film), 30))
     assert subtitles(out) == [LINES[0], (1000, 1200, "straße")] and chapters(out) == [(0, 1200, "One")]
+
+
+@pytest.mark.parametrize("options", [{"limit": 30}, {"limit": 6, "max_fps": 5.0}, {"limit": 30, "fps": 50.0}])
+def test_a_limit_ends_both_as_an_end_does(tmp_path: Path, film: Path, options: dict[str, Any]) -> None:
+    config = RunConfig(source=str(film), output=str(tmp_path / "out.mkv"), **options)
+    (sink,) = open_sinks(config, replace(info_of(film), duration_seconds=4.0), ade20k())
+    write_all(sink, islice(file_frames(film), 30))
+    assert subtitles(tmp_path / "out.mkv") == [LINES[0], (1000, 1200, "straße")]
+    assert chapters(tmp_path / "out.mkv") == [(0, 1200, "One")]
 
 
 def test_a_video_in_chunks_has_both(tmp_path: Path, film: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -174,7 +175,7 @@ def open_sinks(
             sinks.append(rated(_pipe_sink(config, at_output_rate(config, info)), config))
             stack.callback(sinks[-1].abort)
         elif config.output and not config.sent:
-            sinks.append(_file_sink(config, _limited(at_output_rate(config, info), config.limit), part, splitter))
+            sinks.append(_file_sink(config, at_output_rate(config, _limited(info, config)), part, splitter))
             stack.callback(sinks[-1].abort)
         for option, of in (("save_masks", label_map_of), ("save_confidence", levels_of)):
             if getattr(config, option):
@@ -195,11 +196,14 @@ def starts_inside(config: RunConfig) -> bool:
     return config.start is not None
 
 
-def _limited(info: VideoInfo, limit: int | None) -> VideoInfo:
-    """What a sink is to know of a source of which at most so many frames are taken."""
-    if limit is None or info.frame_count is None:
+def _limited(info: VideoInfo, config: RunConfig) -> VideoInfo:
+    """What a sink is to know of a source of which `limit` may take a part."""
+    limit, count, seconds = config.limit, info.frame_count, info.duration_seconds
+    if limit is None:
         return info
-    return replace(info, frame_count=min(info.frame_count, limit))
+    if info.frame_rate and seconds is not None:
+        seconds = min(seconds, limit / min(float(info.frame_rate), config.max_fps or math.inf))
+    return replace(info, frame_count=None if count is None else min(count, limit), duration_seconds=seconds)
 
 
 def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None, splitter: Splitter | None = None) -> Sink:
