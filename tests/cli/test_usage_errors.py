@@ -27,6 +27,7 @@ from tests.cli.test_run import assert_one_line_error
         (("run", "a.mp4", "-ss", 1), ["unknown option -ss; did you mean --start?"]),
         (("run", "-i", "a.mp4"), ["the source needs no flag: vidseg run a.mp4"]),
         (("run", "a.mp4", "--xyzzy"), ["unknown option --xyzzy; see `vidseg run --help-all`"]),
+        (("batch", "a/", "-o", "b", "--resume"), ["unknown option --resume", "`vidseg run` has --resume"]),
         (("run", "a.mp4", "--limit"), ["--limit needs a value"]),
         (("run", "a.mp4", "--show=1"), ["--show takes no value"]),
         (("run", "a.mp4", "--limit", "many"), ["--limit is 'many'; accepted: a whole number from 1 to"]),

@@ -87,7 +87,10 @@ def _unknown_option(ctx: Any, word: str, words: Sequence[str]) -> str:
     for name in letter if len(letter) == 1 else nearest_options(bare, names):
         flag, option = names[name]
         near.setdefault(option, flag)
-    return f"{text}; did you mean {' or '.join(near.values())}?" if near else text
+    instead = f"{text}; did you mean {' or '.join(near.values())}?" if near else text
+    siblings = getattr(ctx.parent.command, "commands", {}) if ctx.parent is not None and word[:2] == "--" else {}
+    having = [name for name, each in siblings.items() if any(word in param.opts for param in each.params)]
+    return f"{instead}{'' if near else ';'} `{_path(ctx.parent)} {having[0]}` has {word}" if having else instead
 
 
 def _as_written(option: str, words: Sequence[str]) -> str:
