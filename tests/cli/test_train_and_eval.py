@@ -215,7 +215,7 @@ def test_classes_with_names_keep_them(cli, clip, tmp_path):
     ("words", "text"),
     [
         (("--steps", 0), "--steps is 0; accepted"),
-        (("--crop", "64"), "--crop is '64'; accepted: HEIGHTxWIDTH"),
+        (("--crop", "64x"), "--crop is '64x'; accepted: HEIGHTxWIDTH"),
         (("--mix", "1,2"), "--mix has 2 numbers for 1 datasets"),
         (("--val-mapping", "camvid11"), "--val-mapping camvid11: nothing is measured; give --val or --holdout too"),
         (("--holdout", "2,2"), "--holdout has 2 numbers for 1 datasets"),

@@ -89,7 +89,8 @@ def test_settings_say_what_differs_from_stored_ones():
 
 def test_crop_mix_and_holdout_are_read_from_text():
     assert parse_crop("64x96") == (64, 96) and parse_mix("1,0.5") == (1.0, 0.5)
-    for text in ("64", "64x", "axb", "-64x64"):
+    assert parse_crop("64") == (64, 64)
+    for text in ("64.5", "64x", "axb", "-64x64"):
         with pytest.raises(ConfigError, match="HEIGHTxWIDTH"):
             parse_crop(text)
     assert parse_holdout("25") == (25,) and parse_holdout("0,25") == (0, 25)

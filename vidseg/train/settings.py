@@ -118,11 +118,11 @@ def _shown(value: Any) -> str:
 
 
 def parse_crop(text: str) -> tuple[int, int]:
-    """(height, width) of "256x320". Raises ConfigError."""
-    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
+    """(height, width) of "256x320"; of "256" a square. Raises ConfigError."""
+    found = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
     if found is None:
-        raise ConfigError(f"--crop is {text!r}; accepted: HEIGHTxWIDTH in pixels, e.g. 256x320")
-    return int(found[1]), int(found[2])
+        raise ConfigError(f"--crop is {text!r}; accepted: HEIGHTxWIDTH in pixels, e.g. 256x320, or one number")
+    return int(found[1]), int(found[2] or found[1])
 
 
 def parse_holdout(text: str) -> tuple[int, ...]:
