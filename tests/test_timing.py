@@ -39,6 +39,17 @@ def test_rate_is_count_over_span_of_the_window():
     assert meter.rate == pytest.approx(1.0)
 
 
+def test_a_burst_of_events_has_no_rate_yet():
+    clock = FakeClock()
+    meter = RateMeter(clock=clock)
+    for clock.now in (10, 10.0001, 10.0002):
+        meter.tick()
+    assert meter.rate == 0
+    clock.now = 10.5
+    meter.tick()
+    assert meter.rate == pytest.approx(6)
+
+
 def test_histogram_counts_values_up_to_and_with_each_bound():
     histogram = Histogram([1, 2])
     for value in (0.5, 1, 1.5, 2, 7):

@@ -80,6 +80,9 @@ class Histogram:
             return tuple(self._counts), self._total
 
 
+_BURST_SECONDS = 0.005
+
+
 class RateMeter:
     """Events per second over the last `window` events: count over span, so that one long gap cannot hide."""
 
@@ -93,9 +96,9 @@ class RateMeter:
 
     @property
     def rate(self) -> float:
-        """Events per second; 0 before the second event."""
+        """Events per second; 0 before the second event, and for a burst, as frames of one model call are."""
         times = list(self._times)  # a copy: ticks come from another thread
-        if len(times) < 2 or times[-1] <= times[0]:
+        if len(times) < 2 or times[-1] - times[0] <= _BURST_SECONDS:
             return 0.0
         return (len(times) - 1) / (times[-1] - times[0])
 
