@@ -22,6 +22,7 @@ from tests.pngs import png_bytes
 from vidseg.cli import training_console
 from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
+from vidseg.errors import ConfigError
 from vidseg.train import session as session_module
 from vidseg.train.evaluate import evaluate
 
@@ -343,6 +344,21 @@ def test_training_without_scipy_says_what_to_install(cli, data, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "scipy" else find(name, *rest))
     assert_one_line_error(cli("train", data, "-o", "run", *TINY), "needs scipy")
+
+
+@pytest.mark.parametrize(("words", "size"), [((), (640, 1138)), (("--imgsz", 64), None)])
+def test_a_training_is_measured_at_the_size_that_eval_takes(cli, data, monkeypatch, words, size):
+    """A published model sees pictures as its makers measured them, unless a size is asked for."""
+    given = []
+
+    def stop(datasets, mapping, imgsz, found):
+        given.append((imgsz, found))
+        raise ConfigError("seen")
+
+    monkeypatch.setattr("vidseg.commands.train.Validation", stop)
+    assert "seen" in cli("train", data, "-o", "run", "--val", data, "--model", "fai-m2f-s-ade", *words, *TINY).err
+    [(imgsz, found)] = given
+    assert (found is None and imgsz == 64) if size is None else found.network_size(720, 1280, imgsz) == size
 
 
 def test_eval_prints_classes_and_means_and_writes_them_as_json(cli, data):

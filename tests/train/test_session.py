@@ -10,9 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -20,8 +22,10 @@ import torch
 from tests.data.folders import make_dataset
 from vidseg.data.folder import FolderDataset
 from vidseg.errors import CheckpointError, ConfigError, TrainingError
+from vidseg.frames import Frame
 from vidseg.metrics import Scores
 from vidseg.runtimes.loading import load_model
+from vidseg.runtimes.model_format import InputFormat
 from vidseg.train import session as session_module
 from vidseg.train import trainer as trainer_module
 from vidseg.train.checkpoint import load_state, save_state
@@ -131,10 +135,12 @@ class Killed(BaseException):
 
 
 def test_what_was_learnt_is_saved_before_it_is_measured_and_resume_measures(dataset, tmp_path, monkeypatch):
-    options = {"validation": Validation((dataset,), None, 64), "validate_every": 2}
+    fed = InputFormat(short_side=48, multiple_of=8)
+    options = {"validation": Validation((dataset,), None, 64, fed), "validate_every": 2}
     assert session(dataset, tmp_path / "whole", settings(), **options).run(Watcher())
 
-    def fails(*_, **__):
+    def fails(segmenter, *_, **__):
+        assert segmenter.prepare([Frame(np.zeros((96, 144, 3), np.uint8), 0, 0, Fraction(1))]).shape[2:] == (48, 72)
         raise Killed
 
     with monkeypatch.context() as broken:

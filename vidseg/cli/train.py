@@ -168,7 +168,7 @@ _SHORT = frozenset(
         "--imgsz",
         panel=_DATA,
         metavar="N",
-        help_text="Long side for measuring; default depends on the model",
+        help_text="Long side for measuring; default as `vidseg eval` takes it",
     ),
     flag("steps", int, "--steps", panel=_RECIPE, metavar="N", help_text="Number of steps; default 2000"),
     flag("batch", int, "--batch", panel=_RECIPE, metavar="N", help_text="Crops per step; default 8"),

@@ -14,6 +14,7 @@ import torch
 
 from vidseg import zoo
 from vidseg.commands.evaluate import PictureReporter
+from vidseg.config import RunConfig
 from vidseg.configure import checked
 from vidseg.cores import usable_cores
 from vidseg.data.folder import Content, FolderDataset, every_nth
@@ -38,6 +39,7 @@ from vidseg.train.settings import TrainSettings
 from vidseg.train.trainer import Trainer
 from vidseg.wiring.engine import set_threads
 from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.network_input import NetworkInput, network_input
 
 PRETRAINED = "pretrained"
 """As --init: the model's own bundled or published weights."""
@@ -107,7 +109,8 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
     for layout in (*layouts, *filter(None, (val_layout,))):
         reporter.note(layout.line)
     datasets = [_dataset(request, layout, _all_but_every(nth)) for layout, nth in _with_holdout(request, layouts)]
-    validation = _validation(request, layouts, val_layout, entry.imgsz["cpu" if device.type == "cpu" else "cuda"])
+    size = network_input(RunConfig(model=entry.name, imgsz=request.imgsz), device)
+    validation = _validation(request, layouts, val_layout, size)
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -299,7 +302,7 @@ def _all_but_every(nth: int) -> Callable[[int, str], bool]:
 
 
 def _validation(
-    request: TrainRequest, layouts: list[Layout], val: Layout | None, default_imgsz: int
+    request: TrainRequest, layouts: list[Layout], val: Layout | None, size: NetworkInput
 ) -> Validation | None:
     """Of the pictures in `val`, or else of those held out, where there are any."""
     measured = [(val, 1)] if val is not None else [each for each in _with_holdout(request, layouts) if each[1]]
@@ -311,7 +314,7 @@ def _validation(
     if mapping is not None and (request.labels not in (None, ade20k()) or request.settings.classes != len(ade20k())):
         raise ConfigError(f"--val-mapping {request.val_mapping}: maps ADE20K's classes, but this model has others")
     datasets = [_dataset(request, layout, every_nth(nth)) for layout, nth in measured]
-    return Validation(tuple(datasets), mapping, default_imgsz if request.imgsz is None else request.imgsz)
+    return Validation(tuple(datasets), mapping, size.imgsz, size.pictures)
 
 
 def _init_entry(request: TrainRequest, entry: zoo.ModelEntry) -> zoo.ModelEntry | None:

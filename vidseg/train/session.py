@@ -28,6 +28,7 @@ from vidseg.frames import FloatArray
 from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
+from vidseg.runtimes.model_format import InputFormat
 from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.train.batches import Batch, batches
@@ -56,11 +57,13 @@ class StepReporter(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """What is measured now and then, all pictures as one: `imgsz` is the long side that the network sees."""
+    """What is measured now and then, all pictures as one; the network sees them as runs on pictures show them to it."""
 
     datasets: tuple[FolderDataset, ...]
     mapping: ClassMapping | None
     imgsz: int
+    """Long side of what it sees, where `given` says nothing of a size."""
+    given: InputFormat | None = None
 
 
 class TrainingSession:
@@ -280,7 +283,7 @@ class TrainingSession:
         assert validation is not None
         model = copy.deepcopy(self._trainer.model)
         model.load_state_dict(self._trainer.average.state_dict())
-        segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz)
+        segmenter = QuerySegmenter(TorchRuntime(model, self._device), imgsz=validation.imgsz, given=validation.given)
         confusions = [
             confusion(evaluate(segmenter, dataset, num_classes=model.num_classes), dataset, validation.mapping)
             for dataset in validation.datasets
