@@ -38,6 +38,8 @@ MANY = 64
 """From so many maps on `winners` is faster than torch."""
 _ROWS_VALUES = 1 << 15
 """Cells looked at together: they stay in the processor's cache while the maps go by."""
+STRIP_VALUES = 2**17
+"""Pixels of which shares are computed at once; they stay in the processor's cache."""
 DENSE_CHUNK = 16
 """Maps enlarged at once by the dense computation; bounds its memory to 16 pictures of float32."""
 
@@ -107,27 +109,53 @@ class Sureness:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """The winner's share of all scores, `STEPS` times, by cell: (cells, pixels, cells, pixels) float32.
+    """The winner's share of all scores, `STEPS` times, and what follows from it.
 
     At the grid points: `scores` (N, h, w) of the maps, None where they are the maps themselves, and `total` (h, w).
+    Below `least` a pixel gets no label. `steps` (cells, pixels, cells, pixels) uint8 are rounded, None if not wanted.
     """
 
-    by_cell: Tensor
     scores: Tensor | None
     total: Tensor
+    least: float
+    steps: Tensor | None
 
     @classmethod
-    def of(cls, sureness: Sureness, grid: Tensor, winner: Tensor, rows: _Side, columns: _Side) -> _Shares:
-        """As they are in cells with one winner, by the `winner` (h, w) at the points of the maps (N, h, w)."""
-        scores = grid if sureness.values is None else sureness.values
+    def of(cls, sureness: Sureness, shape: tuple[int, ...]) -> _Shares:
+        """Not known yet; `shape` is that of the labels by cell."""
         total = sureness.total.clamp_min(torch.finfo(sureness.total.dtype).tiny)
-        both = torch.stack([scores.gather(0, winner[None])[0] * STEPS, total])
-        # (2, h, w) -> with a border (2, h + 2, w + 2) -> (2, h + 2, (w + 1) * q) -> twice (h + 1, p, (w + 1) * q)
+        steps = None if sureness.table is None else torch.empty(shape, dtype=torch.uint8)
+        return cls(sureness.values, total, STEPS * sureness.least, steps)
+
+    def of_one_winner(self, labels: UInt8Array, grid: Tensor, winner: Tensor, rows: _Side, columns: _Side) -> None:
+        """As in cells with one winner, by the `winner` (h, w) at the points of the maps (N, h, w)."""
+        scores = grid if self.scores is None else self.scores
+        both = torch.stack([scores.gather(0, winner[None])[0] * STEPS, self.total])
+        # (2, h, w) -> with a border (2, h + 2, w + 2) -> (2, h + 2, (w + 1) * q) -> (2, some cells, p, (w + 1) * q)
         both = F.pad(both[None], (1, 1, 1, 1), mode="replicate")[0]
         across = torch.lerp(both[:, :, :-1, None], both[:, :, 1:, None], columns.shares).flatten(2)
-        score, whole = (torch.lerp(part[:-1, None], part[1:, None], rows.shares[:, :, None]) for part in across)
-        by_cell = score.div_(whole).view(rows.cells, rows.pixels, columns.cells, columns.pixels)
-        return cls(by_cell, sureness.values, total)
+        strip = max(1, STRIP_VALUES // (rows.pixels * across.shape[2]))
+        for start in range(0, rows.cells, strip):
+            some = slice(start, min(start + strip, rows.cells))
+            upper, lower = across[:, some, None], across[:, start + 1 : some.stop + 1, None]
+            score, total = torch.lerp(upper, lower, rows.shares[some, :, None])
+            share = score.div_(total).view(-1, rows.pixels, columns.cells, columns.pixels)
+            labels[some] = self.sure(labels[some], share)
+            if self.steps is not None:
+                self.steps[some] = _rounded(share)
+
+    def sure(self, labels: UInt8Array, share: Tensor) -> UInt8Array:
+        """The labels without those that are not sure enough."""
+        if self.least <= 0:
+            return labels
+        # a tenth of the time of a masked assignment
+        found: UInt8Array = labels | (share < self.least).numpy().view(np.uint8) * np.uint8(NO_LABEL)
+        return found
+
+
+def _rounded(share: Tensor) -> Tensor:
+    """Shares, `STEPS` times, as bytes; what they are is lost."""
+    return share.add_(0.5).clamp_(max=STEPS).to(torch.uint8)
 
 
 def argmax_upsampled(
@@ -213,7 +241,9 @@ def _decided(
     in_rows = labels.reshape(rows.cells, rows.pixels, -1)
     in_rows[:] = np.repeat(called[corner], columns.pixels, axis=1)[:, None]
     y, x = np.nonzero((corner != winner[1:, 1:]) | (corner != winner[1:, :-1]) | (corner != winner[:-1, 1:]))
-    shares = None if sureness is None else _Shares.of(sureness, grid, best, rows, columns)
+    shares = None if sureness is None else _Shares.of(sureness, labels.shape)
+    if shares is not None:
+        shares.of_one_winner(labels, grid, best, rows, columns)
     chunk = max(1, CHUNK_VALUES // (4 * n))
     for start in range(0, len(y), chunk):
         _decide(labels, grid, called, (y[start : start + chunk], x[start : start + chunk]), rows, columns, shares)
@@ -224,15 +254,9 @@ def _decided(
             return np.ascontiguousarray(flat[:, columns.place])
         return np.take(flat, columns.place, axis=1)
 
-    if sureness is None or shares is None:
+    if sureness is None or sureness.table is None or shares is None or shares.steps is None:
         return in_picture(labels), None
-    if sureness.least > 0:
-        unsure = (shares.by_cell < STEPS * sureness.least).numpy().view(np.uint8)
-        labels |= unsure * np.uint8(NO_LABEL)  # a tenth of the time of a masked assignment
-    if sureness.table is None:
-        return in_picture(labels), None
-    steps = shares.by_cell.add_(0.5).clamp_(max=STEPS).to(torch.uint8)
-    return in_picture(labels), translated(in_picture(steps.numpy()), sureness.table)
+    return in_picture(labels), translated(in_picture(shares.steps.numpy()), sureness.table)
 
 
 def _decide(
@@ -278,9 +302,13 @@ def _decide(
             down, across = rows.shares[y[some]][:, :, None], columns.shares[x[some]][:, None]
             own = None if scores is None else scores[these].view(count, -1, 2, 2)
             values = corners[these].view(count, -1, 2, 2)
-            labels[y[some], :, x[some]], score = _largest(values, called[which], down, across, own)
+            winner, score = _largest(values, called[which], down, across, own)
             if shares is not None and total is not None:
-                shares.by_cell[y[some], :, x[some]] = score.mul_(STEPS).div_(_down(_across(total[some], across), down))
+                share = score.mul_(STEPS).div_(_down(_across(total[some], across), down))
+                winner = shares.sure(winner, share)
+                if shares.steps is not None:
+                    shares.steps[y[some], :, x[some]] = _rounded(share)
+            labels[y[some], :, x[some]] = winner
 
 
 def _largest(
