@@ -52,6 +52,9 @@ def test_render_asks_for_the_confidence_and_for_the_right_one(cli, clip):
     result = cli("render", clip, "all", *SURE, "-o", "b.mp4")
     assert result.code == 2
     assert_one_line_error(result, "--min-confidence: masks carry no confidence; give --confidence")
+    result = cli("render", clip, "sure.mkv", "-o", "b.mp4")
+    assert result.code == 2
+    assert_one_line_error(result, "sure.mkv: was written by --save-confidence; give what --save-masks wrote")
     assert cli("run", clip, *SMALL, "--save-masks", "more").code == 0
     result = cli("render", clip, "more", "--confidence", "sure.mkv", *SURE, "-o", "b.mp4")
     assert result.code in (1, 2) and "sure.mkv: has no confidence for frame 5" in result.err

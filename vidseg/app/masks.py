@@ -126,8 +126,8 @@ class NamedMasks:
         """Nothing is held."""
 
 
-def open_masks(path: str, info: VideoInfo) -> SavedMasks:
-    """The saved masks for a clip or for pictures.
+def open_masks(path: str, info: VideoInfo, option: str = "--save-masks") -> SavedMasks:
+    """The saved masks for a clip or for pictures, or what another `option` saved.
 
     Raises:
         SourceError: nothing there, no masks, or damaged.
@@ -136,13 +136,13 @@ def open_masks(path: str, info: VideoInfo) -> SavedMasks:
     name = shown_name(path)
     local = expand_user(path)
     if "\0" in path or not os.path.lexists(local):
-        raise SourceError(f"{name}: no such file or folder; give what `vidseg run --save-masks` wrote")
+        raise SourceError(f"{name}: no such file or folder; give what `vidseg run {option}` wrote")
     if os.path.isdir(local):
         if info.still:
             return NamedMasks(path)
         masks = OrderedMasks(name, read_mask_folder(path))
     else:
-        masks = OrderedMasks(name, read_mask_video(path))
+        masks = OrderedMasks(name, read_mask_video(path, option))
     if not info.still and masks.size != (info.width, info.height):
         shown = " and the clip ".join(f"{width}x{height}" for width, height in (masks.size, (info.width, info.height)))
         masks.close()

@@ -132,7 +132,7 @@ class _Drawing:
         """The frames of the clip with these masks. Raises as `open_masks`."""
         config = self.config
         path = self.confidence
-        sure = None if path is None else (open_masks(path, clip.info), shown_name(path))
+        sure = None if path is None else (open_masks(path, clip.info, "--save-confidence"), shown_name(path))
         source = MaskedSource(
             *(clip, saved, shown_name(self.masks), len(self.labels)),
             confidence=sure,

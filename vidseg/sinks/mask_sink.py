@@ -24,7 +24,7 @@ from vidseg.errors import WriteError, short_reason
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, label_map_of
 from vidseg.saved_masks import FrameMark
 from vidseg.sinks.whole_part import CLUSTERS, keep_whole_part
-from vidseg.video.mask_layout import COLUMNS, COLUMNS_TAG, VERSION, VERSION_TAG, crc_of
+from vidseg.video.mask_layout import COLUMNS, COLUMNS_TAG, OPTION_TAG, VERSION, VERSION_TAG, crc_of
 
 TICK = Fraction(1, 1000)
 """What FFmpeg's Matroska counts time in."""
@@ -178,7 +178,7 @@ class MaskVideoSink:
         self._origin = min(Fraction(0), frame.pts * frame.time_base)
         options = CLUSTERS if self._keep else {}
         self._output = av.open(f"file:{self._part.part}", "w", format="matroska", options=options)
-        self._output.metadata.update({VERSION_TAG: VERSION, COLUMNS_TAG: ",".join(COLUMNS)})
+        self._output.metadata.update({VERSION_TAG: VERSION, COLUMNS_TAG: ",".join(COLUMNS), OPTION_TAG: self._option})
         slices = _SLICES if min(self._size_hw) >= _SLICED_FROM else 1
         coder = _FFV1_OPTIONS | {"slices": str(slices)}
         self._stream = self._output.add_stream("ffv1", min(max(self._rate, Fraction(1)), Fraction(240)), coder)

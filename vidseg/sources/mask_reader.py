@@ -19,7 +19,7 @@ from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import FILE_COLUMN, FRAMES_FILE, MARK_COLUMNS, FrameMark, SavedMask
 from vidseg.sources.av_open import open_file, reason_of
 from vidseg.video.label_png import decode_label_map
-from vidseg.video.mask_layout import COLUMNS, VERSION, VERSION_TAG, crc_of
+from vidseg.video.mask_layout import COLUMNS, OPTION_TAG, VERSION, VERSION_TAG, crc_of
 from vidseg.video.pyav import exact
 
 _CUT_OFF_SECONDS = Fraction(1, 100)
@@ -28,19 +28,24 @@ _AHEAD = 16
 """Pictures that may wait for their row; more means that the rows are gone. A muxer puts them some packets apart."""
 
 
-def read_mask_video(path: str) -> Generator[SavedMask, None, None]:
+def read_mask_video(path: str, option: str = "--save-masks") -> Generator[SavedMask, None, None]:
     """The label maps of a video in grey, in order; one in memory at a time, and a few compressed ones.
+
+    `option` is the one that has to have written it.
 
     A video of `MaskVideoSink` says which frames they belong to; any other lossless one in 8-bit grey gives their times.
 
     Raises:
-        SourceError: not there, no such video, of a newer layout, or damaged.
+        SourceError: not there, no such video, of a newer layout, written by another option, or damaged.
     """
     name = shown_name(path)
     with open_file(path, name, {}) as container:
         version = container.metadata.get(VERSION_TAG)
         if version not in (None, VERSION):
             raise SourceError(f"{name}: masks of layout {version!r}; this vidseg reads layout {VERSION}, so update it")
+        wrote = container.metadata.get(OPTION_TAG, option)
+        if wrote != option:
+            raise SourceError(f"{name}: was written by {wrote}; give what {option} wrote")
         video = next(iter(container.streams.video), None)
         if video is None or video.codec_context.pix_fmt != "gray":
             found = "no picture" if video is None else f"{video.codec_context.name}, {video.codec_context.pix_fmt}"

@@ -9,6 +9,8 @@ from vidseg.saved_masks import MARK_COLUMNS
 
 VERSION_TAG = "VIDSEG_MASKS"
 COLUMNS_TAG = "VIDSEG_COLUMNS"
+OPTION_TAG = "VIDSEG_OPTION"
+"""What asked for the file: --save-masks or --save-confidence. Files of older versions do not say it."""
 VERSION = "1"
 COLUMNS = (*MARK_COLUMNS, "crc32")
 
