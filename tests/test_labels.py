@@ -83,6 +83,7 @@ def test_a_group_of_several_is_not_one_class():
         ("transport", "near: vehicle;"),
         ("automobil", r"near: automobile \(car\)"),
         ("vehicel", "near: vehicle"),
+        ("pavment", r"near: pavement \(sidewalk\);"),
     ],
 )
 def test_what_is_near_in_meaning_is_named_before_what_is_near_in_letters(word, near):

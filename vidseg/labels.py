@@ -142,7 +142,7 @@ class LabelSet:
         meant = [name for name, near in _MEANT.items() if name in known and not set(forms).isdisjoint(near)]
         alike = [
             self._named(near, synonyms[near]) if near in synonyms else near
-            for near in difflib.get_close_matches(text, [*synonyms, *GROUPS], n=3, cutoff=0.7)
+            for near in difflib.get_close_matches(text, {**synonyms, **GROUPS}, n=3, cutoff=0.7)
         ]
         hint = f"; near: {', '.join(meant or alike)}" if meant or alike else ""
         raise ConfigError(f"unknown class '{word}'{hint}; `{self.listed_by}` lists all {len(self)}")
