@@ -24,7 +24,7 @@ def test_a_command_gets_what_was_given_by_name_and_none_for_the_rest():
     app, got = made(
         argument("source", str, "CLIP", "A clip.", ...),
         *run_options(("imgsz", "smooth", "overwrite", "quiet", "stride")),
-        flag("jobs", int, "--jobs", "-j", help_text="At once.", default=2, min=1),
+        flag("jobs", int, "At once.", also=("-j",), default=2, min=1),
     )
     result = CliRunner().invoke(app, ["a.mp4", "--im-size", "64", "--no-smooth", "-n", "--stride", "3"])
     assert result.exit_code == 0, result.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,8 +17,7 @@ from vidseg.names import printable
 if TYPE_CHECKING:
     from vidseg.batch.prepare import BatchOptions
 
-_FILES, _AGAIN = "Files", "What to process, and how"
-
+_files, _again = partial(flag, panel="Files"), partial(flag, panel="What to process, and how")
 
 _OWN = (
     argument(
@@ -27,117 +27,68 @@ _OWN = (
         "Video files, folders (searched recursively), globs, URLs of these (s3://, https:// ...), or - for a"
         " list on standard input.",
     ),
-    flag(
-        "out_dir",
-        str,
-        *("--out-dir", "-o"),
-        panel=_FILES,
-        metavar="OUT_DIR",
-        help_text="Output folder or URL; created if missing.",
-    ),
-    flag(
+    _files("out_dir", str, "Output folder or URL; created if missing.", "OUT_DIR", also=("-o",)),
+    _files(
         "lists",
         list[str],
-        *("--list", "-a"),
-        panel=_FILES,
-        metavar="FILE",
-        help_text="File with one input per line; # begins a comment. Repeatable.",
+        "File with one input per line; # begins a comment. Repeatable.",
+        "FILE",
+        flags=(
+            "--list",
+            "-a",
+        ),
     ),
-    flag(
-        "null",
-        bool,
-        *("--null", "-0"),
-        panel=_FILES,
-        help_text="Lists are separated by NUL, as written by `find -print0`.",
-        default=False,
-    ),
-    flag(
+    _files("null", bool, "Lists are separated by NUL, as written by `find -print0`.", also=("-0",), default=False),
+    _files(
         "patterns",
         list[str],
-        "--pattern",
-        panel=_FILES,
-        metavar="GLOB",
-        help_text="Files to take from folders, e.g. 'cam1_*.mp4'; default all videos. Repeatable.",
+        "Files to take from folders, e.g. 'cam1_*.mp4'; default all videos. Repeatable.",
+        "GLOB",
+        flags=("--pattern",),
     ),
-    flag(
+    _files(
         "name",
         str,
-        "--name",
-        panel=_FILES,
-        metavar="TEMPLATE",
-        help_text="Template for output names, from {stem} {name} {ext} {parent} {index} {date}; default "
+        "Template for output names, from {stem} {name} {ext} {parent} {index} {date}; default "
         "{stem}_annotated{ext}. --save-masks, --stats and other data outputs take templates too.",
+        "TEMPLATE",
     ),
-    flag(
-        "container",
-        str,
-        "--container",
-        panel=_FILES,
-        help_text="{ext} in names: mkv, webm ...; default mp4, or mov with --matte",
-    ),
-    flag("video", bool, "--video/--no-video", panel=_FILES, help_text="Write annotated videos.", default=True),
-    flag(
-        "report",
-        bool,
-        "--report/--no-report",
-        panel=_FILES,
-        help_text="Write batch-report.html and .json into OUT_DIR.",
-        default=True,
-    ),
-    flag(
+    _files("container", str, "{ext} in names: mkv, webm ...; default mp4, or mov with --matte"),
+    _files("video", bool, "Write annotated videos.", default=True),
+    _files("report", bool, "Write batch-report.html and .json into OUT_DIR.", default=True),
+    _again(
         "archive",
         str,
-        "--archive",
-        panel=_AGAIN,
-        metavar="FILE",
-        help_text="Record finished inputs here, and skip them even if their outputs have moved. By default the record "
+        "Record finished inputs here, and skip them even if their outputs have moved. By default the record "
         "is kept in OUT_DIR (for a URL: in this machine's cache folder), and missing outputs are made again.",
+        "FILE",
     ),
-    flag(
+    _again(
         "retry_failed",
         bool,
-        "--retry-failed",
-        panel=_AGAIN,
-        help_text="Also retry inputs that could not be read. Other failures are always retried.",
+        "Also retry inputs that could not be read. Other failures are always retried.",
         default=False,
     ),
-    flag("redo", bool, "--redo", panel=_AGAIN, help_text="Also process finished inputs again.", default=False),
-    flag(
-        "dry_run",
-        bool,
-        "--dry-run",
-        panel=_AGAIN,
-        help_text="Print what would be done and write nothing.",
-        default=False,
-    ),
-    flag(
+    _again("redo", bool, "Also process finished inputs again.", default=False),
+    _again("dry_run", bool, "Print what would be done and write nothing.", default=False),
+    _again(
         "jobs",
         int,
-        *("--jobs", "-j"),
-        panel=_AGAIN,
-        metavar="N",
+        "Files to process at once, sharing one network; the default depends on cores, memory and GPUs.",
+        "N",
+        also=("-j",),
         min=1,
         max=64,
-        help_text="Files to process at once, sharing one network; the default depends on cores, memory and GPUs.",
     ),
-    flag(
+    _again(
         "ray",
         str,
-        "--ray",
-        panel=_AGAIN,
-        metavar="ADDRESS",
-        help_text="Run on a Ray cluster: auto (the one of this machine), HOST:PORT, or local (one for this batch). "
+        "Run on a Ray cluster: auto (the one of this machine), HOST:PORT, or local (one for this batch). "
         "All nodes must be able to read the inputs and write to OUT_DIR, as paths or as URLs; --jobs counts all "
         "nodes together.",
+        "ADDRESS",
     ),
-    flag(
-        "keep_going",
-        bool,
-        "--keep-going/--no-keep-going",
-        panel=_AGAIN,
-        help_text="When a file fails, continue with the others.",
-        default=True,
-    ),
+    _again("keep_going", bool, "When a file fails, continue with the others.", default=True),
 )
 
 

@@ -15,24 +15,8 @@ if TYPE_CHECKING:
 
 _BATCH = "1,2,4"
 _RUN_OPTIONS = (
-    *(
-        "model",
-        "weights",
-        "trust_model",
-        "runtime",
-        "imgsz",
-        "tiles",
-        "label_set",
-        "device",
-        "precision",
-        "threads",
-        "smooth",
-        "codec",
-        "start",
-        "end",
-        "duration",
-    ),
-    "preset",
+    *("model", "weights", "trust_model", "runtime", "imgsz", "tiles", "label_set", "device", "precision", "threads"),
+    *("smooth", "codec", "start", "end", "duration", "preset"),
 )
 
 
@@ -46,29 +30,12 @@ _RUN_OPTIONS = (
         codec="As in `vidseg run`; default h264",
         preset="As in `vidseg run`; a stride applies to the whole run only.",
     ),
-    flag("compare", bool, "--compare", help_text="Compare all installed runtimes.", default=False),
-    flag(
-        "batch",
-        str,
-        *("--batch", "-b"),
-        metavar=_BATCH,
-        help_text=f"Batch sizes for the model alone; default {_BATCH}",
-        default=_BATCH,
-        show_default=False,
-    ),
-    flag(
-        "seconds",
-        float,
-        "--seconds",
-        "-s",
-        metavar="S",
-        help_text="Length of each measurement; default 3",
-        default=3.0,
-        show_default=False,
-    ),
-    flag("json", Path, "--json", metavar="FILE", help_text="Also write all numbers to this file."),
-    flag("overwrite", bool, "--overwrite", "-y", help_text="Replace an existing JSON file.", default=False),
-    flag("quiet", bool, "--quiet", "-q", help_text="Print no progress.", default=False),
+    flag("compare", bool, "Compare all installed runtimes.", default=False),
+    flag("batch", str, f"Batch sizes for the model alone; default {_BATCH}", _BATCH, also=("-b",), default=_BATCH),
+    flag("seconds", float, "Length of each measurement; default 3", "S", also=("-s",), default=3.0),
+    flag("json", Path, "Also write all numbers to this file.", "FILE"),
+    flag("overwrite", bool, "Replace an existing JSON file.", also=("-y",), default=False),
+    flag("quiet", bool, "Print no progress.", also=("-q",), default=False),
 )
 def bench(given: dict[str, Any]) -> None:
     """Measure the model alone, each stage alone, and a whole run; report the rate that the slowest part allows.

@@ -17,7 +17,7 @@ _COLOURS = {True: "green", False: "red", None: None}
 _TEXT_COLUMN = 22
 
 
-@made_of(flag("json", bool, "--json", help_text="Print the findings as JSON.", default=False))
+@made_of(flag("json", bool, "Print the findings as JSON.", default=False))
 def doctor(given: dict[str, Any]) -> None:
     """Show versions, extras, devices, encoders, cameras, display and cached models."""
     from vidseg.commands.doctor import examine

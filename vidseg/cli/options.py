@@ -39,19 +39,41 @@ def argument(name: str, kind: Any, metavar: str, help_text: str, default: Any = 
     return parameter(name, kind, typer.Argument(metavar=metavar, help=help_text, show_default=False), default)
 
 
-def flag(name: str, kind: Any, *flags: str, help_text: str, default: Any = None, **more: Any) -> inspect.Parameter:
-    """A parameter with flags, whose values shells complete; the rest as in `parameter` and `option`."""
-    info = option(*flags, help_text=help_text, autocompletion=completer(name), **more)
+def flag(
+    name: str,
+    kind: Any,
+    help_text: str,
+    metavar: str | None = None,
+    *,
+    also: tuple[str, ...] = (),
+    flags: tuple[str, ...] | None = None,
+    default: Any = None,
+    **more: Any,
+) -> inspect.Parameter:
+    """A parameter with flags, whose values shells complete; the rest as in `parameter` and `option`.
+
+    Args:
+        help_text: tells the default, or leaves that to typer.
+        also: flags beyond `--name` (and `--no-name`, for a switch that is on).
+        flags: all flags, where these are others.
+    """
+    dashed = name.replace("_", "-")
+    flags = flags or (f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}", *also)
+    info = option(
+        *flags,
+        help_text=help_text,
+        metavar=metavar,
+        autocompletion=completer(name),
+        show_default="default" not in help_text,
+        **more,
+    )
     return parameter(name, kind, info, default)
 
 
 CONFIG_FILE = flag(
-    "config",
-    Path,
-    *("--config", "-c"),
+    *("config", Path, "Read any of these options from a YAML file.", "FILE"),
+    also=("-c",),
     panel="Settings and messages",
-    metavar="FILE",
-    help_text="Read any of these options from a YAML file.",
 )
 
 
@@ -73,23 +95,14 @@ def run_options(
         help_text, metavar = entry.texts()
         panel = entry.panel if panels else None
         help_text = texts.get(name, help_text)
-        flags = entry.flags(name)
         kind = bool if entry.check.kind is bool else str  # the table tells what a number has to be
-        made.append(flag(name, kind, *flags, help_text=help_text, panel=panel, metavar=metavar))
+        made.append(flag(name, kind, help_text, metavar, flags=entry.flags(name), panel=panel))
         if name == "preset" and config_file:
             made.append(CONFIG_FILE)
     return made
 
 
-_HELP_ALL = flag(
-    "help_all",
-    bool,
-    "--help-all",
-    help_text="Show all options and exit.",
-    default=False,
-    is_eager=True,
-    callback=show_everything,
-)
+_HELP_ALL = flag("help_all", bool, "Show all options and exit.", default=False, is_eager=True, callback=show_everything)
 
 
 def short_names(own: Iterable[str] = ()) -> frozenset[str]:

@@ -16,9 +16,8 @@ from vidseg.config import OPTIONS
     flag(
         "confidence",
         str,
-        "--confidence",
-        metavar="DIR|FILE.mkv",
-        help_text="What --save-confidence wrote with the masks; needed for --min-confidence and --view confidence.",
+        "What --save-confidence wrote with the masks; needed for --min-confidence and --view confidence.",
+        "DIR|FILE.mkv",
     ),
     *run_options(name for name, entry in OPTIONS.items() if entry.redraws),
     short=short_names(("confidence",)),
