@@ -15,8 +15,9 @@ from vidseg.audio import AudioBlock, AudioQueue
 from vidseg.errors import SinkError, WriteError
 from vidseg.frames import Frame, VideoInfo
 from vidseg.interfaces import SendingSink
-from vidseg.sending import stream_sink
-from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
+from vidseg.sending import receiver_address
+from vidseg.sending.receiver_address import stream_muxer
+from vidseg.sending.stream_sink import StreamSink, Tries
 from vidseg.video.encoders import EncodeOptions
 from vidseg.video.protocols import has_protocol
 
@@ -412,13 +413,13 @@ def test_impossible_addresses_say_what_is_accepted(url, words):
 
 
 def test_a_protocol_that_this_ffmpeg_lacks_is_named(monkeypatch):
-    monkeypatch.setattr(stream_sink, "has_protocol", lambda scheme: scheme not in ("srt", "rtmps"))
-    monkeypatch.setattr(stream_sink, "by_tool", lambda url: False)
+    monkeypatch.setattr(receiver_address, "has_protocol", lambda scheme: scheme not in ("srt", "rtmps"))
+    monkeypatch.setattr(receiver_address, "by_tool", lambda url: False)
     with pytest.raises(SinkError, match=r"^srt://h:9: the FFmpeg in this PyAV was built without srt; use .*srt-tools"):
         stream_muxer("srt://h:9")
     with pytest.raises(SinkError, match=r"^rtmps://h/a: .* without rtmps; use rtsp://, rtmp:// or udp://$"):
         stream_muxer("rtmps://h/a")
-    monkeypatch.setattr(stream_sink, "by_tool", lambda url: url.startswith("srt:"))
+    monkeypatch.setattr(receiver_address, "by_tool", lambda url: url.startswith("srt:"))
     assert stream_muxer("srt://h:9") == "mpegts"
 
 

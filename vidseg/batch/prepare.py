@@ -28,7 +28,7 @@ from vidseg.batch.remote_files import RemoteFolder
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import shown_name, url_scheme
-from vidseg.sending.stream_sink import STREAM_MUXERS
+from vidseg.sending.receiver_address import STREAM_MUXERS
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.image_sink import is_numbered
 from vidseg.video.encoders import ALPHA_ENCODERS, CONTAINERS

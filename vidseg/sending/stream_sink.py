@@ -3,76 +3,33 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
 import av
 
 from vidseg.audio import AUDIO_RATE, AudioSupply
 from vidseg.errors import ReceiverError, SinkError, WriteError, short_reason
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
-from vidseg.names import shown_name, url_scheme
+from vidseg.names import shown_name
+from vidseg.pipeline.reconnecting import STEADY_SECONDS, Backoff
+from vidseg.sending.receiver_address import find_receiver, stream_muxer, with_packet_size
 from vidseg.sending.sender_process import Destination, SenderProcess, StreamFormat
 from vidseg.video.audio_reader import FileAudio
 from vidseg.video.audio_track import LONGEST_HOLD_MICROSECONDS, AudioTrack, audio_encoder, set_up_encoder
 from vidseg.video.encoded_pictures import EncodedPictures
 from vidseg.video.encoders import DEFAULT_ENCODE, EncodeOptions, plan_encoder, without_delay
-from vidseg.video.protocols import has_protocol
 from vidseg.video.pyav import exact
-from vidseg.video.srt_tool import HOW_TO_GET_TOOL, by_tool
 
-STREAM_MUXERS: Mapping[str, str] = {
-    "rtsp": "rtsp",
-    "rtsps": "rtsp",
-    "rtmp": "flv",
-    "rtmps": "flv",
-    "udp": "mpegts",
-    "srt": "mpegts",
-}
-"""Scheme of an address -> FFmpeg muxer."""
-TCP_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
-"""Schemes over TCP, whose server can be looked for, and where it listens unless the address says."""
 _BACKLOG_PACKETS = 60
 """Pictures that wait at most for a receiver that takes them too slowly; then they are lost up to the next key frame."""
-STEADY_SECONDS = 5.0
-"""A connection that held so long was a good one: the next waits start small again."""
 _REFUSALS = ("server returned 400", "server returned 4xx")
 """What an RTSP server may say that has no place for a second stream; others have their own number."""
 _LONGEST_GOODBYE_SECONDS = 3.0
 """How long the end of a run waits for a receiver that takes nothing any more."""
-
-
-class Waits(Protocol):
-    """How long to wait between two tries: longer each time, up to a limit."""
-
-    def next(self) -> float:
-        """Seconds to wait now."""
-        ...
-
-    def reset(self) -> None:
-        """Begin with the shortest again."""
-        ...
-
-
-class Sender(Protocol):
-    """One connection, as `SenderProcess` has it."""
-
-    sending: bool
-    failure: str | None
-
-    @property
-    def backlog(self) -> int: ...
-    def send(self, packet: av.Packet[Any], stream_format: StreamFormat) -> None: ...
-    def send_audio(self, packet: av.Packet[Any]) -> None: ...
-    def drop_backlog(self) -> int: ...
-    def look(self) -> None: ...
-    def finish(self, patience: float) -> bool: ...
-    def kill(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +59,18 @@ class StreamSink(EncodedPictures):
         url: str,
         info: VideoInfo,
         *,
-        waits: Waits,
+        waits: Backoff,
         tries: Tries | None = None,
         timeout: float = 10.0,
         encode: EncodeOptions = DEFAULT_ENCODE,
         announce: Callable[[str], None] = lambda text: None,
-        connect: Callable[[Destination], Sender] = SenderProcess,
+        connect: Callable[[Destination], SenderProcess] = SenderProcess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Check all settings, and look whether the server of the address is there.
 
         Args:
-            url: its scheme chooses the container, see `STREAM_MUXERS`.
+            url: its scheme chooses the container, see `stream_muxer`.
             timeout: seconds that connecting or sending one picture may take.
             announce: told in one sentence when the receiver goes away and comes back.
         Raises:
@@ -127,7 +84,7 @@ class StreamSink(EncodedPictures):
         self.url = url
         self._tries = tries or Tries()
         if not self._tries.wait_for_first:
-            _look_for(url, name, timeout)
+            find_receiver(url, name, timeout)
         self._waits = waits
         self._announce = announce
         self._connect = connect
@@ -136,7 +93,7 @@ class StreamSink(EncodedPictures):
         if muxer == "rtsp":
             options = {"rtsp_transport": "tcp", "timeout": str(round(timeout * 1_000_000))}
         options["max_interleave_delta"] = str(LONGEST_HOLD_MICROSECONDS)
-        self._destination = Destination(_with_packet_size(url), muxer, options, timeout)
+        self._destination = Destination(with_packet_size(url), muxer, options, timeout)
         self._wants_audio = encode.takes_audio(info)
         self._audio: AudioTrack | None = None
         self._patience = min(timeout, _LONGEST_GOODBYE_SECONDS)
@@ -155,7 +112,7 @@ class StreamSink(EncodedPictures):
         self.given_up: str | None = None
         """Why no more is sent; None while there is hope."""
         # at once: the process takes a while to start
-        self._sender: Sender | None = self._connect(self._destination)
+        self._sender: SenderProcess | None = self._connect(self._destination)
 
     @property
     def path(self) -> str:
@@ -305,7 +262,7 @@ class StreamSink(EncodedPictures):
         self._counters["lost_frames"] += count
         self._needs_key = True
 
-    def _lose_backlog(self, sender: Sender) -> None:
+    def _lose_backlog(self, sender: SenderProcess) -> None:
         dropped = sender.drop_backlog()
         self._handed -= dropped
         self._counters["frames"] -= dropped
@@ -387,61 +344,3 @@ class StreamSink(EncodedPictures):
             raise SinkError(
                 f"{self._name}: codec {self._plan.encoder.name} cannot be used in this kind of stream; use h264"
             ) from error
-
-
-def stream_muxer(url: str) -> str:
-    """FFmpeg muxer for an address.
-
-    Raises:
-        SinkError: nothing can be sent there.
-    """
-    name, scheme = shown_name(url), url_scheme(url) or ""
-    muxer = STREAM_MUXERS.get(scheme)
-    if muxer is None:
-        accepted = ", ".join(f"{known}://" for known in STREAM_MUXERS)
-        raise SinkError(f"{name}: video cannot be sent to {scheme}://; accepted: {accepted}, or a file name")
-    host, port = _host_and_port(url, name)
-    if not host or (port is None and scheme not in TCP_PORTS):
-        example = {"udp": "udp://239.0.0.1:5000", "srt": "srt://host:9000"}.get(scheme, f"{scheme}://host/live/name")
-        missing = "has no port" if host else "names no host"
-        raise SinkError(f"{name}: {missing}; give an address such as {example}")
-    if scheme in ("srt", "rtmps", "rtsps") and not has_protocol(scheme) and not by_tool(url):
-        help_out = f", or {HOW_TO_GET_TOOL}" if scheme == "srt" else ""
-        raise SinkError(
-            f"{name}: the FFmpeg in this PyAV was built without {scheme}; use rtsp://, rtmp:// or udp://{help_out}"
-        )
-    return muxer
-
-
-def _with_packet_size(url: str) -> str:
-    """The URL for FFmpeg: over UDP, whole packets of MPEG-TS in each datagram, as receivers expect."""
-    if url_scheme(url) != "udp" or "pkt_size=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}pkt_size={7 * 188}"
-
-
-def _host_and_port(url: str, name: str) -> tuple[str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.hostname, parts.port
-    except ValueError:
-        raise SinkError(f"{name}: not a valid address; accepted: scheme://host:port/name") from None
-
-
-def _look_for(url: str, name: str, timeout: float) -> None:
-    """Raises SinkError unless something listens there; for schemes over TCP."""
-    default = TCP_PORTS.get(url_scheme(url) or "")
-    if default is None:
-        return
-    host, port = _host_and_port(url, name)
-    try:
-        socket.create_connection((host or "", port or default), timeout).close()
-    except TimeoutError:
-        reason = f"no answer within {timeout:g} seconds"
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-    else:
-        return
-    raise SinkError(
-        f"{name}: no receiver answers ({reason}); start the server first, or wait for it: --reconnect always"
-    )

@@ -24,7 +24,8 @@ from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
 from vidseg.render.overlay import OverlayRenderer, view_size
 from vidseg.saved_masks import MASK_VIDEO_ENDING
-from vidseg.sending.stream_sink import StreamSink, Tries, stream_muxer
+from vidseg.sending.receiver_address import stream_muxer
+from vidseg.sending.stream_sink import StreamSink, Tries
 from vidseg.sinks.factory import open_video_sink
 from vidseg.sinks.hardware_encoders import software_instead
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING

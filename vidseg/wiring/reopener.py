@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from vidseg.errors import SourceError
 from vidseg.interfaces import VideoSource
 from vidseg.names import shown_name
-from vidseg.sending.stream_sink import TCP_PORTS
+from vidseg.sending.receiver_address import TCP_PORTS
 
 HANDSHAKE_SECONDS = 1.0
 """For the handshake of TCP. The system sends a lost first packet again after 1, 3, 7 s; a new attempt asks sooner."""
