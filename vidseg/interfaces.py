@@ -210,9 +210,10 @@ class SendingSink(Sink, Protocol):
 
 @runtime_checkable
 class ResumableSink(Sink, Remembers, Protocol):
-    """A sink that writes a video in chunks, each safe once complete, from processes that may be killed.
+    """A sink that writes a video in chunks, each safe once complete, from processes that may be killed or that know
+    nothing of each other.
 
-    `--resume` refuses a sink without these methods.
+    `--resume` and `--workers` refuse a sink without these methods.
     """
 
     def begin_chunk(self, path: Path) -> Sink:
@@ -225,6 +226,14 @@ class ResumableSink(Sink, Remembers, Protocol):
 
     def check(self, chunks: Sequence[Path]) -> None:
         """Check finished chunks before the run continues. Raises ResumeError when one is missing or damaged."""
+        ...
+
+    def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+        """Take note of the next frame as `write` would, without its content, which another process writes."""
+        ...
+
+    def merge_state(self, state: State) -> None:
+        """Take over what that process's sink, in its last state, found out. Raises WriteError if chunks do not fit."""
         ...
 
     def join(self, chunks: Sequence[Path], whole: Callable[[Path], None]) -> None:

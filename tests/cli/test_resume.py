@@ -200,7 +200,7 @@ def test_a_file_of_that_name_is_not_taken_for_a_folder(cli, scene):
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "cannot continue this output"]),
+        (["CLIP", "-o", "frames_%03d.png"], ["frames_%03d.png", "--resume cannot make this output"]),
         (["CLIP", "-o", "out.gif"], ["out.gif", "gif cannot be written in chunks"]),
         (["CLIP", "-o", "out.mp4", "--show"], ["--resume cannot be combined with --show"]),
         (["CLIP", "-o", "out.mp4", "--hwaccel", "auto"], ["--resume cannot be combined with --hwaccel auto"]),

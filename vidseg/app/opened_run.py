@@ -26,7 +26,6 @@ from vidseg.wiring.run_source import Announcements, open_run_source
 from vidseg.wiring.stats_file import StatsFile
 
 if TYPE_CHECKING:
-    from vidseg.chunks.split.plan import SplitSink
     from vidseg.wiring.engine import Engine
 
 
@@ -56,9 +55,7 @@ class OpenedRun:
     reporter: Reporter
     interrupts: StopRequest
     chunked: tuple[ResumableSource, list[ResumableSink]] | None
-    """For `--resume`."""
-    shared: tuple[ResumableSource, list[SplitSink]] | None
-    """For `--workers`."""
+    """For `--resume` and `--workers`: source, and watchers and sinks, as what is read and written in chunks."""
     _source_to_close: ExitStack
     _sinks_to_abort: ExitStack
 
@@ -77,7 +74,6 @@ def open_run(
     labels: LabelSet,
     options: RenderOptions,
     renderer: Renderer,
-    split: bool,
     engine: Engine | None,
     interrupts: StopRequest | None,
     watchers: Sequence[Sink],
@@ -88,9 +84,7 @@ def open_run(
         VidsegError: anything the user can mend.
     """
     # here, so that what needs no network (`vidseg.app.render`) gets by without torch
-    from vidseg.chunks.refusals import resumable_source
-    from vidseg.chunks.resume import resumable_sinks
-    from vidseg.chunks.split.run import split_sinks
+    from vidseg.chunks.refusals import resumable_sinks, resumable_source
 
     assert config.source is not None
     viewers = unfinished.enter_context(Viewers(config))
@@ -103,8 +97,8 @@ def open_run(
     info = source.info
     refuse_strict_live(config, info)
     files.add(info.source_paths)
-    chunked_source = resumable_source("--resume", config, source) if config.resume else None
-    shared_source = resumable_source("--workers", config, source) if split else None
+    asked = config.chunk_options
+    chunked_source = resumable_source(asked[0], config, source) if asked else None
     _tell_of_source(config, info, reporter, several=grid is not None)
 
     config = without_unseen_frames(with_usable_encoder(config, info, reporter.note))
@@ -116,8 +110,7 @@ def open_run(
     unfinished_sinks = claims.enter_context(ExitStack())
     for sink in (*watchers, *sinks):
         unfinished_sinks.callback(sink.abort)
-    chunked = None if chunked_source is None else (chunked_source, resumable_sinks([*watchers, *sinks]))
-    shared = None if shared_source is None else (shared_source, split_sinks([*watchers, *sinks]))
+    chunked = None if chunked_source is None else (chunked_source, resumable_sinks(asked[0], [*watchers, *sinks]))
     stats_file = None
     if config.stats:
         stats_file = StatsFile(Path(config.stats), overwrite=config.overwrite, source_paths=info.source_paths)
@@ -125,23 +118,8 @@ def open_run(
 
     engine, batch = _loaded(config, info, engine, reporter)
     return OpenedRun(
-        *(
-            config,
-            info,
-            labels,
-            options,
-            renderer,
-            engine,
-            batch,
-            source,
-            grid,
-            sinks,
-            watchers,
-            stats_file,
-            viewers,
-            files,
-        ),
-        *(announcements, StageTimers(), reporter, interrupts, chunked, shared, opened, unfinished_sinks),
+        *(config, info, labels, options, renderer, engine, batch, source, grid, sinks, watchers, stats_file),
+        *(viewers, files, announcements, StageTimers(), reporter, interrupts, chunked, opened, unfinished_sinks),
     )
 
 

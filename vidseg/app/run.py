@@ -115,12 +115,11 @@ def run(
             labels=labels,
             options=options,
             renderer=renderer,
-            split=split,
             engine=engine,
             interrupts=interrupts,
             watchers=watchers,
         )
-        if opened.shared is not None:
+        if split:
             return _run_shared(opened)
         if folder is not None:
             return _run_chunks(opened, folder)
@@ -131,8 +130,8 @@ def _run_shared(opened: OpenedRun) -> Outcome:
     """By several workers."""
     from vidseg.chunks.split.run import run_split
 
-    assert opened.shared is not None
-    source, sinks = opened.shared
+    assert opened.chunked is not None
+    source, sinks = opened.chunked
     config, interrupts = opened.config, opened.interrupts
     stats, done = run_split(
         *(config, source, sinks, opened.renderer, opened.batch, opened.engine.precision, opened.files),

@@ -1,4 +1,4 @@
-"""The options that `--resume` and `--workers` exclude."""
+"""What `--resume` and `--workers` exclude: options, sources and outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
-from vidseg.interfaces import ResumableSource, VideoSource
+from vidseg.interfaces import ResumableSink, ResumableSource, Sink, VideoSource
 from vidseg.names import shown_name
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.wiring.frame_policy import skips_frames
@@ -34,3 +34,13 @@ def resumable_source(asked: str, config: RunConfig, source: VideoSource) -> Resu
         shown = shown_name(config.source or "")
         raise ConfigError(f"{shown}: {asked} needs a video file on this machine, or a test pattern; leave it out")
     return source
+
+
+def resumable_sinks(asked: str, sinks: Iterable[Sink]) -> list[ResumableSink]:
+    """The sinks, if all can be written in chunks. Raises ConfigError."""
+    found: list[ResumableSink] = []
+    for sink in sinks:
+        if not isinstance(sink, ResumableSink):
+            raise ConfigError(f"{sink.path}: {asked} cannot make this output; give -o VIDEO or --save-masks DIR")
+        found.append(sink)
+    return found

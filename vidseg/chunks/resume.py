@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from vidseg.chunks.refusals import refuse_options
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ResumeError
 from vidseg.frames import VideoInfo
-from vidseg.interfaces import Renderer, ResumableSink, ResumableSource, Sink
+from vidseg.interfaces import Renderer, ResumableSink, ResumableSource
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.runtimes.model_file import read_model_file
@@ -63,18 +63,6 @@ def with_kept_precision(config: RunConfig, folder: WorkFolder) -> RunConfig:
     """
     state = folder.load() if config.precision == "auto" else None
     return config if state is None else replace(config, precision=state["facts"]["settings"]["precision"])
-
-
-def resumable_sinks(sinks: Iterable[Sink]) -> list[ResumableSink]:
-    """The sinks, if all can be resumed. Raises ConfigError."""
-    found: list[ResumableSink] = []
-    for sink in sinks:
-        if not isinstance(sink, ResumableSink):
-            raise ConfigError(
-                f"{sink.path}: --resume cannot continue this output; give -o VIDEO or --save-masks FOLDER"
-            )
-        found.append(sink)
-    return found
 
 
 def run_in_chunks(

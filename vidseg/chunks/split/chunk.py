@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from vidseg.chunks.chunked_run import ChunkSource
-from vidseg.chunks.split.plan import ChunkJob, SplitSink
+from vidseg.chunks.split.plan import ChunkJob
 from vidseg.errors import ResumeError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
-from vidseg.interfaces import Remembers, ResumableSource
+from vidseg.interfaces import Remembers, ResumableSink, ResumableSource
 from vidseg.names import shown_name
 from vidseg.pipeline.options import Carried, inference_stride
 from vidseg.pipeline.pipeline import Pipeline
@@ -89,7 +89,7 @@ def do_chunk(job: ChunkJob, tell: Tell) -> ChunkDone:
     config = job.config
     engine = load_engine(config, SilentReporter())
     source = open_run_source(config, Announcements(), lambda text: None)
-    sinks: list[SplitSink] = []
+    sinks: list[ResumableSink] = []
     try:
         assert isinstance(source, ResumableSource), "planned with one that is"
         info = source.info
@@ -162,7 +162,7 @@ def _add(found: hashlib._Hash, value: Any) -> None:
         found.update(repr(value).encode() + b"\n")
 
 
-def _open_sinks(job: ChunkJob, info: VideoInfo) -> Iterator[SplitSink]:
+def _open_sinks(job: ChunkJob, info: VideoInfo) -> Iterator[ResumableSink]:
     """As the outputs of the run, in the same order; the claims on their names stay with the run."""
     config = job.config
     if config.output:

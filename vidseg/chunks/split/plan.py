@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from vidseg.config import RunConfig
 from vidseg.defaults import MEMORIES
@@ -30,18 +30,6 @@ _MOST_PLACES = 4096
 """Kept of one video; a place takes some kB. Of ten hours that is one every nine seconds."""
 _NEAR = 0.1
 """By this share of its length a chunk may be longer or shorter for the sake of a scene cut."""
-
-
-class SplitSink(ResumableSink, Protocol):
-    """A sink whose chunks can be written at the same time by processes that know nothing of each other."""
-
-    def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
-        """Take note of the next frame as `write` would, without its content."""
-        ...
-
-    def merge_state(self, state: State) -> None:
-        """Take over what a worker's sink, in its last state, found out. Raises WriteError if chunks do not fit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +99,7 @@ def overlap_seconds(config: RunConfig) -> float | None:
 
 def scan_video(
     source: ResumableSource,
-    sinks: Sequence[SplitSink],
+    sinks: Sequence[ResumableSink],
     options: PipelineOptions,
     *,
     smooth: bool,
@@ -167,14 +155,9 @@ def scan_video(
         held, kept = frame, kept + 1
     if held is not None:
         _note_frame(sinks, held, size)
-    more = options.limit is not None and kept >= options.limit and held is not None
-    return Scan(
-        tuple(places),
-        decoded,
-        kept,
-        0.0 if held is None else held.seconds,
-        held.index + 1 if more and held is not None else None,
-    )
+    more = options.limit is not None and kept >= options.limit
+    end_seconds, stop = (0.0, None) if held is None else (held.seconds, held.index + 1 if more else None)
+    return Scan(tuple(places), decoded, kept, end_seconds, stop)
 
 
 def plan_chunks(config: RunConfig, scan: Scan, folder: Path, *, workers: int) -> list[ChunkJob]:
@@ -231,6 +214,6 @@ def _beginning(places: Sequence[Place], start: Place, overlap: float) -> Place:
     return places[0]
 
 
-def _note_frame(sinks: Sequence[SplitSink], frame: Frame, picture_hw: tuple[int, int] | None) -> None:
+def _note_frame(sinks: Sequence[ResumableSink], frame: Frame, picture_hw: tuple[int, int] | None) -> None:
     for sink in sinks:
         sink.note_frame(frame, picture_hw)

@@ -16,18 +16,16 @@ import numpy as np
 from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.chunks.refusals import refuse_options
 from vidseg.chunks.split.chunk import ChunkDone
-from vidseg.chunks.split.plan import SCENE, ChunkJob, SplitSink, overlap_seconds, plan_chunks, scan_video
+from vidseg.chunks.split.plan import SCENE, ChunkJob, overlap_seconds, plan_chunks, scan_video
 from vidseg.chunks.split.workers import Workers
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
 from vidseg.errors import ConfigError, WriteError
 from vidseg.folder_lock import LOCK, locked
 from vidseg.frames import Frame
-from vidseg.interfaces import Renderer, ResumableSource, Sink
+from vidseg.interfaces import Renderer, ResumableSink, ResumableSource
 from vidseg.pipeline.options import nothing_found
 from vidseg.pipeline.stats import Progress, RunStats
-from vidseg.sinks.chunked_video import ChunkedAvSink
-from vidseg.sinks.records.label_maps import LabelMapSink
 from vidseg.timing import Clock, StageTime
 from vidseg.wiring.frame_policy import pipeline_options
 from vidseg.wiring.input_files import InputFiles
@@ -54,22 +52,10 @@ def is_split(config: RunConfig) -> bool:
     return True
 
 
-def split_sinks(sinks: Sequence[Sink]) -> list[SplitSink]:
-    """The sinks, if all can be written in chunks at the same time. Raises ConfigError."""
-    found: list[SplitSink] = []
-    for sink in sinks:
-        if not isinstance(sink, ChunkedAvSink | LabelMapSink):
-            raise ConfigError(
-                f"{sink.path}: workers cannot share this output; --workers writes videos and --save-masks DIR"
-            )
-        found.append(sink)
-    return found
-
-
 def run_split(
     config: RunConfig,
     source: ResumableSource,
-    sinks: Sequence[SplitSink],
+    sinks: Sequence[ResumableSink],
     renderer: Renderer,
     batch: int,
     precision: str,
@@ -133,7 +119,7 @@ def run_split(
     return stats, True
 
 
-def join_chunks(sinks: Sequence[SplitSink], jobs: Sequence[ChunkJob], found: Sequence[ChunkDone]) -> None:
+def join_chunks(sinks: Sequence[ResumableSink], jobs: Sequence[ChunkJob], found: Sequence[ChunkDone]) -> None:
     """Make the outputs out of what the workers left at `ChunkJob.path`; no picture is encoded again.
 
     Args:
