@@ -19,7 +19,7 @@ import yaml
 
 from tests.data.folders import make_dataset
 from tests.pngs import png_bytes
-from vidseg.cli import training_console
+from vidseg.cli import console
 from vidseg.cli.training_console import TrainingConsole
 from vidseg.data.mixture import draw_order
 from vidseg.errors import ConfigError
@@ -141,7 +141,7 @@ def test_held_out_pictures_without_labels_are_not_measured_on(cli, tmp_path):
 
 
 def test_progress_tells_losses_rate_time_left_and_the_last_miou(cli, data, monkeypatch):
-    monkeypatch.setattr(training_console, "PLAIN_LINE_SECONDS", 0)
+    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", 0)
     result = cli("train", data, "-o", "run", "--val", data, "--val-every", 1, *TINY)
     lines = [line for line in result.err.splitlines() if line.startswith("vidseg: step ") and "/3, " in line]
     losses = r"loss \d+\.\d\d \(ce \d+\.\d\d, mask \d+\.\d\d, dice \d+\.\d\d, semantic \d+\.\d\d\), lr [\de.-]+"

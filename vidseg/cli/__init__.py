@@ -49,14 +49,8 @@ def _run() -> None:
             raise
         say(f"vidseg: error: {error}")
         sys.exit(error.exit_code)
-    except ImportError as error:
-        line = import_problem(error)
-        if line is None or os.environ.get("VIDSEG_DEBUG"):
-            raise
-        say(f"vidseg: error: {line}")
-        sys.exit(1)
     except Exception as error:
-        line = memory_problem(error)
+        line = import_problem(error) if isinstance(error, ImportError) else memory_problem(error)
         if line is None or os.environ.get("VIDSEG_DEBUG"):
             raise
         say(f"vidseg: error: {line}")

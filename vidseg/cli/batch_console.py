@@ -54,8 +54,7 @@ class BatchConsole(RunConsole):
         if self._live and now >= self._next_table:
             self._next_table = now + REFRESH_SECONDS
             if self._table is None:
-                if self._download is not None:
-                    self._download.stop()
+                self._stop()
                 # stdout stays as it is: while Ray runs, whatever it prints there is discarded
                 self._table = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
                 self._table.start()

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
@@ -40,8 +40,6 @@ class RunConsole:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal and not quiet
         self._bar: ProgressBar | None = None
-        self._task: TaskID | None = None
-        self._download: ProgressBar | None = None
         self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
         self._last_line = ""
 
@@ -49,9 +47,7 @@ class RunConsole:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for bar in (self._bar, self._download):
-            if bar is not None:
-                bar.stop()
+        self._stop()
 
     def note(self, text: str) -> None:
         if not self._quiet:
@@ -68,39 +64,37 @@ class RunConsole:
             self.note(text)
 
     def download(self, done: int, total: int | None) -> None:
-        if self._live:
-            if self._download is None:
-                columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
-                self._download = ProgressBar(*columns, console=self._console, transient=True)
-                self._download.add_task("", total=total)
-                self._download.start()
-            self._download.update(self._download.task_ids[0], completed=done, total=total)
-        elif not self._quiet and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
-            share = f" of {total / 1e6:.1f}" if total else ""
-            self.note(f"{done / 1e6:.1f}{share} MB")
+        share = f" of {total / 1e6:.1f}" if total else ""
+        self._show(done, total, f"{done / 1e6:.1f}{share} MB")
 
     def progress(self, progress: Progress, total: int | None) -> None:
+        line = progress_line(progress, total)
+        if self._live and self._console.width >= WIDE_TERMINAL:
+            line = f"{line}  {stage_times(progress)}"
+        self._show(progress.delivered, total, line)
+
+    def _show(self, done: int, total: int | None, text: str) -> None:
+        """Show a bar on a terminal, or a line every few seconds elsewhere."""
         if self._quiet:
             return
-        line = progress_line(progress, total)
         if self._live:
             if self._bar is None:
-                if self._download is not None:
-                    self._download.stop()
-                text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
-                bar = BarColumn(bar_width=BAR_WIDTH)
-                self._bar = ProgressBar(bar, text, console=self._console, transient=True)
-                self._task = self._bar.add_task("", total=total)
+                described = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+                columns = (BarColumn(bar_width=BAR_WIDTH), described)
+                self._bar = ProgressBar(*columns, console=self._console, transient=True)
+                self._bar.add_task("", total=total)
                 self._bar.start()
-            assert self._task is not None
-            if self._console.width >= WIDE_TERMINAL:
-                line = f"{line}  {stage_times(progress)}"
-            self._bar.update(self._task, completed=progress.delivered, description=line)
-        elif time.monotonic() >= self._next_line and line != self._last_line:
-            self._last_line = line
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=text)
+        elif time.monotonic() >= self._next_line and text != self._last_line:
+            self._last_line = text
             self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
-            self.note(line)
+            self.note(text)
+
+    def _stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
     def summary(self, outcome: Outcome) -> None:
         """Print how the run ended; damage is reported even with --quiet."""

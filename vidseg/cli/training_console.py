@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from vidseg.cli.console import PLAIN_LINE_SECONDS, output
-from vidseg.cli.say import say
+from vidseg.cli.console import RunConsole, output
 from vidseg.names import printable
 from vidseg.timing import clock_time
-from vidseg.wiring.reporter import SilentReporter
 
 if TYPE_CHECKING:
     from vidseg.commands.evaluate import Evaluation
     from vidseg.metrics import Scores
 
 
-class TrainingConsole(SilentReporter):
+class TrainingConsole(RunConsole):
     """Implements the reporters of `vidseg.commands.train` and `vidseg.commands.evaluate`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar: Progress | None = None
-        self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
+        super().__init__(quiet=quiet)
         self._miou: float | None = None
         self._first: tuple[float, int] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop()
-
-    def note(self, text: str) -> None:
-        if not self._quiet:
-            say(f"vidseg: {text}", self._console)
-
-    def problem(self, text: str) -> None:
-        say(f"vidseg: error: {text}", self._console)
-
-    def download(self, done: int, total: int | None) -> None:
-        self._show(done, total, f"{done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
 
     def checking(self, done: int, total: int) -> None:
         """Pictures read or measured so far."""
@@ -74,26 +51,6 @@ class TrainingConsole(SilentReporter):
             self._first = (now, done)
         start, first = self._first
         return f", {clock_time((total - done) * (now - start) / (done - first))} left" if done > first else ""
-
-    def _show(self, done: int, total: int | None, text: str) -> None:
-        """Show a bar on a terminal, or a line every few seconds elsewhere."""
-        if self._quiet:
-            return
-        if self._console.is_terminal:
-            if self._bar is None:
-                columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
-                self._bar = Progress(*columns, console=self._console, transient=True)
-                self._bar.add_task("", total=total)
-                self._bar.start()
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=text)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
-            self.note(text)
-
-    def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
