@@ -82,9 +82,9 @@ class OrderedMasks:
 
     def find(self, frame: Frame) -> UInt8Array | None:
         seconds = frame.pts * Fraction(frame.time_base)
-        while (mask := self._peek()) is not None and _is_before(mask, frame.index, seconds):
+        while (mask := self._peek()) is not None and _apart(mask, frame.index, seconds) < 0:
             self._next = None
-        if mask is None or not _belongs(mask, frame.index, seconds):
+        if mask is None or _apart(mask, frame.index, seconds) > 0:
             return None
         if mask.seconds is not None and abs(mask.seconds - seconds) > SAME_MOMENT_SECONDS:
             raise ConfigError(
@@ -305,18 +305,13 @@ class MaskSegmenter:
         return [Segmentation(labels, frame.index, levels) for frame, (labels, levels) in zip(frames, kept, strict=True)]
 
 
-def _is_before(mask: SavedMask, index: int, seconds: Fraction) -> bool:
+def _apart(mask: SavedMask, index: int, seconds: Fraction) -> Fraction | int:
+    """0 where the mask is of the frame with this index or time, below 0 where it is of an earlier one."""
     if mask.index is not None:
-        return mask.index < index
+        return mask.index - index
     assert mask.seconds is not None
-    return mask.seconds < seconds - SAME_MOMENT_SECONDS
-
-
-def _belongs(mask: SavedMask, index: int, seconds: Fraction) -> bool:
-    if mask.index is not None:
-        return mask.index == index
-    assert mask.seconds is not None
-    return abs(mask.seconds - seconds) <= SAME_MOMENT_SECONDS
+    apart = mask.seconds - seconds
+    return 0 if abs(apart) <= SAME_MOMENT_SECONDS else apart
 
 
 def _frames(number: int) -> str:

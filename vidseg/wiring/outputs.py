@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vidseg.atomic import existing
 from vidseg.config import RunConfig
@@ -43,6 +44,8 @@ from vidseg.video.encoders import CONTAINERS, EncodeOptions
 from vidseg.wiring.output_shape import at_output_rate, check_shape, output_names, output_size, rated, with_output_size
 from vidseg.wiring.split_files import check_split, in_files, make_splitter
 from vidseg.wiring.work_folder import WorkFolder
+
+_RECORDS = ("save_json", "save_csv", "save_parquet", "save_plot")
 
 
 def with_default_output(config: RunConfig) -> RunConfig:
@@ -164,7 +167,7 @@ def open_sinks(
     for path, other in itertools.combinations(named, 2):
         if os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(f"{path}: is used for two outputs; give each its own name")
-    for path in filter(None, (config.save_json, config.save_csv, config.save_parquet, config.save_plot, config.stats)):
+    for path in filter(None, (getattr(config, option) for option in (*_RECORDS, "stats"))):
         if path.endswith(("/", os.sep)):
             raise ConfigError(f"{path}: is a folder; this output is a single file, give its name")
     # what was written before a run was killed may be written again; a finished video still needs overwrite
@@ -251,44 +254,25 @@ def _stream_sink(config: RunConfig, info: VideoInfo, announce: Callable[[str], N
     )
 
 
-_RECORDS = ("save_json", "save_csv", "save_parquet", "save_plot")
-
-
 def _open_records(config: RunConfig, info: VideoInfo, labels: LabelSet, splitter: Splitter | None) -> Iterator[Sink]:
     """Tables, detections and the plot."""
     for option in _RECORDS:
         if getattr(config, option):
-            alone = replace(config, **dict.fromkeys(set(_RECORDS) - {option}))  # type: ignore[arg-type]
-            yield in_files(alone, option, splitter, lambda one: next(_whole_records(one, info, labels)))
+            yield in_files(config, option, splitter, partial(_record, option, info, labels))
 
 
-def _whole_records(config: RunConfig, info: VideoInfo, labels: LabelSet) -> Iterator[Sink]:
-    """Those that the configuration names, each as one file."""
-    overwrite, sources, names = config.overwrite, info.source_paths, labels.names
-    if config.save_json:
-        yield DetectionsSink(
-            config.save_json,
-            overwrite=overwrite,
-            masks=config.json_masks,
-            threshold=CONF if config.conf is None else config.conf,
-            source_paths=sources,
-            keep=info.live,
-        )
-    if config.save_csv:
-        yield ClassShareCsvSink(config.save_csv, names, overwrite=overwrite, source_paths=sources, keep=info.live)
-    if config.save_parquet:
-        yield ClassShareParquetSink(
-            config.save_parquet, names, info.time_base, overwrite=overwrite, source_paths=sources
-        )
-    if config.save_plot:
-        yield SharePlotSink(
-            config.save_plot,
-            labels,
-            still=info.still,
-            title=page_title(config.source or ""),
-            overwrite=overwrite,
-            sources=sources,
-        )
+def _record(option: str, info: VideoInfo, labels: LabelSet, config: RunConfig) -> Sink:
+    """The one that this option names, as one file."""
+    path = getattr(config, option)
+    claimed: dict[str, Any] = {"overwrite": config.overwrite, "source_paths": info.source_paths}
+    if option == "save_json":
+        threshold = CONF if config.conf is None else config.conf
+        return DetectionsSink(path, masks=config.json_masks, threshold=threshold, keep=info.live, **claimed)
+    if option == "save_csv":
+        return ClassShareCsvSink(path, labels.names, keep=info.live, **claimed)
+    if option == "save_parquet":
+        return ClassShareParquetSink(path, labels.names, info.time_base, **claimed)
+    return SharePlotSink(path, labels, still=info.still, title=page_title(config.source or ""), **claimed)
 
 
 def make_renderer(config: RunConfig, options: RenderOptions, labels: LabelSet) -> Renderer:

@@ -38,7 +38,7 @@ class SharePlotSink:
         title: str,
         still: bool,
         overwrite: bool,
-        sources: Iterable[str | Path] = (),
+        source_paths: Iterable[str | Path] = (),
     ) -> None:
         if Path(path).suffix.casefold() != ".png":
             raise SinkError(f"{path}: --save-plot draws a PNG; give a name ending in .png")
@@ -47,7 +47,7 @@ class SharePlotSink:
         self._still = still
         self._shares = SharesOverTime(MOST_STRETCHES)
         self._end = 0.0
-        self._file = PartFile(path, overwrite=overwrite, sources=sources)
+        self._file = PartFile(path, overwrite=overwrite, sources=source_paths)
         self.path = self._file.path
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
