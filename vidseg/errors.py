@@ -6,6 +6,8 @@ exits with `exit_code`; anything that is not a `VidsegError` is a bug and keeps 
 
 from __future__ import annotations
 
+from vidseg.names import shown_name
+
 
 class VidsegError(Exception):
     """Base of all errors that a user can cause and fix. `exit_code` is what the command line returns."""
@@ -111,6 +113,16 @@ def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def all_in_one_line(error: BaseException) -> str:
+    """What an engine says, which may be pages: the beginning of it in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def unexpected(error: BaseException) -> str:
+    """What is said of an error that nobody foresaw, in one line without passwords."""
+    return f"unexpected {type(error).__name__}: {shown_name(first_line(error))}"
 
 
 def first_sentence(error: BaseException) -> str:

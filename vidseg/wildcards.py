@@ -10,6 +10,11 @@ from collections.abc import Iterator
 _ANY_DEPTH = "**"
 
 
+def is_glob(text: str) -> bool:
+    """Whether a name holds characters that stand for others: * ? ["""
+    return not set("*?[").isdisjoint(text)
+
+
 def matching_paths(pattern: str) -> list[str]:
     """Files and folders that match, sorted; hidden ones only where the pattern names them.
 

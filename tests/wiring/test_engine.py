@@ -98,7 +98,7 @@ def test_tiles_need_class_scores():
 def test_the_network_is_told_the_size_of_a_video(words, of, expected):
     """Of pictures nobody knows the next size, and windows have another."""
     told = []
-    runtime = SimpleNamespace(name="openvino 2026.4.1, cpu, int8", expect=told.append)
+    runtime = SimpleNamespace(name="openvino 2026.4.1, cpu, int8", device=torch.device("cpu"), expect=told.append)
     made = Engine("net", runtime, NetworkInput(64), torch.device("cpu")).shared()
     made.segmenter(RunConfig(**words), info(**of), StageTimers())
     assert told == expected

@@ -6,16 +6,23 @@ So two attempts never write one file, with or without locks, and what a dead one
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from vidseg.atomic import PART_SUFFIX, write_failure
-from vidseg.batch.job import Job, JobLog, JobResult, do_job, is_there, written_outputs
+from vidseg.atomic import write_failure
+from vidseg.batch.job import (
+    Job,
+    JobLog,
+    JobResult,
+    do_job,
+    files_below,
+    is_there,
+    name_in_stats,
+    written_outputs,
+)
 from vidseg.errors import WriteError
 from vidseg.names import shown_name
 from vidseg.wiring.engine import Engine
@@ -60,7 +67,7 @@ def _attempt(job: Job, engine: Engine, out_dir: str, staging: str, folder: str, 
     if result.state != "done" and not result.frames:
         return result
     try:
-        _name_outputs_in_stats(names.get("stats"), job)
+        name_in_stats(names.get("stats"), job.outputs)
         _refuse_files_of_others(job, Path(staging, f"{job.number}.named"))
         _move_all(folder, out_dir)
     except WriteError as error:
@@ -68,14 +75,6 @@ def _attempt(job: Job, engine: Engine, out_dir: str, staging: str, folder: str, 
     except OSError as error:
         return replace(result, state="failed", reason=write_failure(out_dir, error))
     return replace(result, outputs=written_outputs(job))
-
-
-def _name_outputs_in_stats(path: str | None, job: Job) -> None:
-    """Let the options in a statistics file be those that were given."""
-    if path is not None and os.path.exists(path):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        content["config"] |= job.outputs
-        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _refuse_files_of_others(job: Job, mark: Path) -> None:
@@ -88,12 +87,7 @@ def _refuse_files_of_others(job: Job, mark: Path) -> None:
 
 
 def _move_all(folder: str, out_dir: str) -> None:
-    for path in _files(folder):
+    for path in files_below(folder):
         target = os.path.join(out_dir, os.path.relpath(path, folder))
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.replace(path, target)
-
-
-def _files(folder: str) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        yield from (os.path.join(parent, name) for name in sorted(names) if not name.endswith(PART_SUFFIX))

@@ -13,7 +13,7 @@ from vidseg.batch.remote_files import find_files
 from vidseg.errors import ConfigError, SourceError, short_reason
 from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.sources.image_source import IMAGE_SUFFIXES
-from vidseg.wildcards import matching_paths
+from vidseg.wildcards import is_glob, matching_paths
 from vidseg.wiring.input_files import Identity, identity_of
 
 VIDEO_ENDINGS = (
@@ -23,7 +23,6 @@ VIDEO_ENDINGS = (
 )
 """What is taken from a folder. A file named by itself may have any ending."""
 
-GLOB_CHARACTERS = frozenset("*?[")
 COMMENT = "#"
 
 
@@ -141,7 +140,7 @@ class _Search:
             path = os.path.join(base, path)
         if os.path.isdir(path):
             self._add_folder(path, word)
-        elif os.path.lexists(path) or not GLOB_CHARACTERS & set(path):
+        elif os.path.lexists(path) or not is_glob(path):
             self._add_file(path, word)
         else:
             self._add_glob(path, word)
@@ -163,7 +162,7 @@ class _Search:
 
     def _add_glob(self, pattern: str, word: str) -> None:
         ending = os.path.splitext(pattern)[1]
-        any_ending = bool(ending) and not GLOB_CHARACTERS & set(ending)
+        any_ending = bool(ending) and not is_glob(ending)
         # "**" finds what is in the folders that it finds as well
         whole_folders = "**" not in pattern or os.path.basename(pattern) not in ("*", "**")
         before = len(self.found.inputs) + len(self.found.unusable) + self.repeats

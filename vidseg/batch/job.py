@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from vidseg.app.run import Outcome, run
-from vidseg.atomic import write_failure
+from vidseg.atomic import PART_SUFFIX, write_failure, write_whole_file
 from vidseg.batch.sampler import InputGuard, Sampler
 from vidseg.config import RunConfig
 from vidseg.configure import option_names
-from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError
+from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError, unexpected
 from vidseg.memory import memory_problem
 from vidseg.names import shown_name
 from vidseg.pipeline.stats import Progress
@@ -138,12 +141,10 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: S
         fault = isinstance(error, SourceError) and not isinstance(error, InputChangedError)
         ended = replace(ended, reason=_without_name(str(error), job), input_fault=fault)
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
-        first = (str(error).strip().splitlines() or [""])[0]
         if (reason := memory_problem(error)) is not None:
             ended = replace(ended, reason=reason)
         else:
-            reason = f"unexpected {type(error).__name__}: {shown_name(first)}"
-            ended = replace(ended, reason=reason, trace=traceback.format_exc())
+            ended = replace(ended, reason=unexpected(error), trace=traceback.format_exc())
     written = {path: known for path, known in written_outputs(job).items() if path not in of_others}
     return replace(
         ended,
@@ -196,6 +197,20 @@ def written_outputs(job: Job) -> dict[str, Identity | None]:
 def is_there(path: str) -> bool:
     """Whether there is something of this name: a file, a folder, or a picture that it stands for by a number."""
     return os.path.lexists(path) or (is_numbered(path) and bool(numbered_pictures(path)))
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """The finished files in a folder, searched to the bottom."""
+    for parent, _, names in os.walk(folder):
+        yield from (os.path.join(parent, name) for name in sorted(names) if not name.endswith(PART_SUFFIX))
+
+
+def name_in_stats(path: str | None, names: Mapping[str, str]) -> None:
+    """Let the names in a statistics file, if there is one, be those that were given. Raises WriteError."""
+    if path is not None and os.path.exists(path):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content["config"] |= names
+        write_whole_file(Path(path), (json.dumps(content, indent=2) + "\n").encode("utf-8"))
 
 
 def _without_name(text: str, job: Job) -> str:

@@ -16,8 +16,7 @@ from vidseg.batch.job import Job, JobLog, JobResult, do_job
 from vidseg.batch.ray_progress import Told
 from vidseg.batch.remote_attempt import needs_copies, remote_attempt
 from vidseg.config import RunConfig
-from vidseg.errors import VidsegError
-from vidseg.names import shown_name
+from vidseg.errors import VidsegError, unexpected
 from vidseg.pipeline.stats import Progress
 from vidseg.version import __version__
 from vidseg.wiring.engine import Engine, load_engine
@@ -85,10 +84,7 @@ def do_task(version: str, pickled: bytes, tell: Callable[[int, Told], object]) -
     except VidsegError as error:
         return JobResult(job.number, "failed", f"{error} (on node {node})")
     except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        return JobResult(
-            job.number, "failed", f"unexpected {type(error).__name__}: {shown_name(first)} (on node {node})"
-        )
+        return JobResult(job.number, "failed", f"{unexpected(error)} (on node {node})")
     log = TellingLog(lambda told: tell(job.number, told))
     far = is_remote(task.out_dir)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -10,13 +9,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from vidseg.atomic import PART_SUFFIX, write_failure, write_whole_file
+from vidseg.atomic import write_failure
 from vidseg.batch.identity import is_remote, plain_path
-from vidseg.batch.job import Job, JobResult
+from vidseg.batch.job import Job, JobResult, files_below, name_in_stats
 from vidseg.batch.remote_files import download, upload
-from vidseg.errors import VidsegError
+from vidseg.errors import VidsegError, unexpected
 from vidseg.names import shown_name
 from vidseg.wiring.input_files import Identity, identity_of
 
@@ -50,9 +48,7 @@ def remote_attempt(
     except VidsegError as error:
         ended = replace(ended, reason=str(error).removeprefix(f"{shown_name(job.source)}: "))
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
-        first = (str(error).strip().splitlines() or [""])[0]
-        reason = f"unexpected {type(error).__name__}: {shown_name(first)}"
-        ended = replace(ended, reason=reason, trace=traceback.format_exc())
+        ended = replace(ended, reason=unexpected(error), trace=traceback.format_exc())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return replace(ended, seconds=time.monotonic() - start)
@@ -90,9 +86,8 @@ class _Copies:
         )
         if result.state != "done" and not result.frames:
             return result
-        stats = self._names.get("stats") or job.outputs.get("stats")
-        if stats is not None and os.path.exists(stats):
-            _name_files_in_stats(Path(stats), job)
+        given = {"source": shown_name(job.source), **job.outputs}
+        name_in_stats(self._names.get("stats") or job.outputs.get("stats"), given)
         if not any(map(is_remote, job.outputs.values())):
             known = {path: identity and identity_of(path) for path, identity in result.outputs.items()}
             return replace(result, outputs=known)
@@ -113,7 +108,7 @@ class _Copies:
     def _files(self, option: str) -> Iterator[tuple[str, str]]:
         """The files of one output here, and their URLs."""
         name, url = self._names[option].rstrip("/"), self._job.outputs[option].rstrip("/")
-        for path in _files_below(os.path.dirname(name)):
+        for path in files_below(os.path.dirname(name)):
             if path == name or path.startswith(name + "/"):
                 yield path, url + path[len(name) :]
             else:  # beside the output
@@ -123,15 +118,3 @@ class _Copies:
         for option, name in self._names.items():
             text = text.replace(name, shown_name(getattr(self._job.config, option)))
         return text.replace(self._folder, tempfile.gettempdir())
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        yield from (os.path.join(parent, name) for name in sorted(names) if not name.endswith(PART_SUFFIX))
-
-
-def _name_files_in_stats(path: Path, job: Job) -> None:
-    """Let the names in a statistics file be those that were given. Raises WriteError."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["config"] |= {"source": shown_name(job.source), **job.outputs}
-    write_whole_file(path, (json.dumps(content, indent=2) + "\n").encode("utf-8"))

@@ -13,13 +13,13 @@ from typing import Any
 
 from vidseg.atomic import PART_SUFFIX, write_failure
 from vidseg.batch.identity import WEB_SCHEMES
-from vidseg.errors import ConfigError, SinkError, SourceError, VidsegError, WriteError
+from vidseg.errors import ConfigError, SinkError, SourceError, VidsegError, WriteError, first_line
 from vidseg.names import shown_name, url_scheme
+from vidseg.wildcards import is_glob
 from vidseg.wiring.input_files import Identity
 
 WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"})
 """Stores in which a file is there when all of it is, and not before."""
-GLOB_CHARACTERS = frozenset("*?[")
 CHUNK_BYTES = 4 << 20
 CONNECT_SECONDS, SILENT_SECONDS = 30, 60
 """A web server may take so long to answer, and to send the next byte. (aiohttp's own limit is for whole transfers.)"""
@@ -90,9 +90,9 @@ def find_files(word: str, is_wanted: Callable[[str], bool]) -> list[RemoteFile]:
             kind = info["type"]
         if kind == "file":
             return [RemoteFile(word, "", _identity(info))]
-        if kind is None and not word.endswith("/") and not GLOB_CHARACTERS & set(path):
+        if kind is None and not word.endswith("/") and not is_glob(path):
             raise SourceError("no such file")
-        if kind is not None or not GLOB_CHARACTERS & set(path):
+        if kind is not None or not is_glob(path):
             found = _below(system, word, path, is_wanted)
             nothing = "no video in this folder"
         else:
@@ -122,7 +122,7 @@ def _matches(system: Any, url: str, pattern: str, is_wanted: Callable[[str], boo
     above = connect(base)[1]
     last = pattern.rpartition("/")[2]
     ending = last.rpartition(".")[2] if "." in last else "*"
-    any_ending = not GLOB_CHARACTERS & set(ending)
+    any_ending = not is_glob(ending)
     found = []
     for path, info in sorted(system.glob(pattern, detail=True).items()):
         one = base + path[len(above) :].lstrip("/")
@@ -324,5 +324,4 @@ def _reason(error: BaseException) -> str:
         return f"the server answered {status} {shown_name(str(getattr(cause, 'message', '')))}".rstrip()
     if isinstance(cause, TimeoutError):
         return "the server did not answer in time"
-    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return _URL_IN_TEXT.sub(lambda found: shown_name(found[0]), first)
+    return _URL_IN_TEXT.sub(lambda found: shown_name(found[0]), first_line(cause))

@@ -13,8 +13,8 @@ from vidseg.config import OPTIONS, SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
 from vidseg.names import PIPE, expand_user
 from vidseg.sources.factory import SourceKind, classify
-from vidseg.sources.image_source import GLOB_CHARACTERS, IMAGE_SUFFIXES
-from vidseg.wildcards import matching_paths
+from vidseg.sources.image_source import IMAGE_SUFFIXES
+from vidseg.wildcards import is_glob, matching_paths
 
 if TYPE_CHECKING:
     from vidseg.batch.prepare import BatchOptions
@@ -105,7 +105,7 @@ def _holds_videos(spec: str) -> bool:
             folders[:] = [name for name in folders if not name.startswith(".")]
             top = False
         return False
-    if not GLOB_CHARACTERS & set(spec) or os.path.lexists(path):
+    if not is_glob(spec) or os.path.lexists(path):
         return False
     return any(os.path.splitext(each)[1].lower() in VIDEO_ENDINGS for each in matching_paths(path))
 

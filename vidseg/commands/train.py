@@ -31,6 +31,7 @@ from vidseg.frames import NO_LABEL
 from vidseg.labels import LabelSet, ade20k
 from vidseg.metrics import Scores
 from vidseg.picture_size import MAX_PIXELS
+from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.torch_runtime import pick_device
 from vidseg.train.evaluate import confusion
 from vidseg.train.initial import initial_model
@@ -149,7 +150,7 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
             session.repeats = [rare_class_repeats(each.pictures, request.settings.balance) for each in contents]
         validation = session.validation = _with_labels(validation, request, reporter)
         pictures = " + ".join(f"{len(dataset)} of {dataset.folder}" for dataset in datasets)
-        reporter.note(f"training {entry.name} on {pictures}, {device}, {str(precision).removeprefix('torch.')}")
+        reporter.note(f"training {entry.name} on {pictures}, {device}, {precision_name(precision)}")
         if validation is not None and request.val is None:
             count = sum(len(dataset) for dataset in validation.datasets)
             reporter.note(f"measuring on the {count} held-out images every {request.val_every} steps and at the end")

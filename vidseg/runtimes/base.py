@@ -39,3 +39,8 @@ class Sized(Protocol):
     def expect(self, size_hw: tuple[int, int]) -> None:
         """Get ready for many pictures of (height, width). Others may come as well."""
         ...
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """As `--precision` has it."""
+    return str(precision).removeprefix("torch.")

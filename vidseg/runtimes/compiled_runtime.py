@@ -26,6 +26,7 @@ from torch.torch_version import TorchVersion
 
 from vidseg.errors import DeviceError
 from vidseg.runtimes import engine_cache
+from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.kernel_cache import KernelCache
 from vidseg.runtimes.network import PictureNetwork
@@ -66,7 +67,8 @@ class CompiledRuntime:
         )
         announce(f"torch compiles once for each input size; kept in {os.environ.get(_CACHE_VARIABLE, 'TMPDIR')}")
         _try_compiler(device, self._kernels)
-        self._device = device
+        self.name = f"torch-compile, {device}, {precision_name(precision)}"
+        self.device = device
         self._precision = precision
         self._batches: dict[tuple[int, int], set[int]] = defaultdict(set)
         self._compiled: set[torch.Size] = set()
@@ -78,21 +80,13 @@ class CompiledRuntime:
                 options["mode"] = "reduce-overhead"  # CUDA graphs: one launch instead of hundreds
         self._network = torch.compile(network, dynamic=False, **options)
 
-    @property
-    def name(self) -> str:
-        return f"torch-compile, {self._device}, {str(self._precision).removeprefix('torch.')}"
-
-    @property
-    def device(self) -> torch.device:
-        return self._device
-
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        on_gpu, half = self._device.type == "cuda", self._precision != torch.float32
+        on_gpu, half = self.device.type == "cuda", self._precision != torch.float32
         # not in the caller's inference mode, which would be compiled for anew
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast(self._device.type, self._precision, half):
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(self.device.type, self._precision, half):
             filled_up = self._filled_up(images)
             is_new = filled_up.shape not in self._compiled
-            x = filled_up.to(self._device, non_blocking=True)
+            x = filled_up.to(self.device, non_blocking=True)
             x = x.to(torch.float32, memory_format=torch.channels_last)
             if on_gpu:
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]

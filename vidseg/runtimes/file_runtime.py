@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidseg.errors import ConfigError, ModelError
+from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
@@ -33,6 +33,8 @@ class FileRuntime:
 
     def __init__(self, file: ModelFile, session: Session) -> None:
         self._session = session
+        self.name = session.name
+        self.device = torch.device("cpu")
         self._turn = threading.Lock()
         self._where = str(file.path)
         if session.inputs and picture_input(session.inputs) is None:
@@ -45,8 +47,8 @@ class FileRuntime:
         pictures = tuple(port for port in session.inputs if port.name != PIXEL_MASK)
         self._masks = tuple(port for port in session.inputs if port.name == PIXEL_MASK)
         (port,) = self._ports("input", pictures, wanted, 1)
-        self._input = port
-        self._outputs = self._ports("output", session.outputs, file.output.names, 2 if file.queries else 1)
+        self.input_port = port
+        self.output_ports = self._ports("output", session.outputs, file.output.names, 2 if file.queries else 1)
         self.input = _with_shape(file, port)
         self._format = file.input
         self._dtype = port.dtype or file.input.dtype or "float32"
@@ -57,23 +59,6 @@ class FileRuntime:
         self._scale = (scale / np.float32(file.input.divide_by)).reshape(shape)
         self._shift = (-np.array(file.input.mean, dtype=np.float32) * scale).reshape(shape)
 
-    @property
-    def name(self) -> str:
-        return self._session.name
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    @property
-    def input_port(self) -> Port:
-        return self._input
-
-    @property
-    def output_ports(self) -> tuple[Port, ...]:
-        """Those that are used."""
-        return self._outputs
-
     def expect(self, size_hw: tuple[int, int]) -> None:
         """See `vidseg.runtimes.base.Sized`."""
         if isinstance(self._session, OpenVinoSession) and self._one_by_one:
@@ -83,18 +68,17 @@ class FileRuntime:
     def _run(self, images: Tensor) -> list[Array]:
         """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
-        names = [port.name for port in self._outputs]
+        names = [port.name for port in self.output_ports]
         try:
             with self._turn:
                 parts = list(feed[:, None] if self._one_by_one else feed[None])
                 found = self._session.run_each([self._named(part) for part in parts], names)
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
-            reason = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"{self._where}: fails on input {shown_shape(feed.shape)} ({reason}); "
+                f"{self._where}: fails on input {shown_shape(feed.shape)} ({all_in_one_line(error)}); "
                 "if it accepts only some sizes, state them in the YAML: input: multiple_of, or shape"
             ) from error
-        for port, array in zip(self._outputs, found, strict=True):
+        for port, array in zip(self.output_ports, found, strict=True):
             if array.dtype.kind == "f" and array.size and np.isnan(_some(array).min()):
                 which = f"output {port.name}".rstrip()
                 raise ModelError(
@@ -106,7 +90,7 @@ class FileRuntime:
         """The inputs by name: the pictures, and ones for a mask that says which pixels count."""
         height, width = feed.shape[2:] if self._format.layout == "NCHW" else feed.shape[1:3]
         ones = {port.name: np.ones((len(feed), height, width), dtype=port.dtype) for port in self._masks}
-        return {self._input.name: feed, **ones}
+        return {self.input_port.name: feed, **ones}
 
     def _feed(self, images: Tensor) -> Array:
         pixels = images.numpy()
@@ -144,7 +128,7 @@ class ScoreFileRuntime(FileRuntime):
         self._output = file.output
         self._classes = len(file.labels)
         self._yaml = file.origin
-        (port,) = self._outputs
+        (port,) = self.output_ports
         rank = 3 if file.output.layout == "NHW" else 4
         if port.shape is not None and len(port.shape) != rank and not (rank == 3 and _single_channel(port.shape)):
             raise ConfigError(
@@ -267,7 +251,7 @@ class QueryFileRuntime(FileRuntime):
         self._classes = len(file.labels)
         self._yaml = file.origin
         self.activated = file.output.activated
-        self._check(*(port.shape for port in self._outputs))
+        self._check(*(port.shape for port in self.output_ports))
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, K+1) and mask logits (B, Q, h', w') of pictures (B, 3, h, w) uint8 RGB.

@@ -58,15 +58,8 @@ class OnnxRuntime:
         # waiting threads that spin take the cores from decoding and encoding: 116 -> 85 ms a batch beside other work
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(parts["model.onnx"], options, providers=["CPUExecutionProvider"])
-        self._version = onnxruntime.__version__
-
-    @property
-    def name(self) -> str:
-        return f"onnxruntime {self._version}, cpu, float32"
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
+        self.name = f"onnxruntime {onnxruntime.__version__}, cpu, float32"
+        self.device = torch.device("cpu")
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         class_logits, mask_logits = self._session.run(

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from vidseg.errors import ConfigError, DeviceError, first_line
-from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.base import Runtime, precision_name
 from vidseg.runtimes.engine_cache import Parts
 from vidseg.runtimes.openvino_import import import_openvino
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
@@ -214,8 +214,3 @@ def _version(module: str) -> str:
         return version(module)
     except PackageNotFoundError:  # a distribution of another name, e.g. onnxruntime-gpu
         return "unknown version"
-
-
-def precision_name(precision: torch.dtype) -> str:
-    """As `--precision` has it."""
-    return str(precision).removeprefix("torch.")

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import torch
 
-from vidseg.errors import ConfigError, ModelError
+from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.runtimes.accelerators import Accelerator
+from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests, joined
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
@@ -122,7 +123,7 @@ class OpenVinoSession:
         self._requests.compile()
         self.one_by_one = accelerator is None
         """Pictures are better given as inputs of their own than in one."""
-        on = f"cpu, {str(precision).removeprefix('torch.')}" if accelerator is None else accelerator.device
+        on = f"cpu, {precision_name(precision)}" if accelerator is None else accelerator.device
         self.name = f"openvino {openvino.__version__.split('-')[0]}, {on}"
         self.inputs = tuple(map(openvino_port, model.inputs))
         self.outputs = tuple(map(openvino_port, model.outputs))
@@ -200,7 +201,7 @@ def file_runtimes(path: Path, runtime: str, precision: torch.dtype, *, trusted: 
     else:
         known = [name for name in found if precision in ENGINES[name].precisions]
     if not known:
-        raise ConfigError(f"--precision {str(precision).removeprefix('torch.')}: {path.name} runs in float32 here")
+        raise ConfigError(f"--precision {precision_name(precision)}: {path.name} runs in float32 here")
     return known
 
 
@@ -220,7 +221,7 @@ def open_on(path: Path, accelerator: Accelerator) -> Session:
             return OpenVinoSession(path, accelerator=accelerator)
         return OnnxSession(path, accelerator=accelerator)
     except Exception as error:  # engines and drivers raise what they like
-        raise ModelError(" ".join(str(error).split())[:200] or type(error).__name__) from error
+        raise ModelError(all_in_one_line(error)) from error
 
 
 def open_session(
@@ -255,7 +256,7 @@ def open_session(
         try:
             session = _open(path, name, precision, threads, requests)
         except Exception as error:  # engines raise what they like for a file that is damaged or holds unknown layers
-            problems.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
+            problems.append(f"{name}: {all_in_one_line(error)}")
             continue
         for problem in problems:
             announce(f"skipping an engine that cannot read {path.name} ({problem})")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import torch
 from torch import Tensor
 
 from vidseg.runtimes.base import Runtime, Sized
@@ -19,15 +18,8 @@ class SharedRuntime:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.name, self.device = runtime.name, runtime.device
         self._lock = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        return self._runtime.name
-
-    @property
-    def device(self) -> torch.device:
-        return self._runtime.device
 
     def expect(self, size_hw: tuple[int, int]) -> None:
         """See `Sized`."""

@@ -19,12 +19,13 @@ from vidseg.sources.av_open import NoVideoError
 from vidseg.sources.av_source import AvSource
 from vidseg.sources.camera_source import CameraSource, is_camera
 from vidseg.sources.file_checks import near_names
-from vidseg.sources.image_source import GLOB_CHARACTERS, ImageSource, is_picture
+from vidseg.sources.image_source import ImageSource, is_picture
 from vidseg.sources.page import find_video
 from vidseg.sources.pattern_source import PatternSource, parse_pattern
 from vidseg.sources.pipe_reader import stdin_file
 from vidseg.sources.screen_source import DEFAULT_RATE, ScreenSource, is_screen
 from vidseg.video.http_headers import header_options, remember_headers
+from vidseg.wildcards import is_glob
 
 ACCEPTED = (
     "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), the screen, "
@@ -81,7 +82,7 @@ def classify(
     if spec == "test" or spec.startswith("test:"):
         parse_pattern(spec)
         return SourceKind.PATTERN
-    if GLOB_CHARACTERS & set(spec):
+    if is_glob(spec):
         return SourceKind.IMAGES
     return by_ending
 
@@ -165,7 +166,7 @@ def check_exists(spec: str) -> None:
     Raises:
         SourceError: there is no file or folder of this name; names what looks like it.
     """
-    if classify(spec) not in (SourceKind.FILE, SourceKind.IMAGES) or spec == PIPE or GLOB_CHARACTERS & set(spec):
+    if classify(spec) not in (SourceKind.FILE, SourceKind.IMAGES) or spec == PIPE or is_glob(spec):
         return
     spec = without_file_scheme(spec)
     path = Path(expand_user(spec))

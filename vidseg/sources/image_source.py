@@ -16,7 +16,7 @@ from vidseg.names import expand_user, shown_name
 from vidseg.picture_size import MAX_PIXELS
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.still_picture import PictureReader
-from vidseg.wildcards import matching_paths
+from vidseg.wildcards import is_glob, matching_paths
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -38,7 +38,6 @@ IMAGE_SUFFIXES = frozenset(
     }
     | {".tif", ".tiff", ".webp"}
 )
-GLOB_CHARACTERS = frozenset("*?[")
 
 
 class ImageSource(SourceBase):
@@ -187,7 +186,7 @@ def find_images(spec: str) -> tuple[list[Path], tuple[str, ...]]:
         if not images:
             raise SourceError(f"{name}: no images in this folder; known: {_known_suffixes()}")
         return images, left_out
-    if not GLOB_CHARACTERS & set(spec) or "\0" in spec:
+    if not is_glob(spec) or "\0" in spec:
         raise SourceError(f"{name}: no such file or folder")
     matches = [Path(match) for match in matching_paths(path)]
     images, left_out = _sorted_out(matches)

@@ -28,6 +28,7 @@ from vidseg.frames import FloatArray
 from vidseg.labels import LabelSet
 from vidseg.metrics import Scores, scores
 from vidseg.render.curves import curves_png
+from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.runtimes.torch_runtime import TorchRuntime
 from vidseg.segmentation.segmenter import QuerySegmenter
@@ -112,7 +113,7 @@ class TrainingSession:
         self._validate_every = validate_every
         self._workers = workers
         self._origin: dict[str, Any] = {
-            "precision": str(trainer.precision).removeprefix("torch."),
+            "precision": precision_name(trainer.precision),
             "datasets": [dataset.fingerprint() for dataset in datasets],
             "init": init,
         }

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from vidseg.errors import first_line
 from vidseg.frames import Box, VideoInfo
 from vidseg.labels import LabelSet
 from vidseg.pipeline.options import Result
@@ -140,9 +141,10 @@ class LiveView:
 
     def _put_back(self, ticket: Ticket, newest: _Newest, error: Exception) -> None:
         """Let one viewer wait for a frame that can be drawn as he likes; the others and the run have no part in it."""
-        first = (str(error).strip().splitlines() or [""])[0]
         if not self._failed:
-            self._say(f"a picture for a viewer failed ({type(error).__name__}: {first}); the others continue")
+            self._say(
+                f"a picture for a viewer failed ({type(error).__name__}: {first_line(error)}); the others continue"
+            )
         with self._changed:
             self._failed[ticket.spec] = newest.number
             if not self._closed:

@@ -24,7 +24,7 @@ from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.accelerators import ACCELERATORS, accelerator
-from vidseg.runtimes.base import Runtime, Sized
+from vidseg.runtimes.base import Runtime, Sized, precision_name
 from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
@@ -35,7 +35,6 @@ from vidseg.runtimes.registry import (
     create_runtime,
     import_problem,
     is_installed,
-    precision_name,
     runtime_device,
 )
 from vidseg.runtimes.sessions import READERS, file_runtimes

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 from vidseg.chunks.split.chunk import do_chunk
 from vidseg.chunks.split.plan import ChunkJob
-from vidseg.errors import VidsegError, WorkerError
+from vidseg.errors import VidsegError, WorkerError, unexpected
 from vidseg.freed_memory import keep_freed_memory
 
 
@@ -23,5 +23,4 @@ def work(job: ChunkJob, connection: Connection) -> None:
         connection.send(error)
     except Exception as error:
         traceback.print_exc()
-        first = (str(error).strip().splitlines() or [""])[0]
-        connection.send(WorkerError(f"worker {job.number + 1}: unexpected {type(error).__name__}: {first}"))
+        connection.send(WorkerError(f"worker {job.number + 1}: {unexpected(error)}"))
