@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -100,7 +100,8 @@ class StreamSink(EncodedPictures):
         self._encoder: Any = None
         self._tick = Fraction(1, 90_000)
         self._closed = False
-        self._counters |= {"lost_frames": 0, "reconnects": 0}
+        self.counters |= {"lost_frames": 0, "reconnects": 0}
+        """frames: sent; lost_frames: not sent; reconnects; and those of all encoded outputs."""
         self._needs_key = True
         self._there = False  # the sender's connection has been noted
         self._was_there = False
@@ -129,11 +130,6 @@ class StreamSink(EncodedPictures):
         """What the user should know about the result, one sentence each; complete after `close`."""
         return (*self._notes, *(self._audio.notes if self._audio is not None else ()))
 
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """frames: sent; lost_frames: not sent; reconnects; and those of all encoded outputs."""
-        return self._counters
-
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Send `picture`, (H', W', 3) uint8 RGB, or count it as lost.
 
@@ -159,7 +155,7 @@ class StreamSink(EncodedPictures):
                 self._lose(1)
                 return
             encoder_frame = self._input.convert(picture, pts, self._tick, duration)
-            self._counters["rescaled"] = self._input.rescaled
+            self.counters["rescaled"] = self._input.rescaled
             self._ask_for_key(encoder_frame, now=self._needs_key)
             for packet in self._encoder.encode(encoder_frame):
                 self._pass_on(packet)
@@ -190,7 +186,7 @@ class StreamSink(EncodedPictures):
                     self._lose_untaken()
             elif reason is None:
                 reason = "it was unreachable at the end"
-            lost = self._counters["lost_frames"]
+            lost = self.counters["lost_frames"]
             if reason is not None:
                 gone = f"; {lost} frames were lost" if lost else ""
                 raise ReceiverError(f"{self._name}: the receiver did not get everything: {reason}{gone}")
@@ -246,7 +242,7 @@ class StreamSink(EncodedPictures):
         self._sender.send(packet, StreamFormat(codec, *size, self._rate, self._tick, audio))
         self._needs_key = False
         self._handed += 1
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
 
     def _pass_on_audio(self, packets: list[av.Packet[Any]]) -> None:
         """Send audio, unless a picture has to come first."""
@@ -259,19 +255,19 @@ class StreamSink(EncodedPictures):
             self._sender.send_audio(packet)
 
     def _lose(self, count: int) -> None:
-        self._counters["lost_frames"] += count
+        self.counters["lost_frames"] += count
         self._needs_key = True
 
     def _lose_backlog(self, sender: SenderProcess) -> None:
         dropped = sender.drop_backlog()
         self._handed -= dropped
-        self._counters["frames"] -= dropped
+        self.counters["frames"] -= dropped
         self._lose(dropped)
 
     def _lose_untaken(self) -> None:
         """Count what a sender has that was never connected: it went nowhere."""
         if not self._there:
-            self._counters["frames"] -= self._handed
+            self.counters["frames"] -= self._handed
             self._lose(self._handed)
         self._handed = 0
 
@@ -291,7 +287,7 @@ class StreamSink(EncodedPictures):
         if self._sender is None or not self._sender.sending or self._there:
             return
         if self._away_since is not None:
-            self._counters["reconnects"] += self._was_there
+            self.counters["reconnects"] += self._was_there
             away = self._clock() - self._away_since
             self._announce(f"{self._name}: the receiver is back after {away:.0f} s")
         self._there = self._was_there = True

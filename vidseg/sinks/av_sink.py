@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -120,11 +120,6 @@ class AvSink(EncodedPictures):
         """What the user should know about the result, one sentence each; complete after `close`."""
         return (*self._notes, *(note for part in (self._audio, self._subtitles) if part for note in part.notes))
 
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """frames: written; pts_fixed: times moved to the next tick; rescaled: pictures of another size."""
-        return self._counters
-
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Encode `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA, at the time of `frame`.
 
@@ -142,18 +137,15 @@ class AvSink(EncodedPictures):
 
     def _encode(self, frame: Frame, picture: UInt8Array) -> None:
         with self._failures_named():
-            if self._input is None:
-                self._choose_format(frame, (picture.shape[0], picture.shape[1]))
+            encoder_frame = self._encoder_frame(frame, picture)
+            assert encoder_frame.pts is not None
+            if self._output is None:
                 self._open_output()
-            assert self._input is not None
-            pts, duration = self._timing(frame)
-            encoder_frame = self._input.convert(picture, pts, self._tick, duration)
             self._before_encoding(encoder_frame)
-            self._pump(pts * self._tick)
+            self._pump(encoder_frame.pts * self._tick)
             self._output.mux(self._stream.encode(encoder_frame))
             self._check_written()
-        self._counters["frames"] += 1
-        self._counters["rescaled"] = self._input.rescaled
+        self.counters["frames"] += 1
 
     def _pump(self, until: Fraction) -> None:
         """Write what belongs before the picture of this time."""
@@ -208,9 +200,9 @@ class AvSink(EncodedPictures):
             raise
         self._end()
         for key, sentence in _COUNTER_NOTES.items():
-            if self._counters[key]:
-                self._notes.append(sentence.format(self._counters[key]))
-        if self._counters["pts_fixed"] and self._muxer == "avi":
+            if self.counters[key]:
+                self._notes.append(sentence.format(self.counters[key]))
+        if self.counters["pts_fixed"] and self._muxer == "avi":
             self._notes.append("avi supports a constant frame rate only; mp4, mov and mkv keep the times")
 
     def abort(self) -> None:

@@ -67,7 +67,7 @@ class ChunkedAvSink(AvSink):
             "last_pts": self._last_pts,
             "last_duration": self._last_duration,
             "last_seconds": str(self._last_seconds),
-            "counters": dict(self._counters),
+            "counters": dict(self.counters),
             "notes": list(self._notes),
             "extradata": None if self._extradata is None else self._extradata.hex(),
         }
@@ -78,7 +78,7 @@ class ChunkedAvSink(AvSink):
         self._tick, self._origin = Fraction(state["tick"]), Fraction(state["origin"])
         self._rate, self._last_seconds = Fraction(state["rate"]), Fraction(state["last_seconds"])
         self._last_pts, self._last_duration = state["last_pts"], state["last_duration"]
-        self._counters, self._notes = dict(state["counters"]), list(state["notes"])
+        self.counters, self._notes = dict(state["counters"]), list(state["notes"])
         self._extradata = None if state["extradata"] is None else bytes.fromhex(state["extradata"])
         if state["size_hw"] is not None:
             self._input = self._make_input((state["size_hw"][0], state["size_hw"][1]))
@@ -121,13 +121,8 @@ class ChunkedAvSink(AvSink):
 
     def encoder_frame(self, frame: Frame, picture: UInt8Array) -> av.VideoFrame:
         """`picture`, (H, W, 3) uint8 RGB, in the encoder's pixel format and size, at its time."""
-        if self._input is None:
-            self._choose_format(frame, (picture.shape[0], picture.shape[1]))
-        assert self._input is not None
-        pts, duration = self._timing(frame)
-        converted = self._input.convert(picture, pts, self._tick, duration)
-        self._counters["frames"] += 1
-        self._counters["rescaled"] = self._input.rescaled
+        converted = self._encoder_frame(frame, picture)
+        self.counters["frames"] += 1
         return converted
 
     def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
@@ -137,13 +132,13 @@ class ChunkedAvSink(AvSink):
                 assert picture_hw is not None, "a video needs a picture"
                 self._choose_format(frame, picture_hw)
             self._timing(frame)
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
 
     def merge_state(self, state: State) -> None:
         """Take over what the process that wrote a chunk found out. Raises WriteError as `keep_extradata`."""
         assert self._input is not None, "merge_state comes after note_frame"
         self._input.rescaled += state["rescaled"]
-        self._counters["rescaled"] = self._input.rescaled
+        self.counters["rescaled"] = self._input.rescaled
         self._keep_extradata(bytes.fromhex(state["extradata"]))
 
     def keep_extradata(self, stream: Any) -> None:

@@ -44,15 +44,10 @@ class GifSink(AvSink):
 
     def _encode(self, frame: Frame, picture: UInt8Array) -> None:
         with self._failures_named():
-            if self._input is None:
-                self._choose_format(frame, (picture.shape[0], picture.shape[1]))
-            assert self._input is not None
             if self._waiting is None:
                 self._waiting = _Waiting(str(self.path.parent))
-            pts, duration = self._timing(frame)
-            self._waiting.add(self._input.convert(picture, pts, self._tick, duration))
-        self._counters["frames"] += 1
-        self._counters["rescaled"] = self._input.rescaled
+            self._waiting.add(self._encoder_frame(frame, picture))
+        self.counters["frames"] += 1
 
     def _make_input(self, size_hw: tuple[int, int]) -> EncoderInput:
         return EncoderInput(size_hw, "bgr0", even_sides=False, full_range=False)

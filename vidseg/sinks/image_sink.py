@@ -70,7 +70,8 @@ class ImageSink:
         self._alpha = alpha
         self._sources = [Path(source) for source in source_paths]
         self._stems = UniqueStems()
-        self._counters = {"frames": 0}
+        self.counters = {"frames": 0}
+        """frames: pictures written."""
         self._single = self._pattern = self._made_folder = False
         text = str(path)
         if text.endswith(("/", os.sep)) or self.path.is_dir() or not self.path.suffix:
@@ -88,11 +89,6 @@ class ImageSink:
                 self._single = True
                 self._check_single(info)
 
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """frames: pictures written."""
-        return self._counters
-
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write `picture`, (H', W', 3) uint8 RGB or (H', W', 4) RGBA. Raises WriteError."""
         assert picture is not None, "ImageSink needs a picture"
@@ -101,11 +97,11 @@ class ImageSink:
         if not self._overwrite and os.path.lexists(target):
             raise WriteError(f"{target}: exists; overwrite it with -y or choose another place")
         write_whole_file(target, encode_image(picture, self._ending, target))
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
 
     def close(self) -> None:
         """Nothing is left to do. Raises WriteError if no picture was written."""
-        if not self._counters["frames"]:
+        if not self.counters["frames"]:
             raise WriteError(f"{self.path}: no frame was written, so there is no image")
 
     def abort(self) -> None:
@@ -116,7 +112,7 @@ class ImageSink:
 
     def _target(self, frame: Frame) -> Path:
         if self._single:
-            if self._counters["frames"]:
+            if self.counters["frames"]:
                 pattern = self.path.with_name(f"{self.path.stem}_%05d{self._ending}")
                 raise WriteError(
                     f"{self.path}: is a single image, but the source has more; use a pattern such as {pattern}"

@@ -10,7 +10,7 @@ container's tag VIDSEG_MASKS holds the version of this layout.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -85,15 +85,11 @@ class MaskVideoSink:
         self._size_hw = (0, 0)
         self._origin = Fraction(0)
         self._last_pts = -1
-        self._counters = {"frames": 0}
+        self.counters = {"frames": 0}
+        """frames: maps written."""
         self._closed = False
         self._keep = info.live
         self._part = PartFile(self.path, overwrite=overwrite, sources=source_paths)
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """frames: maps written."""
-        return self._counters
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write one map. Raises WriteError, also for a map of another size than the first."""
@@ -103,7 +99,7 @@ class MaskVideoSink:
             if self._keep:
                 raise self._kept(error) from error
             raise
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
 
     def _encode(self, frame: Frame, label_map: UInt8Array) -> None:
         with self._failures_named():

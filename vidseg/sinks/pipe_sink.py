@@ -7,7 +7,6 @@ import errno
 import math
 import os
 import sys
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ class PipeSink(AvSink):
         self.given_up: str | None = None
         """That the reader is gone; None while it is there."""
         super().__init__(name, info, overwrite=True, **options)
-        self._counters |= {"lost_frames": 0, "reconnects": 0}
+        self.counters |= {"lost_frames": 0, "reconnects": 0}
         self._keep = False  # a pipe has no name to give
         if info.live:
             self._plan = without_delay(self._plan)
@@ -62,11 +61,6 @@ class PipeSink(AvSink):
     def notes(self) -> tuple[str, ...]:
         """As `AvSink`; with that of a reader that went away."""
         return super().notes if self.given_up is None else (*super().notes, self.given_up)
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """As `AvSink`; lost_frames and reconnects are 0."""
-        return self._counters
 
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write `picture`, (H', W', 3) uint8 RGB, unless the reader is gone. Raises WriteError."""

@@ -15,7 +15,7 @@ from av.video.frame import PictureType
 from vidseg.atomic import write_failure
 from vidseg.cores import limited_cores
 from vidseg.errors import WriteError, short_reason
-from vidseg.frames import Frame, VideoInfo
+from vidseg.frames import Frame, UInt8Array, VideoInfo
 from vidseg.video.encoder_input import EncoderInput
 from vidseg.video.encoders import ANIMATIONS, COUNTED, EncoderPlan
 
@@ -83,7 +83,8 @@ class EncodedPictures:
         self._last_duration = 1
         self._last_seconds = Fraction(0)
         self._last_key: Fraction | None = None
-        self._counters = {"frames": 0, "pts_fixed": 0, "rescaled": 0}
+        self.counters = {"frames": 0, "pts_fixed": 0, "rescaled": 0}
+        """frames: written; pts_fixed: times moved to the next tick; rescaled: pictures of another size."""
 
     def _choose_format(self, frame: Frame, size_hw: tuple[int, int]) -> None:
         """Settle size, time unit, zero and rate by the first picture."""
@@ -122,13 +123,23 @@ class EncodedPictures:
         context.thread_type = "AUTO"  # PyAV's default, SLICE, costs x264 speed and compression on many cores
         self._input.tag(context)
 
+    def _encoder_frame(self, frame: Frame, picture: UInt8Array) -> av.VideoFrame:
+        """`picture` as the encoder takes it, at its time; the first one settles the format."""
+        if self._input is None:
+            self._choose_format(frame, (picture.shape[0], picture.shape[1]))
+        assert self._input is not None
+        pts, duration = self._timing(frame)
+        converted = self._input.convert(picture, pts, self._tick, duration)
+        self.counters["rescaled"] = self._input.rescaled
+        return converted
+
     def _timing(self, frame: Frame) -> tuple[int, int]:
         """pts and duration in ticks; a time that does not follow the last one is moved to the next tick."""
         seconds = frame.pts * frame.time_base - self._origin
         pts = round(seconds / self._tick)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
-            self._counters["pts_fixed"] += 1
+            self.counters["pts_fixed"] += 1
         if frame.duration is not None and frame.duration > 0:
             duration = round(frame.duration * frame.time_base / self._tick)
         elif self._info.frame_rate is None and self._last_pts is not None:

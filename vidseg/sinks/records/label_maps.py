@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -67,7 +67,8 @@ class LabelMapSink:
         self._overwrite = overwrite
         self._of = of
         self._stems = UniqueStems()
-        self._counters = {"frames": 0}
+        self.counters = {"frames": 0}
+        """frames: maps written."""
         if self.path.exists() and not self.path.is_dir():
             raise SinkError(f"{self.path}: is a file; give a folder for the label maps")
         check_folder(self.path.absolute().parent, self.path)
@@ -93,11 +94,6 @@ class LabelMapSink:
                 self.abort()
                 raise
 
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """frames: maps written."""
-        return self._counters
-
     def write(self, frame: Frame, segmentation: Segmentation, picture: UInt8Array | None) -> None:
         """Write one map. Raises WriteError."""
         self.write_map(frame, segmentation)
@@ -119,25 +115,25 @@ class LabelMapSink:
             raise self._table.ended_by(error) from error
         if self._table is not None:
             self._table.write(csv_line((*FrameMark.of(frame).row(), target.name)), frame.seconds)
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
         return target
 
     def note_frame(self, frame: Frame, picture_hw: tuple[int, int] | None) -> None:
         """Add the frame of a video to the table; its map is written by another process."""
         if self._table is not None:
             self._table.write(csv_line((*FrameMark.of(frame).row(), f"{frame.index:06d}.png")), frame.seconds)
-        self._counters["frames"] += 1
+        self.counters["frames"] += 1
 
     def merge_state(self, state: State) -> None:
         """Nothing: the maps are there."""
 
     def state(self) -> State:
         """The number of maps: those of a video are named by the frame's index, so no name is to be remembered."""
-        return dict(self._counters)
+        return dict(self.counters)
 
     def restore(self, state: State) -> None:
         """Go on after them."""
-        self._counters = dict(state)
+        self.counters = dict(state)
 
     def begin_chunk(self, path: Path) -> Sink:
         """Takes the maps of one chunk. They go where they belong at once, and are written again if it is."""
