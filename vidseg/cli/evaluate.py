@@ -8,13 +8,13 @@ from typing import Any
 from vidseg.cli.options import argument, flag, flags_of, made_of, run_options
 from vidseg.errors import ConfigError
 
+_MODEL = ("model", "weights", "trust_model", "imgsz", "short_side", "tiles", "label_set", "rule", "max_pixels")
+_ENGINE = ("device", "runtime", "precision", "half", "threads")
+
 
 @made_of(
     argument("data", Path, "DATA", "Folder of labelled images, or COCO's JSON.", ...),
-    *run_options(
-        ("model", "weights", "trust_model", "imgsz", "short_side", "tiles", "label_set", "rule", "max_pixels"),
-        panels=False,
-    ),
+    *run_options(_MODEL, panels=False),
     flag("mapping", str, "Score coarser classes: camvid11, or a YAML.", "NAME|FILE"),
     flag("groups", bool, "Also score groups of classes: person, animal, vehicle, ...", default=False),
     flag("values", str, "As in `vidseg train --values`.", "V=ID,..."),
@@ -23,11 +23,7 @@ from vidseg.errors import ConfigError
     flag("every", int, "Measure on every Nth image: those `train --holdout N` held out.", "N"),
     flag("json", Path, "Also write the scores here.", "FILE"),
     flag("overwrite", bool, "Replace an existing JSON file.", also=("-y",), default=False),
-    *run_options(
-        ("device", "runtime", "precision", "half", "threads"),
-        panels=False,
-        threads="CPU threads; default all.",
-    ),
+    *run_options(_ENGINE, panels=False, threads="CPU threads; default all."),
     flag("quiet", bool, "Print no progress.", also=("-q",), default=False),
 )
 def evaluate(given: dict[str, Any]) -> None:
@@ -40,13 +36,16 @@ def evaluate(given: dict[str, Any]) -> None:
     from vidseg.cli.training_console import TrainingConsole, print_evaluation
     from vidseg.commands.evaluate import EvalRequest
     from vidseg.commands.evaluate import evaluate as run_evaluation
+    from vidseg.presets import resolve
 
-    asked = {name: value for name, value in given.items() if value is not None and name != "quiet"}
-    asked |= flags_of(asked)
-    if given["only"] is not None:
-        asked["only"] = _words(given["only"])
+    own = ("data", "mapping", "groups", "values", "ignore", "every", "json", "overwrite")
+    request = EvalRequest(
+        config=resolve(flags_of(given, (*_MODEL, *_ENGINE))),
+        only=() if given["only"] is None else _words(given["only"]),
+        **{name: given[name] for name in own},
+    )
     with TrainingConsole(quiet=given["quiet"]) as console:
-        result = run_evaluation(EvalRequest(**asked), console)
+        result = run_evaluation(request, console)
     print_evaluation(result)
 
 

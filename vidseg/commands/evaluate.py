@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 from vidseg.atomic import PartFile, write_whole_file
 from vidseg.config import RunConfig
-from vidseg.configure import merge
 from vidseg.data.folder import FolderDataset, every_nth
 from vidseg.data.formats.recognise import recognise
 from vidseg.data.label_sets import membership
@@ -23,7 +22,6 @@ from vidseg.frames import VideoInfo
 from vidseg.interfaces import FrameSegmenter
 from vidseg.labels import ade20k
 from vidseg.metrics import Scores, group_iou, scores
-from vidseg.segmentation.postprocess import LABEL_RULES
 from vidseg.timing import StageTimers
 from vidseg.train.evaluate import confusion
 from vidseg.train.evaluate import evaluate as count_pixels
@@ -47,19 +45,12 @@ class EvalRequest:
     """What to measure on what."""
 
     data: Path
-    model: str = "m2f-mobile-ade"
-    weights: str | None = None
-    trust_model: bool = False
-    runtime: str = "auto"
-    imgsz: int | None = None
-    short_side: int | str | None = None
-    tiles: str | None = None
-    label_set: str | None = None
-    rule: str = "semantic"
+    config: RunConfig
+    """The model and how it runs, as in a run on pictures, so that what is measured is what a run takes; nothing else
+    of it is looked at."""
     mapping: str | None = None
     groups: bool = False
     """Also the IoU of groups of classes: person, animal, vehicle and so on."""
-    max_pixels: int | None = None
     values: str | None = None
     """What values in label files mean, e.g. "255=1"."""
     ignore: str | None = None
@@ -71,10 +62,6 @@ class EvalRequest:
     json: Path | None = None
     overwrite: bool = False
     """The JSON file may replace one that exists."""
-    device: str = "auto"
-    precision: str = "auto"
-    half: bool = False
-    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +106,17 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
         SinkError: the JSON file exists, or its folder does not.
         VidsegError: anything else the user can mend.
     """
-    if request.rule not in LABEL_RULES:
-        raise ConfigError(f"--rule is {request.rule!r}; accepted: {', '.join(LABEL_RULES)}")
-    for name, value, low in (
-        ("imgsz", request.imgsz, 32),
-        ("every", request.every, 1),
-    ):
-        if value is not None and value < low:
-            raise ConfigError(f"--{name} is {value}; accepted: {low} or more")
+    if request.every is not None and request.every < 1:
+        raise ConfigError(f"--every is {request.every}; accepted: 1 or more")
     if request.json is not None:  # a wrong name is told at the start
         PartFile(request.json, overwrite=request.overwrite).discard()
     mapping = None if request.mapping is None else read_mapping(request.mapping)
-    config = _config(request)
+    config = replace(request.config, smooth=False)
     labels = label_set(config)
     num_classes = len(labels)
     if (mapping is not None or request.groups) and labels.names != ade20k().names:
         option = "--groups" if mapping is None else f"--mapping {request.mapping}"
-        raise ConfigError(f"{option}: maps ADE20K's classes, but {request.weights or request.model} has others")
+        raise ConfigError(f"{option}: maps ADE20K's classes, but {config.weights or config.model} has others")
     names = labels.names if mapping is None else mapping.names
     chosen = [labels.find(word) if mapping is None else _find(word, names) for word in request.only] or None
     layout = recognise(request.data, "val", labels)
@@ -163,27 +144,6 @@ def evaluate(request: EvalRequest, reporter: PictureReporter) -> Evaluation:
     if request.json is not None:
         write_whole_file(request.json, (json.dumps(result.as_dict(), indent=2) + "\n").encode())
     return result
-
-
-def _config(request: EvalRequest) -> RunConfig:
-    """As a run on pictures has it, so that what is measured is what a run takes."""
-    names = (
-        "model",
-        "weights",
-        "trust_model",
-        "imgsz",
-        "short_side",
-        "tiles",
-        "label_set",
-        "rule",
-        "device",
-        "runtime",
-        "precision",
-        "half",
-        "threads",
-        "max_pixels",
-    )
-    return merge(("command line", {name: getattr(request, name) for name in names} | {"smooth": False}))
 
 
 def _segmenter(config: RunConfig, reporter: Reporter) -> tuple[FrameSegmenter, str]:
