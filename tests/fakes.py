@@ -10,7 +10,7 @@ import numpy as np
 
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.pipeline.buffer import Buffer
-from vidseg.pipeline.inference_worker import Lane
+from vidseg.pipeline.inference_worker import Slot
 from vidseg.pipeline.options import Result
 
 TIME_BASE = Fraction(1, 30)
@@ -189,7 +189,7 @@ def filled(count: int, close: bool = True) -> Buffer[Result]:
     return buffer
 
 
-def settled(lane: Lane, timeout: float = 10) -> bool:
-    """Wait until the model has nothing of this lane to do; False where that takes longer."""
-    with lane._changed:
-        return lane._changed.wait_for(lambda: lane._waiting is None and not lane._under_way, timeout)
+def settled(slot: Slot, timeout: float = 10) -> bool:
+    """Wait until the model has nothing of this slot to do; False where that takes longer."""
+    with slot._changed:
+        return slot._changed.wait_for(lambda: slot._waiting is None and not slot._under_way, timeout)

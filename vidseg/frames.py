@@ -184,7 +184,7 @@ class Segmentation:
     levels: UInt8Array | None = None
     """(H, W) uint8: 255 times the confidence in the winning class, rounded down. Only if requested."""
     as_is: tuple[Box, ...] = ()
-    """Parts that every view shows as they are in the source's picture: names and cards in a grid of streams."""
+    """Parts that every view shows as they are in the source's picture: names and cards in a grid."""
     _query_masks: Callable[[], QueryMasks] | None = field(default=None, repr=False)
     _detections: Callable[[float, DetectionMode], list[Detection]] | None = field(default=None, repr=False)
 

@@ -132,10 +132,10 @@ class Renderer(Protocol):
 
 
 class GridPainter(Protocol):
-    """Puts the pictures of several streams into one. Called by several threads; keeps nothing."""
+    """Puts the pictures of several lanes of a grid into one. Called by several threads; keeps nothing."""
 
     def fit(self, picture: UInt8Array) -> UInt8Array:
-        """A (H, W, 3) uint8 RGB picture scaled to fit the tile of a stream, its aspect kept: (h, w, 3), where h or
+        """A (H, W, 3) uint8 RGB picture scaled to fit the tile of a lane, its aspect kept: (h, w, 3), where h or
         w is that of the tile. May be `picture` itself."""
         ...
 
@@ -150,7 +150,7 @@ class GridPainter(Protocol):
         """The picture (H, W, 3), the label map (H, W), and the boxes of what is no picture.
 
         Args:
-            tiles: (h, w, 3) picture out of `fit` or `card` and its (h, w) label map, None for a card; one per stream.
+            tiles: (h, w, 3) picture out of `fit` or `card` and its (h, w) label map, None for a card; one per lane.
         """
         ...
 

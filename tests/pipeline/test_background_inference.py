@@ -41,7 +41,7 @@ def test_frames_pass_with_carried_masks_while_the_model_works():
         found = [inference.segmentation(frame(i)) for i in (1, 2, 3)]
         assert [(labels_of(f), f.frame_index) for f in found] == [(100, 0)] * 3
         gate.go.release()  # the model is done with frame 1
-        assert settled(inference.lane)
+        assert settled(inference.slot)
         later = inference.segmentation(frame(4))
         assert (labels_of(later), later.frame_index) == (101, 1)
         gate.open = True
@@ -57,7 +57,7 @@ def test_a_fast_model_gives_every_frame_its_own_masks():
         found = []
         for i in range(0, 60, 6):  # six frames' time apart: there is time
             found.append(inference.segmentation(frame(i)))
-            assert settled(inference.lane)
+            assert settled(inference.slot)
     own = [f.frame_index for f in found]
     assert own == segmenter.seen and own == list(range(0, 60, 6))
 
@@ -76,7 +76,7 @@ def test_infer_fps_limits_the_model():
     with BackgroundInference(segmenter, infer_fps=5) as inference:
         for i in range(30):
             inference.segmentation(frame(i))
-            assert settled(inference.lane)
+            assert settled(inference.slot)
     assert segmenter.seen == [0, 6, 12, 18, 24]
 
 

@@ -45,8 +45,8 @@ def shown(source: FileGrid) -> list[tuple[int, list[int]]]:
     """(milliseconds, number in each tile) of every picture; the labels are those of the frames."""
     seen = []
     for item in source:
-        tiles = [int(item.image[4 * n, 0, 0]) for n in range(len(source.streams))]
-        labels = [int(item.segmentation.label_map[4 * n, 0]) for n in range(len(source.streams))]
+        tiles = [int(item.image[4 * n, 0, 0]) for n in range(len(source.lanes))]
+        labels = [int(item.segmentation.label_map[4 * n, 0]) for n in range(len(source.lanes))]
         assert all(label == tile for tile, label in zip(tiles, labels, strict=True) if tile != CARD)
         seen.append((round(item.pts * item.time_base * 1000), tiles))
     return seen
@@ -56,8 +56,8 @@ def test_every_frame_of_files_of_one_rate_is_shown_at_its_time():
     source, sizes = grid(file(range(0, 400, 40)), file(range(5000, 5400, 40)), batch=2)
     assert shown(source) == [(40 * number, [number, number]) for number in range(10)]
     assert sizes == [2] * 10
-    for stream in source.streams:
-        assert (stream.stats.decoded, stream.stats.shown, stream.stats.inferred) == (10, 10, 10)
+    for lane in source.lanes:
+        assert (lane.stats.decoded, lane.stats.shown, lane.stats.inferred) == (10, 10, 10)
 
 
 def test_no_frame_is_lost_where_rates_differ_or_vary():
@@ -79,7 +79,7 @@ def test_a_file_that_is_over_becomes_a_card():
 def test_a_file_that_breaks_off_ends_alone():
     source, _ = grid(file([0, 40, 80]), file([0], error=SourceError("s1: broke")))
     assert [tiles for _, tiles in shown(source)] == [[0, 0], [1, CARD], [2, CARD]]
-    assert [stream.stats.broken for stream in source.streams] == [None, "s1: broke"]
+    assert [lane.stats.broken for lane in source.lanes] == [None, "s1: broke"]
 
 
 def test_a_stride_counts_the_frames_of_each_file_and_the_rest_is_carried():
@@ -92,7 +92,7 @@ def test_a_stride_counts_the_frames_of_each_file_and_the_rest_is_carried():
 def test_a_limit_of_the_rate_leaves_frames_out_and_counts_them():
     source, _ = grid(file(range(0, 400, 40)), file(range(0, 400, 40)), max_fps=12.5)
     assert [tiles for _, tiles in shown(source)] == [[number, number] for number in range(0, 10, 2)]
-    assert [stream.stats.passed_over for stream in source.streams] == [5, 5]
+    assert [lane.stats.passed_over for lane in source.lanes] == [5, 5]
 
 
 def test_an_error_of_the_model_comes_out_and_an_interrupt_ends_it():
@@ -106,4 +106,4 @@ def test_an_error_of_the_model_comes_out_and_an_interrupt_ends_it():
     source.interrupt()
     assert list(pictures) == []
     source.close()
-    assert [stream.source.closed for stream in source.streams] == [1, 1]
+    assert [lane.source.closed for lane in source.lanes] == [1, 1]

@@ -12,8 +12,8 @@ from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.pipeline.background_inference import BackgroundInference
-from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
-from vidseg.pipeline.grid_stream import GridStream
+from vidseg.pipeline.grid import ClockGrid, grid_rate
+from vidseg.pipeline.grid_lane import GridLane, LaneSpec
 from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
@@ -55,9 +55,9 @@ class Grid:
             self.asked.extend(number for number, _ in asked)
             return [segmenters[number].segment([item])[0] for number, item in asked]
 
-        self.source = StreamsSource(
+        self.source = ClockGrid(
             [
-                StreamSpec(f"s{n}", source if callable(source) else lambda source=source: source, attempts, needed)
+                LaneSpec(f"s{n}", source if callable(source) else lambda source=source: source, attempts, needed)
                 for n, source in enumerate(sources)
             ],
             announce=self.said.append,
@@ -67,8 +67,8 @@ class Grid:
         )
         info = VideoInfo(6, 4 * len(sources), 1 / RATE, RATE, live=True)
         self.source.arrange(info, self.painter)
-        self.worker = InferenceWorker(ask or ask_all, lanes=len(sources), batch=batch)
-        self.source.infer_with(self.worker, lambda lane: BackgroundInference(None, None, lane=lane))
+        self.worker = InferenceWorker(ask or ask_all, slots=len(sources), batch=batch)
+        self.source.infer_with(self.worker, lambda slot: BackgroundInference(None, None, slot=slot))
         self.pictures = iter(self.source)
 
     def __enter__(self):
@@ -84,10 +84,10 @@ class Grid:
     def tiles(self) -> list[int]:
         """The next picture, as one number per tile."""
         item = next(self.pictures)
-        return [int(item.image[4 * n, 0, 0]) for n in range(len(self.source.streams))]
+        return [int(item.image[4 * n, 0, 0]) for n in range(len(self.source.lanes))]
 
     def stats(self, number):
-        return self.source.streams[number].stats
+        return self.source.lanes[number].stats
 
 
 def no_thread_left() -> bool:
@@ -118,11 +118,11 @@ def test_a_silent_stream_holds_up_nobody():
     silent = FakeSource([frame(0)], live=True, block_at=0)
     with Grid(silent, live(*range(1, 4)), first_seconds=0) as grid:
         next(grid.pictures)
-        grid.until(lambda: grid.source.streams[1]._over)
+        grid.until(lambda: grid.source.lanes[1]._over)
         seen = [grid.tiles() for _ in range(4)]
         assert all(first == CARD for first, _ in seen) and "starting" in grid.painter.words
         assert grid.stats(1).decoded == 3 and grid.stats(0).decoded == 0
-        assert not grid.source.streams[0].finished
+        assert not grid.source.lanes[0].finished
     assert no_thread_left()
     assert silent.closed == 1
 
@@ -141,12 +141,12 @@ def test_a_stream_that_cannot_be_opened_is_tried_again_beside_the_others():
         infos = grid.source.wait_opened(patient=False, seconds=10)
         assert infos[0] is None and infos[1] is not None
         next(grid.pictures)
-        grid.until(lambda: grid.source.streams[1].ready)
+        grid.until(lambda: grid.source.lanes[1].ready)
         assert grid.tiles() == [CARD, 9]
         assert "offline for 0 s, retrying" in grid.painter.words
         assert grid.said == ["s0: refused; trying again"]
         open_again.set()
-        grid.until(lambda: grid.source.streams[0].ready)
+        grid.until(lambda: grid.source.lanes[0].ready)
         assert grid.tiles() == [5, 9]
     assert no_thread_left()
 
@@ -199,7 +199,7 @@ def test_a_mistake_while_a_stream_is_opened_comes_out():
 def test_a_stream_that_breaks_off_ends_alone():
     with Grid(live(1, error=SourceError("s0: gone")), endless(9)) as grid:
         assert grid.tiles() == [1, 9]
-        grid.until(lambda: grid.source.streams[0].finished)
+        grid.until(lambda: grid.source.lanes[0].finished)
         assert grid.tiles() == [CARD, 9] and grid.painter.words == ["broke off"]
         assert grid.said == ["s0: gone; the others continue"] and grid.stats(0).broken == "s0: gone"
     assert no_thread_left()
@@ -289,9 +289,9 @@ def test_the_model_serves_streams_in_turn_and_a_dead_one_costs_no_turn(dead):
         if len(served) < 20:
             for other in alive:
                 gates[other].release(2)
-            waiting = [grid.worker.lanes[other] for other in alive if other != number]
+            waiting = [grid.worker.slots[other] for other in alive if other != number]
             with grid.worker._changed:
-                assert grid.worker._changed.wait_for(lambda: all(lane._waiting is not None for lane in waiting), 10)
+                assert grid.worker._changed.wait_for(lambda: all(slot._waiting is not None for slot in waiting), 10)
         else:
             enough.set()
         return FakeSegmenter().segment([item])
@@ -353,25 +353,25 @@ def test_files_start_together_and_play_at_their_own_speed():
 
     started = threading.Event()
     file = FakeSource([frame(i, pts=30 + 15 * i) for i in range(4)])  # every half second, from 1 s on
-    stream = GridStream("f", lambda: file, attempts=1, started=started, clock=lambda: now[0], wait=wait)
+    lane = GridLane(LaneSpec("f", lambda: file), started=started, clock=lambda: now[0], wait=wait)
     with InferenceWorker(lambda asked: FakeSegmenter().segment([item for _, item in asked])) as worker:
-        stream.open()
-        stream.begin(BackgroundInference(None, None, lane=worker.lanes[0]), lambda image: image)
-        with stream._changed:
-            assert stream._changed.wait_for(lambda: stream.ready, 10)
-        assert waits == [] and stream.stats.decoded == 1, "the second waits for the start"
+        lane.open()
+        lane.begin(BackgroundInference(None, None, slot=worker.slots[0]), lambda image: image)
+        with lane._changed:
+            assert lane._changed.wait_for(lambda: lane.ready, 10)
+        assert waits == [] and lane.stats.decoded == 1, "the second waits for the start"
         started.set()
-        with stream._changed:
-            assert stream._changed.wait_for(lambda: stream._over, 10)
-        stream.interrupt()
-        stream.join(10)
+        with lane._changed:
+            assert lane._changed.wait_for(lambda: lane._over, 10)
+        lane.interrupt()
+        lane.join(10)
     assert waits == [0.5, 0.5, 0.5]
 
 
 def test_a_grid_runs_through_the_pipeline_like_any_live_source():
     sink = FakeSink()
     with Grid(live(1), live(9)) as grid:
-        pipeline = Pipeline(grid.source, None, None, [sink], options=PipelineOptions(live="every-frame"))
+        pipeline = Pipeline(grid.source, None, None, [sink], options=PipelineOptions(keeps="every-frame"))
         stats = pipeline.run()
     assert sink.state == "closed" and stats.delivered == len(sink.written) >= 1
     assert stats.decoded == stats.delivered + stats.dropped + stats.discarded and stats.inferred == 0

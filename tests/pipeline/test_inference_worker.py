@@ -1,4 +1,4 @@
-"""Turns at the model: lanes that wait, a model that the test lets go."""
+"""Turns at the model: slots that wait, a model that the test lets go."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Model:
         self._error = error
 
     def __call__(self, asked) -> list[Segmentation]:
-        self.calls.append([(lane, item.index) for lane, item in asked])
+        self.calls.append([(slot, item.index) for slot, item in asked])
         self.entered.release()
         self.go.acquire()
         if self._error is not None:
@@ -43,8 +43,8 @@ class Model:
 
 def test_lanes_take_turns_however_often_one_of_them_asks():
     model = Model()
-    with InferenceWorker(model, lanes=3) as worker:
-        eager, second, third = worker.lanes
+    with InferenceWorker(model, slots=3) as worker:
+        eager, second, third = worker.slots
         eager.give(frame(0))
         model.wait_entered()
         second.give(frame(10))
@@ -62,22 +62,22 @@ def test_lanes_take_turns_however_often_one_of_them_asks():
 
 def test_a_batch_takes_one_frame_of_each_lane_that_waits_and_waits_for_none():
     model = Model()
-    with InferenceWorker(model, lanes=4, batch=2) as worker:
-        worker.lanes[3].give(frame(3))
+    with InferenceWorker(model, slots=4, batch=2) as worker:
+        worker.slots[3].give(frame(3))
         model.wait_entered()
         for number in (0, 1, 2):
-            worker.lanes[number].give(frame(number))
+            worker.slots[number].give(frame(number))
         model.let_go(3)
-        assert all(settled(lane) for lane in worker.lanes)
-        assert [lane.take(0).frame_index for lane in worker.lanes] == [0, 1, 2, 3]
+        assert all(settled(slot) for slot in worker.slots)
+        assert [slot.take(0).frame_index for slot in worker.slots] == [0, 1, 2, 3]
     assert model.calls == [[(3, 3)], [(0, 0), (1, 1)], [(2, 2)]]
-    assert [lane.served for lane in worker.lanes] == [1, 1, 1, 1]
+    assert [slot.served for slot in worker.slots] == [1, 1, 1, 1]
 
 
 def test_a_newer_frame_takes_the_place_of_one_that_waits_but_not_of_one_that_is_under_way():
     model = Model()
-    with InferenceWorker(model, lanes=2) as worker:
-        busy, waits = worker.lanes
+    with InferenceWorker(model, slots=2) as worker:
+        busy, waits = worker.slots
         busy.give(frame(0))
         model.wait_entered()
         assert not busy.replace(frame(1))
@@ -90,12 +90,12 @@ def test_a_newer_frame_takes_the_place_of_one_that_waits_but_not_of_one_that_is_
 
 def test_an_error_of_the_model_comes_out_of_every_lane_and_ends_the_thread():
     model = Model(error=RuntimeError("model broke"))
-    with InferenceWorker(model, lanes=2) as worker:
-        worker.lanes[0].give(frame(0))
+    with InferenceWorker(model, slots=2) as worker:
+        worker.slots[0].give(frame(0))
         model.let_go()
-        for lane in worker.lanes:
+        for slot in worker.slots:
             with pytest.raises(RuntimeError, match="model broke"):
-                lane.take(None)
+                slot.take(None)
     assert not worker.is_alive()
 
 
@@ -105,14 +105,14 @@ def test_the_end_lets_go_whoever_waits():
 
     def wait() -> None:
         try:
-            worker.lanes[1].take(None)
+            worker.slots[1].take(None)
         except Closed:
             ended.append(True)
 
     waiting = threading.Thread(target=wait)
-    with InferenceWorker(model, lanes=2) as worker:
+    with InferenceWorker(model, slots=2) as worker:
         waiting.start()
-        worker.lanes[0].give(frame(0))
+        worker.slots[0].give(frame(0))
         model.wait_entered()
         model.let_go()
     waiting.join(10)
@@ -121,13 +121,13 @@ def test_the_end_lets_go_whoever_waits():
 
 def test_a_reset_forgets_what_waits_and_what_is_found():
     model = Model()
-    with InferenceWorker(model, lanes=2) as worker:
-        busy, lane = worker.lanes
+    with InferenceWorker(model, slots=2) as worker:
+        busy, slot = worker.slots
         busy.give(frame(0))
         model.wait_entered()
-        lane.give(frame(1))
-        lane.reset()
-        assert lane.idle
+        slot.give(frame(1))
+        slot.reset()
+        assert slot.idle
         model.let_go()
         assert settled(busy)
         busy.reset()
@@ -138,17 +138,17 @@ def test_a_reset_forgets_what_waits_and_what_is_found():
 def test_a_frame_that_waits_for_its_turn_gives_way_to_newer_ones_with_their_propagators():
     model = Model()
     pair = (FakePropagator(), FakePropagator())
-    with InferenceWorker(model, lanes=2) as worker:
-        inference = BackgroundInference(None, pair, lane=worker.lanes[1])
+    with InferenceWorker(model, slots=2) as worker:
+        inference = BackgroundInference(None, pair, slot=worker.slots[1])
         model.let_go()
         inference.segmentation(frame(0))
         model.wait_entered()
-        worker.lanes[0].give(frame(100))  # now the model is with another stream
+        worker.slots[0].give(frame(100))  # now the model is with another stream
         model.wait_entered()
         found = [inference.segmentation(frame(index)) for index in (1, 2, 3)]
         assert {each.frame_index for each in found} == {0}, "nobody waits for the other stream"
         model.let_go(2)
-        assert settled(worker.lanes[1])
+        assert settled(worker.slots[1])
         assert inference.segmentation(frame(4)).frame_index == 3, "the newest was looked at"
         model.let_go(10)
     assert model.calls[:3] == [[(1, 0)], [(0, 100)], [(1, 3)]]
@@ -160,9 +160,9 @@ def test_a_frame_that_waits_for_its_turn_gives_way_to_newer_ones_with_their_prop
 def test_a_stride_leaves_frames_out(stride, expected):
     model = Model()
     model.let_go(10)
-    with InferenceWorker(model, lanes=1) as worker:
-        inference = BackgroundInference(None, None, lane=worker.lanes[0], stride=stride)
+    with InferenceWorker(model, slots=1) as worker:
+        inference = BackgroundInference(None, None, slot=worker.slots[0], stride=stride)
         for index in range(6):
             inference.segmentation(frame(index))
-            assert settled(worker.lanes[0])
+            assert settled(worker.slots[0])
     assert [index for call in model.calls for _, index in call] == expected

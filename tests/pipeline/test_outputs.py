@@ -27,7 +27,7 @@ class FullSink(FakeSink):
 
 def run(failing, sinks, *, live=False, watchers=(), count=20):
     source = FakeSource([frame(i) for i in range(count)], live=live)
-    options = PipelineOptions(failing=failing, live="every-frame")
+    options = PipelineOptions(failing=failing, keeps="every-frame")
     pipeline = Pipeline(source, FakeSegmenter(), None, sinks, options=options, watchers=watchers)
     with pytest.raises(WriteError) as caught:
         pipeline.run()
@@ -63,7 +63,7 @@ def test_a_run_whose_only_output_failed_has_nothing_more_to_do():
 def test_last_the_run_ends_and_the_others_are_finished(full_at):
     source = [frame(i) for i in range(20_000 if full_at else 20)]
     failing, other = FullSink(full_at=full_at), FakeSink()
-    options = PipelineOptions(failing="last", live="every-frame")
+    options = PipelineOptions(failing="last", keeps="every-frame")
     pipeline = Pipeline(FakeSource(source, live=True), FakeSegmenter(), None, [failing, other], options=options)
     with pytest.raises(WriteError, match="disk full, ends at 0:03"):
         pipeline.run()

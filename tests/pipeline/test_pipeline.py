@@ -519,7 +519,7 @@ def test_newest_drops_frames_of_a_file_too():
         if index == 19:
             go.set()
 
-    stats = make(FakeSource(frames(20), before=before), FakeSegmenter(before=slow), live="newest").run()
+    stats = make(FakeSource(frames(20), before=before), FakeSegmenter(before=slow), keeps="newest").run()
     assert stats.dropped >= 17 and accounted(stats)
 
 

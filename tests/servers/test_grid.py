@@ -18,10 +18,10 @@ import pytest
 from tests.cli.test_signals import started, wait_for
 from tests.fakes import FakeSegmenter
 from tests.servers.processes import RtspServer, needs_rtsp
-from vidseg.app.grid import open_streams
+from vidseg.app.grid import open_lanes
 from vidseg.config import RunConfig
 from vidseg.pipeline.background_inference import BackgroundInference
-from vidseg.pipeline.grid_stream import GridStream
+from vidseg.pipeline.grid_lane import GridLane
 from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.wiring.run_source import Announcements
 
@@ -42,14 +42,14 @@ class Watching:
         self.said: list[str] = []
         self._announcements = Announcements()
         config = RunConfig(source=urls[0], more_sources=urls[1:], timeout=1.0)
-        self._grid = open_streams(config, self._announcements, self.said.append)
+        self._grid = open_lanes(config, self._announcements, self.said.append)
         segmenters = [FakeSegmenter() for _ in urls]
         worker = InferenceWorker(
-            lambda asked: [segmenters[number].segment([item])[0] for number, item in asked], lanes=len(urls)
+            lambda asked: [segmenters[number].segment([item])[0] for number, item in asked], slots=len(urls)
         )
-        self._grid.infer_with(worker, lambda lane: BackgroundInference(None, None, lane=lane))
+        self._grid.infer_with(worker, lambda slot: BackgroundInference(None, None, slot=slot))
         self._pictures = iter(self._grid)
-        self.streams = self._grid.streams
+        self.lanes = self._grid.lanes
 
     def until(self, wanted: Callable[[], object]) -> float:
         """Seconds until something has happened."""
@@ -61,15 +61,15 @@ class Watching:
             assert time.monotonic() - begin < PATIENCE_SECONDS, f"not seen in time; {self.said}"
         raise AssertionError(f"the grid ended; {self.said}")
 
-    def back(self, stream: GridStream) -> float:
+    def back(self, lane: GridLane) -> float:
         """Seconds until there are new pictures of the stream that are no cards."""
-        real = pictures_of(stream)
-        return self.until(lambda: pictures_of(stream) >= real + 3)
+        real = pictures_of(lane)
+        return self.until(lambda: pictures_of(lane) >= real + 3)
 
-    def away(self, stream: GridStream) -> None:
+    def away(self, lane: GridLane) -> None:
         """Wait for a card in its tile."""
-        cards = stream.stats.placeholders
-        self.until(lambda: stream.stats.placeholders > cards)
+        cards = lane.stats.placeholders
+        self.until(lambda: lane.stats.placeholders > cards)
 
     def __enter__(self) -> Watching:
         return self
@@ -78,8 +78,8 @@ class Watching:
         self._grid.close()
 
 
-def pictures_of(stream: GridStream) -> int:
-    return stream.stats.decoded - stream.stats.placeholders
+def pictures_of(lane: GridLane) -> int:
+    return lane.stats.decoded - lane.stats.placeholders
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def servers() -> Iterator[tuple[RtspServer, RtspServer]]:
 
 def test_a_stream_that_dies_or_freezes_comes_back_and_the_other_goes_on_meanwhile(servers):
     with Watching(*(server.url for server in servers)) as grid:
-        steady, troubled = grid.streams
-        grid.until(lambda: min(stream.stats.shown for stream in grid.streams) >= 5)
+        steady, troubled = grid.lanes
+        grid.until(lambda: min(lane.stats.shown for lane in grid.lanes) >= 5)
         shown, begin = steady.stats.shown, time.monotonic()
         servers[1].kill()
         grid.away(troubled)
@@ -103,8 +103,8 @@ def test_a_stream_that_dies_or_freezes_comes_back_and_the_other_goes_on_meanwhil
         assert grid.back(troubled) < BACK_SECONDS
         assert (steady.stats.shown - shown) / (time.monotonic() - begin) > SLOWEST_RATE
         assert steady.stats.placeholders == steady.stats.reconnects == 0 and troubled.stats.reconnects >= 1
-    for stream in grid.streams:
-        assert not stream._reader.is_alive() and not stream._follower.is_alive()
+    for lane in grid.lanes:
+        assert not lane._reader.is_alive() and not lane._follower.is_alive()
 
 
 def hear(process: subprocess.Popen[str], words: str) -> None:

@@ -121,7 +121,7 @@ def test_inference_adapts_to_the_machine_where_a_live_source_is_watched_or_it_is
 def test_the_other_live_options_reach_the_pipeline():
     config = RunConfig(source="x", live="every-frame", infer_fps=5.0, max_staleness=0.2)
     options = pipeline_options(config, INFO, 1)
-    assert (options.live, options.infer_fps, options.max_staleness) == ("every-frame", 5.0, 0.2)
+    assert (options.keeps, options.infer_fps, options.max_staleness) == ("every-frame", 5.0, 0.2)
 
 
 def test_announcements_are_printed_once_and_in_order():

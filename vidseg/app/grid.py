@@ -17,8 +17,9 @@ from vidseg.interfaces import VideoSource
 from vidseg.names import page_title, shown_name
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.file_grid import TIME_BASE, FileGrid, FileLane
-from vidseg.pipeline.grid import StreamSpec, StreamsSource, grid_rate
-from vidseg.pipeline.inference_worker import InferenceWorker, Lane
+from vidseg.pipeline.grid import ClockGrid, grid_rate
+from vidseg.pipeline.grid_lane import LaneSpec
+from vidseg.pipeline.inference_worker import InferenceWorker, Slot
 from vidseg.pipeline.policy import InferenceStride, RateLimit
 from vidseg.render.grid import TiledPainter
 from vidseg.sources.factory import SourceKind, classify
@@ -37,7 +38,7 @@ from vidseg.wiring.run_source import (
 if TYPE_CHECKING:
     from vidseg.wiring.engine import Engine
 
-MOST_STREAMS = 36
+MOST_LANES = 36
 
 
 def is_grid(config: RunConfig) -> bool:
@@ -52,9 +53,9 @@ def check_grid_options(config: RunConfig) -> None:
         ConfigError: an option, or a source that is no video.
     """
     sources = sources_of(config)
-    if len(sources) > MOST_STREAMS:
+    if len(sources) > MOST_LANES:
         raise ConfigError(
-            f"{len(sources)} sources are given, but at most {MOST_STREAMS} can be shown together; "
+            f"{len(sources)} sources are given, but at most {MOST_LANES} can be shown together; "
             "to process files one after another, use `vidseg batch`"
         )
     single = (
@@ -94,7 +95,7 @@ def sources_of(config: RunConfig) -> list[str]:
     return [*([] if config.source is None else [config.source]), *config.more_sources]
 
 
-Grid = StreamsSource | FileGrid
+Grid = ClockGrid | FileGrid
 
 
 def open_grid(config: RunConfig, announcements: Announcements, note: Callable[[str], None], hidden: bool) -> Grid:
@@ -102,14 +103,14 @@ def open_grid(config: RunConfig, announcements: Announcements, note: Callable[[s
 
     Args:
         hidden: some classes must not be seen.
-        announcements, note: as in `open_streams`.
+        announcements, note: as in `open_lanes`.
     Raises:
-        SourceError: as `open_streams`.
+        SourceError: as `open_lanes`.
     """
     files = all(classify(each) in (SourceKind.FILE, SourceKind.PATTERN) for each in sources_of(config))
     watched = config.show or config.serve or config.sent or config.pace
     if watched or not files:
-        return open_streams(config, announcements, note)
+        return open_lanes(config, announcements, note)
     return _open_files(config, announcements, note, hidden)
 
 
@@ -144,7 +145,7 @@ def _open_files(config: RunConfig, announcements: Announcements, note: Callable[
         return FileGrid(lanes, info, painter, announce=announcements)
 
 
-def open_streams(config: RunConfig, announcements: Announcements, note: Callable[[str], None]) -> StreamsSource:
+def open_lanes(config: RunConfig, announcements: Announcements, note: Callable[[str], None]) -> ClockGrid:
     """All sources of the configuration, arranged in a grid.
 
     A stream or camera that cannot be had at the start is tried again, unless `--reconnect` says otherwise, and does not
@@ -163,16 +164,16 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
         own = replace(config, source=source, more_sources=(), audio="none")
         kind = classify(source)
         specs.append(
-            StreamSpec(
+            LaneSpec(
                 name,
                 partial(_open, own, name, announcements),
                 attempts=reconnect_options(own).attempts if comes_back(own, kind) else 1,
                 needed=kind not in (SourceKind.URL, SourceKind.CAMERA),
             )
         )
-    streams = StreamsSource(specs, announce=announcements)
+    grid = ClockGrid(specs, announce=announcements)
     try:
-        infos = streams.wait_opened(patient=config.reconnect not in (None, "0"))
+        infos = grid.wait_opened(patient=config.reconnect not in (None, "0"))
         known = [info for info in infos if info is not None]
         for name, info in zip(names, infos, strict=True):
             for text in () if info is None else info.notes:
@@ -184,7 +185,7 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
         )
         rate = grid_rate(infos, config.max_fps)
         height, width = painter.size_hw
-        streams.arrange(
+        grid.arrange(
             VideoInfo(
                 width,
                 height,
@@ -199,36 +200,34 @@ def open_streams(config: RunConfig, announcements: Announcements, note: Callable
             painter,
         )
     except BaseException:
-        streams.close()
+        grid.close()
         raise
     announcements.print(note)
-    return streams
+    return grid
 
 
 def _open(config: RunConfig, name: str, announce: Callable[[str], None]) -> VideoSource:
     return open_once(config, lambda text: announce(text if text.startswith(f"{name}:") else f"{name}: {text}"))
 
 
-def infer_streams(
-    streams: Grid, config: RunConfig, engine: Engine, hidden: tuple[int, ...], timers: StageTimers
-) -> None:
-    """Let one network serve all streams, in turn, each with a memory of its own.
+def infer_lanes(grid: Grid, config: RunConfig, engine: Engine, hidden: tuple[int, ...], timers: StageTimers) -> None:
+    """Let one network serve all lanes, in turn, each with a memory of its own.
 
     Args:
         hidden: ids of the classes that must not be seen.
     """
     from vidseg.segmentation.segmenter_group import SegmenterGroup
 
-    count = len(streams.streams)
-    group = SegmenterGroup([engine.segmenter(config, streams.info, timers) for _ in range(count)])
+    count = len(grid.lanes)
+    group = SegmenterGroup([engine.segmenter(config, grid.info, timers) for _ in range(count)])
     batch = config.batch or (min(count, CUDA_BATCH) if engine.device.type == "cuda" else 1)
-    if isinstance(streams, FileGrid):
-        for lane in streams.streams:
+    if isinstance(grid, FileGrid):
+        for lane in grid.lanes:
             lane.propagator = None if lane.stride.every_frame else propagator_for(config, hidden, timers)
-        streams.infer_with(group.segment, batch)
+        grid.infer_with(group.segment, batch)
         return
 
-    def inference(lane: Lane) -> BackgroundInference:
+    def inference(slot: Slot) -> BackgroundInference:
         first, second = propagator_for(config, hidden, timers), propagator_for(config, hidden, StageTimers())
         return BackgroundInference(
             None,
@@ -236,7 +235,7 @@ def infer_streams(
             infer_fps=config.infer_fps,
             fail_closed=bool(hidden),
             stride=config.stride if isinstance(config.stride, int) else 1,
-            lane=lane,
+            slot=slot,
         )
 
-    streams.infer_with(InferenceWorker(group.segment, lanes=count, batch=batch), inference)
+    grid.infer_with(InferenceWorker(group.segment, slots=count, batch=batch), inference)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vidseg.app.grid import Grid, check_grid_options, infer_streams, is_grid
+from vidseg.app.grid import Grid, check_grid_options, infer_lanes, is_grid
 from vidseg.app.opened_run import OpenedRun, open_run
 from vidseg.app.watching import Replay, Watching, following
 from vidseg.config import RunConfig
@@ -17,7 +17,7 @@ from vidseg.errors import ConfigError, VidsegError, WriteError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import SendingSink, Sink, VideoSource
 from vidseg.labels import LabelSet
-from vidseg.pipeline.grid_stream import StreamStats
+from vidseg.pipeline.grid_lane import LaneStats
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
@@ -52,7 +52,7 @@ class Outcome:
     aborted: bool = False
     kept: str | None = None
     """Where an unfinished run left what is finished, one sentence."""
-    streams: tuple[StreamStats, ...] = ()
+    lanes: tuple[LaneStats, ...] = ()
     """Of several sources, each its own counts."""
     runtime: str | None = None
     """What the network ran on."""
@@ -182,7 +182,7 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
     except WriteError:
         if not pipeline.aborted:  # an output that fails costs no other one
             try:
-                _finished(Outcome(pipeline.stats, streams=_streams(grid)), opened)
+                _finished(Outcome(pipeline.stats, lanes=_lanes(grid)), opened)
             except VidsegError as other:
                 reporter.problem(str(other))
         told = [str(failure) for failure in pipeline.outputs.failures[1:]]
@@ -194,7 +194,7 @@ def _run_at_once(opened: OpenedRun) -> Outcome:
 
 def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
     config, timers = opened.config, opened.timers
-    infer_streams(grid, config, opened.engine, opened.options.blur_classes, timers)
+    infer_lanes(grid, config, opened.engine, opened.options.blur_classes, timers)
     return Pipeline(
         *(grid, None, opened.renderer, opened.sinks),
         # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
@@ -202,7 +202,7 @@ def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
             limit=config.limit,
             seconds=config.duration if opened.info.live else None,
             queue_size=1,
-            live="every-frame",
+            keeps="every-frame",
             max_staleness=config.max_staleness,
             failing=failing_outputs(opened.info),
         ),
@@ -237,7 +237,7 @@ def _finished(outcome: Outcome, opened: OpenedRun) -> Outcome:
     if opened.stats_file is not None and not outcome.aborted:
         opened.stats_file.write(
             *(outcome.stats, config, engine.model, engine.runtime.name, engine.size.sides(opened.info)),
-            streams=outcome.streams,
+            lanes=outcome.lanes,
         )
     return replace(with_damage(outcome, config, opened.info), runtime=engine.runtime.name)
 
@@ -328,7 +328,7 @@ def run_pipeline(
     if grid is not None:
         pipeline.stats.inferred = grid.inferred
     announcements.print(reporter.note)
-    return _outcome_of(pipeline, config, reporter, interrupts, watching, _streams(grid))
+    return _outcome_of(pipeline, config, reporter, interrupts, watching, _lanes(grid))
 
 
 def _outcome_of(
@@ -337,7 +337,7 @@ def _outcome_of(
     reporter: Reporter,
     interrupts: StopRequest,
     watching: Watching,
-    streams: tuple[StreamStats, ...],
+    lanes: tuple[LaneStats, ...],
 ) -> Outcome:
     """How a pipeline ended, and the messages about it."""
     stats = pipeline.stats
@@ -345,7 +345,7 @@ def _outcome_of(
     outputs = shown_outputs(config)
     if stats.broken_source is not None:
         reporter.problem(f"{stats.broken_source}; the output up to there is kept")
-    broken = [stream.broken for stream in streams if stream.broken is not None]
+    broken = [lane.broken for lane in lanes if lane.broken is not None]
     for reason in broken:
         reporter.problem(f"{reason}; the other streams continued")
     for reason in watching.failures:
@@ -362,10 +362,10 @@ def _outcome_of(
         (*(() if nothing else outputs), *watching.recorded),
         exit_code=exit_code,
         aborted=pipeline.aborted,
-        streams=streams,
+        lanes=lanes,
     )
 
 
-def _streams(grid: Grid | None) -> tuple[StreamStats, ...]:
-    """The counts of each stream; none where there is one source."""
-    return () if grid is None else tuple(stream.stats for stream in grid.streams)
+def _lanes(grid: Grid | None) -> tuple[LaneStats, ...]:
+    """The counts of each lane; none where there is one source."""
+    return () if grid is None else tuple(lane.stats for lane in grid.lanes)

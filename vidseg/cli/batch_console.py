@@ -51,7 +51,7 @@ class BatchConsole(RunConsole):
         """Update the table, or print totals now and then."""
         self._board = board
         now = time.monotonic()
-        if self._live and now >= self._next_table:
+        if self._draws and now >= self._next_table:
             self._next_table = now + REFRESH_SECONDS
             if self._table is None:
                 self._stop()
@@ -59,13 +59,13 @@ class BatchConsole(RunConsole):
                 self._table = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
                 self._table.start()
             self._table.update(board_table(board, height=self._console.height), refresh=True)
-        elif not self._live and not self._quiet and now >= self._next_totals:
+        elif not self._draws and not self._quiet and now >= self._next_totals:
             self._next_totals = now + PLAIN_LINE_SECONDS
             self.note(totals_line(board))
 
     def job_done(self, row: Row, board: Board) -> None:
         """Print a line, unless the table shows it."""
-        if not self._live:
+        if not self._draws:
             self.note(finished_line(row, board))
 
     def input_failed(self, name: str, reason: str) -> None:

@@ -18,7 +18,7 @@ from vidseg.wiring.damage import DAMAGE
 
 if TYPE_CHECKING:
     from vidseg.app.run import Outcome
-    from vidseg.pipeline.grid_stream import StreamStats
+    from vidseg.pipeline.grid_lane import LaneStats
     from vidseg.pipeline.stats import Progress
 
 PLAIN_LINE_SECONDS = 5.0
@@ -38,7 +38,7 @@ class RunConsole:
         self._quiet = quiet
         self._verbose = verbose and not quiet
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._live = self._console.is_terminal and not quiet
+        self._draws = self._console.is_terminal and not quiet
         self._bar: ProgressBar | None = None
         self._next_line = time.monotonic() + PLAIN_LINE_SECONDS
         self._last_line = ""
@@ -69,7 +69,7 @@ class RunConsole:
 
     def progress(self, progress: Progress, total: int | None) -> None:
         line = progress_line(progress, total)
-        if self._live and self._console.width >= WIDE_TERMINAL:
+        if self._draws and self._console.width >= WIDE_TERMINAL:
             line = f"{line}  {stage_times(progress)}"
         self._show(progress.delivered, total, line)
 
@@ -77,7 +77,7 @@ class RunConsole:
         """Show a bar on a terminal, or a line every few seconds elsewhere."""
         if self._quiet:
             return
-        if self._live:
+        if self._draws:
             if self._bar is None:
                 described = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
                 columns = (BarColumn(bar_width=BAR_WIDTH), described)
@@ -150,7 +150,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
     told = (*DAMAGE, "truncated") if outcome.damage is not None else ()
     counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count and name not in told]
     lines = ["; ".join([", ".join(counts), *([outcome.runtime] if outcome.runtime else [])])]
-    lines += [stream_line(stream) for stream in outcome.streams]
+    lines += [lane_line(lane) for lane in outcome.lanes]
     times = [f"{name} {stage.ms_per_frame:.1f}" for name, stage in stats.stages.items()]
     if times:
         lines.append(f"ms per frame: {', '.join(times)}")
@@ -160,25 +160,25 @@ def summary_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def stream_line(stream: StreamStats) -> str:
+def lane_line(lane: LaneStats) -> str:
     """ "cam0: 300 frames in, 290 shown (29.0 fps), 120 segmented, 10 dropped": what is zero is left out at the end."""
-    if not stream.decoded:
-        return f"{stream.name}: no frame arrived" + (", given up" if stream.broken is not None else "")
-    rate = (stream.shown - 1) / stream.seconds if stream.seconds > 0 else 0.0
+    if not lane.decoded:
+        return f"{lane.name}: no frame arrived" + (", given up" if lane.broken is not None else "")
+    rate = (lane.shown - 1) / lane.seconds if lane.seconds > 0 else 0.0
     parts = [
-        f"{stream.name}: {stream.decoded} frames in",
-        f"{stream.shown} shown ({rate:.1f} fps)",
-        f"{stream.inferred} segmented",
+        f"{lane.name}: {lane.decoded} frames in",
+        f"{lane.shown} shown ({rate:.1f} fps)",
+        f"{lane.inferred} segmented",
     ]
     named = (
-        ("dropped", stream.dropped),
-        ("between two pictures", stream.passed_over),
-        ("in progress at the end", stream.discarded),
-        ("offline cards", stream.placeholders),
-        ("reconnects", stream.reconnects),
+        ("dropped", lane.dropped),
+        ("between two pictures", lane.passed_over),
+        ("in progress at the end", lane.discarded),
+        ("offline cards", lane.placeholders),
+        ("reconnects", lane.reconnects),
     )
     parts += [f"{count} {name}" for name, count in named if count]
-    if stream.broken is not None:
+    if lane.broken is not None:
         parts.append("broke off")
     return ", ".join(parts)
 

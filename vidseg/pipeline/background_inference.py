@@ -7,7 +7,7 @@ from typing import Any, Self
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import FrameSegmenter, Propagator
 from vidseg.pipeline.fail_closed import own_masks
-from vidseg.pipeline.inference_worker import InferenceWorker, Lane
+from vidseg.pipeline.inference_worker import InferenceWorker, Slot
 from vidseg.pipeline.policy import RateLimit
 
 PATIENCE = 0.7
@@ -27,12 +27,12 @@ class BackgroundInference:
     other to the frame that the model is at. They change places when it is done.
 
     Args:
-        segmenter: finds the masks; None where a `lane` does.
+        segmenter: finds the masks; None where a `slot` does.
         propagators: two alike, or none to hold masks as they are.
         infer_fps: frames per second of source time that the model sees at most; None for as many as it can.
         fail_closed: a frame gets its own masks, or carried ones, or none: never those of another frame as they are.
         stride: of so many frames the model sees at most one.
-        lane: the place at a worker that serves others too, in the place of a worker and a segmenter of its own. There a
+        slot: the place at a worker that serves others too, in the place of a worker and a segmenter of its own. There a
             frame waits for its turn, and a newer one takes its place meanwhile.
     """
 
@@ -44,21 +44,21 @@ class BackgroundInference:
         infer_fps: float | None = None,
         fail_closed: bool = False,
         stride: int = 1,
-        lane: Lane | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self._propagators = propagators
         self._limit = RateLimit(infer_fps)
         self._fail_closed = fail_closed
         self._stride = stride
         self._since = stride
-        self._shares = lane is not None
+        self._shares = slot is not None
         self._worker: InferenceWorker | None = None
-        if lane is None:
+        if slot is None:
             assert segmenter is not None
             own = segmenter
             self._worker = InferenceWorker(lambda asked: own.segment([frame for _, frame in asked]))
-            lane = self._worker.lanes[0]
-        self.lane = lane
+            slot = self._worker.slots[0]
+        self.slot = slot
         self._last: Segmentation | None = None
         self._seconds: float | None = None
         self.inferred = 0
@@ -85,16 +85,16 @@ class BackgroundInference:
         carry = shown.follow(frame) if shown is not None else None
         if coming is not None:
             coming.follow(frame)
-        if self._shares and self.lane.replace(frame):
+        if self._shares and self.slot.replace(frame):
             if coming is not None:
                 coming.anchor()
-        elif self.lane.idle and (self._due(frame) or self._last is None):
+        elif self.slot.idle and (self._due(frame) or self._last is None):
             # idle: a result that came since the last look waits for the next frame, with its own propagator
             if coming is not None:
                 coming.anchor()
             self._since = 0
             self.inferred += 1
-            self.lane.give(frame)
+            self.slot.give(frame)
             patience = PATIENCE * min(max(distance, 0.0), LONGEST_DISTANCE)
             if self._take(None if self._last is None else patience):
                 carry = None
@@ -105,7 +105,7 @@ class BackgroundInference:
 
     def reset(self) -> None:
         """Forget all masks: what comes next has nothing to do with what came before."""
-        self.lane.reset()
+        self.slot.reset()
         self._last = None
 
     def _due(self, frame: Frame) -> bool:
@@ -113,7 +113,7 @@ class BackgroundInference:
 
     def _take(self, timeout: float | None) -> bool:
         """Make the result that is there, or comes in time, the last one; False where there is none."""
-        found = self.lane.take(timeout)
+        found = self.slot.take(timeout)
         if found is None:
             return False
         self._last = found

@@ -15,7 +15,7 @@ from vidseg.errors import SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.interfaces import GridPainter, Propagator, VideoSource
 from vidseg.pipeline.fail_closed import own_masks
-from vidseg.pipeline.grid_stream import StreamStats
+from vidseg.pipeline.grid_lane import LaneStats
 from vidseg.pipeline.inference_worker import Ask
 from vidseg.pipeline.policy import InferenceStride, RateLimit
 
@@ -71,9 +71,9 @@ class FileLane:
             announce(f"{error}; the others continue")
 
     @property
-    def stats(self) -> StreamStats:
+    def stats(self) -> LaneStats:
         """The counts so far."""
-        return StreamStats(
+        return LaneStats(
             name=self.name,
             decoded=self.decoded,
             shown=self.shown,
@@ -93,7 +93,7 @@ class FileGrid:
     file that breaks off.
 
     Args:
-        streams: the files, open; closed with this.
+        lanes: the files, open; closed with this.
         info: of the pictures; `frame_rate` is that of the fastest file.
         painter: puts the pictures together.
         announce: told in one sentence of a file that breaks off.
@@ -101,14 +101,14 @@ class FileGrid:
 
     def __init__(
         self,
-        streams: Sequence[FileLane],
+        lanes: Sequence[FileLane],
         info: VideoInfo,
         painter: GridPainter,
         *,
         announce: Callable[[str], None] = lambda text: None,
     ) -> None:
         assert info.frame_rate is not None
-        self.streams = streams
+        self.lanes = lanes
         self.info = info
         self._painter = painter
         self._announce = announce
@@ -125,81 +125,81 @@ class FileGrid:
     def counters(self) -> Mapping[str, int]:
         """Those of all files together."""
         total: dict[str, int] = {}
-        for stream in self.streams:
-            for name, count in stream.source.counters.items():
+        for lane in self.lanes:
+            for name, count in lane.source.counters.items():
                 total[name] = total.get(name, 0) + count
         return total
 
     @property
     def inferred(self) -> int:
         """Frames that the model was given so far."""
-        return sum(stream.inferred for stream in self.streams)
+        return sum(lane.inferred for lane in self.lanes)
 
     def __iter__(self) -> Iterator[Frame]:
         """Pictures until all files have ended, or `interrupt`."""
-        for stream in self.streams:
-            stream.advance(self._announce)
+        for lane in self.lanes:
+            lane.advance(self._announce)
         index = 0
         while not self._stop.is_set() and (now := self._next_moment()) is not None:
-            due = [number for number, each in enumerate(self.streams) if self._is_due(each, now)]
+            due = [number for number, each in enumerate(self.lanes) if self._is_due(each, now)]
             self._segment(due)
             for number in due:
-                self.streams[number].advance(self._announce)
+                self.lanes[number].advance(self._announce)
             following = self._next_moment()
             step = 2 * self._together if following is None else max(following - now, TIME_BASE)
             yield self._composed(index, round(now / TIME_BASE), round(step / TIME_BASE))
             index += 1
 
     def _next_moment(self) -> Fraction | None:
-        return min((each.at for each in self.streams if each.head is not None), default=None)
+        return min((each.at for each in self.lanes if each.head is not None), default=None)
 
-    def _is_due(self, stream: FileLane, now: Fraction) -> bool:
-        return stream.head is not None and stream.at - now < self._together
+    def _is_due(self, lane: FileLane, now: Fraction) -> bool:
+        return lane.head is not None and lane.at - now < self._together
 
     def _segment(self, due: Sequence[int]) -> None:
         """Find or carry the masks of the frames that these files show next."""
         wanted: list[tuple[int, Frame]] = []
         for number in due:
-            stream = self.streams[number]
-            assert stream.head is not None
-            frame = replace(stream.head, image=self._painter.fit(stream.head.image))
-            carry = None if stream.propagator is None else stream.propagator.follow(frame)
-            new_scene = stream.propagator is not None and carry is None
-            if stream.stride.wants(frame.size_hw, frame.seconds, new_scene=new_scene):
+            lane = self.lanes[number]
+            assert lane.head is not None
+            frame = replace(lane.head, image=self._painter.fit(lane.head.image))
+            carry = None if lane.propagator is None else lane.propagator.follow(frame)
+            new_scene = lane.propagator is not None and carry is None
+            if lane.stride.wants(frame.size_hw, frame.seconds, new_scene=new_scene):
                 wanted.append((number, frame))
-                if stream.propagator is not None:
-                    stream.propagator.anchor()
+                if lane.propagator is not None:
+                    lane.propagator.anchor()
             else:
-                assert stream.last is not None
-                found = stream.last if carry is None else carry(stream.last)
-                held = own_masks(frame, found) if stream.fail_closed and carry is None else found
-                stream.label_map = held.label_map
-            stream.picture = frame.image
-            self._count(stream)
+                assert lane.last is not None
+                found = lane.last if carry is None else carry(lane.last)
+                held = own_masks(frame, found) if lane.fail_closed and carry is None else found
+                lane.label_map = held.label_map
+            lane.picture = frame.image
+            self._count(lane)
         assert self._ask is not None, "infer_with comes first"
         for start in range(0, len(wanted), self._batch):
             asked = wanted[start : start + self._batch]
             for (number, _), found in zip(asked, self._ask(asked), strict=True):
-                stream = self.streams[number]
-                stream.last, stream.label_map = found, found.label_map
-                stream.inferred += 1
+                lane = self.lanes[number]
+                lane.last, lane.label_map = found, found.label_map
+                lane.inferred += 1
 
-    def _count(self, stream: FileLane) -> None:
+    def _count(self, lane: FileLane) -> None:
         now = time.monotonic()
-        stream.shown += 1
-        stream.seen = (now if stream.seen is None else stream.seen[0], now)
+        lane.shown += 1
+        lane.seen = (now if lane.seen is None else lane.seen[0], now)
 
     def _composed(self, index: int, pts: int, duration: int) -> Frame:
         tiles: list[tuple[UInt8Array, UInt8Array | None]] = []
-        for stream in self.streams:
+        for lane in self.lanes:
             # its last picture is shown before the card that says that it has ended
-            if stream.picture is not None and stream.label_map is not None:
-                tiles.append((stream.picture, stream.label_map))
+            if lane.picture is not None and lane.label_map is not None:
+                tiles.append((lane.picture, lane.label_map))
             else:
-                words = "broke off" if stream.broken is not None else "ended"
-                tiles.append((self._painter.card(stream.picture, words), None))
-            if stream.head is None:
-                stream.label_map = None
+                words = "broke off" if lane.broken is not None else "ended"
+                tiles.append((self._painter.card(lane.picture, words), None))
+            if lane.head is None:
+                lane.label_map = None
         image, label_map, as_is = self._painter.compose(tiles)
         found = Segmentation(label_map, index, as_is=as_is)
         return Frame(image, index, pts, TIME_BASE, duration=duration, segmentation=found)
@@ -207,11 +207,11 @@ class FileGrid:
     def interrupt(self) -> None:
         """End the iteration soon; from any thread."""
         self._stop.set()
-        for stream in self.streams:
-            stream.source.interrupt()
+        for lane in self.lanes:
+            lane.source.interrupt()
 
     def close(self) -> None:
         """Close the files. Safe to call twice."""
         self._stop.set()
-        for stream in self.streams:
-            stream.source.close()
+        for lane in self.lanes:
+            lane.source.close()

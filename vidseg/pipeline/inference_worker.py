@@ -1,4 +1,4 @@
-"""One thread that runs the model for several streams in turn."""
+"""One thread that runs the model for several lanes of a grid in turn."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from vidseg.frames import Frame, Segmentation
 from vidseg.pipeline.buffer import Closed
 
 Ask = Callable[[Sequence[tuple[int, Frame]]], list[Segmentation]]
-"""Segments frames, each given with the number of its lane; one Segmentation per frame, in order."""
+"""Segments frames, each given with the number of its slot; one Segmentation per frame, in order."""
 
 
 class InferenceWorker:
-    """Serves lanes round robin: whoever waits is served before any other is served twice.
+    """Serves slots round robin: whoever waits is served before any other is served twice.
 
     A context manager: leaving it waits for the model, ends the thread and lets go whoever waits (`Closed`). An error of
-    the model ends the worker, and is raised in every lane, or on leaving where no lane has asked since.
+    the model ends the worker, and is raised in every slot, or on leaving where no slot has asked since.
 
     Args:
         ask: called on the worker's thread.
-        lanes: how many.
-        batch: frames given to the model at once at most, each of another lane. None is waited for.
+        slots: how many.
+        batch: frames given to the model at once at most, each of another slot. None is waited for.
     """
 
-    def __init__(self, ask: Ask, *, lanes: int = 1, batch: int = 1) -> None:
+    def __init__(self, ask: Ask, *, slots: int = 1, batch: int = 1) -> None:
         self._ask = ask
         self._batch = batch
         self._changed = threading.Condition()
@@ -34,7 +34,7 @@ class InferenceWorker:
         self._ended = False
         self._error: BaseException | None = None
         self._told = False
-        self.lanes = [Lane(self) for _ in range(lanes)]
+        self.slots = [Slot(self) for _ in range(slots)]
         self._thread = threading.Thread(target=self._work, name="vidseg-infer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class InferenceWorker:
             raise self._error  # of the last frames: nobody has asked for them any more
 
     def close(self) -> None:
-        """As leaving it, but an error that no lane has asked for is forgotten."""
+        """As leaving it, but an error that no slot has asked for is forgotten."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -60,10 +60,10 @@ class InferenceWorker:
         return self._thread.is_alive()
 
     def _turn(self) -> list[int]:
-        """Numbers of the lanes that are served next; empty where none waits."""
-        count = len(self.lanes)
+        """Numbers of the slots that are served next; empty where none waits."""
+        count = len(self.slots)
         order = [(self._next + step) % count for step in range(count)]
-        chosen = [number for number in order if self.lanes[number]._waiting is not None][: self._batch]
+        chosen = [number for number in order if self.slots[number]._waiting is not None][: self._batch]
         if chosen:
             self._next = (chosen[-1] + 1) % count
         return chosen
@@ -71,12 +71,12 @@ class InferenceWorker:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or any(lane._waiting is not None for lane in self.lanes))
+                self._changed.wait_for(lambda: self._ended or any(slot._waiting is not None for slot in self.slots))
                 if self._ended:
                     return
                 asked: list[tuple[int, Frame]] = []
                 for number in self._turn():
-                    frame = self.lanes[number]._begin()
+                    frame = self.slots[number]._begin()
                     asked.append((number, frame))
             found: list[Segmentation] = []
             error = None
@@ -88,14 +88,14 @@ class InferenceWorker:
             with self._changed:
                 self._error = error
                 for place, (number, _) in enumerate(asked):
-                    self.lanes[number]._end(found[place] if error is None else None)
+                    self.slots[number]._end(found[place] if error is None else None)
                 self._changed.notify_all()
             if error is not None:
                 return
 
 
-class Lane:
-    """One stream's place at the worker: at most one frame waits or is under way, or one result lies ready."""
+class Slot:
+    """A place at the worker: at most one frame waits or is under way, or one result lies ready."""
 
     def __init__(self, worker: InferenceWorker) -> None:
         self._worker = worker
@@ -113,7 +113,7 @@ class Lane:
             return self._waiting is None and not self._under_way and self._found is None
 
     def give(self, frame: Frame) -> None:
-        """Queue a frame; the lane has to be idle."""
+        """Queue a frame; the slot has to be idle."""
         with self._changed:
             self._waiting = frame
             self._changed.notify_all()
@@ -131,7 +131,7 @@ class Lane:
 
         Raises:
             Closed: the worker has ended.
-            Exception: what the model raised, for this lane or another.
+            Exception: what the model raised, for this slot or another.
         """
         worker = self._worker
         with self._changed:

@@ -30,7 +30,7 @@ class PipelineOptions:
     """A frame gets its own masks, or carried ones, or none: never those of another frame as they are."""
     infer_fps: float | None = None
     """Frames per second of source time that the model sees at most; None for all."""
-    live: Literal["auto", "every-frame", "newest"] = "auto"
+    keeps: Literal["auto", "every-frame", "newest"] = "auto"
     """Whether the source waits for the model, or its newest frame is kept and the rest dropped; "auto": live ones."""
     max_staleness: float | None = None
     """Seconds after which a frame of a live source is not shown any more; None for never."""

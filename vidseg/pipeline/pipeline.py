@@ -91,14 +91,14 @@ class Pipeline:
         self.latency = Histogram(LATENCY_BOUNDS)
         """Seconds from the moment a frame came out of the source until every sink had taken it."""
 
-        live = {"auto": source.info.live, "every-frame": False, "newest": True}[self._options.live]
+        newest = {"auto": source.info.live, "every-frame": False, "newest": True}[self._options.keeps]
         size = max(self._options.queue_size, self._options.batch)
-        self._incoming: Buffer[Frame] = Buffer(1 if live else size, drop_oldest=live)
+        self._incoming: Buffer[Frame] = Buffer(1 if newest else size, drop_oldest=newest)
         # what waits here has been chosen already: of a live source not more than one, for it grows old
-        self._begun: Buffer[BegunFrame] = Buffer(1 if live else size)
+        self._begun: Buffer[BegunFrame] = Buffer(1 if newest else size)
         self._results: Buffer[Result] = Buffer(size)
         # Sinks and live sources set the pace; without any, the display does.
-        unpaced = bool(sinks) or live
+        unpaced = bool(sinks) or newest
         self._display: Buffer[Result] = Buffer(1 if unpaced else 2, drop_oldest=unpaced)
         self._masks = MaskStages(
             segmenter,

@@ -1,4 +1,4 @@
-"""The pictures of several streams in one: equal cells in rows, each with its stream's name above."""
+"""The pictures of several lanes in one: equal cells in rows, each with its lane's name above."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DEFAULT_HW = (720, 1280)
 class TiledPainter:
     """Satisfies `vidseg.interfaces.GridPainter`. Pictures keep their proportions, in the middle of their cells.
 
-    Cells have the shape of most streams and are not larger than the largest one.
+    Cells have the shape of most lanes and are not larger than the largest one.
 
     Args:
-        names: of the streams.
+        names: of the lanes.
         sizes_hw: (height, width) of each; None where unknown.
         plain: cards without the last picture, for where it must not be seen as it is.
     """
@@ -65,7 +65,7 @@ class TiledPainter:
 
     @property
     def cells(self) -> tuple[tuple[str, Box], ...]:
-        """Each stream's name, and the box in which its picture is."""
+        """Each lane's name, and the box in which its picture is."""
         height, width = self.cell_hw
         corners = [self._corner(number) for number in range(len(self._names))]
         return tuple(
@@ -134,7 +134,7 @@ def layout(count: int, sizes_hw: Sequence[tuple[int, int]]) -> tuple[int, int, t
 
     Args:
         count: of tiles.
-        sizes_hw: of the streams, those that are known.
+        sizes_hw: of the lanes, those that are known.
     """
     aspect = sorted(width / height for height, width in sizes_hw)[len(sizes_hw) // 2]
     largest = max(*(height for height, _ in sizes_hw), SMALLEST_CELL_HW[0], ceil(SMALLEST_CELL_HW[1] / aspect))

@@ -20,7 +20,7 @@ from vidseg.address import bound_address
 from vidseg.serve.access import Access
 from vidseg.serve.connections import IDLE_SECONDS, Door, origin_of
 from vidseg.serve.site import build_site
-from vidseg.serve.view import LivePictures
+from vidseg.serve.view import WebPictures
 
 
 class WebServer:
@@ -35,7 +35,7 @@ class WebServer:
     def __init__(
         self,
         listener: socket.socket,
-        view: LivePictures | None = None,
+        view: WebPictures | None = None,
         *,
         metrics: Callable[[], str] | None = None,
         token: str | None,

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Route
 
 from vidseg.serve.access import Access, Gate
-from vidseg.serve.view import LivePictures, Picture, PictureSpec, Ticket, parse_spec
+from vidseg.serve.view import Picture, PictureSpec, Ticket, WebPictures, parse_spec
 
 PATIENCE_SECONDS = 10.0
 """How long a request waits for a new frame before it is answered without one."""
@@ -36,7 +36,7 @@ def build_site(
     access: Access,
     report: Callable[[Exception], None],
     *,
-    view: LivePictures | None = None,
+    view: WebPictures | None = None,
     metrics: Callable[[], str] | None = None,
 ) -> Starlette:
     """The ASGI application.
@@ -88,7 +88,7 @@ def _page_text() -> str:
     return resources.files("vidseg.serve").joinpath("page.html").read_text(encoding="utf-8")
 
 
-async def _page(view: LivePictures, request: Request) -> Response:
+async def _page(view: WebPictures, request: Request) -> Response:
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -97,7 +97,7 @@ async def _page(view: LivePictures, request: Request) -> Response:
     return HTMLResponse(_page_text().replace("{{nonce}}", nonce), headers={"Content-Security-Policy": policy})
 
 
-async def _frame(view: LivePictures, request: Request) -> Response:
+async def _frame(view: WebPictures, request: Request) -> Response:
     """The newest picture as soon as it is newer than `after`; 204 when none comes for a while."""
     spec = _spec(view, request)
     picture = await _next_picture(view, spec, _after(request), gone=_disconnected(request))
@@ -106,7 +106,7 @@ async def _frame(view: LivePictures, request: Request) -> Response:
     return Response(picture.data, media_type="image/jpeg", headers={"X-Frame": str(picture.number)})
 
 
-async def _snapshot(view: LivePictures, request: Request) -> Response:
+async def _snapshot(view: WebPictures, request: Request) -> Response:
     """The newest picture at full size and without loss, as a file to keep."""
     spec = replace(_spec(view, request), max_width=None, encoding="png")
     picture = await _next_picture(view, spec, 0, gone=_disconnected(request))
@@ -117,7 +117,7 @@ async def _snapshot(view: LivePictures, request: Request) -> Response:
     return Response(picture.data, media_type="image/png", headers=headers)
 
 
-async def _stream(view: LivePictures, request: Request) -> Response:
+async def _stream(view: WebPictures, request: Request) -> Response:
     """Pictures for ever, each replacing the last; a viewer that is slow gets fewer."""
     parts = _parts(view, _spec(view, request))
     media_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY.decode()}"
@@ -126,7 +126,7 @@ async def _stream(view: LivePictures, request: Request) -> Response:
     return StreamingResponse(parts, media_type=media_type)
 
 
-async def _parts(view: LivePictures, spec: PictureSpec) -> AsyncIterator[bytes]:
+async def _parts(view: WebPictures, spec: PictureSpec) -> AsyncIterator[bytes]:
     after = 0
     yield b"--" + _BOUNDARY + b"\r\n"
     while not view.closed:
@@ -139,11 +139,11 @@ async def _parts(view: LivePictures, spec: PictureSpec) -> AsyncIterator[bytes]:
         yield head + picture.data + b"\r\n--" + _BOUNDARY + b"\r\n"
 
 
-async def _status(view: LivePictures, request: Request) -> Response:
+async def _status(view: WebPictures, request: Request) -> Response:
     return JSONResponse(view.status())
 
 
-async def _record(view: LivePictures, request: Request) -> Response:
+async def _record(view: WebPictures, request: Request) -> Response:
     """`?do=start` with the same wishes as for a picture, or `?do=stop`."""
     match request.query_params.get("do"):
         case "start":
@@ -155,7 +155,7 @@ async def _record(view: LivePictures, request: Request) -> Response:
     return JSONResponse(view.status())
 
 
-async def _recording(view: LivePictures, request: Request) -> Response:
+async def _recording(view: WebPictures, request: Request) -> Response:
     """A finished recording, from any place in it."""
     path = view.recording(request.path_params["name"])
     if path is None or not path.is_file():
@@ -163,7 +163,7 @@ async def _recording(view: LivePictures, request: Request) -> Response:
     return FileResponse(path, filename=path.name, content_disposition_type="inline")
 
 
-def _spec(view: LivePictures, request: Request) -> PictureSpec:
+def _spec(view: WebPictures, request: Request) -> PictureSpec:
     counts = {"class_count": view.class_count, "stream_count": view.stream_count}
     return parse_spec(request.query_params, view.default, **counts)
 
@@ -182,7 +182,7 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _next_picture(
-    view: LivePictures, spec: PictureSpec, after: int, *, gone: Coroutine[Any, Any, None] | None = None
+    view: WebPictures, spec: PictureSpec, after: int, *, gone: Coroutine[Any, Any, None] | None = None
 ) -> Picture | None:
     """The next picture newer than `after`, None when none comes in time, or when `gone` returns before."""
     loop = asyncio.get_running_loop()

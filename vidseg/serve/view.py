@@ -113,7 +113,7 @@ class Ticket:
     deliver: Callable[[Picture | None], None]
 
 
-class LivePictures(Protocol):
+class WebPictures(Protocol):
     """The run as the web server sees it. Everything may be called from any thread and returns at once."""
 
     @property

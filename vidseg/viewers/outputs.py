@@ -23,9 +23,9 @@ from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.options import Result
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.render.options import RenderOptions
-from vidseg.viewers.live_view import LiveView
 from vidseg.viewers.recorder import Recorder, check_folder
 from vidseg.viewers.watch import POLL_MS
+from vidseg.viewers.web_view import WebView
 from vidseg.wiring.pacing import Pacer
 from vidseg.wiring.reporter import Reporter
 
@@ -44,7 +44,7 @@ class Viewers:
         self._stack = ExitStack()
         self._web: socket.socket | None = None
         self._metrics: socket.socket | None = None
-        self._view: LiveView | None = None
+        self._view: WebView | None = None
         self._recorder: Recorder | None = None
         if config.serve_token is not None and config.serve is None and config.metrics is None:
             raise ConfigError("--serve-token needs --serve or --metrics; give one of them too, or leave it out")
@@ -109,7 +109,7 @@ class Viewers:
             self._recorder = Recorder(folder, info, say=reporter.note, labels=labels)
             names = [page_title(source) for source in (config.source or "", *config.more_sources)]
             facts = {"source": ", ".join(names), "model": model, "confidence": config.keeps_confidence}
-            self._view = view = LiveView(
+            self._view = view = WebView(
                 pipeline, options, labels, self._recorder, facts=facts, info=info, say=reporter.note
             )
             self._start_server("web", self._web, view, metrics if self._shared else None, token, reporter)
@@ -120,7 +120,7 @@ class Viewers:
         self,
         name: str,
         listener: socket.socket,
-        view: LiveView | None,
+        view: WebView | None,
         metrics: Callable[[], str] | None,
         token: str,
         reporter: Reporter,

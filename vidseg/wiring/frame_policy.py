@@ -20,7 +20,7 @@ def pipeline_options(config: RunConfig, info: VideoInfo, batch: int) -> Pipeline
         batch,
         fail_closed=hides,
         infer_fps=config.infer_fps,
-        live="every-frame" if config.live == "every-frame" else "newest" if config.live == "newest" else "auto",
+        keeps="every-frame" if config.live == "every-frame" else "newest" if config.live == "newest" else "auto",
         max_staleness=config.max_staleness,
         failing=failing_outputs(info),
         seconds=config.duration if info.live else None,

@@ -11,7 +11,7 @@ from vidseg.atomic import PartFile, write_failure
 from vidseg.config import SECRETS, RunConfig
 from vidseg.errors import WriteError
 from vidseg.names import shown_name
-from vidseg.pipeline.grid_stream import StreamStats
+from vidseg.pipeline.grid_lane import LaneStats
 from vidseg.pipeline.stats import RunStats
 from vidseg.version import __version__
 
@@ -33,13 +33,13 @@ class StatsFile:
         model: str,
         runtime: str,
         sides: Mapping[str, int | None],
-        streams: Sequence[StreamStats] = (),
+        lanes: Sequence[LaneStats] = (),
     ) -> None:
         """Write and give the file its name. Sources and output are named without passwords. Raises WriteError.
 
         Args:
             sides: of what the network sees, by option, see `NetworkInput.sides`.
-            streams: of several sources seen together, each its own counts.
+            lanes: of several sources seen together, each its own counts.
         """
         content = {
             "vidseg": __version__,
@@ -53,7 +53,7 @@ class StatsFile:
                 "more_sources": [shown_name(source) for source in config.more_sources],
             },
             **stats.as_dict(),
-            **({"streams": [asdict(stream) for stream in streams]} if streams else {}),
+            **({"streams": [asdict(lane) for lane in lanes]} if lanes else {}),
         }
         try:
             self._file.part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -46,8 +46,8 @@ class _Newest:
     latency_seconds: float | None
 
 
-class LiveView:
-    """Satisfies `vidseg.serve.view.LivePictures`. `draw` runs on a thread of its own until `close`.
+class WebView:
+    """Satisfies `vidseg.serve.view.WebPictures`. `draw` runs on a thread of its own until `close`.
 
     Args:
         options: how pictures are drawn for those who wish nothing. What it blurs is blurred in every picture; a legend

@@ -16,9 +16,9 @@ from vidseg.pipeline.background import BackgroundTask
 from vidseg.pipeline.options import Result, nothing_found
 from vidseg.render.options import RenderOptions
 from vidseg.serve.view import PictureSpec, Ticket
-from vidseg.viewers import live_view
-from vidseg.viewers.live_view import LiveView
+from vidseg.viewers import web_view
 from vidseg.viewers.recorder import Recorder
+from vidseg.viewers.web_view import WebView
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -39,7 +39,7 @@ def result(index: int, *, image=None) -> Result:
 class Waiter:
     """A viewer with one ticket."""
 
-    def __init__(self, view: LiveView, spec: PictureSpec | None = None, after: int = 0) -> None:
+    def __init__(self, view: WebView, spec: PictureSpec | None = None, after: int = 0) -> None:
         self._done = threading.Event()
         self.picture = None
         self.ticket = Ticket(spec or PictureSpec(encoding="png"), after, self._take)
@@ -69,7 +69,7 @@ class Clock:
         return self.now
 
 
-def make_view(options: RenderOptions | None = None, clock=None, say=print, info=None) -> LiveView:
+def make_view(options: RenderOptions | None = None, clock=None, say=print, info=None) -> WebView:
     pipeline = SimpleNamespace(
         age_seconds=lambda item: 0.125,
         output_rate=SimpleNamespace(rate=24.5),
@@ -80,7 +80,7 @@ def make_view(options: RenderOptions | None = None, clock=None, say=print, info=
     info = info or VideoInfo(32, 16, frame(0).time_base, live=True)
     recorder = Recorder(None, info, say=print)
     facts = {"source": "s"}
-    return LiveView(
+    return WebView(
         pipeline,
         options or RenderOptions(),
         ade20k(),
@@ -96,17 +96,17 @@ def make_view(options: RenderOptions | None = None, clock=None, say=print, info=
 def encoded(monkeypatch) -> list[str]:
     """One entry per encoded picture."""
     calls: list[str] = []
-    real = live_view.encode_picture
+    real = web_view.encode_picture
 
     def counted(picture, encoding, *, max_width=None):
         calls.append(encoding)
         return real(picture, encoding, max_width=max_width)
 
-    monkeypatch.setattr(live_view, "encode_picture", counted)
+    monkeypatch.setattr(web_view, "encode_picture", counted)
     return calls
 
 
-def drawing(view: LiveView) -> BackgroundTask:
+def drawing(view: WebView) -> BackgroundTask:
     return BackgroundTask("draw", view.draw, view.close)
 
 
@@ -131,14 +131,14 @@ def test_a_frame_is_drawn_once_for_all_who_want_it_alike(encoded):
 
 
 def test_a_picture_that_fails_blinds_nobody_else_and_does_not_fail_the_run(monkeypatch):
-    real, said = live_view.encode_picture, []
+    real, said = web_view.encode_picture, []
 
     def fails(picture, encoding, *, max_width=None):
         if max_width == 480 and picture[0, 0, 0] == 0:
             raise ValueError("a strange picture\nand more")
         return real(picture, encoding, max_width=max_width)
 
-    monkeypatch.setattr(live_view, "encode_picture", fails)
+    monkeypatch.setattr(web_view, "encode_picture", fails)
     view = make_view(say=said.append)
     with drawing(view):
         view.publish(result(0))
@@ -274,4 +274,4 @@ def test_a_frame_that_stays_in_view_does_not_fill_the_memory_with_its_pictures()
     with BackgroundTask("draw", view.draw, view.close):
         for percent in range(100):
             Waiter(view, PictureSpec(opacity=percent / 100)).wait()
-    assert len(view._made) <= live_view._KEPT_PICTURES
+    assert len(view._made) <= web_view._KEPT_PICTURES

@@ -1,8 +1,8 @@
-"""One stream of a grid: read, scaled and segmented on threads of its own.
+"""One lane of a grid: read, scaled and segmented on threads of its own.
 
     reading thread --newest--> following thread --newest--> whoever composes the grid
 
-Nothing of it waits for another stream, and no other stream waits for it.
+Nothing of it waits for another lane, and no other lane waits for it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,27 @@ from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions, connect, dur
 LATE_SECONDS = 0.5
 """A file that is later than this plays on from where it is, instead of rushing to catch up."""
 SLACK = 2
-"""Pictures that wait to be looked at: a second one, for a stream whose pace differs a little from the grid's."""
+"""Pictures that wait to be looked at: a second one, for a lane whose pace differs a little from the grid's."""
 LONGEST_STEP = 10.0
 """Seconds; a jump in a file's times is not waited for any longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class StreamStats:
-    """What became of the frames of one stream: decoded = shown + dropped + passed_over + discarded, once it is over."""
+class LaneSpec:
+    """One of the lanes, before it is open."""
+
+    name: str
+    open_source: Callable[[], VideoSource]
+    """May take long, and be called again; raises SourceError."""
+    attempts: int | None = 1
+    """Tries to open it in a row; None for no end."""
+    needed: bool = True
+    """False for a lane without which the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStats:
+    """What became of the frames of one lane: decoded = shown + dropped + passed_over + discarded, once it is over."""
 
     name: str
     decoded: int = 0
@@ -56,7 +69,7 @@ class StreamStats:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a stream shows now."""
+    """What a lane shows now."""
 
     picture: UInt8Array | None
     """(h, w, 3) uint8, the size of its tile; None before the first."""
@@ -66,30 +79,25 @@ class Look:
     """What to say in place of the picture: it is not there, or over."""
 
 
-class GridStream:
+class GridLane:
     """A source on threads of its own, of which the newest segmented frame can be looked at.
 
     `open` starts to open it, on its own thread, and again if that fails. A file plays at its own speed
     from the moment that `started` is set; a live source gives what comes. Frames are read from `begin` on.
 
     Args:
-        name: what it is called in messages.
-        open_source: may take long, and be called again; raises SourceError.
-        attempts: tries to open it in a row; None for no end.
         announce: told in one sentence what happens; called from other threads.
         failed: called with an error that is not the source's.
-        changed: notified whenever there is something new; shared by all streams of a grid.
+        changed: notified whenever there is something new; shared by all lanes of a grid.
         started: set when the first picture of the grid is taken.
         clock: seconds that never go back.
-        wait: waits for so many seconds, or until the stream is interrupted.
+        wait: waits for so many seconds, or until the lane is interrupted.
     """
 
     def __init__(
         self,
-        name: str,
-        open_source: Callable[[], VideoSource],
+        spec: LaneSpec,
         *,
-        attempts: int | None,
         announce: Callable[[str], None] = lambda text: None,
         failed: Callable[[BaseException], None] = lambda error: None,
         changed: threading.Condition | None = None,
@@ -97,9 +105,7 @@ class GridStream:
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
     ) -> None:
-        self.name = name
-        self._open = open_source
-        self._attempts = attempts
+        self._spec = spec
         self._announce = announce
         self._failed = failed
         self._changed = changed or threading.Condition()
@@ -160,7 +166,7 @@ class GridStream:
         """Start reading; after `open`.
 
         Args:
-            inference: finds the masks; belongs to this stream from now on.
+            inference: finds the masks; belongs to this lane from now on.
             fit: as `GridPainter.fit`, scales an (H, W, 3) picture to its tile.
         """
         self._inference, self._fit = inference, fit
@@ -208,18 +214,18 @@ class GridStream:
                 thread.join(timeout)
 
     @property
-    def stats(self) -> StreamStats:
+    def stats(self) -> LaneStats:
         """The counts so far."""
         counted = self._shown + self._frames.dropped + self._passed_over
         source = self._source
-        return StreamStats(
-            name=self.name,
+        return LaneStats(
+            name=self._spec.name,
             decoded=self._decoded,
             shown=self._shown,
             dropped=self._frames.dropped,
             passed_over=self._passed_over,
             discarded=max(0, self._decoded - counted),
-            inferred=0 if self._inference is None else self._inference.lane.served,
+            inferred=0 if self._inference is None else self._inference.slot.served,
             placeholders=self._placeholders,
             reconnects=0 if source is None else source.counters.get("reconnects", 0),
             seconds=0.0 if self._seen is None else self._seen[1] - self._seen[0],
@@ -252,9 +258,9 @@ class GridStream:
     def _opened(self) -> VideoSource | None:
         try:
             source = connect(
-                self._open,
+                self._spec.open_source,
                 Backoff(ReconnectOptions()),
-                self._attempts,
+                self._spec.attempts,
                 wait=self._stop.wait,
                 stopped=self._stop.is_set,
                 failed=self._not_opened,
