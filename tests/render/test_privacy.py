@@ -40,7 +40,7 @@ def test_every_pixel_of_the_mask_lies_in_a_flat_block() -> None:
 
 def test_without_the_class_in_the_picture_nothing_changes() -> None:
     image = noise(48, 64)
-    assert pixelate(image, np.zeros((48, 64), dtype=np.uint8)) is image
+    assert hide(image, np.zeros((48, 64), dtype=np.uint8), "pixelate") is image
     options = RenderOptions(opacity=0.0, blur_classes=(PERSON,))
     picture = OverlayRenderer(options).render(image, segmentation(np.full((48, 64), SKY, dtype=np.uint8)))
     assert np.array_equal(picture, image) and picture is not image

@@ -134,17 +134,14 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(factory, name, lambda spec, name=name, **options: seen.setdefault(name, options))
     (tmp_path / "a.png").touch()
     options = {
-        "image_rate": 3,
         "camera_size": (4, 5),
         "camera_rate": 6,
         "camera_format": "yuyv",
-        "realtime": True,
         "endless": True,
         "rtsp_transport": "udp",
         "open_timeout": 7,
         "read_timeout": 8,
         "hwaccel": "auto",
-        "av_options": {"a": "b"},
         "audio": True,
         "more_images": ["b.png"],
     }
@@ -156,12 +153,11 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "open_timeout": 7,
             "read_timeout": 8,
             "hwaccel": "auto",
-            "options": {"a": "b"},
             "audio": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
-        "ImageSource": {"more": ["b.png"], "frame_rate": 3, "max_pixels": MAX_PIXELS},
-        "PatternSource": {"realtime": True, "endless": True},
+        "ImageSource": {"more": ["b.png"], "max_pixels": MAX_PIXELS},
+        "PatternSource": {"endless": True},
     }
 
 

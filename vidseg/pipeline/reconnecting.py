@@ -130,7 +130,6 @@ class ReconnectingSource:
         fit: (picture, (height, width)) to a picture of that size.
         announce: told in one sentence what happens; called from other threads.
         clock: seconds that never go back.
-        draw: random numbers in 0..1.
     """
 
     def __init__(
@@ -143,7 +142,6 @@ class ReconnectingSource:
         options: ReconnectOptions | None = None,
         announce: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
-        draw: Callable[[], float] = random.random,
     ) -> None:
         self._info = first.info if first.info.audio is None else replace(first.info, audio=AudioQueue())
         self._size_hw = (first.info.height, first.info.width)
@@ -153,7 +151,7 @@ class ReconnectingSource:
         self._options = options or ReconnectOptions()
         self._announce = announce
         self._clock = clock
-        self._backoff = Backoff(self._options, draw)
+        self._backoff = Backoff(self._options)
         self._stop = threading.Event()
         self._wanted = False
         self._lock = threading.Lock()

@@ -43,24 +43,16 @@ def hide(image: UInt8Array, mask: UInt8Array, style: str) -> UInt8Array:
     Args:
         style: one of `BLUR_STYLES`.
     """
-    match style:
-        case "pixelate":
-            return pixelate(image, mask)
-        case "blur":
-            return blur(image, mask)
-        case "fill":
-            return fill(image, mask)
-    raise ValueError(f"unknown style '{style}'; known: {', '.join(BLUR_STYLES)}")
+    hidden = {"pixelate": pixelate, "blur": blur, "fill": fill}[style]
+    return hidden(image, mask) if cv2.countNonZero(mask) else image
 
 
 def pixelate(image: UInt8Array, mask: UInt8Array) -> UInt8Array:
-    """A copy of `image` (H, W, 3) in coarse blocks where `mask` (H, W) is not 0; `image` itself where it is 0 all over.
+    """A copy of `image` (H, W, 3) in coarse blocks where `mask` (H, W) is not 0.
 
     Each block that the mask touches becomes its mean colour as a whole. That hides the outline as well and covers a
     mask that is a little too small.
     """
-    if not cv2.countNonZero(mask):
-        return image
     picture = np.array(image, order="C")
     height, width = mask.shape
     rows, columns = _blocks(mask.shape[0], mask.shape[1])
@@ -75,13 +67,11 @@ def pixelate(image: UInt8Array, mask: UInt8Array) -> UInt8Array:
 
 
 def blur(image: UInt8Array, mask: UInt8Array) -> UInt8Array:
-    """A copy of `image` (H, W, 3), smooth where `mask` (H, W) is not 0; `image` itself where it is 0 all over.
+    """A copy of `image` (H, W, 3), smooth where `mask` (H, W) is not 0.
 
     The smooth picture is made of the means of the blocks of `pixelate`, averaged with their neighbours: a blur of the
     fine picture alone could be undone in part. Smooth blocks are easier to make out than hard ones, hence the average.
     """
-    if not cv2.countNonZero(mask):
-        return image
     height, width = mask.shape
     rows, columns = _blocks(height, width)
     means = cv2.GaussianBlur(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), (3, 3), 0)
@@ -92,9 +82,7 @@ def blur(image: UInt8Array, mask: UInt8Array) -> UInt8Array:
 
 
 def fill(image: UInt8Array, mask: UInt8Array) -> UInt8Array:
-    """A copy of `image` (H, W, 3), `FILL_COLOUR` where `mask` (H, W) is not 0; `image` itself where it is 0."""
-    if not cv2.countNonZero(mask):
-        return image
+    """A copy of `image` (H, W, 3), `FILL_COLOUR` where `mask` (H, W) is not 0."""
     picture = np.array(image, order="C")
     picture[mask != 0] = FILL_COLOUR
     return picture

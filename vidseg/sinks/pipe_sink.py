@@ -33,9 +33,7 @@ class PipeSink(AvSink):
     y4m has neither times nor audio: a picture stays for as many frames of the source's rate as its time takes.
     """
 
-    def __init__(
-        self, descriptor: int, info: VideoInfo, *, format: str = "matroska", name: str = STANDARD_OUTPUT, **options: Any
-    ) -> None:
+    def __init__(self, descriptor: int, info: VideoInfo, *, format: str = "matroska", **options: Any) -> None:
         """Check all settings.
 
         Args:
@@ -51,7 +49,7 @@ class PipeSink(AvSink):
         self._coming: av.VideoFrame | None = None
         self.given_up: str | None = None
         """That the reader is gone; None while it is there."""
-        super().__init__(name, info, overwrite=True, **options)
+        super().__init__(STANDARD_OUTPUT, info, overwrite=True, **options)
         self.counters |= {"lost_frames": 0, "reconnects": 0}
         self._keep = False  # a pipe has no name to give
         if info.live:

@@ -42,8 +42,16 @@ class AvDecoder(SourceBase):
     """Opens a file or URL, and decodes its main video, and the audio of a stream if it is wanted.
 
     What is not decodable on the device that is asked for is decoded in software, from the start if need be. Nothing is
-    decoded before `_start_decoder`, which gives the first frame; the others come from `_decoder`. The arguments are
-    those of `AvSource`.
+    decoded before `_start_decoder`, which gives the first frame; the others come from `_decoder`.
+
+    Args:
+        spec: path or URL.
+        rtsp_transport: how RTSP carries the picture; "tcp" loses nothing.
+        open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
+        hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
+        options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
+        audio: read the main audio track of a stream or pipe, for `info.audio`. That of a file is left to the sinks.
+        name: for messages; None for that of `spec`.
     """
 
     def __init__(

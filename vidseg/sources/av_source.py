@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
-from typing import Literal
+from typing import Any
 
 import av
 
@@ -48,12 +48,7 @@ class AvSource(AvDecoder):
 
     Args:
         spec: path or URL. Files must exist; `file://` is understood. A named pipe is read once, as a file is.
-        rtsp_transport: how RTSP carries the picture; "tcp" loses nothing.
-        open_timeout, read_timeout: seconds without an answer before a URL is given up; files are not timed.
-        hwaccel: what decodes: "none" for software, "auto" for a device if there is one, or one of `hwaccel.KINDS`.
-        options: further FFmpeg options by name, e.g. {"analyzeduration": "1000000"}.
-        audio: read the main audio track of a stream or pipe, for `info.audio`. That of a file is left to the sinks.
-        name: for messages; None for that of `spec`.
+        decoding: as of `AvDecoder`.
         audio_address: where the audio of a video without any is, for the sinks.
     Raises:
         SourceError: not there, not readable, no video in it, or not one frame can be decoded.
@@ -63,25 +58,10 @@ class AvSource(AvDecoder):
         self,
         spec: str | os.PathLike[str],
         *,
-        rtsp_transport: Literal["tcp", "udp"] = "tcp",
-        open_timeout: float = 10.0,
-        read_timeout: float = 5.0,
-        hwaccel: str = "none",
-        options: Mapping[str, str] | None = None,
-        audio: bool = False,
-        name: str | None = None,
         audio_address: str | None = None,
+        **decoding: Any,
     ) -> None:
-        super().__init__(
-            spec,
-            rtsp_transport=rtsp_transport,
-            open_timeout=open_timeout,
-            read_timeout=read_timeout,
-            hwaccel=hwaccel,
-            options=options,
-            audio=audio,
-            name=name,
-        )
+        super().__init__(spec, **decoding)
         try:
             first = self._start_decoder()
             self._first: av.VideoFrame | None = first

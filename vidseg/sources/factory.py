@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -90,18 +89,15 @@ def classify(
 def open_source(
     spec: str,
     *,
-    image_rate: Fraction | int = 25,
     max_pixels: int = MAX_PIXELS,
     camera_size: tuple[int, int] | None = None,
     camera_rate: float | None = None,
     camera_format: str | None = None,
-    realtime: bool = False,
     endless: bool = False,
     rtsp_transport: Literal["tcp", "udp"] = "tcp",
     open_timeout: float = 10.0,
     read_timeout: float = 5.0,
     hwaccel: str = "none",
-    av_options: Mapping[str, str] | None = None,
     audio: bool = False,
     quality: int | None = None,
     more_images: Sequence[str] = (),
@@ -110,13 +106,12 @@ def open_source(
 
     Args:
         spec: see `classify`.
-        image_rate: pictures per second, for the times of single images.
         max_pixels: larger images are refused.
         camera_size, camera_rate, camera_format: see `CameraSource`.
-        realtime, endless: of a test pattern; see `PatternSource`.
+        endless: of a test pattern; see `PatternSource`.
         quality: lines that the video of a web page has at most; None for 1080.
         more_images: pictures, folders and globs whose images follow those of `spec`.
-        rtsp_transport, open_timeout, read_timeout, hwaccel, av_options, audio: see `AvSource`.
+        rtsp_transport, open_timeout, read_timeout, hwaccel, audio: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
         SourceError: it cannot be opened; a misspelt file name gets suggestions.
@@ -132,11 +127,11 @@ def open_source(
     if kind is SourceKind.CAMERA:
         return CameraSource(spec, size=camera_size, frame_rate=camera_rate, format=camera_format)
     if kind is SourceKind.PATTERN:
-        return PatternSource(spec, realtime=realtime, endless=endless)
+        return PatternSource(spec, endless=endless)
     check_exists(spec)
     if kind is SourceKind.IMAGES:
         more = [without_file_scheme(each) for each in more_images]
-        return ImageSource(spec, more=more, frame_rate=image_rate, max_pixels=max_pixels)
+        return ImageSource(spec, more=more, max_pixels=max_pixels)
     if kind is SourceKind.FILE and is_webp(spec):
         return AnimationSource(spec)
     opened = partial(
@@ -148,7 +143,7 @@ def open_source(
         audio=audio,
     )
     try:
-        return opened(spec, options=av_options)
+        return opened(spec)
     except NoVideoError:
         if url_scheme(spec) not in ("http", "https"):
             raise
@@ -156,7 +151,7 @@ def open_source(
     remember_headers(found.url, found.headers)
     if found.audio_url is not None:
         remember_headers(found.audio_url, found.audio_headers or {})
-    options = {**(av_options or {}), **header_options(found.url)}
+    options = header_options(found.url)
     return opened(found.url, options=options, name=shown_name(spec), audio_address=found.audio_url)
 
 

@@ -21,8 +21,8 @@ def explain_unreadable(path: Path) -> str | None:
     return None
 
 
-def near_names(path: Path, *, most: int = 3) -> list[str]:
-    """Names in the same folder that look like `path`'s, best first; for a file that is not there."""
+def near_names(path: Path) -> list[str]:
+    """At most three names in the same folder that look like `path`'s, best first; for a file that is not there."""
     try:
         # Huge folders are not worth the wait for a hint.
         names = [entry.name for entry, _ in zip(path.parent.iterdir(), range(10_000), strict=False)]
@@ -31,7 +31,7 @@ def near_names(path: Path, *, most: int = 3) -> list[str]:
     # Equal but for upper and lower case comes first, then the closest spelling.
     lower = path.name.lower()
     same = [name for name in names if name.lower() == lower]
-    return (same + [n for n in difflib.get_close_matches(path.name, names, most, 0.7) if n not in same])[:most]
+    return (same + [n for n in difflib.get_close_matches(path.name, names, 3, 0.7) if n not in same])[:3]
 
 
 def _has_moov(path: Path) -> bool:
