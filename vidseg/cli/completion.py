@@ -23,15 +23,14 @@ def completer(name: str) -> Callable[[str], list[str]] | None:
     entry = OPTIONS.get(name)
     if entry is not None and entry.check is CLASS_LIST and name != "color":
         return _class_lists
-    words = _WORDS.get(name)
-    if words is None and entry is not None and entry.check.choices:
-        choices = entry.check.choices
+    if name in _WORDS:
+        return one_of(_WORDS[name])
+    choices = () if entry is None else entry.check.choices
+    return one_of(lambda: choices) if choices else None
 
-        def words() -> Iterable[str]:
-            return choices
 
-    if words is None:
-        return None
+def one_of(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Takes the beginning of a value and gives those of the words that it may become."""
 
     def complete(incomplete: str) -> list[str]:  # typer goes by the name of the parameter
         return [word for word in words() if word.startswith(incomplete)]

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from vidseg.cli.options import option
+from vidseg.cli.completion import one_of
+from vidseg.cli.options import argument, flag, made_of
 from vidseg.errors import ConfigError
 
 
-def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `vidseg models`.")],
-    kind: Annotated[str, option("--format", "-f", help_text="onnx, openvino, torchscript.")] = "onnx",
-    output: Annotated[
-        Path | None,
-        option("--output", "-o", metavar="FILE", help_text="File to write; default NAME.onnx, .xml or .torchscript."),
-    ] = None,
-    outputs: Annotated[
-        str,
-        option("--outputs", help_text="queries: class and mask logits; semantic: a score map per class."),
-    ] = "queries",
-    imgsz: Annotated[
-        int | None,
-        option("--imgsz", metavar="N", help_text="Long side that runs use by default; the file still takes any size."),
-    ] = None,
-    fixed: Annotated[
-        str | None, option("--fixed", metavar="HxW", help_text="Fix the input size, e.g. 384x640.")
-    ] = None,
-    weights: Annotated[str | None, option("--weights", metavar="FILE", help_text="Your own weights.")] = None,
-    overwrite: Annotated[bool, option("--overwrite", "-y", help_text="Replace existing files.")] = False,
-    quiet: Annotated[bool, option("--quiet", "-q", help_text="Print errors only.")] = False,
-) -> None:
+@made_of(
+    argument("model", str, "NAME", "A name from `vidseg models`.", ...),
+    flag(
+        *("format", str, "onnx, openvino, torchscript.", "KIND"),
+        also=("-f",),
+        default="onnx",
+        autocompletion=one_of(lambda: ("onnx", "openvino", "torchscript")),
+    ),
+    flag("output", Path, "File to write; default NAME.onnx, .xml or .torchscript.", "FILE", also=("-o",)),
+    flag("outputs", str, "queries: class and mask logits; semantic: a score map per class.", default="queries"),
+    flag("imgsz", int, "Long side that runs use by default; the file still takes any size.", "N"),
+    flag("fixed", str, "Fix the input size, e.g. 384x640.", "HxW"),
+    flag("weights", str, "Your own weights.", "FILE"),
+    flag("overwrite", bool, "Replace existing files.", also=("-y",), default=False),
+    flag("quiet", bool, "Print errors only.", also=("-q",), default=False),
+)
+def export(given: dict[str, Any]) -> None:
     """Write a model as ONNX, OpenVINO or TorchScript, with a YAML file beside it, and check that it agrees with torch.
 
     The file takes uint8 RGB images, (batch, 3, height, width), without normalisation. `vidseg run -m FILE` runs it.
@@ -45,16 +39,8 @@ def export(
     from vidseg.commands.export import ExportRequest
     from vidseg.commands.export import export as run_export
 
-    request = ExportRequest(
-        model=name,
-        format=kind,
-        output=output,
-        outputs=outputs,
-        imgsz=imgsz,
-        fixed_hw=None if fixed is None else _size(fixed),
-        weights=weights,
-        overwrite=overwrite,
-    )
+    fixed, quiet = given.pop("fixed"), given.pop("quiet")
+    request = ExportRequest(fixed_hw=None if fixed is None else _size(fixed), **given)
     with RunConsole(quiet=quiet) as console:
         done = run_export(request, console)
         sizes = ", ".join(f"{width}x{height}" for height, width in done.checked)

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-
-def _option(*names: str, help_text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help_text, metavar=metavar)
+from vidseg.cli.completion import one_of
+from vidseg.cli.options import argument, flag, made_of
 
 
-def export_labels(
-    clip: Annotated[str, typer.Argument(metavar="CLIP", help="The file, folder, glob or image that was segmented.")],
-    masks: Annotated[
-        str, typer.Argument(metavar="MASKS", help="What `vidseg run --save-masks` wrote for it: folder or .mkv.")
-    ],
-    output: Annotated[Path, _option("--output", "-o", metavar="DIR", help_text="Folder for the dataset.")],
-    format: Annotated[str, _option("--format", "-f", help_text="coco, cvat, yolo or voc.")] = "coco",
-    every: Annotated[int, _option("--every", metavar="N", help_text="Take every Nth frame that has a mask.")] = 1,
-    min_area: Annotated[
-        int, _option("--min-area", metavar="PX", help_text="Leave out smaller regions (coco, yolo).")
-    ] = 16,
-    model: Annotated[
-        str, _option("--model", "-m", help_text="The model or network file that made the masks, for its classes.")
-    ] = "m2f-mobile-ade",
-    weights: Annotated[
-        str | None, _option("--weights", metavar="FILE", help_text="Your own weights that made the masks.")
-    ] = None,
-    overwrite: Annotated[
-        bool, _option("--overwrite", "-y", help_text="Write into a folder that is not empty.")
-    ] = False,
-) -> None:
+@made_of(
+    argument("clip", str, "CLIP", "The file, folder, glob or image that was segmented.", ...),
+    argument("masks", str, "MASKS", "What `vidseg run --save-masks` wrote for it: folder or .mkv.", ...),
+    flag("output", Path, "Folder for the dataset.", "DIR", also=("-o",), default=...),
+    flag(
+        *("format", str, "coco, cvat, yolo or voc."),
+        also=("-f",),
+        default="coco",
+        autocompletion=one_of(lambda: ("coco", "cvat", "yolo", "voc")),
+    ),
+    flag("every", int, "Take every Nth frame that has a mask.", "N", default=1),
+    flag("min_area", int, "Leave out smaller regions (coco, yolo).", "PX", default=16),
+    flag(
+        *("model", str, "The model or network file that made the masks, for its classes."),
+        also=("-m",),
+        default="m2f-mobile-ade",
+    ),
+    flag("weights", str, "Your own weights that made the masks.", "FILE"),
+    flag("overwrite", bool, "Write into a folder that is not empty.", also=("-y",), default=False),
+)
+def export_labels(given: dict[str, Any]) -> None:
     """Write frames and their saved masks as a dataset for COCO, CVAT, YOLO or Pascal VOC tools. Loads no model.
 
     Example: `vidseg run clip.mp4 --save-masks masks.mkv`, then
@@ -44,10 +41,9 @@ def export_labels(
     from vidseg.commands.export_labels import export_labels as export
     from vidseg.configure import merge
 
-    labels = classes_of(merge(("command line", {"model": model, "weights": weights})))
-    request = ExportLabelsRequest(
-        clip=clip, masks=masks, out=output, format=format, every=every, min_area=min_area, overwrite=overwrite
-    )
+    made_by = {name: given.pop(name) for name in ("model", "weights")}
+    request = ExportLabelsRequest(out=given.pop("output"), **given)
+    labels = classes_of(merge(("command line", made_by)))
     with RunConsole() as console:
         written = export(request, labels)
-        console.note(f"wrote {written} image{'' if written == 1 else 's'} with labels to {output}")
+        console.note(f"wrote {written} image{'' if written == 1 else 's'} with labels to {request.out}")

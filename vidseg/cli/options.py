@@ -14,11 +14,6 @@ from vidseg.cli.help import show_everything
 from vidseg.config import OPTIONS
 
 
-def option(*flags: str, help_text: str, panel: str | None = None, metavar: str | None = None, **more: Any) -> Any:
-    """Declares one option; `more` as in `typer.Option`."""
-    return typer.Option(*flags, rich_help_panel=panel, help=help_text, metavar=metavar, **more)
-
-
 def parameter(name: str, kind: Any, info: Any, default: Any = None) -> inspect.Parameter:
     """A parameter for a command built by `made_of`.
 
@@ -47,10 +42,11 @@ def flag(
     *,
     also: tuple[str, ...] = (),
     flags: tuple[str, ...] | None = None,
+    panel: str | None = None,
     default: Any = None,
     **more: Any,
 ) -> inspect.Parameter:
-    """A parameter with flags, whose values shells complete; the rest as in `parameter` and `option`.
+    """A parameter with flags, whose values shells complete; the rest as in `parameter` and `typer.Option`.
 
     Args:
         help_text: tells the default, or leaves that to typer.
@@ -59,13 +55,13 @@ def flag(
     """
     dashed = name.replace("_", "-")
     flags = flags or (f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}", *also)
-    info = option(
+    info = typer.Option(
         *flags,
-        help_text=help_text,
+        help=help_text,
         metavar=metavar,
-        autocompletion=completer(name),
+        rich_help_panel=panel,
         show_default="default" not in help_text,
-        **more,
+        **{"autocompletion": completer(name), **more},
     )
     return parameter(name, kind, info, default)
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from vidseg.cli.options import option
+from vidseg.cli.options import argument, flag, made_of
 
 
-def presets(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset as YAML.")] = None,
-    schema: Annotated[
-        bool, option("--schema", help_text="Print the JSON schema of preset and config files, for editors.")
-    ] = False,
-) -> None:
+@made_of(
+    argument("name", str, "NAME", "Print this preset as YAML."),
+    flag("schema", bool, "Print the JSON schema of preset and config files, for editors.", default=False),
+)
+def presets(given: dict[str, Any]) -> None:
     """List presets, or print one as YAML to start your own --config file from.
 
     Examples: `vidseg presets`, `vidseg presets street`.
     """
     from vidseg import presets as shipped
 
-    if schema:
+    name = given["name"]
+    if given["schema"]:
         print(json.dumps(shipped.schema(), indent=2))
         return
     if name is None:

@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+from vidseg.cli.options import argument, flag, made_of
 
 
-def quantize(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="PICTURES",
-            help="Folder, glob or video of images like those you will segment.",
-            show_default=False,
-        ),
-    ],
-    model: Annotated[str, typer.Option("--model", "-m", help="A name from `vidseg models`.")] = "m2f-mobile-ade",
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="FILE", help="Your own weights.", show_default=False)
-    ] = None,
-    imgsz: Annotated[
-        int | None, typer.Option("--imgsz", metavar="N", help="Long side of the model's input.", show_default=False)
-    ] = None,
-    pictures: Annotated[
-        int, typer.Option("--pictures", metavar="N", help="Number of images to take, spread evenly.")
-    ] = 200,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE.zip",
-            help="File to write; default in the cache. Runs find it there or as mine.int8.zip beside mine.safetensors.",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite/--no-overwrite", "-y/-n", help="Replace an existing FILE.zip.", show_default=False),
-    ] = False,
-) -> None:
+@made_of(
+    argument("source", str, "PICTURES", "Folder, glob or video of images like those you will segment.", ...),
+    flag("model", str, "A name from `vidseg models`.", also=("-m",), default="m2f-mobile-ade"),
+    flag("weights", str, "Your own weights.", "FILE"),
+    flag("imgsz", int, "Long side of the model's input.", "N"),
+    flag("pictures", int, "Number of images to take, spread evenly.", "N", default=200),
+    flag(
+        "output",
+        Path,
+        "File to write; default in the cache. Runs find it there or as mine.int8.zip beside mine.safetensors.",
+        "FILE.zip",
+        also=("-o",),
+    ),
+    flag(
+        *("overwrite", bool, "Replace an existing FILE.zip."),
+        flags=("--overwrite/--no-overwrite", "-y/-n"),
+        default=False,
+    ),
+)
+def quantize(given: dict[str, Any]) -> None:
     r"""Make an int8 version of a model's weights, for `--precision int8`.
 
     Needs pip install 'vidseg\[int8]' and takes about a minute; runs then only need OpenVINO. The bundled weights come
@@ -52,9 +38,7 @@ def quantize(
     from vidseg.cli.console import RunConsole
     from vidseg.commands.quantize import QuantizeRequest, make_quantized
 
-    request = QuantizeRequest(
-        source=source, model=model, weights=weights, imgsz=imgsz, pictures=pictures, out=output, overwrite=overwrite
-    )
+    request = QuantizeRequest(out=given.pop("output"), **given)
     with RunConsole() as console:
         made = make_quantized(request, console)
     elsewhere = "" if made.place == made.path else f"; runs look for it at {made.place}, so move it there"
