@@ -4,48 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vidseg.atomic import write_whole_file
-from vidseg.batch.report_page import FileSection, page
+from vidseg.batch.report_page import STATES, FileReport, page
 from vidseg.config import OPTIONS, SECRETS, RunConfig
-from vidseg.labels import LabelSet
 from vidseg.version import __version__
 from vidseg.wiring.effects import drawn_labels
 from vidseg.wiring.engine import label_set
 
 JSON_NAME = "batch-report.json"
 HTML_NAME = "batch-report.html"
-
-STATES = ("done", "skipped", "failed", "stopped", "not started")
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """What became of one input."""
-
-    name: str
-    state: str
-    """One of `STATES`."""
-    reason: str = ""
-    outputs: tuple[str, ...] = ()
-    """Relative to the output folder."""
-    details: dict[str, Any] = field(default_factory=dict)
-    """frames, seconds, video_seconds, notes, counters, shares (class id to its share over time), trace: as known."""
-    strip: bytes = b""
-    """JPEG; empty where there is none."""
-
-    def as_dict(self, names: Sequence[str]) -> dict[str, Any]:
-        """Plain values without the picture; classes by their `names`."""
-        plain: dict[str, Any] = asdict(self)
-        del plain["strip"]
-        details: dict[str, Any] = plain.pop("details")
-        shares = details.get("shares") or {}
-        by_name = {names[int(key)]: row for key, row in shares.get("shares", {}).items()}
-        return plain | details | {"shares": {"seconds": shares.get("seconds", []), "classes": by_name}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +60,14 @@ def write_report(report: BatchReport, folder: Path) -> list[Path]:
     """Write both files into the folder, replacing those of the last batch. Raises WriteError."""
     text = json.dumps(report.as_dict(), indent=1) + "\n"
     labels = drawn_labels(report.config, label_set(report.config))
-    sections = [section_of(item, labels) for item in report.files]
     html = page(
-        sections, totals=report.totals(), started=report.started, seconds=report.seconds, settings=report.settings()
+        *(report.files, labels),
+        totals=report.totals(),
+        started=report.started,
+        seconds=report.seconds,
+        settings=report.settings(),
     )
     paths = [folder / JSON_NAME, folder / HTML_NAME]
     for path, content in zip(paths, (text, html), strict=True):
         write_whole_file(path, content.encode("utf-8", "backslashreplace"))
     return paths
-
-
-def section_of(item: FileReport, labels: LabelSet) -> FileSection:
-    """What the page shows of one input."""
-    shares = item.details.get("shares") or {}
-    curves: Sequence[tuple[str, tuple[int, int, int], Sequence[float]]] = [
-        (labels.names[int(key)], _rgb(labels.palette[int(key)].tolist()), row)
-        for key, row in shares.get("shares", {}).items()
-    ]
-    return FileSection(
-        name=item.name,
-        state=item.state,
-        reason=item.reason,
-        outputs=item.outputs,
-        notes=tuple(item.details.get("notes", ())),
-        frames=item.details.get("frames", 0),
-        seconds=item.details.get("seconds", 0.0),
-        video_seconds=item.details.get("video_seconds", 0.0),
-        strip=item.strip,
-        times=tuple(shares.get("seconds", ())),
-        curves=tuple(curves),
-    )
-
-
-def _rgb(values: list[int]) -> tuple[int, int, int]:
-    red, green, blue = values
-    return red, green, blue

@@ -6,14 +6,18 @@ import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
+from typing import Any
 from urllib.parse import quote
 
+from vidseg.labels import LabelSet
 from vidseg.names import shown_name
 from vidseg.shares_over_time import edges_of, time_ticks
 
 CHART_WIDTH, CHART_HEIGHT = 640, 90
+
+STATES = ("done", "skipped", "failed", "stopped", "not started")
 
 ORDERS = (
     ("as given", ""),
@@ -92,28 +96,37 @@ show();
 
 
 @dataclass(frozen=True, slots=True)
-class FileSection:
-    """What the page says about one input."""
+class FileReport:
+    """What became of one input."""
 
     name: str
     state: str
+    """One of `STATES`."""
     reason: str = ""
     outputs: tuple[str, ...] = ()
-    """Relative to the page."""
-    notes: tuple[str, ...] = ()
-    frames: int = 0
-    seconds: float = 0.0
-    video_seconds: float = 0.0
+    """Relative to the output folder."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """frames, seconds, video_seconds, notes, counters, shares (class id to its share over time), trace: as known."""
     strip: bytes = b""
-    """JPEG; may be empty."""
-    times: tuple[float, ...] = ()
-    """Seconds at which the stretches of the curves begin."""
-    curves: tuple[tuple[str, tuple[int, int, int], Sequence[float]], ...] = ()
-    """Class name, colour, and its share (0..1) in each stretch."""
+    """JPEG; empty where there is none."""
+
+    def as_dict(self, names: Sequence[str]) -> dict[str, Any]:
+        """Plain values without the picture; classes by their `names`."""
+        plain: dict[str, Any] = asdict(self)
+        del plain["strip"]
+        details: dict[str, Any] = plain.pop("details")
+        shares = details.get("shares") or {}
+        by_name = {names[int(key)]: row for key, row in shares.get("shares", {}).items()}
+        return plain | details | {"shares": {"seconds": shares.get("seconds", []), "classes": by_name}}
+
+
+Curve = tuple[str, str, Sequence[float]]
+"""Class name, colour, and its share (0..1) in each stretch."""
 
 
 def page(
-    sections: Sequence[FileSection],
+    files: Sequence[FileReport],
+    labels: LabelSet,
     *,
     totals: Mapping[str, int],
     started: str,
@@ -123,10 +136,11 @@ def page(
     """The whole page. Everything that comes from names and messages is escaped.
 
     Args:
+        labels: of the network, in the colours of its classes.
         settings: options that were given, each with its value.
     """
     counted = ", ".join(f"{count} {state}" for state, count in totals.items())
-    bad = [item for item in sections if item.state not in ("done", "skipped")]
+    bad = [item for item in files if item.state not in ("done", "skipped")]
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
@@ -144,7 +158,7 @@ def page(
         )
         parts.append(f"<h2>Not done</h2><table><tr><th></th><th>File</th><th>Why</th></tr>{rows}</table>")
     parts += ["<h2>All files</h2>", _tools(totals), '<div id="files">']
-    parts += [_article(item) for item in sections]
+    parts += [_article(item, labels) for item in files]
     parts.append(f"</div><script>{_SCRIPT}</script></body></html>\n")
     return "\n".join(parts)
 
@@ -163,24 +177,30 @@ def _tools(totals: Mapping[str, int]) -> str:
     )
 
 
-def _article(item: FileSection) -> str:
+def _article(item: FileReport, labels: LabelSet) -> str:
     facts = []
-    fps = item.frames / item.seconds if item.seconds > 0 else 0.0
-    if item.frames:
-        facts.append(f"{item.frames} frames, {_duration(item.video_seconds)} of video")
-        if item.seconds > 0:
-            facts.append(f"{fps:.1f} fps, took {_duration(item.seconds)}")
-    shares = json.dumps({shown_name(name): round(_mean(row), 4) for name, _, row in item.curves})
+    frames, seconds, video_seconds = (item.details.get(name, 0) for name in ("frames", "seconds", "video_seconds"))
+    fps = frames / seconds if seconds > 0 else 0.0
+    if frames:
+        facts.append(f"{frames} frames, {_duration(video_seconds)} of video")
+        if seconds > 0:
+            facts.append(f"{fps:.1f} fps, took {_duration(seconds)}")
+    known = item.details.get("shares") or {}
+    curves: list[Curve] = [
+        (labels.names[int(key)], "#{:02x}{:02x}{:02x}".format(*labels.palette[int(key)].tolist()), row)
+        for key, row in known.get("shares", {}).items()
+    ]
+    shares = json.dumps({shown_name(name): round(_mean(row), 4) for name, _, row in curves})
     told = {
         "name": shown_name(item.name),
         "state": item.state,
-        "video": f"{item.video_seconds:g}",
-        "took": f"{item.seconds:g}",
+        "video": f"{video_seconds:g}",
+        "took": f"{seconds:g}",
         "fps": f"{fps:g}",
         "shares": shares,
     }
-    known = " ".join(f'data-{key}="{escape(value)}"' for key, value in told.items())
-    lines = [f"<article {known}><h3>{_badge(item)} {_text(item.name)}</h3>"]
+    data = " ".join(f'data-{key}="{escape(value)}"' for key, value in told.items())
+    lines = [f"<article {data}><h3>{_badge(item)} {_text(item.name)}</h3>"]
     if item.reason:
         lines.append(f"<p>{_text(item.reason)}</p>")
     if facts:
@@ -188,34 +208,38 @@ def _article(item: FileSection) -> str:
     if item.outputs:
         links = ", ".join(f'<a href="{_link(path)}">{_text(path)}</a>' for path in item.outputs)
         lines.append(f"<p>{links}</p>")
-    lines += [f'<p class="dim">{_text(text)}</p>' for text in item.notes]
+    lines += [f'<p class="dim">{_text(text)}</p>' for text in item.details.get("notes", ())]
     if item.strip:
-        data = base64.b64encode(item.strip).decode("ascii")
-        lines.append(f'<img alt="pictures from the clip" src="data:image/jpeg;base64,{data}">')
-    if item.curves:
-        lines.append(_chart(item))
+        picture = base64.b64encode(item.strip).decode("ascii")
+        lines.append(f'<img alt="pictures from the clip" src="data:image/jpeg;base64,{picture}">')
+    if curves:
+        lines.append(_chart(curves, known["seconds"], video_seconds))
         keys = "".join(
-            f'<span class="key" style="background:{_colour(rgb)}"></span>{_text(name)} {_percent(_mean(row))}'
-            for name, rgb, row in item.curves
+            f'<span class="key" style="background:{colour}"></span>{_text(name)} {_percent(_mean(row))}'
+            for name, colour, row in curves
         )
         lines.append(f'<p class="dim keys">{keys}</p>')
     lines.append("</article>")
     return "\n".join(lines)
 
 
-def _chart(item: FileSection) -> str:
-    """Shares over time as areas on top of each other, each stretch as wide as it is long, with scales."""
-    places = edges_of(item.times, item.video_seconds)
+def _chart(curves: Sequence[Curve], times: Sequence[float], video_seconds: float) -> str:
+    """Shares over time as areas on top of each other, each stretch as wide as it is long, with scales.
+
+    Args:
+        times: seconds at which the stretches of the curves begin.
+    """
+    places = edges_of(times, video_seconds)
     edges = [CHART_WIDTH * place for place in places]
-    floor = [0.0] * len(item.times)
+    floor = [0.0] * len(times)
     areas = []
-    for name, rgb, row in item.curves:
+    for name, colour, row in curves:
         top = [low + share for low, share in zip(floor, row, strict=True)]
         points = [*_steps(edges, top), *reversed(_steps(edges, floor))]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        areas.append(f'<polygon fill="{_colour(rgb)}" points="{path}"><title>{_text(name)}</title></polygon>')
+        areas.append(f'<polygon fill="{colour}" points="{path}"><title>{_text(name)}</title></polygon>')
         floor = top
-    first, end = item.times[0], max(item.video_seconds, item.times[-1])
+    first, end = times[0], max(video_seconds, times[-1])
     ticks = [((seconds - first) / max(end - first, 1e-9), words) for seconds, words in time_ticks(first, end)]
     lines = [f'<line x1="0" x2="{CHART_WIDTH}" y1="{CHART_HEIGHT / 2:g}" y2="{CHART_HEIGHT / 2:g}"></line>']
     lines += [
@@ -247,7 +271,7 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.005 else "&lt;1%"
 
 
-def _badge(item: FileSection) -> str:
+def _badge(item: FileReport) -> str:
     return f'<span class="state {escape(item.state.split()[0])}">{escape(item.state)}</span>'
 
 
@@ -257,10 +281,6 @@ def _text(text: str) -> str:
 
 def _link(path: str) -> str:
     return escape(quote(os.fsencode(path)))
-
-
-def _colour(rgb: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
 def _duration(seconds: float) -> str:

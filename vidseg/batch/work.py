@@ -23,7 +23,8 @@ from vidseg.batch.plan import Decision, relative_outputs
 from vidseg.batch.prepare import HIDDEN_FOLDER, BatchOptions, Plan, state_folder
 from vidseg.batch.ray_cluster import connected, run_ray, staging_folder
 from vidseg.batch.remote_files import upload
-from vidseg.batch.report import BatchReport, FileReport, write_report
+from vidseg.batch.report import BatchReport, write_report
+from vidseg.batch.report_page import FileReport
 from vidseg.batch.resources import automatic_jobs, devices_for
 from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
