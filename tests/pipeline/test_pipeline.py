@@ -501,7 +501,7 @@ def test_without_a_limit_nothing_is_stale():
 
 def test_every_frame_of_a_live_source_goes_through_if_asked():
     sink = FakeSink(before=lambda i: None)
-    stats = make(FakeSource(frames(200), live=True), sinks=[sink], live="every-frame").run()
+    stats = make(FakeSource(frames(200), live=True), sinks=[sink], keeps="every-frame").run()
     assert [i for i, _ in sink.written] == list(range(200)) and stats.dropped == 0
 
 

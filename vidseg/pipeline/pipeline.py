@@ -14,20 +14,18 @@ What an output that fails means for the others is `PipelineOptions.failing`.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from vidseg.errors import SourceError
 from vidseg.frames import Frame, unless_card
 from vidseg.interfaces import FrameSegmenter, Propagator, Renderer, SendingSink, Sink, VideoSource
 from vidseg.pipeline.buffer import Buffer, Closed
+from vidseg.pipeline.decode_stage import DecodeStage
 from vidseg.pipeline.mask_stages import BegunFrame, MaskStages
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride
 from vidseg.pipeline.outputs import Outputs
-from vidseg.pipeline.policy import RateLimit, cover
 from vidseg.pipeline.stall import StallWatch, bytes_written
 from vidseg.pipeline.stats import Progress, RunStats
 from vidseg.timing import Histogram, RateMeter, StageTimers
@@ -111,6 +109,14 @@ class Pipeline:
             results=self._results,
         )
         self._stop_requested = threading.Event()
+        self._decode = DecodeStage(
+            *(source, self._options, self.stats),
+            incoming=self._incoming,
+            timers=self.timers,
+            rate=self.input_rate,
+            clock=clock,
+            stop=self._stop_requested,
+        )
         self._aborted = threading.Event()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
@@ -135,7 +141,7 @@ class Pipeline:
         """
         start = self._clock() - self.stats.elapsed_seconds
         stages = (
-            ("decode", self._decode, self._end_decode),
+            ("decode", self._decode.run, self._end_decode),
             ("network", self._masks.infer, self._begun.close),
             ("masks", self._masks.finish_masks, self._results.close),
             ("output", self._output, self._end_output),
@@ -257,55 +263,6 @@ class Pipeline:
             except BaseException as error:
                 if threading.current_thread() not in self._left:  # what it says now comes too late
                     self._fail(error)
-
-    def _decode(self) -> None:
-        limit = RateLimit(self._options.max_fps)
-        stretch = self._options.max_fps is not None and not self._source.info.live
-        held: Frame | None = None  # a kept frame whose time on screen grows by the frames skipped behind it
-        for frame in self._source_frames():
-            keep = frame.placeholder or limit.keep(frame.seconds)
-            if not keep:
-                self.stats.skipped += 1
-                if held is not None:
-                    cover(held, frame)
-                continue
-            if held is not None:
-                self._incoming.put(held)
-                held = None
-            if stretch:
-                held = frame
-            else:
-                self._incoming.put(frame)
-        if held is not None:
-            self._incoming.put(held)
-
-    def _source_frames(self) -> Iterator[Frame]:
-        """Frames until the source ends or breaks off, the run is to stop, or the limit is reached."""
-        frames = iter(self._source)
-        stats = self.stats
-        cards, end = 0, math.inf
-        while not self._stop_requested.is_set():
-            start = self._clock()
-            try:
-                frame = next(frames, None)
-            except SourceError as error:
-                if not stats.decoded:
-                    raise
-                stats.broken_source = str(error)
-                return
-            if frame is None or frame.seconds >= end:
-                return
-            if not stats.decoded and self._options.seconds is not None:
-                end = frame.seconds + self._options.seconds
-            if not self._source.info.live:  # a live source mostly waits for its next frame
-                self.timers.add("decode", self._clock() - start)
-            frame.arrived = self._clock()
-            stats.decoded += 1
-            self.input_rate.tick()
-            cards += frame.placeholder
-            yield frame
-            if stats.decoded - cards - stats.skipped - self._incoming.dropped >= (self._options.limit or math.inf):
-                return
 
     def _end_decode(self) -> None:
         self._incoming.close()
