@@ -9,7 +9,7 @@ from vidseg.motion.cautious import CautiousPropagator
 from vidseg.motion.propagate import FlowPropagator
 from vidseg.presets import resolve
 from vidseg.timing import StageTimers
-from vidseg.wiring.effects import effect_options, overlay_opacity, propagator_for, render_options
+from vidseg.wiring.effects import overlay_opacity, propagator_for, render_options
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_an_effect_alone_shows_no_class_colours(options, opacity):
 
 
 def test_highlight_is_a_grey_background():
-    options = effect_options(RunConfig(highlight=("person", "20")), ade20k())
-    assert options["foreground"] == (12, 20) and options["background"].name == "grey"
+    options = render_options(RunConfig(highlight=("person", "20")), ade20k())
+    assert options.foreground == (12, 20) and options.background is not None and options.background.name == "grey"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_highlight_is_a_grey_background():
 )
 def test_effects_that_do_not_go_together_are_told(options, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        effect_options(RunConfig(**options), ade20k())
+        render_options(RunConfig(**options), ade20k())
     assert "\n" not in str(caught.value)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from vidseg.config import RunConfig
 from vidseg.defaults import OPACITY
 from vidseg.errors import ConfigError
@@ -11,7 +9,7 @@ from vidseg.interfaces import Propagator
 from vidseg.labels import LabelSet
 from vidseg.motion.cautious import CautiousPropagator
 from vidseg.motion.propagate import FlowPropagator
-from vidseg.render.background import ACCEPTED, Background, parse_background
+from vidseg.render.background import ACCEPTED, parse_background
 from vidseg.render.colours import painted
 from vidseg.render.options import RenderOptions
 from vidseg.sources.image_source import read_image
@@ -19,22 +17,8 @@ from vidseg.timing import StageTimers
 from vidseg.wiring.frame_policy import skips_frames
 
 
-class EffectOptions(TypedDict):
-    """Those of `RenderOptions` that are about effects."""
-
-    blur_classes: tuple[int, ...]
-    blur_style: str
-    blur_margin: int | None
-    foreground: tuple[int, ...]
-    background: Background | None
-
-
-def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
-    """What is done to the source, with classes looked up by name or id.
-
-    Raises:
-        ConfigError: an unknown class or background, or options that do not go together.
-    """
+def _check_effects(config: RunConfig) -> None:
+    """Raises ConfigError for options that do not go together."""
     if config.blur_classes and skips_frames(config) and config.propagate == "hold":
         raise ConfigError(
             "--propagate hold with --blur-classes: masks that lag behind would reveal moving objects; "
@@ -50,14 +34,6 @@ def effect_options(config: RunConfig, labels: LabelSet) -> EffectOptions:
         raise ConfigError(f"--background {config.background}: give --foreground CLASSES with what stays, e.g. person")
     if config.foreground and not config.background:
         raise ConfigError(f"--foreground needs --background: {ACCEPTED}; or give --highlight alone")
-    background = "grey" if config.highlight else config.background
-    return EffectOptions(
-        blur_classes=tuple(labels.find_all(config.blur_classes)),
-        blur_style=config.blur_style,
-        blur_margin=config.blur_margin,
-        foreground=tuple(labels.find_all(config.highlight or config.foreground)),
-        background=None if background is None else parse_background(background, read_image),
-    )
 
 
 def drawn_labels(config: RunConfig, labels: LabelSet) -> LabelSet:
@@ -69,8 +45,10 @@ def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
     """How to draw, with classes looked up by name or id in `labels`.
 
     Raises:
-        ConfigError: an unknown class or effect.
+        ConfigError: an unknown class or background, or effects that do not go together.
     """
+    _check_effects(config)
+    background = "grey" if config.highlight else config.background
     return RenderOptions(
         opacity=overlay_opacity(config),
         view=config.view,
@@ -81,7 +59,11 @@ def render_options(config: RunConfig, labels: LabelSet) -> RenderOptions:
         text_size=config.text_size,
         classes=tuple(labels.find_all(config.classes)),
         ignore_classes=tuple(labels.find_all(config.ignore_classes)),
-        **effect_options(config, labels),
+        blur_classes=tuple(labels.find_all(config.blur_classes)),
+        blur_style=config.blur_style,
+        blur_margin=config.blur_margin,
+        foreground=tuple(labels.find_all(config.highlight or config.foreground)),
+        background=None if background is None else parse_background(background, read_image),
     )
 
 
