@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 
 from tests.fakes import FakePropagator, FakeSegmenter, FakeSink, FakeSource, frame, settled
 from vidseg.frames import NO_LABEL
 from vidseg.pipeline.background_inference import BackgroundInference
+from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 
@@ -29,6 +31,13 @@ class Gate:
             self.go.acquire()
 
 
+@contextmanager
+def background(segmenter, propagators=None, **options):
+    """Inference with a worker of its own, which ends with the block."""
+    with InferenceWorker(lambda asked: segmenter.segment([each for _, each in asked])) as worker:
+        yield BackgroundInference(worker.slots[0], propagators, **options)
+
+
 def labels_of(found) -> int:
     return int(found.label_map[0, 0])
 
@@ -36,7 +45,7 @@ def labels_of(found) -> int:
 def test_frames_pass_with_carried_masks_while_the_model_works():
     gate = Gate()
     pair = (FakePropagator(), FakePropagator())
-    with BackgroundInference(FakeSegmenter(before=gate), pair) as inference:
+    with background(FakeSegmenter(before=gate), pair) as inference:
         assert labels_of(inference.segmentation(frame(0))) == 0, "the first frame waits for its masks"
         found = [inference.segmentation(frame(i)) for i in (1, 2, 3)]
         assert [(labels_of(f), f.frame_index) for f in found] == [(100, 0)] * 3
@@ -53,7 +62,7 @@ def test_frames_pass_with_carried_masks_while_the_model_works():
 
 def test_a_fast_model_gives_every_frame_its_own_masks():
     segmenter = FakeSegmenter()
-    with BackgroundInference(segmenter, (FakePropagator(), FakePropagator())) as inference:
+    with background(segmenter, (FakePropagator(), FakePropagator())) as inference:
         found = []
         for i in range(0, 60, 6):  # six frames' time apart: there is time
             found.append(inference.segmentation(frame(i)))
@@ -64,7 +73,7 @@ def test_a_fast_model_gives_every_frame_its_own_masks():
 
 def test_without_propagators_masks_are_held():
     gate = Gate()
-    with BackgroundInference(FakeSegmenter(before=gate)) as inference:
+    with background(FakeSegmenter(before=gate)) as inference:
         first = inference.segmentation(frame(0))
         assert inference.segmentation(frame(1)) is first
         gate.open = True
@@ -73,7 +82,7 @@ def test_without_propagators_masks_are_held():
 
 def test_infer_fps_limits_the_model():
     segmenter = FakeSegmenter()
-    with BackgroundInference(segmenter, infer_fps=5) as inference:
+    with background(segmenter, infer_fps=5) as inference:
         for i in range(30):
             inference.segmentation(frame(i))
             assert settled(inference.slot)
@@ -81,7 +90,7 @@ def test_infer_fps_limits_the_model():
 
 
 def test_after_a_reset_the_next_frame_waits_for_masks_of_its_own():
-    with BackgroundInference(FakeSegmenter(), (FakePropagator(), FakePropagator())) as inference:
+    with background(FakeSegmenter(), (FakePropagator(), FakePropagator())) as inference:
         inference.segmentation(frame(0))
         inference.segmentation(frame(1))
         inference.reset()
@@ -89,7 +98,7 @@ def test_after_a_reset_the_next_frame_waits_for_masks_of_its_own():
 
 
 def test_another_size_starts_anew():
-    with BackgroundInference(FakeSegmenter()) as inference:
+    with background(FakeSegmenter()) as inference:
         inference.segmentation(frame(0))
         found = inference.segmentation(frame(1, size_hw=(8, 6)))
     assert found.frame_index == 1 and found.label_map.shape == (8, 6)
@@ -97,11 +106,11 @@ def test_another_size_starts_anew():
 
 def test_an_error_of_the_model_comes_out():
     with (
-        BackgroundInference(FakeSegmenter(error_at=0)) as inference,
+        background(FakeSegmenter(error_at=0)) as inference,
         pytest.raises(RuntimeError, match="model broke"),
     ):
         inference.segmentation(frame(0))
-    assert not inference._worker.is_alive()
+    assert not inference.slot._worker.is_alive()
 
 
 @pytest.mark.parametrize("error_at", [None, 0, 7])
@@ -135,7 +144,7 @@ def test_through_the_pipeline_every_frame_of_the_source_is_delivered(error_at):
 def test_failing_closed_no_frame_gets_masks_of_another_one_as_they_are():
     gate = Gate()
     pair = (FakePropagator(cuts=[2]), FakePropagator(cuts=[2]))
-    with BackgroundInference(FakeSegmenter(before=gate), pair, fail_closed=True) as inference:
+    with background(FakeSegmenter(before=gate), pair, fail_closed=True) as inference:
         assert labels_of(inference.segmentation(frame(0))) == 0
         assert labels_of(inference.segmentation(frame(1))) == 100, "carried along the motion"
         assert labels_of(inference.segmentation(frame(2))) == NO_LABEL, "a cut: nothing is known of it"

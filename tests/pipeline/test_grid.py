@@ -68,7 +68,7 @@ class Grid:
         info = VideoInfo(6, 4 * len(sources), 1 / RATE, RATE, live=True)
         self.source.arrange(info, self.painter)
         self.worker = InferenceWorker(ask or ask_all, slots=len(sources), batch=batch)
-        self.source.infer_with(self.worker, lambda slot: BackgroundInference(None, None, slot=slot))
+        self.source.infer_with(self.worker, lambda slot: BackgroundInference(slot, shared=True))
         self.pictures = iter(self.source)
 
     def __enter__(self):
@@ -356,7 +356,7 @@ def test_files_start_together_and_play_at_their_own_speed():
     lane = GridLane(LaneSpec("f", lambda: file), started=started, clock=lambda: now[0], wait=wait)
     with InferenceWorker(lambda asked: FakeSegmenter().segment([item for _, item in asked])) as worker:
         lane.open()
-        lane.begin(BackgroundInference(None, None, slot=worker.slots[0]), lambda image: image)
+        lane.begin(BackgroundInference(worker.slots[0], shared=True), lambda image: image)
         with lane._changed:
             assert lane._changed.wait_for(lambda: lane.ready, 10)
         assert waits == [] and lane.stats.decoded == 1, "the second waits for the start"

@@ -139,7 +139,7 @@ def test_a_frame_that_waits_for_its_turn_gives_way_to_newer_ones_with_their_prop
     model = Model()
     pair = (FakePropagator(), FakePropagator())
     with InferenceWorker(model, slots=2) as worker:
-        inference = BackgroundInference(None, pair, slot=worker.slots[1])
+        inference = BackgroundInference(worker.slots[1], pair, shared=True)
         model.let_go()
         inference.segmentation(frame(0))
         model.wait_entered()
@@ -161,7 +161,7 @@ def test_a_stride_leaves_frames_out(stride, expected):
     model = Model()
     model.let_go(10)
     with InferenceWorker(model, slots=1) as worker:
-        inference = BackgroundInference(None, None, slot=worker.slots[0], stride=stride)
+        inference = BackgroundInference(worker.slots[0], stride=stride, shared=True)
         for index in range(6):
             inference.segmentation(frame(index))
             assert settled(worker.slots[0])

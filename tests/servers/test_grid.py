@@ -47,7 +47,7 @@ class Watching:
         worker = InferenceWorker(
             lambda asked: [segmenters[number].segment([item])[0] for number, item in asked], slots=len(urls)
         )
-        self._grid.infer_with(worker, lambda slot: BackgroundInference(None, None, slot=slot))
+        self._grid.infer_with(worker, lambda slot: BackgroundInference(slot, shared=True))
         self._pictures = iter(self._grid)
         self.lanes = self._grid.lanes
 

@@ -230,12 +230,12 @@ def infer_lanes(grid: Grid, config: RunConfig, engine: Engine, hidden: tuple[int
     def inference(slot: Slot) -> BackgroundInference:
         first, second = propagator_for(config, hidden, timers), propagator_for(config, hidden, StageTimers())
         return BackgroundInference(
-            None,
+            slot,
             None if first is None or second is None else (first, second),
             infer_fps=config.infer_fps,
             fail_closed=bool(hidden),
             stride=config.stride if isinstance(config.stride, int) else 1,
-            slot=slot,
+            shared=True,
         )
 
     grid.infer_with(InferenceWorker(group.segment, slots=count, batch=batch), inference)

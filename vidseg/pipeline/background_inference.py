@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 from vidseg.frames import Frame, Segmentation
-from vidseg.interfaces import FrameSegmenter, Propagator
+from vidseg.interfaces import Propagator
 from vidseg.pipeline.fail_closed import own_masks
-from vidseg.pipeline.inference_worker import InferenceWorker, Slot
+from vidseg.pipeline.inference_worker import Slot
 from vidseg.pipeline.policy import RateLimit
 
 PATIENCE = 0.7
@@ -20,58 +18,41 @@ LONGEST_DISTANCE = 0.2
 class BackgroundInference:
     """Gives every frame masks at once: its own where the model is done in time, else its last ones, carried along.
 
-    Only the very first frame, and the first after `reset`, waits for the model as long as it takes. A context manager:
-    leaving it waits for the model, ends the thread, and raises what the model raised since the last frame.
+    Only the very first frame, and the first after `reset`, waits for the model as long as it takes.
 
     Remembers the last masks, and two propagators that see every frame: one leads back to the frame of those masks, the
     other to the frame that the model is at. They change places when it is done.
 
     Args:
-        segmenter: finds the masks; None where a `slot` does.
+        slot: where the model is asked for masks.
         propagators: two alike, or none to hold masks as they are.
         infer_fps: frames per second of source time that the model sees at most; None for as many as it can.
         fail_closed: a frame gets its own masks, or carried ones, or none: never those of another frame as they are.
         stride: of so many frames the model sees at most one.
-        slot: the place at a worker that serves others too, in the place of a worker and a segmenter of its own. There a
-            frame waits for its turn, and a newer one takes its place meanwhile.
+        shared: the worker serves others too: a frame waits for its turn, and a newer one takes its place meanwhile.
     """
 
     def __init__(
         self,
-        segmenter: FrameSegmenter | None,
+        slot: Slot,
         propagators: tuple[Propagator, Propagator] | None = None,
         *,
         infer_fps: float | None = None,
         fail_closed: bool = False,
         stride: int = 1,
-        slot: Slot | None = None,
+        shared: bool = False,
     ) -> None:
         self._propagators = propagators
         self._limit = RateLimit(infer_fps)
         self._fail_closed = fail_closed
         self._stride = stride
         self._since = stride
-        self._shares = slot is not None
-        self._worker: InferenceWorker | None = None
-        if slot is None:
-            assert segmenter is not None
-            own = segmenter
-            self._worker = InferenceWorker(lambda asked: own.segment([frame for _, frame in asked]))
-            slot = self._worker.slots[0]
+        self._shared = shared
         self.slot = slot
         self._last: Segmentation | None = None
         self._seconds: float | None = None
         self.inferred = 0
         """Frames given to the model."""
-
-    def __enter__(self) -> Self:
-        if self._worker is not None:
-            self._worker.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._worker is not None:
-            self._worker.__exit__(*error)
 
     def segmentation(self, frame: Frame) -> Segmentation:
         """Masks for the next frame. Raises what the segmenter raised, for this frame or one before."""
@@ -85,7 +66,7 @@ class BackgroundInference:
         carry = shown.follow(frame) if shown is not None else None
         if coming is not None:
             coming.follow(frame)
-        if self._shares and self.slot.replace(frame):
+        if self._shared and self.slot.replace(frame):
             if coming is not None:
                 coming.anchor()
         elif self.slot.idle and (self._due(frame) or self._last is None):

@@ -11,6 +11,7 @@ from vidseg.interfaces import FrameSegmenter, Propagator, SteppedSegmenter
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.buffer import Buffer, Closed
 from vidseg.pipeline.fail_closed import own_masks
+from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.pipeline.options import Carried, PipelineOptions, Result, inference_stride, nothing_found
 from vidseg.pipeline.policy import InferenceStride
 
@@ -104,9 +105,12 @@ class MaskStages:
         """As `infer`, but no frame waits for the model."""
         pair = (self._propagator, self._second_propagator)
         both = (pair[0], pair[1]) if pair[0] is not None and pair[1] is not None else None
-        with BackgroundInference(
-            self._segmenter, both, infer_fps=self._options.infer_fps, fail_closed=self._options.fail_closed
-        ) as inference:
+        assert self._segmenter is not None, "frames without masks need a segmenter"
+        segment, options = self._segmenter.segment, self._options
+        with InferenceWorker(lambda asked: segment([frame for _, frame in asked])) as worker:
+            inference = BackgroundInference(
+                worker.slots[0], both, infer_fps=options.infer_fps, fail_closed=options.fail_closed
+            )
             while True:
                 frame = self._incoming.get()
                 if frame.placeholder:
