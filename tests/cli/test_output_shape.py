@@ -88,8 +88,8 @@ def test_frames_that_nothing_takes_are_not_segmented_and_others_are(cli, film):
         assert video_pts(f"{name}.mp4") == pytest.approx([0, 0.2, 0.4, 0.6])
     assert json.loads(Path("alone.json").read_text())["inferred"] == 4
     assert len(Path("shares.csv").read_text().splitlines()) == 21
-    for name in (name for name in OPTIONS if name.startswith("save_")):
-        config = RunConfig(source="film.mp4", output="out.gif", **{name: "file"})
+    for name in ("limit", *(name for name in OPTIONS if name.startswith("save_"))):
+        config = RunConfig(source="film.mp4", output="out.gif", **{name: 5 if name == "limit" else "file"})
         assert without_unseen_frames(config) == config, name
 
 

@@ -90,8 +90,12 @@ def rated(sink: Sink, config: RunConfig) -> Sink:
 
 
 def without_unseen_frames(config: RunConfig) -> RunConfig:
-    """The configuration; where nothing but the output takes frames, those that it would leave out are not read."""
+    """The configuration; where nothing but the output takes frames, those that it would leave out are not read.
+
+    Not with a limit, which would count other frames then.
+    """
     rate = _rate(config)
-    if rate is None or output_names(config) != [config.output] or config.show or config.serve:
+    others = output_names(config) != [config.output] or config.show or config.serve
+    if rate is None or config.limit is not None or others:
         return config
     return replace(config, max_fps=rate if config.max_fps is None else min(rate, config.max_fps))
