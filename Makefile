@@ -75,7 +75,7 @@ weights: .venv/installed  ## train the bundled network further and put it into t
 	$(TRAIN) runs/street --mix 9,26,22,7,12,20,4 --balance 0.2 --steps 4550 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 14 --init runs/mobile123.safetensors -o runs/mobile4
 	$(MEAN) runs/mobile123.safetensors runs/mobile4/weights.safetensors 0.5 runs/mobile1234.safetensors
 	$(TRAIN) runs/street --mix 8,22,16,6,18,28,2 --balance 0.4 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 16 --init runs/mobile1234.safetensors -o runs/mobile5
-	$(MEAN) runs/mobile1234.safetensors runs/mobile5/weights.safetensors 0.7 runs/mobile.safetensors
+	$(MEAN) runs/mobile1234.safetensors runs/mobile5/weights.safetensors 0.85 runs/mobile.safetensors
 	$(BIN)/python benchmarks/package.py runs/mobile.safetensors --data $(DATA) --rare 0.25
 	$(BIN)/python benchmarks/confidence.py --model m2f-mobile-ade $(addprefix --data $(DATA)/,idd/val coco/val coco/val_dense) --write
 
