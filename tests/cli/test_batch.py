@@ -209,7 +209,7 @@ def test_on_a_terminal_the_table_stays_with_its_bar_and_reasons_are_told_above_i
     board = Board(rows)
     shown = StringIO()
     with BatchConsole() as console:
-        console._console, console._live = Console(file=shown, force_terminal=True, width=80, height=24), True
+        console._console, console._draws = Console(file=shown, force_terminal=True, width=80, height=24), True
         console.batch_progress(board)
         console.input_failed("2.mp4", "disk full")
         rows[1].state = "failed"

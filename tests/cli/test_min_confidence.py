@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,11 +14,12 @@ from tests.cli.test_run import SMALL, assert_one_line_error, pictures
 from vidseg.frames import NO_LABEL
 from vidseg.sources.mask_reader import read_mask_folder, read_mask_video
 
-SURE = ("--min-confidence", 0.4)
+LEAST = 66
+SURE = ("--min-confidence", LEAST / 255)
 
 
-def maps(path: str) -> np.ndarray:
-    read = read_mask_video if Path(path).suffix == ".mkv" else read_mask_folder
+def maps(path: str, option: str = "--save-masks") -> np.ndarray:
+    read = partial(read_mask_video, option=option) if Path(path).suffix == ".mkv" else read_mask_folder
     return np.stack([mask.load() for mask in read(path)])
 
 
@@ -25,11 +27,13 @@ def maps(path: str) -> np.ndarray:
 @pytest.mark.parametrize("saved", ["sure.mkv", "sure"])
 def test_labels_are_those_of_a_plain_run_where_the_saved_confidence_is_enough(cli, clip, saved, stride):
     common = ("run", clip, *SMALL, "--stride", stride)
-    assert cli(*common, "--save-masks", "all.mkv").code == 0
-    result = cli(*common, "--save-masks", "some.mkv", "--save-confidence", saved, *SURE, "--save-csv", "shares.csv")
+    assert cli(*common, "--save-masks", "all.mkv", "--save-confidence", "first.mkv").code == 0
+    least = int(np.median(maps("first.mkv", "--save-confidence")))
+    sure = ("--min-confidence", least / 255)
+    result = cli(*common, "--save-masks", "some.mkv", "--save-confidence", saved, *sure, "--save-csv", "shares.csv")
     assert result.code == 0, result.err
-    everything, some, levels = maps("all.mkv"), maps("some.mkv"), maps(saved)
-    unsure = levels < 102  # 0.4 of 255
+    everything, some, levels = maps("all.mkv"), maps("some.mkv"), maps(saved, "--save-confidence")
+    unsure = levels < least
     assert len(levels) == 12 and 0.01 < unsure.mean() < 0.99
     assert (some == np.where(unsure, NO_LABEL, everything)).all()
     with open("shares.csv", encoding="utf-8") as file:
@@ -101,7 +105,7 @@ def test_the_calibration_of_the_weights_counts(cli, clip, tmp_path, monkeypatch)
     monkeypatch.setattr("vidseg.zoo.weights_calibration", lambda path: curve, raising=False)
     assert cli("run", clip, *SMALL, "--save-masks", "some", *SURE, "--save-confidence", "sure").code == 0
     levels = maps("sure")
-    assert levels.max() <= 128 and ((maps("some") == NO_LABEL) == (levels < 102)).all()
+    assert levels.max() <= 128 and ((maps("some") == NO_LABEL) == (levels < LEAST)).all()
 
 
 def test_pictures_of_several_sizes_are_rendered_again(cli, tmp_path):

@@ -86,7 +86,7 @@ def run(
     check_sent(config)
     if is_grid(config):
         check_grid_options(config)
-    if config.show:
+    if config.show and not config.chunk_options:  # which show nothing
         find_display()
     check_files(config)
 
