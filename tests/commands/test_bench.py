@@ -49,7 +49,7 @@ def test_a_short_source_is_read_again_for_timing_but_kept_once():
 
 
 def test_a_comparison_leaves_out_what_fails_and_says_so(monkeypatch):
-    def load(config, reporter):
+    def load(config, reporter, info=None):
         if config.runtime == "torch-compile":
             raise DeviceError("no compiler")
         if config.runtime == "openvino":

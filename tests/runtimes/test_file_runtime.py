@@ -273,7 +273,7 @@ def test_pictures_of_a_batch_run_beside_each_other_and_a_size_that_is_expected_i
     runtime.expect((32, 48))
     given = []
     run = OpenVinoRequests.run
-    monkeypatch.setattr(OpenVinoRequests, "run", lambda self, feeds: given.append(len(feeds)) or run(self, feeds))
+    monkeypatch.setattr(OpenVinoRequests, "run", lambda self, *words: given.append(len(words[0])) or run(self, *words))
     monkeypatch.setattr(OpenVinoRequests, "_compiled", None)  # nothing more has to be compiled
     images = torch.cat([pictures(), pictures().flip(3)])
     both = runtime.run(images)

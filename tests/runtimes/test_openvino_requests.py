@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tests.runtimes.tiny_networks import write_network
-from vidseg.runtimes import openvino_requests
-from vidseg.runtimes.openvino_import import openvino_core
+from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.registry import installed_engines
 
@@ -25,8 +24,8 @@ def pictures(count: int, size_hw: tuple[int, int] = (16, 24)) -> list[dict[int, 
 
 def test_two_requests_give_in_order_what_one_gives_to_the_bit(network):
     feeds = pictures(5)
-    (one,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds)
-    (two,) = OpenVinoRequests(network(), "f32", threads=1, count=2).run(feeds)
+    (one,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds, [0])
+    (two,) = OpenVinoRequests(network(), "f32", threads=1, count=2).run(feeds, [0])
     assert len(one) == 5 and two.tobytes() == one.tobytes()
     assert len({each.tobytes() for each in two}) == 5
 
@@ -34,9 +33,9 @@ def test_two_requests_give_in_order_what_one_gives_to_the_bit(network):
 def test_results_stay_when_the_requests_run_again(network):
     requests = OpenVinoRequests(network(), "f32", threads=1, count=2)
     feeds = pictures(4)
-    (kept,) = requests.run(feeds[:2])
+    (kept,) = requests.run(feeds[:2], [0])
     before = kept.copy()
-    requests.run(feeds[2:])
+    requests.run(feeds[2:], [0])
     assert np.array_equal(kept, before)
 
 
@@ -46,7 +45,7 @@ def test_a_request_that_fails_beside_another_is_told_of(network, bad):
     feeds = pictures(2)
     feeds[bad] = pictures(1, (16, 32))[0]
     with pytest.raises(RuntimeError, match="shape"):
-        requests.run(feeds)
+        requests.run(feeds, [0])
 
 
 @pytest.fixture
@@ -68,21 +67,32 @@ def test_a_size_that_is_expected_has_a_network_of_its_own_and_others_share_one(t
     requests = OpenVinoRequests(openvino_core().read_model(str(path)), "f32", threads=1)
     for _ in range(2):
         requests.expect((1, 3, 16, 24))
-    (fixed,) = requests.run(pictures(1))
+    (fixed,) = requests.run(pictures(1), [0])
     assert compiled == ["[1,3,16,24]"]
     for size in ((16, 32), (32, 24), (16, 24)):
-        requests.run(pictures(1, size))
+        requests.run(pictures(1, size), [0])
     assert compiled == ["[1,3,16,24]", "[1,3,?,?]"]
-    (free,) = OpenVinoRequests(openvino_core().read_model(str(path)), "f32", threads=1).run(pictures(1))
+    (free,) = OpenVinoRequests(openvino_core().read_model(str(path)), "f32", threads=1).run(pictures(1), [0])
     assert fixed.shape == free.shape and np.allclose(fixed, free, atol=1e-6)
 
 
-def test_the_sizes_expected_last_are_kept(tmp_path, monkeypatch, compiled):
-    monkeypatch.setattr(openvino_requests, "KEPT", 2)
-    requests = OpenVinoRequests(openvino_core().read_model(str(write_network(tmp_path))), "f32", threads=1)
+def test_the_sizes_expected_last_are_kept(tmp_path, compiled):
+    requests = OpenVinoRequests(openvino_core().read_model(str(write_network(tmp_path))), "f32", threads=1, kept=2)
     sizes = {name: (1, 3, side, 24) for name, side in zip("abc", (16, 20, 28), strict=True)}
     for name in "abaca":  # when c comes, b is the one that was asked for longest ago
         requests.expect(sizes[name])
     assert len(compiled) == 3
     requests.expect(sizes["b"])
     assert len(compiled) == 4
+
+
+def test_outputs_that_nobody_wants_are_left_alone(tmp_path):
+    """A loss without dimensions cannot be put one after the other."""
+    openvino = import_openvino()
+    opset13 = openvino.opset13
+    image = opset13.parameter([-1, 3, 16, 24], openvino.Type.f32)
+    doubled = opset13.add(image, image)
+    both = openvino.Model([doubled, opset13.reduce_sum(image, opset13.constant([0, 1, 2, 3]))], [image], "two")
+    feeds = pictures(2)
+    (found,) = OpenVinoRequests(both, "f32", threads=1, count=2).run(feeds, [0])
+    assert np.array_equal(found, 2 * np.concatenate([feed[0] for feed in feeds]))

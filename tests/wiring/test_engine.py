@@ -4,9 +4,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.runtimes.test_accelerators import Notes
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
 from vidseg.frames import VideoInfo
+from vidseg.runtimes.openvino_requests import OpenVinoRequests
+from vidseg.runtimes.registry import installed_engines
 from vidseg.segmentation.tiled_segmenter import TiledSegmenter
 from vidseg.timing import StageTimers
 from vidseg.wiring import engine
@@ -15,6 +18,7 @@ from vidseg.wiring.engine import (
     OPENVINO_BATCH,
     Engine,
     beside_other_stages,
+    load_engine,
     requests_beside,
     threads_beside,
 )
@@ -102,3 +106,18 @@ def test_the_network_is_told_the_size_of_a_video(words, of, expected):
     made = Engine("net", runtime, NetworkInput(64), torch.device("cpu")).shared()
     made.segmenter(RunConfig(**words), info(**of), StageTimers())
     assert told == expected
+
+
+def test_an_engine_that_does_not_compile_the_network_is_passed_over_for_another(monkeypatch):
+    if not {"openvino", "onnxruntime"} <= set(installed_engines()):
+        pytest.skip("needs openvino and onnxruntime")
+
+    def broken(*words, **more):
+        raise RuntimeError("Device with name CPU is not registered")
+
+    monkeypatch.setattr(OpenVinoRequests, "_compiled", broken)
+    notes = Notes()
+    for source in (None, info()):
+        made = load_engine(RunConfig(device="cpu", imgsz=64), notes, info=source)
+        assert made.runtime.name.startswith("onnxruntime")
+        assert any("openvino" in text and "not registered" in text for text in notes.notes)

@@ -148,7 +148,7 @@ def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter:
     from vidseg.wiring.network_input import published_advice
 
     if engine is None:
-        engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info))
+        engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info), info=info)
     batch = engine.batch(config, info)
     beside = f" ({engine.requests} in parallel)" if engine.requests > 1 else ""
     reporter.detail(f"model {engine.model}, {engine.runtime.name}, {engine.size.words(info)}, batch {batch}{beside}")

@@ -166,7 +166,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
     info, frames, decoding = decode(config, request.seconds)
     usable = with_usable_encoder(replace(config, output=_WHOLE, matte=()), info, reporter.note)
     config = replace(config, codec=usable.codec, encoder_preset=usable.encoder_preset)
-    all_cores = load_engine(config, reporter)
+    all_cores = load_engine(config, reporter, info=info)
     all_cores.segmenter(config, info, StageTimers())  # options that the network cannot do are told now
     torch_threads = torch.get_num_threads()
     with (
@@ -180,7 +180,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
         requests = requests_beside(config, info)
         config = beside_other_stages(config)
         alike = config.threads == request.config.threads and requests == 1
-        engine = all_cores if alike else load_engine(config, reporter, requests=requests)
+        engine = all_cores if alike else load_engine(config, reporter, requests=requests, info=info)
         segmentations, costs = segment_stages(engine, config, info, frames, request.seconds)
         stages = (decoding, *costs, *output_stages(config, info, frames, segmentations, folder, request.seconds))
         reporter.phase("end to end")
@@ -317,7 +317,7 @@ def _compare(
     for name in names:
         reporter.phase(f"model alone in {name}")
         try:
-            engine = load_engine(replace(single, runtime=name), reporter)
+            engine = load_engine(replace(single, runtime=name), reporter, info=replace(still, still=False))
             times = model_alone(engine, still, frames, request.batches, request.seconds)
             same = float((labels_by(engine) == expected).mean())
         except VidsegError as error:  # no compiler here, or a damaged installation

@@ -34,11 +34,19 @@ class OpenVinoRequests:
         hint: "f32" or "bf16", how to compute what the network does not fix itself.
         threads: of one request; None leaves the choice to OpenVINO.
         count: requests.
+        kept: sizes with a network of their own at most; each is a copy of the weights.
         device: of OpenVINO; another than the CPU computes in its own number format.
     """
 
     def __init__(
-        self, network: Any, hint: str, *, threads: int | None = None, count: int = 1, device: str = "CPU"
+        self,
+        network: Any,
+        hint: str,
+        *,
+        threads: int | None = None,
+        count: int = 1,
+        kept: int = KEPT,
+        device: str = "CPU",
     ) -> None:
         options = {"PERFORMANCE_HINT": "LATENCY"}
         if device == "CPU":
@@ -51,7 +59,7 @@ class OpenVinoRequests:
         self._network, self._device, self._options = network, device, options
         self._any_size: list[Any] = []
         self._by_size: dict[tuple[int, ...], list[Any]] = {}
-        self._count = count
+        self._count, self._kept = count, kept
 
     def compile(self) -> None:
         """Get ready for inputs of any size, which else happens when the first one comes.
@@ -70,11 +78,11 @@ class OpenVinoRequests:
         network = self._network.clone()
         network.reshape(list(key))
         self._by_size[key] = self._compiled(network)
-        if len(self._by_size) > KEPT:
+        if len(self._by_size) > self._kept:
             del self._by_size[next(iter(self._by_size))]
 
-    def run(self, feeds: Sequence[Mapping[Any, Array]]) -> list[Array]:
-        """The outputs in the network's order, those of all inputs one after the other along the first axis.
+    def run(self, feeds: Sequence[Mapping[Any, Array]], outputs: Sequence[int]) -> list[Array]:
+        """The outputs of these numbers, those of all inputs one after the other along the first axis.
 
         They are nobody else's: no later run overwrites them.
 
@@ -85,7 +93,7 @@ class OpenVinoRequests:
         found: list[Mapping[Any, Array]] = []
         for start in range(0, len(feeds), len(requests)):
             found += self._run_together(requests, feeds[start : start + len(requests)])
-        return joined([list(results.values()) for results in found])
+        return joined([[results[number] for number in outputs] for results in found])
 
     def _compiled(self, network: Any) -> list[Any]:
         compiled = openvino_core().compile_model(network, self._device, self._options)

@@ -35,6 +35,7 @@ class OpenVinoRuntime:
             so a run that takes it says so.
         threads: of one request; None leaves the choice to OpenVINO.
         requests: that run beside each other, where there are several images.
+        size_hw: expected at once, see `Sized`; None gets ready for any size.
         quantized: the network in int8, instead of a conversion of `model`.
         cache_folder: instead of the one in the user's cache.
         announce: told when a conversion starts.
@@ -50,6 +51,7 @@ class OpenVinoRuntime:
         precision: torch.dtype = torch.float32,
         threads: int | None = None,
         requests: int = 1,
+        size_hw: tuple[int, int] | None = None,
         quantized: Parts | None = None,
         cache_folder: Path | None = None,
         announce: Callable[[str], None] = lambda text: None,
@@ -72,6 +74,10 @@ class OpenVinoRuntime:
             parts = cached_parts(key, lambda: convert(model), folder=cache_folder, announce=announce)
         network = openvino_core().read_model(parts["model.xml"], parts["model.bin"])
         self._requests = OpenVinoRequests(network, _HINTS[precision], threads=threads, count=requests)
+        if size_hw is None:  # compiled here in any case, while another engine may still take its place
+            self._requests.compile()
+        else:
+            self.expect(size_hw)
         self._precision = precision
 
     @property
@@ -87,7 +93,7 @@ class OpenVinoRuntime:
         self._requests.expect((1, 3, *size_hw))
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self._requests.run([{0: image.contiguous().numpy()} for image in images.chunk(len(images))])
+        found = self._requests.run([{0: image.contiguous().numpy()} for image in images.chunk(len(images))], (0, 1))
         class_logits, mask_logits = map(torch.from_numpy, found)
         return class_logits, mask_logits
 

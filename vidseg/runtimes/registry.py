@@ -135,6 +135,7 @@ def create_runtime(
     precision: torch.dtype = torch.float32,
     threads: int | None = None,
     requests: int = 1,
+    size_hw: tuple[int, int] | None = None,
     quantized: Parts | None = None,
     cache_folder: Path | None = None,
     announce: Callable[[str], None] = lambda text: None,
@@ -145,6 +146,7 @@ def create_runtime(
         threads: CPU threads of the network; None leaves the choice to the engine. torch's are set for the whole
             process, with `torch.set_num_threads`.
         requests: images that OpenVINO works on at once, each with so many threads.
+        size_hw: height and width of most of the images, where they are known.
         quantized: the network in int8, for that precision; see `quantized.find_quantized`.
         cache_folder: for converted networks, instead of the one in the user's cache.
         announce: told when a network is converted, and when "auto" passes over an engine that fails.
@@ -156,7 +158,17 @@ def create_runtime(
     for name in names:
         try:
             return _create(
-                name, model, model_name, device, precision, threads, requests, quantized, cache_folder, announce
+                name,
+                model,
+                model_name,
+                device,
+                precision,
+                threads,
+                requests,
+                size_hw,
+                quantized,
+                cache_folder,
+                announce,
             )
         except ImportError as error:
             if runtime != "auto" or name == names[-1]:
@@ -181,6 +193,7 @@ def _create(
     precision: torch.dtype,
     threads: int | None,
     requests: int,
+    size_hw: tuple[int, int] | None,
     quantized: Parts | None,
     cache_folder: Path | None,
     announce: Callable[[str], None],
@@ -194,6 +207,7 @@ def _create(
             precision=precision,
             threads=threads,
             requests=requests,
+            size_hw=size_hw,
             quantized=quantized,
             cache_folder=cache_folder,
             announce=announce,

@@ -119,7 +119,7 @@ class OpenVinoSession:
         model = openvino_model(network) if isinstance(network, Path) else core.read_model(network, weights or b"")
         hint = "bf16" if precision == torch.bfloat16 else "f32"
         target = "CPU" if accelerator is None else accelerator.target
-        self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests, device=target)
+        self._requests = OpenVinoRequests(model, hint, threads=threads, count=requests, kept=2, device=target)
         self._requests.compile()
         self.one_by_one = accelerator is None
         """Pictures are better given as inputs of their own than in one."""
@@ -135,8 +135,7 @@ class OpenVinoSession:
     def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
         # inputs without a name are given by their place
         given: list[Any] = [dict(feed) if all(feed) else dict(enumerate(feed.values())) for feed in feeds]
-        found = self._requests.run(given)
-        return [found[self._places[name]] for name in output_names]
+        return self._requests.run(given, [self._places[name] for name in output_names])
 
     def expect(self, shape: Sequence[int]) -> None:
         """Be fast for inputs of this shape, where the network has one input and takes others too."""

@@ -125,7 +125,8 @@ class _Shares:
         """Not known yet; `shape` is that of the labels by cell."""
         total = sureness.total.clamp_min(torch.finfo(sureness.total.dtype).tiny)
         steps = None if sureness.table is None else torch.empty(shape, dtype=torch.uint8)
-        return cls(sureness.values, total, STEPS * sureness.least, steps)
+        values = None if sureness.values is None else sureness.values.contiguous()  # NHWC: else copied for each chunk
+        return cls(values, total, STEPS * sureness.least, steps)
 
     def of_one_winner(self, labels: UInt8Array, grid: Tensor, winner: Tensor, rows: _Side, columns: _Side) -> None:
         """As in cells with one winner, by the `winner` (h, w) at the points of the maps (N, h, w)."""

@@ -58,8 +58,8 @@ _LEAST_BYTES = 100_000_000
 """That a run takes beside its network, however small: engine, frames under way, encoder."""
 _BYTES_PER_PARAMETER = 8
 """While a network is loaded there are the numbers of the file and the network's own."""
-_FILE_COPIES = 2
-"""The same of a network file: its content, and what the engine makes of it."""
+_FILE_COPIES = 4
+"""The same of a network file: its content, and what the engine makes of it for any size and for two sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,9 @@ class Engine:
             ConfigError: confidence is asked for, and the network cannot tell it.
         """
         smooth = is_smoothed(config, info)
-        if isinstance(self.runtime, Sized) and not info.still and config.tiles is None:
-            self.runtime.expect(self.size.network_hw(info, info.height, info.width))
+        expected = _size_of_video(config, self.size, info)
+        if isinstance(self.runtime, Sized) and expected is not None:
+            self.runtime.expect(expected)
         network = self.runtime if config.tiles is None else self._blendable(config)
         scored = isinstance(network, ScoreFileRuntime | QueryScoreRuntime) and not network.gives_labels
         scores_regions = keep_queries and scored
@@ -172,6 +173,11 @@ class Engine:
         if _is_watched(config) or not self.runtime.name.startswith("openvino"):
             return 1
         return max(self.requests, OPENVINO_BATCH if small else 1)
+
+
+def _size_of_video(config: RunConfig, size: NetworkInput, info: VideoInfo) -> tuple[int, int] | None:
+    """What the network sees of all frames of the source; None where they differ, or it sees them in windows."""
+    return None if info.still or config.tiles is not None else size.network_hw(info, info.height, info.width)
 
 
 def label_set(config: RunConfig) -> LabelSet:
@@ -263,11 +269,12 @@ def set_threads(asked: int | None) -> int | None:
     return cores if asked is None else asked
 
 
-def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1) -> Engine:
+def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1, info: VideoInfo | None = None) -> Engine:
     """Load, fetch or convert the network that the configuration names.
 
     Args:
         requests: frames for it to work on at once, each with the threads of the configuration, where its engine can.
+        info: the source that it is for, where there is one only.
     Raises:
         VidsegError: anything the user can mend.
     """
@@ -289,6 +296,7 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1) -> 
         device=device,
         threads=threads,
         requests=requests,
+        size_hw=None if info is None else _size_of_video(config, network_input(config, device), info),
         announce=reporter.note,
     )
     runtime, precision = _created(config, create, network, weights, (device, precision), reporter)

@@ -87,12 +87,12 @@ def do_chunk(job: ChunkJob, tell: Tell) -> ChunkDone:
         Whatever `tell` raises: nobody wants the chunk any more.
     """
     config = job.config
-    engine = load_engine(config, SilentReporter())
     source = open_run_source(config, Announcements(), lambda text: None)
     sinks: list[ResumableSink] = []
     try:
         assert isinstance(source, ResumableSource), "planned with one that is"
         info = source.info
+        engine = load_engine(config, SilentReporter(), info=info)
         sinks.extend(_open_sinks(job, info))
         for sink, state in zip(sinks, job.start.sinks, strict=True):
             sink.restore(state)

@@ -61,7 +61,8 @@ def _geometry(path: Path, given: Mapping[str, Any], kind: str, assumed: list[str
     if resample not in _EXACT:
         assumed.append(f"resample {resample} is treated as {values['resample']}")
     steps = [given[key] for key in ("size_divisor", "size_divisibility", "ensure_multiple_of") if key in given]
-    step = whole(steps[0]) if steps else 32 if _maker(given, kind).startswith(("maskformer", "mask2former")) else None
+    default = 32 if not steps and _maker(given, kind).startswith(("maskformer", "mask2former")) else None
+    step = next(filter(None, map(whole, steps)), default)
     if given.get("do_resize", True):
         values |= _size(path, given, kind)
     if given.get("do_split_image"):
