@@ -394,6 +394,10 @@ def test_write_makes_a_video_of_frames_as_run_does(tmp_path, name, options, mome
         vidseg.write([segmented()], path)
 
 
+def test_write_takes_a_rate_as_vidseg_gives_it(tmp_path):
+    assert vidseg.write(map(segmented, range(4)), tmp_path / "a.mp4", fps=Fraction(30000, 1001)) > 0
+
+
 def test_write_refuses_options_as_run_does(tmp_path):
     for options, text in (
         ({"size": "big"}, "vidseg.write: --size is 'big'; accepted: a width"),

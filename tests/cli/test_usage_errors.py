@@ -9,6 +9,10 @@ import sys
 import pytest
 
 from tests.cli.test_run import assert_one_line_error
+from vidseg.cli.stray_words import refuse_stray_outputs
+from vidseg.config import RunConfig
+from vidseg.errors import ConfigError, VidsegError
+from vidseg.wiring.outputs import check_files
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,23 @@ def test_what_cannot_be_read_is_told_in_one_line(cli, words, texts):
 )
 def test_an_output_or_option_among_the_sources_is_told_before_anything_runs(cli, clip, words, texts):
     assert_one_line_error(cli("run", clip, *words), *texts)
+
+
+def test_what_may_be_a_source_is_not_taken_for_an_output_or_option(cli, clip, tmp_path):
+    assert_one_line_error(cli("run", clip, "test:64x48@12.5", "--stats", "s.json"), "test:64x48@12.5", "accepted")
+    refuse_stray_outputs(["cam=*.mp4"], {})
+    with pytest.raises(ConfigError, match="give its name alone"):
+        refuse_stray_outputs(["cam=1.mp4"], {})
+
+
+def test_an_output_that_exists_may_be_the_input_or_a_name_for_the_pipe(cli, clip, tmp_path):
+    result = cli("run", clip, "-o", clip)
+    assert_one_line_error(result, f"{clip.name}: is the input itself; choose another name")
+    (tmp_path / "-").touch()
+    check_files(RunConfig(source=str(clip), output="-"))
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(VidsegError, match="exists"):
+        check_files(RunConfig(source="test", output="a.mp4"))
 
 
 LAZY = """

@@ -200,7 +200,7 @@ def _grid_pipeline(opened: OpenedRun, grid: Grid) -> Pipeline:
         # a grid that waits for the outputs leaves moments out instead of making pictures for nothing
         options=PipelineOptions(
             limit=config.limit,
-            seconds=config.duration if opened.info.live else None,
+            seconds=config.duration,  # each file of a grid ends by itself, a pattern in real time does not
             queue_size=1,
             keeps="every-frame",
             max_staleness=config.max_staleness,

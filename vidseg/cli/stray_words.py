@@ -10,6 +10,7 @@ from typing import Any
 from vidseg.config import OPTIONS
 from vidseg.errors import ConfigError
 from vidseg.names import expand_user, url_scheme
+from vidseg.wildcards import is_glob
 
 _OPTIONS = ("classes", "ignore_classes", "blur_classes", "foreground", "highlight", "matte")
 
@@ -53,7 +54,8 @@ def refuse_stray_numbers(sources: Sequence[str], words: Sequence[str]) -> None:
 
 def refuse_stray_outputs(sources: Sequence[str], settings: Mapping[str, Any]) -> None:
     """Raises ConfigError if a source is not a file but an output without its flag, or `name=value`."""
-    missing = [source for source in sources if not os.path.lexists(expand_user(source)) and url_scheme(source) is None]
+    named = [source for source in sources if not is_glob(source) and not source.startswith("test:")]
+    missing = [source for source in named if not os.path.lexists(expand_user(source)) and url_scheme(source) is None]
     for source in missing:
         name, equals, value = source.partition("=")
         name = name.replace("-", "_")
@@ -63,7 +65,7 @@ def refuse_stray_outputs(sources: Sequence[str], settings: Mapping[str, Any]) ->
             raise ConfigError(f"{source}: no such file; {instead}")
     if len(sources) < 2 or settings.get("output") or missing != [sources[-1]]:
         return
-    if os.path.splitext(missing[0])[1] and not set("*?[") & set(missing[0]):
+    if os.path.splitext(missing[0])[1]:
         raise ConfigError(f"{missing[0]}: no such file; if it is to be written: -o {missing[0]}")
 
 

@@ -92,7 +92,7 @@ class PipeSink(AvSink):
         if failure.errno != errno.EPIPE:
             raise failure
         if self.given_up is None:
-            end = clock_time(math.floor(self._last_seconds - self._origin))
+            end = clock_time(math.floor(self._last_seconds))
             self.given_up = f"{self._name}: the reader closed the pipe at {end}"
 
     def _before_encoding(self, frame: av.VideoFrame) -> None:

@@ -124,9 +124,11 @@ class SplitOutput(WrappedSink):
 
     def close(self) -> None:
         """Finish the current file. Raises WriteError."""
-        self._finish_last()
-        if self._path not in self._done:
-            self._finish(self._sink, self._path)
+        try:
+            self._finish_last()
+        finally:  # one that fails costs the other nothing
+            if self._path not in self._done:
+                self._finish(self._sink, self._path)
 
     def abort(self) -> None:
         """Give up the current file. Never raises."""

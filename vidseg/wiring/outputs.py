@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vidseg.atomic import existing
+from vidseg.atomic import existing, refuse_source
 from vidseg.config import RunConfig
 from vidseg.defaults import CONF
 from vidseg.errors import ConfigError
@@ -79,8 +78,9 @@ def check_files(config: RunConfig) -> None:
     """
     if config.source is not None:
         check_exists(config.source)
-    replaced = config.overwrite or config.resume or config.output is None or "%" in config.output
+    replaced = config.overwrite or config.resume or config.piped or config.output is None or "%" in config.output
     if not replaced and os.path.isfile(path := expand_user(config.output or "")):
+        refuse_source(Path(path), [expand_user(each) for each in (config.source or "", *config.more_sources)])
         raise existing(path)
 
 
@@ -202,12 +202,9 @@ def starts_inside(config: RunConfig) -> bool:
 
 def _limited(info: VideoInfo, config: RunConfig) -> VideoInfo:
     """What a sink is to know of a source of which `limit` may take a part."""
-    limit, count, seconds = config.limit, info.frame_count, info.duration_seconds
-    if limit is None:
+    if config.limit is None or info.frame_count is None:
         return info
-    if info.frame_rate and seconds is not None:
-        seconds = min(seconds, limit / min(float(info.frame_rate), config.max_fps or math.inf))
-    return replace(info, frame_count=None if count is None else min(count, limit), duration_seconds=seconds)
+    return replace(info, frame_count=min(info.frame_count, config.limit))
 
 
 def _file_sink(config: RunConfig, info: VideoInfo, part: bool | None, splitter: Splitter | None = None) -> Sink:

@@ -68,7 +68,8 @@ def write(
         SinkError: the file exists, or cannot be written like that.
     """
     name = os.fspath(path)
-    config = merge(("vidseg.write", {"output": name, "fps": fps, "size": size, "enlarge": enlarge}))
+    rate = float(fps) if isinstance(fps, Fraction) else fps
+    config = merge(("vidseg.write", {"output": name, "fps": rate, "size": size, "enlarge": enlarge}))
     check_shape(config)
     scale = output_size(config)
     encode = EncodeOptions(codec=codec, crf=crf, audio="none")
