@@ -327,7 +327,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         task.own = task.model is not None
-        task.model = str(Path(task.model).resolve()) if task.own else str(Path(folder) / "nano.onnx")
+        task.model = str(Path(task.model).resolve()) if task.own else str(Path(folder) / f"{BUNDLED}.onnx")
         if not task.own:
             command = [sys.executable, "-m", "vidseg", "export", BUNDLED, "--outputs", "semantic", "-q"]
             subprocess.run([*command, "-o", task.model], check=True, cwd=ROOT)

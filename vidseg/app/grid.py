@@ -221,8 +221,7 @@ def infer_lanes(grid: Grid, config: RunConfig, engine: Engine, hidden: tuple[int
     count = len(grid.lanes)
     opened = [None if lane.source is None else lane.source.info for lane in grid.lanes]
     known = next((info for info in opened if info is not None), grid.info)
-    sizes = [(info or known).width for info in opened], [(info or known).height for info in opened]
-    infos = [replace(grid.info, width=width, height=height) for width, height in zip(*sizes, strict=True)]
+    infos = [replace(grid.info, width=own.width, height=own.height) for own in (info or known for info in opened)]
     group = SegmenterGroup([engine.segmenter(config, info, timers) for info in infos])
     batch = config.batch or (min(count, CUDA_BATCH) if engine.device.type == "cuda" else 1)
     if isinstance(grid, FileGrid):
