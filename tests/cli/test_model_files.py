@@ -94,7 +94,8 @@ def test_video_is_smoothed_with_scores_and_with_labels(cli, clip, net, tmp_path)
     ],
 )
 def test_options_that_do_not_fit_a_network_file_get_one_line(cli, net, picture, options, text):
-    result = cli("run", picture, "-o", "out.png", "-m", net, *options)
+    model = () if "-m" in options else ("-m", net)
+    result = cli("run", picture, "-o", "out.png", *model, *options)
     assert result.code == 2 and text in result.err and result.err.count("\n") == 1, result.err
     assert not Path("out.png").exists()
 

@@ -34,15 +34,33 @@ from vidseg.wiring.outputs import check_files
         (("batch", "a/", "-o", "b", "--resume"), ["unknown option --resume", "`vidseg run` has --resume"]),
         (("run", "a.mp4", "--limit"), ["--limit needs a value"]),
         (("run", "a.mp4", "--show=1"), ["--show takes no value"]),
+        (("run", "a.mp4", "-q=1"), ["unknown option -q=1"]),
         (("run", "a.mp4", "--limit", "many"), ["--limit is 'many'; accepted: a whole number from 1 to"]),
         (("run", "a.mp4", "--fps=fast"), ["--fps is 'fast'; accepted: a number"]),
         (("train", "a", "--steps=many"), ["--steps is 'many'; accepted: a whole number"]),
+        (("batch", "a", "-jabc"), ["-j is 'abc'; accepted: a whole number from 1 to 64"]),
+        (("batch", "a", "-0j", "99"), ["-j is '99'; accepted: a whole number from 1 to 64"]),
+        (("run", "a.mp4", "-o", "b.mp4", "-yqoc.mp4"), ["-o b.mp4 and -o c.mp4: only one is accepted"]),
+        (("run", "a.mp4", "-o=b.mp4", "--output=c.mp4"), ["-o b.mp4 and --output c.mp4: only one is accepted"]),
+        (("run", "a.mp4", "-o", "srt://u:pw@a/1", "-o", "srt://u:pw@a/2"), ["-o srt://***@a/1 and -o srt://***@a/2:"]),
+        (
+            ("run", "a.mp4", "--serve-token", "abcdefgh", "--serve-token", "ijklmnop"),
+            ["--serve-token and --serve-token:"],
+        ),
+        (("render", "a.mp4", "m", "--classes", 1, "--classes=car"), ["--classes 1 and", "commas: --classes 1,car"]),
+        (("train", "a", "-o", "b", "-o", "c"), ["-o b and -o c: only one is accepted"]),
         (("export-labels", "a.mp4"), ["MASKS is missing"]),
         (("export-labels", "a.mp4", "masks/"), ["--output is missing"]),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(cli, words, texts):
     assert_one_line_error(cli(*words), *texts)
+
+
+def test_what_repeats_a_value_or_follows_two_dashes_is_not_refused(cli, clip):
+    result = cli("run", clip, "-o", "x.mp4", "-o=x.mp4", "--fps", 5, "--fps=5", "-y", "-n", "--", "-o=y.mp4")
+    assert_one_line_error(result, "-o=y.mp4: no such file")
+    assert_one_line_error(cli("batch", "a", "--pattern", "b", "--pattern", "c"), "no output folder given")
 
 
 @pytest.mark.parametrize(

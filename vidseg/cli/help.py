@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vidseg.cli.usage_errors import one_line, unknown_command
+from vidseg.cli.usage_errors import one_line, refuse_repeated, unknown_command
 
 WIDTHS = (40, 100)
 """Columns that help is made for at least and at most; between them those of the terminal."""
@@ -24,7 +24,10 @@ class Command(TyperCommand):
     """A command whose `-h` shows the options that matter, where its function says which these are (`made_of`)."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As the library does. Raises ConfigError for what cannot be read."""
+        """As the library does, but for -o=OUT, which means -o OUT. Raises ConfigError for what cannot be read."""
+        end = args.index("--") if "--" in args else len(args)
+        taking = {flag for param in self.params if not getattr(param, "is_flag", True) for flag in param.opts}
+        args = [w[:2] + w[3:] if w[:2] in taking and w[2:3] == "=" != w[2:] else w for w in args[:end]] + args[end:]
         return _parsed(super().parse_args, ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -72,7 +75,10 @@ class Group(TyperGroup):
 def _parsed(parse: Callable[[Any, list[str]], list[str]], ctx: Any, args: list[str]) -> list[str]:
     given = list(args)  # the library takes words out of its list
     try:
-        return parse(ctx, args)
+        rest = parse(ctx, args)
+        if not ctx.resilient_parsing:  # while the shell completes
+            refuse_repeated(ctx, given)
+        return rest
     except Exception as raised:
         error = one_line(raised, ctx, given)
         if error is raised:

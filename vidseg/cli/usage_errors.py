@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vidseg.config import SECRETS
 from vidseg.errors import ConfigError
-from vidseg.names import expand_user, url_scheme
+from vidseg.names import expand_user, shown_name, url_scheme
 from vidseg.option_words import nearest_options
 
 _COMMANDS = {
@@ -44,7 +45,7 @@ def one_line(raised: Exception, ctx: Any, words: Sequence[str]) -> Exception:
         name = error.param.opts[0]
         text = f"{name if name[0] == '-' else error.param.metavar or name.upper()} is missing"
     elif getattr(error, "param", None) is not None:
-        text = _wrong_value(error, words)
+        text = _wrong_value(error, ctx, words)
     else:
         text = error.format_message()
         text = text[:1].lower() + text[1:].removesuffix(".")
@@ -100,13 +101,59 @@ def _as_written(option: str, words: Sequence[str]) -> str:
     return next((word for word in words if word[:1] == "-" != word[1:2] and option[1:] in word), option)
 
 
-def _wrong_value(error: Any, words: Sequence[str]) -> str:
-    flag, value = next(_values(error.param.opts, words), (error.param.opts[-1], None))
+def refuse_repeated(ctx: Any, words: Sequence[str]) -> None:
+    """Raises ConfigError if an option that takes one value is given several.
+
+    Args:
+        ctx: of the command.
+        words: what followed the command.
+    """
+    found: dict[str, tuple[Any, dict[str, str]]] = {}
+    for param, flag, value in _given(ctx, words):
+        if not param.multiple:
+            found.setdefault(param.name, (param, {}))[1].setdefault(value, flag)
+    for name, (param, flags) in found.items():
+        if len(flags) > 1:
+            shown = (flag if name in SECRETS else f"{flag} {shown_name(value)}" for value, flag in flags.items())
+            listed = f"separate them with commas: {param.opts[0]} {','.join(map(shown_name, flags))}"
+            instead = listed if "," in (param.metavar or "") else "only one is accepted; leave out the rest"
+            raise ConfigError(f"{' and '.join(shown)}: {instead}")
+
+
+def _wrong_value(error: Any, ctx: Any, words: Sequence[str]) -> str:
+    param = error.param
+    given = [(flag, value) for each, flag, value in _given(ctx, words) if each is param]
+    flag, value = given[-1] if given else (param.opts[-1], None)
+    least, most = (getattr(param, end, getattr(getattr(param, "type", None), end, None)) for end in ("min", "max"))
     numbers = {"integer": "a whole number", "number": "a number"}
     accepted = next((text for word, text in numbers.items() if word in error.message), None)
+    accepted = accepted if least is None else f"a whole number from {least} to {most}"
     if value is None or accepted is None:
         return f"{flag}: {error.message[:1].lower()}{error.message[1:].removesuffix('.')}"
     return f"{flag} is '{value}'; accepted: {accepted}"
+
+
+def _given(ctx: Any, words: Sequence[str]) -> Iterator[tuple[Any, str, str]]:
+    """(option, flag, value) of each option with a value: --jobs 4, --jobs=4, -j 4, -j4, or behind switches -yj4."""
+    params = {
+        flag: param
+        for param in ctx.command.params
+        if param.param_type_name == "option"
+        for flag in (*param.opts, *param.secondary_opts)
+    }
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return
+        flag, equals, value = word.partition("=")
+        if not word.startswith("--"):
+            switches = "".join(flag[1] for flag, param in params.items() if flag[1] != "-" and param.is_flag)
+            letters = word[1:].lstrip(switches) if word[:1] == "-" else ""
+            flag, equals, value = f"-{letters[:1]}", letters[1:], letters[1:]
+        if flag in params and not params[flag].is_flag:
+            found = value if equals else next(rest, None)
+            if found is not None:
+                yield params[flag], flag, found
 
 
 def _values(flags: Sequence[str], words: Sequence[str]) -> Iterator[tuple[str, str]]:
