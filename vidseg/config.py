@@ -365,7 +365,7 @@ class RunConfig:
         unset=f"{defaults.OPACITY:g}, or 0 with an effect",
     )
     contours: bool = _picture(False, FLAG, "Draw outlines around regions.")
-    legend: bool = _picture(False, FLAG, "Draw a legend of the classes in view.")
+    legend: bool = _picture(False, FLAG, "Draw a legend of the classes in view, or of --view confidence.")
     labels: bool = _picture(False, FLAG, "Write class names on regions.")
     legend_place: str = _picture(
         "top-right",

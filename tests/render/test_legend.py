@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.render.scenes import CAR, ROAD, SKY, noise, segmentation, street
 from vidseg.frames import NO_LABEL
 from vidseg.labels import ade20k
-from vidseg.render.legend import Legend, class_shares
+from vidseg.render.legend import Legend, class_shares, draw_confidence
 from vidseg.render.options import LEGEND_PLACES, RenderOptions
 from vidseg.render.overlay import OverlayRenderer
 
@@ -129,6 +131,32 @@ def test_the_panel_lies_in_the_corner_that_is_asked_for(place: str) -> None:
     x, y, width, height = box
     assert (x + width < 320, y + height < 240) == (place.endswith("left"), place.startswith("top"))
     assert min(x, y, 640 - x - width, 480 - y - height) >= 0
+
+
+@pytest.mark.parametrize("place", LEGEND_PLACES)
+def test_of_confidence_the_panel_shows_the_scale_and_no_class(place: str) -> None:
+    label_map = street(480, 640)
+    options = RenderOptions(view="confidence", legend=True, legend_place=place)
+    even = replace(segmentation(label_map), levels=np.full((480, 640), 128, np.uint8))
+    picture = OverlayRenderer(options).render(noise(480, 640), even)
+    drawn = (picture != picture[240, 320]).any(axis=2)
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    assert (rows[-1] < 240, columns[-1] < 320) == (place.startswith("top"), place.endswith("left"))
+    ends = np.empty((1, 2, 3), np.uint8)
+    draw_confidence(ends, np.array([[0, 255]], np.uint8))
+    least, most = (np.argwhere((picture == colour).all(axis=2)) for colour in ends[0])
+    assert len(least) > 5 and len(most) > 5 and least[:, 1].max() + 50 < most[:, 1].min()
+    assert not any((picture == LABELS.palette[class_id]).all(axis=2).any() for class_id in (SKY, ROAD, CAR))
+
+
+def test_without_room_or_confidence_there_is_no_scale() -> None:
+    for size in ((16, 16), (40, 60), (1, 300), (300, 1)):
+        picture = noise(*size)
+        assert legend().draw_scale(picture) is None and np.array_equal(picture, noise(*size))
+    picture = OverlayRenderer(RenderOptions(view="confidence", legend=True)).render(
+        noise(480, 640), segmentation(street(480, 640))
+    )
+    assert not picture.any()
 
 
 def test_text_size_makes_the_panel_and_the_class_names_larger() -> None:

@@ -1,9 +1,10 @@
-"""A panel with the classes in the picture: colour, name, share."""
+"""A panel with the classes in the picture: colour, name, share. Of confidence: its colours, from 0 to 100 %."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 
 from vidseg.frames import UInt8Array
@@ -15,9 +16,18 @@ MIN_SHARE = 0.005
 _MAX_WIDTH, _MAX_HEIGHT = 0.5, 0.9
 """Share of the picture that the panel may take."""
 _GREY: Rgb = (190, 194, 200)
+_LEAST, _MOST = "0 %", "100 %"
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
+
+
+def draw_confidence(picture: UInt8Array, levels: UInt8Array | None) -> None:
+    """Fill `picture` with what stands for the levels (H, W); black where nothing is known of them."""
+    if levels is None:
+        picture[:] = 0
+    else:
+        cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB, dst=picture)
 
 
 def class_shares(shown: UInt8Array) -> dict[int, float]:
@@ -63,19 +73,41 @@ class Legend:
         height, width = picture.shape[:2]
         for size_px in range(text_size_px(height, width, share=self._text_size / 36), MIN_SIZE_PX - 1, -1):
             panel_width = self._panel_width(size_px)
-            margin = size_px // 2
             rows = min(len(shares), (int(height * _MAX_HEIGHT) - size_px) // line_height(size_px))
             if panel_width <= width * _MAX_WIDTH and (rows == len(shares) or (size_px == MIN_SIZE_PX and rows >= 2)):
                 break
         else:
             return None
-        panel_height = rows * line_height(size_px) + size_px
-        x = margin if self._place.endswith("left") else width - margin - panel_width
-        y = margin if self._place.startswith("top") else height - margin - panel_height
-        box = (x, y, panel_width, panel_height)
-        draw_panel(picture, *box)
+        box = self._draw_panel(picture, panel_width, rows, size_px)
         self._draw_rows(picture, box, size_px, shares, rows)
         return box
+
+    def draw_scale(self, picture: UInt8Array) -> Box | None:
+        """The same with the colours of `draw_confidence` in place of classes."""
+        height, width = picture.shape[:2]
+        size_px = text_size_px(height, width, share=self._text_size / 36)
+        while (panel_width := text_width(_LEAST + _MOST, size_px) + 9 * size_px) > width * _MAX_WIDTH:
+            size_px -= 1
+        step = line_height(size_px)
+        if size_px < MIN_SIZE_PX or 2 * step + size_px > height * _MAX_HEIGHT:
+            return None
+        x, y, *_ = box = self._draw_panel(picture, panel_width, 2, size_px)
+        x, y = x + size_px // 2, y + size_px // 2
+        draw_text(picture, "confidence", x, y, size_px)
+        draw_text(picture, _LEAST, x, y + step, size_px, rgb=_GREY)
+        x, top = x + text_width(_LEAST, size_px) + size_px // 2, y + step + (step - size_px) // 2
+        levels = np.linspace(0, 255, 7 * size_px).round().astype(np.uint8)
+        draw_confidence(picture[top : top + size_px, x : x + len(levels)], np.tile(levels, (size_px, 1)))
+        draw_text(picture, _MOST, x + len(levels) + size_px // 2, y + step, size_px, rgb=_GREY)
+        return box
+
+    def _draw_panel(self, picture: UInt8Array, panel_width: int, rows: int, size_px: int) -> Box:
+        height, width = picture.shape[:2]
+        margin, panel_height = size_px // 2, rows * line_height(size_px) + size_px
+        x = margin if self._place.endswith("left") else width - margin - panel_width
+        y = margin if self._place.startswith("top") else height - margin - panel_height
+        draw_panel(picture, x, y, panel_width, panel_height)
+        return x, y, panel_width, panel_height
 
     def _panel_width(self, size_px: int) -> int:
         names = max(text_width(name, size_px) for name in self._names.values())

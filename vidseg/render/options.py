@@ -34,7 +34,7 @@ class RenderOptions:
     edges: bool = True
     """A faint light and dark line between regions of the overlay: half of a grey over a grey wall cannot be seen."""
     legend: bool = False
-    """A panel with the classes in the picture and their shares."""
+    """A panel with the classes in the picture and their shares; in the view "confidence", with its scale."""
     labels: bool = False
     """Class names on the large regions."""
     legend_place: str = "top-right"

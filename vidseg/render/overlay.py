@@ -9,7 +9,7 @@ from vidseg.frames import NO_LABEL, Segmentation, UInt8Array
 from vidseg.labels import LabelSet, ade20k
 from vidseg.render.contours import draw_contours, draw_edges
 from vidseg.render.effects import SourceEffects
-from vidseg.render.legend import Legend
+from vidseg.render.legend import Legend, draw_confidence
 from vidseg.render.options import RenderOptions
 from vidseg.render.palette import ColourTable
 from vidseg.render.region_labels import draw_region_labels
@@ -58,7 +58,7 @@ class OverlayRenderer:
         if picture.shape != output.shape:
             output[:height, :width] = source
         if options.view == "confidence":
-            _draw_confidence(picture, segmentation.levels)
+            draw_confidence(picture, segmentation.levels)
         elif options.view == "mask":
             picture[:] = colours
         else:
@@ -72,18 +72,14 @@ class OverlayRenderer:
         for top, left, bottom, right in segmentation.as_is:
             picture[top:bottom, left:right] = image[top:bottom, left:right]
             output[top:bottom, left:right] = image[top:bottom, left:right]
-        occupied = self._legend.draw(picture, shown) if options.legend else None
+        occupied = None
+        if options.legend and options.view != "confidence":
+            occupied = self._legend.draw(picture, shown)
+        elif options.legend and segmentation.levels is not None:
+            occupied = self._legend.draw_scale(picture)
         if options.labels:
             draw_region_labels(picture, shown, self._labels, occupied=occupied, text_size=options.text_size)
         return output
-
-
-def _draw_confidence(picture: UInt8Array, levels: UInt8Array | None) -> None:
-    """Fill `picture` with what stands for the levels (H, W); black where nothing is known of them."""
-    if levels is None:
-        picture[:] = 0
-    else:
-        cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB, dst=picture)
 
 
 def view_size(view: str, height: int, width: int) -> tuple[int, int]:
