@@ -375,7 +375,7 @@ class RunConfig:
     )
     text_size: float = _picture(1.0, number(0.5, 4), "Scale the legend and names by F; default {default}", "F")
     palette: str | None = _picture(None, TEXT, "Colours: ade20k, vivid, or a CSV of name,colour", "NAME|FILE")
-    color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of single classes.", "A=#RRGGBB,...", also=("--colour",))
+    color: tuple[str, ...] = _picture((), CLASS_LIST, "Colours of classes.", "A=red|#RRGGBB,...", also=("--colour",))
     classes: tuple[str, ...] = _picture(
         (), CLASS_LIST, "Colour only these: names, ids, or groups such as vehicle.", "A,B", short=True
     )
@@ -393,7 +393,7 @@ class RunConfig:
         "PX",
         unset=f"short side / {defaults.MARGIN_DIVISOR}",
     )
-    background: str | None = _picture(None, TEXT, "New background: blur, grey, '#RRGGBB', or an image.", "WHAT")
+    background: str | None = _picture(None, TEXT, "New background: blur, grey, a colour, or an image.", "WHAT")
     foreground: tuple[str, ...] = _picture((), CLASS_LIST, "With --background: the classes that stay.", "A,B")
     highlight: tuple[str, ...] = _picture((), CLASS_LIST, "Turn everything grey except these classes.", "A,B")
 

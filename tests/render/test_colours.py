@@ -9,6 +9,7 @@ import pytest
 
 from vidseg.errors import ConfigError
 from vidseg.labels import LabelSet, ade20k
+from vidseg.render.background import parse_background
 from vidseg.render.colours import painted
 
 # what dichromats see of linear RGB: Machado, Oliveira and Fernandes 2009, severity 1
@@ -70,8 +71,16 @@ def test_a_file_names_classes_and_their_colours(content: str, tmp_path: Path) ->
 
 
 def test_a_colour_for_one_class_wins_over_the_palette() -> None:
-    palette = painted(ade20k(), "vivid", ["person=#ff0055", "20=0x00ff00"]).palette
-    assert palette[12].tolist() == [255, 0, 85] and palette[20].tolist() == [0, 255, 0]
+    palette = painted(ade20k(), "vivid", ["person=#ff0055", "20=0x00ff00", "sky=Orange,road = navy"]).palette
+    assert palette[[12, 20, 2, 6]].tolist() == [[255, 0, 85], [0, 255, 0], [255, 165, 0], [0, 0, 128]]
+
+
+def test_names_of_colours_mean_the_same_in_files_and_for_a_background(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("name,colour\nsky,teal\n")
+    assert painted(ade20k(), str(file)).palette[2].tolist() == [0, 128, 128]
+    assert parse_background("lime", lambda path: None).colour == (0, 255, 0)
+    assert parse_background("gray", lambda path: None).name == "grey"  # which keeps shapes
 
 
 @pytest.mark.parametrize(
@@ -79,11 +88,12 @@ def test_a_colour_for_one_class_wins_over_the_palette() -> None:
     [
         ("bright", (), "--palette bright: cannot be read .*; known: ade20k, vivid, or a CSV file"),
         ("a,b\n1,2\n", (), "has no such columns; accepted: a CSV file with the columns"),
-        ("name,colour\nsky,red\n", (), "line 2: the colour is 'red'"),
+        ("name,colour\nsky,rde\n", (), "line 2: the colour is 'rde'"),
         ("name,r,g,b\nsky,256,0,0\n", (), "line 2: the colour is"),
         ("name,r,g,b\nsky,1\n", (), "line 2: the colour is"),
         ("name,colour\nskyy,#010203\n", (), "unknown class 'skyy'"),
-        (None, ("person",), "--color is 'person'; accepted: CLASS=#RRGGBB"),
+        (None, ("person",), "--color is 'person'; accepted: CLASS=COLOUR, the colour as #RRGGBB or one of black,"),
+        (None, ("person=rde",), "--color is 'person=rde'; accepted"),
         (None, ("person=#ff",), "--color is 'person=#ff'"),
         (None, ("=#ff0055",), "--color is '=#ff0055'"),
         (None, ("persn=#ff0055",), "--color: unknown class 'persn'"),

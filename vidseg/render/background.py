@@ -14,7 +14,7 @@ from vidseg.frames import UInt8Array
 from vidseg.names import expand_user
 from vidseg.render.colours import parse_colour
 
-ACCEPTED = "blur, grey, a colour as #RRGGBB or 0xRRGGBB, or an image file"
+ACCEPTED = "blur, grey, a colour (#RRGGBB, 0xRRGGBB, or a name such as green), or an image file"
 
 BLUR_SHORT_SIDE = 90
 """Of the small picture in which the background is blurred: 720p then costs what 160x90 does."""

@@ -23,12 +23,23 @@ Rgb = tuple[int, int, int]
 VIVID = "vivid"
 PALETTES = ("ade20k", VIVID)
 """Those that come with vidseg; the first leaves every class its own colour."""
-_ACCEPTED = "accepted: a CSV file with the columns name (or id) and colour (#RRGGBB), or name (or id), r, g, b"
+_ACCEPTED = (
+    "accepted: a CSV file with the columns name (or id) and colour (#RRGGBB or a name), or name (or id), r, g, b"
+)
+COLOUR_NAMES = {
+    **{"black": "#000000", "white": "#ffffff", "silver": "#c0c0c0", "gray": "#808080", "grey": "#808080"},
+    **{"red": "#ff0000", "maroon": "#800000", "orange": "#ffa500", "brown": "#a52a2a", "gold": "#ffd700"},
+    **{"yellow": "#ffff00", "olive": "#808000", "lime": "#00ff00", "green": "#008000", "teal": "#008080"},
+    **{"aqua": "#00ffff", "cyan": "#00ffff", "blue": "#0000ff", "navy": "#000080", "purple": "#800080"},
+    **{"violet": "#ee82ee", "fuchsia": "#ff00ff", "magenta": "#ff00ff", "pink": "#ffc0cb"},
+}
+"""The names of CSS that people know."""
 _COLOUR_COLUMNS = ("colour", "color", "hex")
 
 
 def parse_colour(text: str) -> Rgb | None:
-    """The colour of "#RRGGBB" or "0xRRGGBB"; None where the text is neither."""
+    """The colour of "#RRGGBB", "0xRRGGBB" or a word of `COLOUR_NAMES`; None where the text is none of these."""
+    text = COLOUR_NAMES.get(text.strip().casefold(), text)
     found = re.fullmatch(r"(?:#|0x)([0-9a-fA-F]{6})", text.strip())
     if found is None:
         return None
@@ -41,7 +52,7 @@ def painted(labels: LabelSet, palette: str | None, colours: Sequence[str] = ()) 
 
     Args:
         palette: one of `PALETTES`, or a CSV file; classes that it does not name keep their colour. None: no change.
-        colours: "NAME=#RRGGBB" for single classes, by name or id; they win over the palette.
+        colours: "NAME=#RRGGBB" or "NAME=red" for single classes, by name or id; they win over the palette.
     Raises:
         ConfigError: no such palette, file, class or colour.
     """
@@ -61,7 +72,8 @@ def painted(labels: LabelSet, palette: str | None, colours: Sequence[str] = ()) 
         name, _, code = text.rpartition("=")
         found = parse_colour(code)
         if found is None or not name.strip():
-            raise ConfigError(f"--color is {text!r}; accepted: CLASS=#RRGGBB, e.g. --color 'person=#ff0055'")
+            names = ", ".join(COLOUR_NAMES)
+            raise ConfigError(f"--color is {text!r}; accepted: CLASS=COLOUR, the colour as #RRGGBB or one of {names}")
         table[_find_all(labels, name, "--color")] = found
     table.setflags(write=False)
     return replace(labels, palette=table)
