@@ -54,6 +54,11 @@ def expand_user(path: str) -> str:
     return path if "\0" in path else os.path.expanduser(path)
 
 
+def annotated_folder(path: str) -> str:
+    """Where the pictures and films of a folder go unless told: NAME_annotated in the working directory."""
+    return f"{os.path.basename(os.path.abspath(path))}_annotated"
+
+
 def without_file_scheme(spec: str) -> str:
     """The path in a `file://` URL; anything else comes back as it is."""
     if url_scheme(spec) != "file":

@@ -87,7 +87,11 @@ def test_a_list_on_standard_input(cli, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("a.mp4",), "no output folder given; give -o OUT_DIR"),
+        (("a.mp4",), "no output folder given; give -o OUT_DIR, such as -o annotated/"),
+        ((".", "a.mp4"), "no output folder given"),
+        (("--list", "a.txt"), "no output folder given"),
+        ((".", "--list", "a.txt"), "no output folder given"),
+        (("-o", "", "."), "-o"),
         (("-o", "out"), "no inputs; give files"),
         (("a.mp4", "-o", "out", "--name", "{foo}"), "unknown field {foo}; known: {stem}"),
         (("a.mp4", "-o", "out", "--archive", "a.mp4"), "is not an archive of `vidseg batch`"),
@@ -109,6 +113,15 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(cli, tmp_path, words, mess
     assert result.code == 2 and result.out == ""
     assert result.err.startswith("vidseg: error: ") and result.err.count("\n") == 1 and message in result.err
     assert os.listdir() == ["a.mp4"]
+
+
+def test_one_folder_has_an_output_folder_by_default(cli, tmp_path):
+    (tmp_path / "films").mkdir()
+    make_clip(tmp_path / "films" / "a.mp4", frames=2)
+    assert f"films_annotated{os.sep}a_annotated.mp4" in cli("batch", "films/", "--dry-run").out
+    assert cli("batch", ".", "--dry-run").out.count(f"{tmp_path.name}_annotated{os.sep}films") == 1
+    assert cli("batch", "films", *SMALL).code == 0 and os.path.exists("films_annotated/batch-report.json")
+    assert "1 done before" in cli("batch", "films", *SMALL, "--dry-run").out
 
 
 def test_cut_outs_get_a_container_that_holds_them(cli, tmp_path):

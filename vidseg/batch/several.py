@@ -11,7 +11,7 @@ from vidseg.app.grid import is_grid, sources_of
 from vidseg.batch.inputs import VIDEO_ENDINGS
 from vidseg.config import OPTIONS, SINGLE_RUN_OPTIONS, RunConfig
 from vidseg.errors import ConfigError
-from vidseg.names import PIPE, expand_user
+from vidseg.names import PIPE, annotated_folder, expand_user
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.sources.image_source import IMAGE_SUFFIXES
 from vidseg.wildcards import is_glob, matching_paths
@@ -82,8 +82,8 @@ def _refuse_single(config: RunConfig, count: str) -> None:
 def _folder(config: RunConfig, sources: list[str], count: str) -> str:
     output = config.output
     if output is None:
-        path = os.path.abspath(expand_user(sources[0]))
-        return f"{os.path.basename(path)}_annotated" if len(sources) == 1 and os.path.isdir(path) else "."
+        path = expand_user(sources[0])
+        return annotated_folder(path) if len(sources) == 1 and os.path.isdir(path) else "."
     if output.endswith(("/", os.sep)) or os.path.isdir(output) or not os.path.splitext(output)[1]:
         return output
     raise ConfigError(

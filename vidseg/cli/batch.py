@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from vidseg.cli.options import argument, flag, flags_of, made_of, run_options, s
 from vidseg.cli.stray_words import refuse_stray_classes
 from vidseg.config import OPTIONS, RunConfig
 from vidseg.errors import ConfigError
-from vidseg.names import printable
+from vidseg.names import annotated_folder, expand_user, printable, without_file_scheme
 
 if TYPE_CHECKING:
     from vidseg.batch.prepare import BatchOptions
@@ -27,7 +29,7 @@ _OWN = (
         "Video files, folders (searched recursively), globs, URLs of these (s3://, https:// ...), or - for a"
         " list on standard input.",
     ),
-    _files("out_dir", str, "Output folder or URL; created if missing.", "OUT_DIR", also=("-o",)),
+    _files("out_dir", str, "Output folder or URL; default FOLDER_annotated", "OUT_DIR", also=("-o",)),
     _files(
         "lists",
         list[str],
@@ -103,8 +105,7 @@ def batch(given: dict[str, Any]) -> None:
     Examples: `vidseg batch recordings/ -o annotated/`, `vidseg batch -a list.txt -o out --name "{date}_{stem}{ext}"`,
     `find . -name "*.mp4" -print0 | vidseg batch - -0 -o out --save-masks "{stem}_masks"`.
     """
-    if given["out_dir"] is None:
-        raise ConfigError("no output folder given; give -o OUT_DIR")
+    given["out_dir"] = given["out_dir"] or _default_folder(given)
 
     from vidseg.presets import resolve
 
@@ -118,6 +119,15 @@ def batch(given: dict[str, Any]) -> None:
     lists = {name: tuple(given[name] or ()) for name in ("inputs", "lists", "patterns")}
     options = BatchOptions(**own | lists)
     do_batch(config, options)
+
+
+def _default_folder(given: Mapping[str, Any]) -> str:
+    """Where `vidseg run` puts what it makes of one folder. Raises ConfigError where the inputs are something else."""
+    inputs: Sequence[str] = given["inputs"] or ()
+    path = expand_user(without_file_scheme(inputs[0])) if len(inputs) == 1 and not given["lists"] else ""
+    if given["out_dir"] is not None or not os.path.isdir(path):
+        raise ConfigError("no output folder given; give -o OUT_DIR, such as -o annotated/")
+    return annotated_folder(path)
 
 
 def do_batch(config: RunConfig, options: BatchOptions) -> None:

@@ -18,7 +18,7 @@ from vidseg.errors import ConfigError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
-from vidseg.names import PIPE, STANDARD_OUTPUT, expand_user, page_title, shown_name, url_scheme
+from vidseg.names import PIPE, STANDARD_OUTPUT, annotated_folder, expand_user, page_title, shown_name, url_scheme
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
@@ -59,7 +59,7 @@ def with_default_output(config: RunConfig) -> RunConfig:
     assert config.source is not None
     path = expand_user(config.source)
     if os.path.isdir(path):
-        return replace(config, output=f"{os.path.basename(os.path.abspath(path))}_annotated/")
+        return replace(config, output=f"{annotated_folder(path)}/")
     if not os.path.isfile(path) and classify(config.source) is not SourceKind.FILE:
         return config  # of a file that is not there, whoever opens it tells
     stem, ending = os.path.splitext(os.path.basename(path))
