@@ -16,6 +16,8 @@ from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame
 from vidseg.interfaces import FrameSegmenter, VideoSource
 from vidseg.saved_masks import SavedMask
+from vidseg.sources.factory import open_source
+from vidseg.sources.time_range import TimeRange
 
 Place = tuple[int | None, Fraction | None]
 
@@ -83,6 +85,17 @@ def test_a_clip_longer_than_its_masks_ends_there_and_the_rest_is_counted():
     source = masked([frame(index) for index in range(10)], saved(by_index(0, 1, 2)))
     assert [index for index, _ in pairs(source)] == [0, 1, 2]
     assert source.notes == ["the masks end before frame 3; the rest of the clip (7 frames) is left out"]
+
+
+@pytest.mark.parametrize(("start", "end", "rest"), [(0, None, " (25 frames)"), (1, None, " (25 frames)"), (1, 3, "")])
+def test_the_rest_after_masks_of_a_part_counts_the_frames_of_the_clip(start, end, rest):
+    pattern = open_source("test:64x48@10,frames=40")
+    pattern.keep(TimeRange(Fraction(start), end))
+    masks = OrderedMasks("m", saved(by_index(*range(10, 15)), size_hw=(48, 64)))
+    with pattern:
+        source = MaskedSource(pattern, masks, "m", 150)
+        assert [index for index, _ in pairs(source)] == [10, 11, 12, 13, 14]
+    assert source.notes[0] == f"the masks end before frame 15; the rest of the clip{rest} is left out"
 
 
 def test_masks_longer_than_the_clip_are_told():

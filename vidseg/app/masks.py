@@ -17,6 +17,7 @@ from vidseg.interfaces import VideoSource
 from vidseg.names import expand_user, shown_name
 from vidseg.saved_masks import SavedMask
 from vidseg.sources.mask_reader import read_label_map, read_mask_folder, read_mask_video
+from vidseg.sources.source_base import SourceBase
 from vidseg.wiring.wrapped_source import WrappedSource
 
 SAME_MOMENT_SECONDS = Fraction(2, 1000)
@@ -284,9 +285,16 @@ class MaskedSource(WrappedSource[VideoSource]):
         return held
 
     def _tell_rest(self, index: int) -> None:
-        total = self.info.frame_count or 0
+        total = self._frames_to_come_to()
         rest = f"the rest of the clip ({_frames(total - index)})" if total > index else "the rest of the clip"
         self.notes.append(f"the masks end before frame {index}; {rest} is left out")
+
+    def _frames_to_come_to(self) -> int:
+        """The index after that of the last frame; 0 where only its time is known, as where the clip ends early."""
+        if not isinstance(self._source, SourceBase):
+            return self.info.frame_count or 0
+        # `info` counts the frames of a part, and by its length
+        return 0 if self._source.part.end is not None else self._source.whole_info.frame_count or 0
 
 
 class MaskSegmenter:

@@ -75,8 +75,8 @@ class SourceBase(ABC):
         """
         assert self._running is None, "keep comes before the first frame"
         self.part = part
-        self._whole = self._whole or self._info
-        info, end = self._whole, part.end
+        self._whole = info = self.whole_info
+        end = part.end
         if info.duration_seconds is not None:
             length = Fraction(info.duration_seconds)
             end = length if end is None else min(end, length)
@@ -93,9 +93,14 @@ class SourceBase(ABC):
         """Time of the first frame of all, which parts are counted from."""
         return Fraction(0)
 
+    @property
+    def whole_info(self) -> VideoInfo:
+        """`info` as it is of all frames, whatever part is kept."""
+        return self._whole or self._info
+
     def length_seconds(self) -> Fraction | None:
         """From the first frame to the end of the last, whatever part is kept; None where unknown."""
-        seconds = (self._whole or self._info).duration_seconds
+        seconds = self.whole_info.duration_seconds
         return None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
 
     def interrupt(self) -> None:
