@@ -70,6 +70,7 @@ def test_the_output_has_the_size_asked_for_and_masks_that_of_the_source(cli, fil
     ("flags", "size", "count"),
     [
         ((), (480, 300), 12),
+        (("test:640x400@25,frames=20", "--grid", "--stride", 9), (480, 160), 12),
         (("--size", 160, "--fps", 5), (160, 100), 4),
         (("--size", "100%", "--max-fps", 25), (640, 400), 20),
     ],

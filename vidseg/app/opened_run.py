@@ -101,7 +101,9 @@ def open_run(
     chunked_source = resumable_source(asked[0], config, source) if asked else None
     _tell_of_source(config, info, reporter, several=grid is not None)
 
-    config = without_unseen_frames(with_usable_encoder(config, info, reporter.note))
+    config = with_usable_encoder(config, info, reporter.note)
+    if grid is None:  # of a grid each source has a rate of its own; the output leaves out frames of the whole
+        config = without_unseen_frames(config)
     claims = ExitStack()
     if interrupts is None:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
