@@ -33,6 +33,7 @@ class FakePictures:
     default = PictureSpec()
     class_count = 150
     stream_count = 2
+    has_confidence = False
 
     def __init__(self, size: int = 0) -> None:
         self.number = 0

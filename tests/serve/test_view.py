@@ -25,6 +25,10 @@ def test_wishes_are_read_and_equal_ones_are_equal():
     assert (parse(stream="1").stream, parse(stream="").stream, parse().stream) == (1, None, None)
 
 
+def test_confidence_is_a_view_where_the_run_keeps_it():
+    assert parse_spec({"view": "confidence"}, DEFAULT, class_count=150, has_confidence=True).view == "confidence"
+
+
 def test_a_wish_beyond_the_widest_gives_full_size():
     assert parse(width="2560").max_width == 2560
     assert parse(width="2561").max_width is None
@@ -34,6 +38,7 @@ def test_a_wish_beyond_the_widest_gives_full_size():
     ("query", "text"),
     [
         ({"view": "fish"}, "accepted: overlay, mask, side"),
+        ({"view": "confidence"}, "view is 'confidence'; accepted: overlay, mask, side, stack, split$"),
         ({"opacity": "1.1"}, "opacity is '1.1'; accepted: a number from 0 to 1"),
         ({"opacity": "nan"}, "accepted: a number"),
         ({"opacity": ""}, "accepted: a number"),

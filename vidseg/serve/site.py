@@ -165,7 +165,7 @@ async def _recording(view: WebPictures, request: Request) -> Response:
 
 def _spec(view: WebPictures, request: Request) -> PictureSpec:
     counts = {"class_count": view.class_count, "stream_count": view.stream_count}
-    return parse_spec(request.query_params, view.default, **counts)
+    return parse_spec(request.query_params, view.default, **counts, has_confidence=view.has_confidence)
 
 
 def _after(request: Request) -> int:

@@ -31,7 +31,12 @@ class PictureSpec:
 
 
 def parse_spec(
-    query: Mapping[str, str], default: PictureSpec, *, class_count: int, stream_count: int = 0
+    query: Mapping[str, str],
+    default: PictureSpec,
+    *,
+    class_count: int,
+    stream_count: int = 0,
+    has_confidence: bool = False,
 ) -> PictureSpec:
     """The wishes in a query string, `default` where it says nothing.
 
@@ -43,8 +48,9 @@ def parse_spec(
         ValueError: a value is out of range; one line for the viewer.
     """
     view = query.get("view", default.view)
-    if view not in VIEWS:
-        raise ValueError(f"view is {view!r}; accepted: {', '.join(VIEWS)}")
+    views = [name for name in VIEWS if name != "confidence" or has_confidence]
+    if view not in views:
+        raise ValueError(f"view is {view!r}; accepted: {', '.join(views)}")
     opacity = _number(query, "opacity", default.opacity, 0, 1)
     hidden = default.hidden
     if "hide" in query:
@@ -129,6 +135,11 @@ class WebPictures(Protocol):
     @property
     def stream_count(self) -> int:
         """Streams of a grid that can be seen by themselves; 0 without a grid."""
+        ...
+
+    @property
+    def has_confidence(self) -> bool:
+        """True where the run keeps how sure the model is, so that it can be shown."""
         ...
 
     @property

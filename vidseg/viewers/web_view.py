@@ -194,6 +194,11 @@ class WebView:
         return len(self._tiles)
 
     @property
+    def has_confidence(self) -> bool:
+        """As the configuration says."""
+        return bool(self._facts.get("confidence"))
+
+    @property
     def closed(self) -> bool:
         """True after `close`."""
         return self._closed
