@@ -63,7 +63,7 @@ def test_class_ids_that_mean_nothing_are_told_once(known, first):
     told = [note for note in source.notes if "class id" in note]
     assert len(told) == (first is not None)
     assert all(
-        note.startswith(f"the masks contain class id {first}, which is not drawn (known: 0 to {known - 1})")
+        note.startswith(f"the masks contain class id {first}, which is left out (known: 0 to {known - 1})")
         for note in told
     )
 

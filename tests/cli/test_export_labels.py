@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -84,6 +85,20 @@ def test_coco_has_a_polygon_or_run_lengths_of_every_region(cli, saved):
             assert area(outline) == pytest.approx(mask.sum(), rel=0.01)
     assert of_first[2]["bbox"] == [40, 15, 12, 30]
     assert len({item["id"] for item in content["annotations"]}) == 9
+
+
+def test_what_does_not_fit_and_what_is_damaged_is_told(cli, saved):
+    _, masks = saved
+    clip = make_clip(Path("cut.mp4"), size=(64, 48), frames=6, container_options={"movflags": "faststart"})
+    with av.open(str(clip)) as container:
+        last = [packet.pos for packet in container.demux(video=0) if packet.size][5]
+    clip.write_bytes(clip.read_bytes()[:last])
+    (masks / "000001.png").unlink()
+    cv2.imwrite(str(masks / "000003.png"), np.full((48, 64), 200, np.uint8))
+    result = cli("export-labels", clip, masks, "-o", "set")
+    assert result.code == 0 and "wrote 4 images" in result.err
+    assert "1 frame without a mask, left out" in result.err and "class id 200, which is left out" in result.err
+    assert "the source is damaged: it ends before its announced length" in result.err
 
 
 def test_an_outline_names_no_corner_twice():

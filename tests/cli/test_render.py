@@ -238,7 +238,7 @@ def test_masks_of_other_classes_have_the_names_and_colours_of_their_weights(cli,
     assert "class id" not in cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors").err
     cv2.imwrite("masks/000007.png", np.where(halves == 1, 2, 255).astype(np.uint8))
     result = cli("render", clip, "masks", "-o", "o.mkv", "-y", "--weights", "own.safetensors")
-    text = "the masks contain class id 2, which is not drawn (known: 0 to 1); give the -m or --weights that made them"
+    text = "the masks contain class id 2, which is left out (known: 0 to 1); give the -m or --weights that made them"
     assert result.code == 0 and text in result.err
     for words, text in (
         (("--classes", "right"), "unknown class 'right'"),

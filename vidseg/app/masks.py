@@ -229,7 +229,7 @@ class MaskedSource(WrappedSource[VideoSource]):
             )
         if self._unknown is not None:
             self.notes.append(
-                f"the masks contain class id {self._unknown}, which is not drawn "
+                f"the masks contain class id {self._unknown}, which is left out "
                 f"(known: 0 to {self._num_classes - 1}); "
                 "give the -m or --weights that made them"
             )

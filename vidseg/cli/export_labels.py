@@ -45,5 +45,5 @@ def export_labels(given: dict[str, Any]) -> None:
     request = ExportLabelsRequest(out=given.pop("output"), **given)
     labels = classes_of(merge(("command line", made_by)))
     with RunConsole() as console:
-        written = export(request, labels)
+        written = export(request, labels, console.note)
         console.note(f"wrote {written} image{'' if written == 1 else 's'} with labels to {request.out}")

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from vidseg.names import expand_user, shown_name
 from vidseg.render.colours import VIVID, painted
 from vidseg.render.encode import encode_picture
 from vidseg.sinks.records.coco_rle import encode_rle
+from vidseg.wiring.damage import damage_in
 from vidseg.wiring.run_source import open_as_asked
 
 FORMATS = ("coco", "cvat", "yolo", "voc")
@@ -57,11 +59,12 @@ class _Format(Protocol):
     def finish(self) -> None: ...
 
 
-def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
+def export_labels(request: ExportLabelsRequest, labels: LabelSet, note: Callable[[str], None]) -> int:
     """Write pictures and labels; the number of pictures.
 
     Args:
         labels: of the network that made the masks.
+        note: told what did not fit, and what is damaged.
     Raises:
         ConfigError: an option is out of range, the clip is live, or the masks are those of another one.
         SourceError: the clip or the masks cannot be read.
@@ -98,6 +101,9 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet) -> int:
     finally:
         clip.close()
     target.finish()
+    for text in (*source.notes, damage_in(clip.counters)):
+        if text is not None:
+            note(text)
     return written
 
 
