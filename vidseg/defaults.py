@@ -23,7 +23,7 @@ OPENVINO_BATCH = 2
 second with a small network. Four at once gain a little more in long videos and lose it in short ones, because the
 first batch takes longer. With a large network, a batch only takes more memory."""
 H264_CRF = 23
-H264_PRESET = "veryfast"
+H264_PRESET = "superfast"
 CAMERA_FORMAT = "mjpeg"
 """Format to request from a camera along with a size. Uncompressed pictures above 640x480 are too much for USB 2, and
 nearly every camera also offers Motion JPEG."""

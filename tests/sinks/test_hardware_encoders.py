@@ -6,6 +6,7 @@ What is not there fails for real; where a machine has all of them, there is noth
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import pytest
@@ -121,3 +122,25 @@ def test_ffmpeg_knows_every_option_that_is_set(name: str) -> None:
         assert set(encoder.presets) <= {choice.name for choice in known[encoder.preset_option].choices}
     formats = av.Codec(name, "w").video_formats
     assert encoder.device or encoder.pix_fmt in {each.name for each in formats or ()}
+
+
+def test_the_default_preset_of_h264_looks_ahead_unless_pictures_are_to_come_out_at_once() -> None:
+    plan = plan_encoder("a.mp4", "mp4", EncodeOptions(), SIZE)
+    known = {option.name for option in av.CodecContext.create("libx264", "w").supported_options.private}
+    assert set(plan.options) - {"bf"} <= known
+    asked_for = plan_encoder("a.mp4", "mp4", EncodeOptions(encoder_preset="veryfast"), SIZE)
+    assert set(plan.options) - set(asked_for.options) == {"mbtree", "rc-lookahead", "partitions"}
+
+    def before_the_first_packet(plan: EncoderPlan) -> int:
+        encoder = av.CodecContext.create("libx264", "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = *SIZE, "yuv420p", Fraction(1, 25)
+        encoder.options, encoder.thread_count = dict(plan.options), 1
+        frame = av.VideoFrame(*SIZE, "yuv420p")
+        for count in range(40):
+            frame.pts = count
+            if encoder.encode(frame):
+                return count
+        return 40
+
+    assert before_the_first_packet(without_delay(plan)) == 0 < before_the_first_packet(plan)

@@ -56,6 +56,12 @@ _X26X_PRESETS = (
 )
 
 
+_LOOKS_AHEAD = {"mbtree": "1", "rc-lookahead": "10"}
+_X264_DEFAULT = {**_LOOKS_AHEAD, "partitions": "p8x8,i8x8,i4x4"}
+"""With these superfast takes two thirds of veryfast's time, for files that are 4 to 11 % larger at the same crf (PSNR
+between 0.7 dB less and 0.2 dB more; six clips of 640x360 to 1920x1080). By itself it makes them 65 % larger."""
+
+
 @dataclass(frozen=True)
 class Encoder:
     """One FFmpeg encoder and what may be asked of it."""
@@ -71,6 +77,8 @@ class Encoder:
     preset_option: str = "preset"
     presets: tuple[str, ...] = ()
     preset_default: str = ""
+    default_options: Mapping[str, str] = field(default_factory=dict)
+    """Given with `preset_default`, and with no other."""
     fixed_options: Mapping[str, str] = field(default_factory=dict)
     full_range: bool = False
     device: str | None = None
@@ -90,6 +98,7 @@ ENCODERS: Mapping[str, Encoder] = {
         quality_default=H264_CRF,
         presets=_X26X_PRESETS,
         preset_default=H264_PRESET,
+        default_options=_X264_DEFAULT,
         fixed_options={"bf": "0"},
     ),
     "hevc": Encoder(
@@ -308,6 +317,7 @@ def without_delay(plan: EncoderPlan) -> EncoderPlan:
     """`plan`, so that each picture comes out of the encoder at once, and key frames where they are asked for."""
     options = dict(plan.options)
     if plan.encoder.name in ("libx264", "libx265"):
+        options = {name: value for name, value in options.items() if name not in _LOOKS_AHEAD}
         options |= {"tune": "zerolatency", "forced-idr": "1"}
     elif plan.encoder.name.endswith("_nvenc"):
         options |= {"tune": "ull", "delay": "0", "forced-idr": "1"}
@@ -349,6 +359,8 @@ def _options(asked: str, encoder: Encoder, encode: EncodeOptions) -> dict[str, s
         if speed not in encoder.presets:
             raise SinkError(f"encoder preset '{speed}' is unknown to {asked}; known: {', '.join(encoder.presets)}")
         options[encoder.preset_option] = speed
+        if speed == encoder.preset_default:
+            options |= encoder.default_options
     elif preset is not None:
         raise SinkError(f"codec {asked} takes no encoder preset; leave it out")
     return options
