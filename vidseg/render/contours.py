@@ -15,7 +15,7 @@ SPECK_SHARE = 1 / 5000
 """Regions that cover less of the picture get no outline: 184 pixels at 1280x720."""
 _LIGHT, _DARK = 0.65, 0.35
 """How much of white and black the faint edges have at most."""
-_BAND = 64
+_BAND = 128
 """Rows that are mixed at once, in memory that is taken once."""
 
 
@@ -24,18 +24,21 @@ def region_edges(shown: UInt8Array, *, both_sides: bool = False) -> UInt8Array:
 
     With `both_sides` that neighbour is marked too, so that lines are two pixels wide. The picture's rim is no edge.
     """
-    edges = np.zeros_like(shown)
+    first, second = _line_sides(shown)
+    return first | second if both_sides else first
+
+
+def _line_sides(shown: UInt8Array) -> tuple[UInt8Array, UInt8Array]:
+    """(H, W) each, 255 on the pixels of `region_edges`, and on the others that it marks on both sides."""
+    first, second = np.zeros_like(shown), np.zeros_like(shown)
     if shown.shape[1] > 1:
-        across = np.asarray(cv2.compare(shown[:, :-1], shown[:, 1:], cv2.CMP_NE), dtype=np.uint8)
-        edges[:, :-1] = across
-        if both_sides:
-            edges[:, 1:] |= across
+        across = cv2.compare(shown[:, :-1], shown[:, 1:], cv2.CMP_NE)
+        first[:, :-1], second[:, 1:] = across, across
     if shown.shape[0] > 1:
-        down = np.asarray(cv2.compare(shown[:-1], shown[1:], cv2.CMP_NE), dtype=np.uint8)
-        edges[:-1] |= down
-        if both_sides:
-            edges[1:] |= down
-    return edges
+        down = cv2.compare(shown[:-1], shown[1:], cv2.CMP_NE)
+        cv2.bitwise_or(first[:-1], down, dst=first[:-1])
+        cv2.bitwise_or(second[1:], down, dst=second[1:])
+    return first, np.asarray(cv2.subtract(second, first), np.uint8)
 
 
 def draw_contours(picture: UInt8Array, shown: UInt8Array) -> None:
@@ -71,11 +74,10 @@ def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
         around = shown[top - before : top + _BAND + wide]
         band = picture[top : top + _BAND]
         rows = slice(before, before + len(band))
-        first = region_edges(around)
-        second = region_edges(around, both_sides=True) & ~first
+        first, second = _line_sides(around)
         light = _widened(first, wide, (0, 0))  # to the left and upwards
         dark = cv2.subtract(_widened(second, narrow, (narrow - 1, narrow - 1)), light)
-        hidden = (around == NO_LABEL).view(np.uint8) * np.uint8(255)
+        hidden = cv2.compare(around, NO_LABEL, cv2.CMP_EQ)  # type: ignore[call-overload]
         for mask, share, beta in ((light, _LIGHT * strength, 255), (dark, _DARK * strength, 0)):
             # all is mixed and a part of it copied: faster than to pick single pixels
             mixed = cv2.convertScaleAbs(band, dst=scratch[: len(band)], alpha=1 - share, beta=beta * share)
