@@ -1,5 +1,7 @@
 """Several requests of one network in OpenVINO: the same results, in order, whichever of them works."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,51 @@ def test_a_request_that_fails_beside_another_is_told_of(network, bad):
     feeds[bad] = pictures(1, (16, 32))[0]
     with pytest.raises(RuntimeError, match="shape"):
         requests.run(feeds, [0])
+
+
+def test_inputs_are_worked_on_before_they_are_waited_for_and_each_gets_its_own_result(network):
+    feeds = pictures(5)
+    (right,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds, [0])
+    requests = OpenVinoRequests(network(), "f32", threads=1, count=2)
+    running = [requests.start(feed, [0]) for feed in feeds]  # more than there are requests
+    with ThreadPoolExecutor(1) as elsewhere:
+        found = [elsewhere.submit(each.result).result()[0] for each in reversed(running)][::-1]
+    assert np.concatenate(found).tobytes() == right.tobytes()
+    assert all(0 < each.seconds() < 10 for each in running)
+
+
+def test_an_input_that_fails_leaves_the_others_alone(network):
+    requests = OpenVinoRequests(network(), "f32", threads=1, count=2)
+    feeds = pictures(3)
+    first, bad, *later = [requests.start(feed, [0]) for feed in (feeds[0], pictures(1, (16, 32))[0], *feeds[1:])]
+    (right,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds, [0])
+    with pytest.raises(RuntimeError, match="shape"):
+        bad.result()
+    assert np.concatenate([each.result()[0] for each in (first, *later)]).tobytes() == right.tobytes()
+
+
+def test_an_error_while_it_works_is_told_to_who_asked_for_it(network, monkeypatch):
+    """Even where the request had to be free for the next input before."""
+
+    class Request:
+        latency, results = 2.0, {0: "fine"}
+
+        def __init__(self):
+            self.count = 0
+
+        def start_async(self, feed, share_inputs):
+            self.count += 1
+
+        def wait(self):
+            if self.count == 1:
+                raise RuntimeError("lost")
+
+    monkeypatch.setattr(OpenVinoRequests, "_compiled", lambda self, network: [Request()])
+    requests = OpenVinoRequests(network(), "f32")
+    first, second = (requests.start(feed, [0]) for feed in pictures(2))
+    assert second.result() == ["fine"] and second.seconds() == 0.002
+    with pytest.raises(RuntimeError, match="lost"):
+        first.result()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from tests.fakes import frame
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL
 from vidseg.motion.tracker import FlowTracker
+from vidseg.runtimes.base import Running
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.segmenter import QuerySegmenter
 from vidseg.segmentation.temporal import ScoreSmoother
@@ -44,6 +45,30 @@ def test_frames_of_one_call_go_through_the_network_together():
     runtime = HalvesRuntime()
     found = QuerySegmenter(runtime, imgsz=64).segment([frame(i, size_hw=(30, 50)) for i in range(3)])
     assert runtime.shapes == [(3, 3, 40, 64)] and [s.frame_index for s in found] == [0, 1, 2]
+
+
+def test_with_a_queue_frames_are_begun_before_the_first_is_finished():
+    class Queue(HalvesRuntime):
+        def __init__(self):
+            super().__init__()
+            self.done = 0
+
+        def start(self, image):
+            def result():
+                self.done += 1
+                return found
+
+            found = self.run(image)
+            return Running(result, lambda: 0.25)
+
+    queue, timers = Queue(), StageTimers()
+    segmenter = QuerySegmenter(queue, imgsz=64, timers=timers, queue=queue)
+    finishers = segmenter.begin([frame(i, size_hw=(30, 50)) for i in range(3)])
+    assert queue.shapes == [(1, 3, 40, 64)] * 3 and queue.done == 0
+    found = [finish() for finish in finishers]
+    (alone,) = QuerySegmenter(HalvesRuntime(), imgsz=64).segment([frame(2, size_hw=(30, 50))])
+    assert [s.frame_index for s in found] == [0, 1, 2] and np.array_equal(found[2].label_map, alone.label_map)
+    assert queue.done == 3 and timers.totals()["model"].seconds == 0.75 and timers.totals()["model"].frames == 3
 
 
 def test_no_frames_give_no_segmentations():

@@ -1,9 +1,11 @@
+from contextlib import nullcontext
 from fractions import Fraction
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.fakes import frame
 from tests.runtimes.test_accelerators import Notes
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
@@ -61,6 +63,26 @@ def test_a_network_that_works_on_two_frames_gets_two():
     two = Engine("net", runtime, NetworkInput(640), torch.device("cpu"), requests=2)
     config = RunConfig(device="cpu", model="net.onnx")
     assert (two.batch(config, info()), two.batch(config, info(live=True))) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "live", "ahead"),
+    [({}, False, True), ({"show": True}, False, False), ({}, True, False), ({"tiles": "2x1"}, False, False)],
+)
+def test_frames_are_begun_ahead_where_nobody_waits_for_the_newest(words, live, ahead):
+    made = []
+
+    class Runtime:
+        name = "openvino 2026.4.1, cpu, int8"
+
+        def start(self, image):
+            made.append(image.shape)
+
+    loaded = Engine("net", Runtime(), NetworkInput(64), torch.device("cpu"))
+    segmenter = loaded.segmenter(RunConfig(**words), info(live=live), StageTimers())
+    with nullcontext() if ahead else pytest.raises(AttributeError, match="run"):
+        segmenter.begin([frame(0, size_hw=(48, 64))])
+    assert made == [(1, 3, 48, 64)] * ahead
 
 
 def test_threads_are_the_engines_choice_where_the_network_is_elsewhere():

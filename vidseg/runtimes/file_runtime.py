@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.runtimes.accelerators import Accelerator
+from vidseg.runtimes.base import Running
 from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
 from vidseg.runtimes.model_format import QUERY_OUTPUTS, InputFormat, ModelFile
 from vidseg.runtimes.ports import Port, Shape
@@ -68,16 +70,36 @@ class FileRuntime:
     def _run(self, images: Tensor) -> list[Array]:
         """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
-        names = [port.name for port in self.output_ports]
+        with self._failing_on(feed), self._turn:
+            parts = list(feed[:, None] if self._one_by_one else feed[None])
+            found = self._session.run_each([self._named(part) for part in parts], self._output_names)
+        return self._without_nan(found)
+
+    def _start(self, image: Tensor) -> Running[list[Array]]:
+        """As `_run`, but not waited for; of OpenVINO's session only."""
+        assert isinstance(self._session, OpenVinoSession)
+        feed = self._feed(image)
+        with self._failing_on(feed), self._turn:
+            running = self._session.start(self._named(feed), self._output_names)
+
+        def result() -> list[Array]:
+            with self._failing_on(feed):
+                found = running.result()
+            return self._without_nan(found)
+
+        return Running(result, running.seconds)
+
+    @contextmanager
+    def _failing_on(self, feed: Array) -> Iterator[None]:
         try:
-            with self._turn:
-                parts = list(feed[:, None] if self._one_by_one else feed[None])
-                found = self._session.run_each([self._named(part) for part in parts], names)
+            yield
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             raise ModelError(
                 f"{self._where}: fails on input {shown_shape(feed.shape)} ({all_in_one_line(error)}); "
                 "if it accepts only some sizes, state them in the YAML: input: multiple_of, or shape"
             ) from error
+
+    def _without_nan(self, found: list[Array]) -> list[Array]:
         for port, array in zip(self.output_ports, found, strict=True):
             if array.dtype.kind == "f" and array.size and np.isnan(_some(array).min()):
                 which = f"output {port.name}".rstrip()
@@ -85,6 +107,10 @@ class FileRuntime:
                     f"{self._where}: {which} contains NaN; check mean and std in the YAML, or export the network again"
                 )
         return found
+
+    @property
+    def _output_names(self) -> list[str]:
+        return [port.name for port in self.output_ports]
 
     def _named(self, feed: Array) -> dict[str, Array]:
         """The inputs by name: the pictures, and ones for a mask that says which pixels count."""
@@ -170,7 +196,15 @@ class ScoreFileRuntime(FileRuntime):
         Raises:
             ConfigError: what comes out is not what the YAML says.
         """
-        (found,) = self._run(images)
+        return self._said(self._run(images))
+
+    def start(self, image: Tensor) -> Running[Tensor]:
+        """See `Queued`."""
+        return self._start(image).then(self._said)
+
+    def _said(self, outputs: list[Array]) -> Tensor:
+        """As `run`, of what comes out of the network."""
+        (found,) = outputs
         if self.gives_labels:
             return torch.from_numpy(self._labels(found))
         if found.ndim != 4:
@@ -261,7 +295,14 @@ class QueryFileRuntime(FileRuntime):
         Raises:
             ConfigError: what comes out is not what the YAML says.
         """
-        class_logits, mask_logits = (torch.from_numpy(found) for found in self._run(images))
+        return self._said(self._run(images))
+
+    def start(self, image: Tensor) -> Running[tuple[Tensor, Tensor]]:
+        """See `Queued`."""
+        return self._start(image).then(self._said)
+
+    def _said(self, outputs: list[Array]) -> tuple[Tensor, Tensor]:
+        class_logits, mask_logits = map(torch.from_numpy, outputs)
         self._check(tuple(class_logits.shape), tuple(mask_logits.shape))
         return class_logits, mask_logits
 

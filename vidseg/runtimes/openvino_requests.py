@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.runtimes.base import Running
 from vidseg.runtimes.openvino_import import openvino_core
 
 Array = npt.NDArray[Any]
@@ -16,6 +18,43 @@ Array = npt.NDArray[Any]
 
 KEPT = 8
 """Sizes of pictures with a network of their own, at most: some 20 MB each."""
+
+
+class _Started:
+    """An input that a request works on, until its outputs have been taken."""
+
+    def __init__(self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int]) -> None:
+        self.seconds = 0.0
+        self._request, self._outputs = request, outputs
+        self._lock = threading.Lock()
+        self._found: list[Array] = []
+        self._error: Exception | None = None
+        self._feed: Mapping[Any, Array] | None = None
+        request.start_async(feed, share_inputs=True)
+        self._feed = feed  # the request's until it is done
+
+    def settle(self) -> None:
+        """Wait, and take what came out, so that the request is free."""
+        with self._lock:
+            if self._feed is None:
+                return
+            try:
+                self._request.wait()
+                results = self._request.results
+                self._found = [results[number] for number in self._outputs]
+                self.seconds = self._request.latency / 1000
+            except Exception as error:
+                self._error = error
+            self._feed = None
+
+    def result(self) -> list[Array]:
+        self.settle()
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+    def __del__(self) -> None:
+        self.settle()
 
 
 class OpenVinoRequests:
@@ -60,6 +99,7 @@ class OpenVinoRequests:
         self._any_size: list[Any] = []
         self._by_size: dict[tuple[int, ...], list[Any]] = {}
         self._count, self._kept = count, kept
+        self._busy: deque[tuple[Any, _Started]] = deque()
 
     def compile(self) -> None:
         """Get ready for inputs of any size, which else happens when the first one comes.
@@ -89,11 +129,20 @@ class OpenVinoRequests:
         Args:
             feeds: inputs by name or number, all of one shape.
         """
-        requests = self._for(feeds[0])
-        found: list[Mapping[Any, Array]] = []
-        for start in range(0, len(feeds), len(requests)):
-            found += self._run_together(requests, feeds[start : start + len(requests)])
-        return joined([[results[number] for number in outputs] for results in found])
+        started = [self.start(feed, outputs) for feed in feeds]
+        return joined([each.result() for each in started])
+
+    def start(self, feed: Mapping[Any, Array], outputs: Sequence[int]) -> Running[list[Array]]:
+        """The same for one input, which is worked on meanwhile; waits for the oldest one if no request is free."""
+        requests = self._for(feed)
+        busy = self._busy
+        while len(busy) >= self._count:
+            busy.popleft()[1].settle()
+        at_work = [request for request, _ in busy]
+        request = next(request for request in requests if all(request is not other for other in at_work))
+        started = _Started(request, feed, outputs)
+        busy.append((request, started))
+        return Running(started.result, lambda: started.seconds / self._count)
 
     def _compiled(self, network: Any) -> list[Any]:
         compiled = openvino_core().compile_model(network, self._device, self._options)
@@ -106,23 +155,6 @@ class OpenVinoRequests:
             self.compile()
             return self._any_size
         return self._by_size[shape]
-
-    def _run_together(self, requests: Sequence[Any], feeds: Sequence[Mapping[Any, Array]]) -> list[Mapping[Any, Array]]:
-        if len(feeds) == 1:
-            return [requests[0].infer(feeds[0], share_inputs=True)]
-        started = []
-        try:
-            for request, feed in zip(requests, feeds, strict=False):
-                request.start_async(feed, share_inputs=True)
-                started.append(request)
-            for request in started:
-                request.wait()
-        except BaseException:
-            for request in started:  # the inputs are theirs until they are done
-                with suppress(Exception):
-                    request.wait()
-            raise
-        return [request.results for request in started]
 
 
 def joined(each: Sequence[list[Array]]) -> list[Array]:

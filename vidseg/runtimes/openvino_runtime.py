@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vidseg.frames import UInt8Array
+from vidseg.runtimes.base import Running
 from vidseg.runtimes.convert import OUTPUT_NAMES, to_openvino
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
 from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
@@ -20,6 +22,7 @@ from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.version import __version__
 
 NAME = "openvino"
+_OUTPUTS = (0, 1)
 _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.int8: "f32"}
 """How to compute what the network does not fix itself: an int8 network says which of its layers are int8."""
 
@@ -93,9 +96,19 @@ class OpenVinoRuntime:
         self._requests.expect((1, 3, *size_hw))
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self._requests.run([{0: image.contiguous().numpy()} for image in images.chunk(len(images))], (0, 1))
+        found = self._requests.run([_feed(image) for image in images.chunk(len(images))], _OUTPUTS)
         class_logits, mask_logits = map(torch.from_numpy, found)
         return class_logits, mask_logits
+
+    def start(self, image: Tensor) -> Running[tuple[Tensor, Tensor]]:
+        """See `Queued`."""
+        return self._requests.start(_feed(image), _OUTPUTS).then(
+            lambda found: (torch.from_numpy(found[0]), torch.from_numpy(found[1]))
+        )
+
+
+def _feed(image: Tensor) -> dict[int, UInt8Array]:
+    return {0: image.contiguous().numpy()}
 
 
 def convert(model: nn.Module) -> Parts:

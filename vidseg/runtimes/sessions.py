@@ -17,7 +17,7 @@ import torch
 
 from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.runtimes.accelerators import Accelerator
-from vidseg.runtimes.base import precision_name
+from vidseg.runtimes.base import Running, precision_name
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests, joined
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
@@ -133,15 +133,23 @@ class OpenVinoSession:
         return self.run_each([feed], output_names)
 
     def run_each(self, feeds: Sequence[Mapping[str, Array]], output_names: Sequence[str]) -> list[Array]:
-        # inputs without a name are given by their place
-        given: list[Any] = [dict(feed) if all(feed) else dict(enumerate(feed.values())) for feed in feeds]
-        return self._requests.run(given, [self._places[name] for name in output_names])
+        places = [self._places[name] for name in output_names]
+        return self._requests.run([_by_place(feed) for feed in feeds], places)
+
+    def start(self, feed: Mapping[str, Array], output_names: Sequence[str]) -> Running[list[Array]]:
+        """As `run`, but not waited for: see `OpenVinoRequests.start`."""
+        return self._requests.start(_by_place(feed), [self._places[name] for name in output_names])
 
     def expect(self, shape: Sequence[int]) -> None:
         """Be fast for inputs of this shape, where the network has one input and takes others too."""
         if len(self.inputs) == 1 and None in (self.inputs[0].shape or ()):
             with suppress(RuntimeError):  # a network that cannot be fixed to it runs as it is, or says why then
                 self._requests.expect(shape)
+
+
+def _by_place(feed: Mapping[str, Array]) -> Mapping[Any, Array]:
+    """The inputs, by their place where one has no name."""
+    return feed if all(feed) else dict(enumerate(feed.values()))
 
 
 class TorchScriptSession:

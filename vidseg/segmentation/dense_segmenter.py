@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vidseg.frames import Detection, DetectionMode, Frame, Segmentation, UInt8Array
+from vidseg.runtimes.base import Queued
 from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.class_scores import LogitScores
@@ -82,8 +83,11 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         timers: StageTimers | None = None,
         given: InputFormat | None = None,
         regions: Callable[[UInt8Array, UInt8Array | None], FindDetections] | None = None,
+        queue: Queued | None = None,
     ) -> None:
-        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
+        super().__init__(
+            imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given, queue=queue
+        )
         if smoother is not None and isinstance(smoother, LabelVotes) != runtime.gives_labels:
             raise ValueError("labels are smoothed by LabelVotes, scores by ScoreSmoother")
         self._smoother = smoother
@@ -148,8 +152,11 @@ class DenseSegmenter(NetworkSegmenter[Tensor]):
         """Where the frame lies on what comes out of the network."""
         return self._placement(frame)
 
-    def _run(self, images: Tensor) -> list[Tensor]:
-        return list(self._runtime.run(images))
+    def _run(self, images: Tensor) -> Tensor:
+        return self._runtime.run(images)
+
+    def _each(self, found: Tensor) -> list[Tensor]:
+        return list(found)
 
 
 def _nearest(labels: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:

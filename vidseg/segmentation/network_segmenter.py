@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from vidseg.frames import Frame, Segmentation
 from vidseg.interfaces import Remembers
+from vidseg.runtimes.base import Queued, Running
 from vidseg.runtimes.geometry import Placement
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.saved_state import State
@@ -31,6 +32,7 @@ class NetworkSegmenter(ABC, Generic[Output]):
         given: how a network file is fed; instead of `network_size`.
         smoother: makes labels calm over time; frames have to come in order then.
         timers: told the cost of "preprocess", "model", "smooth" and "postprocess".
+        queue: the network's runtime, where frames are to be begun while it is at those before.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class NetworkSegmenter(ABC, Generic[Output]):
         smoother: Remembers | None,
         timers: StageTimers | None,
         given: InputFormat | None = None,
+        queue: Queued | None = None,
     ) -> None:
+        self._queue = queue
         self._given = given
         self._imgsz = imgsz
         self._size = network_size
@@ -54,10 +58,17 @@ class NetworkSegmenter(ABC, Generic[Output]):
 
     @torch.inference_mode()
     def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
-        """Preprocess and run the network; what comes back makes the masks of one frame each."""
+        """Preprocess and run the network, or start it; what comes back makes the masks of one frame each."""
         if not frames:
             return []
-        return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+        if self._queue is None:
+            return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+        return [partial(self._finish_started, frame, self._queue.start(self.prepare([frame]))) for frame in frames]
+
+    def _finish_started(self, frame: Frame, running: Running[Any]) -> Segmentation:
+        (output,) = self._each(running.result())
+        self._timers.add("model", running.seconds())
+        return self.finish(frame, output)
 
     def prepare(self, frames: Sequence[Frame]) -> Tensor:
         """What the network sees of them, (B, 3, h, w) uint8."""
@@ -70,15 +81,19 @@ class NetworkSegmenter(ABC, Generic[Output]):
     def infer(self, images: Tensor) -> list[Output]:
         """The network's output for each of the images; they may be of several segmenters with one network."""
         with self._timers.measure("model", len(images)):
-            return self._run(images)
+            return self._each(self._run(images))
 
     @abstractmethod
     def finish(self, frame: Frame, output: Output) -> Segmentation:
         """What is in the frame, by the network's output for it. Frames have to come in order."""
 
     @abstractmethod
-    def _run(self, images: Tensor) -> list[Output]:
-        """The network's output for each of the images (B, 3, h, w)."""
+    def _run(self, images: Tensor) -> Any:
+        """What the runtime says of the images (B, 3, h, w)."""
+
+    @abstractmethod
+    def _each(self, found: Any) -> list[Output]:
+        """What the runtime says, image by image."""
 
     def state(self) -> State:
         """What the smoother remembers; without one, a segmenter has no memory."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidseg.frames import NO_LABEL, Frame, Segmentation
 from vidseg.labels import LabelSet, ade20k
-from vidseg.runtimes.base import Runtime
+from vidseg.runtimes.base import Queued, Runtime
 from vidseg.runtimes.model_format import InputFormat
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.network_segmenter import NetworkSegmenter
@@ -51,10 +51,13 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         timers: StageTimers | None = None,
         given: InputFormat | None = None,
         activated: bool = False,
+        queue: Queued | None = None,
     ) -> None:
         if rule not in LABEL_RULES:
             raise ValueError(f"unknown label rule '{rule}'; known: {', '.join(LABEL_RULES)}")
-        super().__init__(imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given)
+        super().__init__(
+            imgsz=imgsz, network_size=network_size, smoother=smoother, timers=timers, given=given, queue=queue
+        )
         self._smoother = smoother
         self._activated = activated
         self._runtime = runtime
@@ -104,6 +107,8 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
             _detections=lambda threshold, mode: queries.detections(names, threshold, mode, mask_score=mask_score),
         )
 
-    def _run(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        class_logits, mask_logits = self._runtime.run(images)
-        return list(zip(class_logits, mask_logits, strict=True))
+    def _run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self._runtime.run(images)
+
+    def _each(self, found: tuple[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        return list(zip(*found, strict=True))

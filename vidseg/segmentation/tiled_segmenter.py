@@ -107,7 +107,7 @@ class TiledSegmenter(DenseSegmenter):
         """(T, C, h, w) scores, or (T, h, w) labels, of the windows of each frame."""
         count = self._tiles[0] * self._tiles[1]
         with self._timers.measure("model", len(images) // count):
-            found = torch.stack(self._run(images))
+            found = self._run(images)
         return [found[start : start + count] for start in range(0, len(found), count)]
 
     @torch.inference_mode()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from vidseg.labels import LabelSet, ade20k
 from vidseg.memory import require
 from vidseg.motion.tracker import FlowTracker
 from vidseg.runtimes.accelerators import ACCELERATORS, accelerator
-from vidseg.runtimes.base import Runtime, Sized, precision_name
+from vidseg.runtimes.base import Queued, Runtime, Sized, precision_name
 from vidseg.runtimes.file_runtime import FileRuntime, QueryFileRuntime, ScoreFileRuntime, open_model_file
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.model_file import read_model_file
@@ -103,6 +104,11 @@ class Engine:
         scores_regions = keep_queries and scored
         keep = confidence or config.keeps_confidence or scores_regions
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
+        given = self.size.format(info)
+        shared: dict[str, Any] = {"imgsz": self.size.imgsz, "given": given, "doubt": doubt, "timers": timers}
+        if not (info.live or _is_watched(config) or config.tiles) and self.runtime.name.startswith("openvino"):
+            # what is watched would only be older: the newest frame is better chosen when the network is free
+            shared["queue"] = self.runtime if isinstance(self.runtime, Queued) else None
         if isinstance(network, ScoreFileRuntime | QueryScoreRuntime):
             if doubt.asked and network.gives_labels:
                 raise ConfigError(_no_confidence(config, self.model))
@@ -111,27 +117,21 @@ class Engine:
             made = DenseSegmenter if config.tiles is None else tiled
             return made(
                 network,
-                imgsz=self.size.imgsz,
                 network_size=network_size,
-                doubt=doubt,
                 smoother=smoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
-                timers=timers,
-                given=self.size.format(info),
                 regions=partial(region_detections, names=self.labels.names) if keep_queries else None,
+                **shared,
             )
         return QuerySegmenter(
             network,
-            imgsz=self.size.imgsz,
             labels=self.labels,
             rule=config.rule,
             least=config.conf if config.rule == WINNER_QUERY else None,
             mask_score=config.mask_score,
             keep_queries=keep_queries,
-            doubt=doubt,
             smoother=ScoreSmoother(FlowTracker(), seconds=config.smooth_seconds) if smooth else None,
-            timers=timers,
-            given=self.size.format(info),
             activated=self._activated,
+            **shared,
         )
 
     def _blendable(self, config: RunConfig) -> ScoreFileRuntime | QueryScoreRuntime:
