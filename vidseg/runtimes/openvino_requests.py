@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,11 @@ KEPT = 8
 class _Started:
     """An input that a request works on, until its outputs have been taken."""
 
-    def __init__(self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int]) -> None:
+    def __init__(
+        self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int], failed: Callable[[], None]
+    ) -> None:
         self.seconds = 0.0
-        self._request, self._outputs = request, outputs
+        self._request, self._outputs, self._failed = request, outputs, failed
         self._lock = threading.Lock()
         self._found: list[Array] = []
         self._error: Exception | None = None
@@ -45,6 +47,7 @@ class _Started:
                 self.seconds = self._request.latency / 1000
             except Exception as error:
                 self._error = error
+                self._failed()
             self._feed = None
 
     def result(self) -> list[Array]:
@@ -100,6 +103,8 @@ class OpenVinoRequests:
         self._by_size: dict[tuple[int, ...], list[Any]] = {}
         self._count, self._kept = count, kept
         self._busy: deque[tuple[Any, _Started]] = deque()
+        self._spoilt: list[list[Any]] = []
+        """Compiled networks that failed: OpenVINO's may refuse inputs from then on that they took before."""
 
     def compile(self) -> None:
         """Get ready for inputs of any size, which else happens when the first one comes.
@@ -140,7 +145,7 @@ class OpenVinoRequests:
             busy.popleft()[1].settle()
         at_work = [request for request, _ in busy]
         request = next(request for request in requests if all(request is not other for other in at_work))
-        started = _Started(request, feed, outputs)
+        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests))
         busy.append((request, started))
         return Running(started.result, lambda: started.seconds / self._count)
 
@@ -150,6 +155,10 @@ class OpenVinoRequests:
 
     def _for(self, feed: Mapping[Any, Array]) -> list[Any]:
         """The requests that take it."""
+        while self._spoilt:
+            spoilt = self._spoilt.pop()
+            self._any_size = [] if spoilt is self._any_size else self._any_size
+            self._by_size = {size: kept for size, kept in self._by_size.items() if kept is not spoilt}
         shape, *others = (array.shape for array in feed.values())
         if others or shape not in self._by_size:
             self.compile()
