@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 
+from tests.cli.test_run import assert_one_line_error
 from vidseg.cli.console import progress_line
 from vidseg.commands import doctor
 from vidseg.pipeline.stats import Progress
@@ -51,6 +52,15 @@ def test_classes_lists_150_and_finds_by_part_of_a_name(cli):
     assert len(cli("classes").out.splitlines()) == 150
     assert cli("classes", "person").out.split()[0] == "12"
     assert "vehicle means: car, bus, truck, van, minibike, bicycle" in cli("classes", "Vehicle").out
+
+
+@pytest.mark.parametrize("word", ["20", "Cars"])
+def test_classes_finds_what_the_options_take(cli, word):
+    assert cli("classes", word).out.startswith(" 20  car, auto")
+
+
+def test_classes_says_where_nothing_is_found(cli):
+    assert_one_line_error(cli("classes", "fnce"), "unknown class 'fnce'; near: fence")
 
 
 def test_presets_are_listed_and_shown_as_yaml(cli):

@@ -149,13 +149,15 @@ def classes(
         from vidseg.wiring import engine
 
         labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))
-    for class_id, name in enumerate(labels.full_names):
-        if wanted in name.casefold():
-            print(f"{class_id:3}  {printable(name)}")
-    for group in GROUPS if wanted else ():
-        members = [labels.names[class_id] for class_id in labels.group(group)]
-        if wanted in group and members:
-            print(f"     {group} means: {printable(', '.join(members))}")
+    found = [class_id for class_id, name in enumerate(labels.full_names) if wanted in name.casefold()]
+    groups = [group for group in GROUPS if wanted and wanted in group and labels.group(group)]
+    if not (found or groups):
+        found = labels.find_all([wanted])  # an id or a plural, as --classes takes it, or an error
+    for class_id in found:
+        print(f"{class_id:3}  {printable(labels.full_names[class_id])}")
+    for group in groups:
+        members = ", ".join(labels.names[class_id] for class_id in labels.group(group))
+        print(f"     {group} means: {printable(members)}")
 
 
 def _state(entry: ModelEntry) -> str:
