@@ -18,6 +18,11 @@ _SECRET_VALUE = re.compile(
 _MASKED = r"\1***"
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 frame", "2 frames"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def url_scheme(text: str) -> str | None:
     """The lower-case scheme of `scheme://...`, None for anything else, Windows paths included."""
     found = _URL.fullmatch(text)

@@ -6,8 +6,9 @@ import torch
 import yaml
 
 from tests.cli.test_run import assert_one_line_error
-from vidseg.cli.console import progress_line
+from vidseg.cli.console import lane_line, progress_line
 from vidseg.commands import doctor
+from vidseg.pipeline.grid_lane import LaneStats
 from vidseg.pipeline.stats import Progress
 from vidseg.timing import clock_time
 from vidseg.version import __version__
@@ -167,3 +168,12 @@ def test_progress_line_leaves_out_what_is_unknown_or_zero():
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03")])
 def test_clock_time(seconds, text):
     assert clock_time(seconds) == text
+
+
+def test_a_lane_counts_one_and_several_in_words_and_has_a_rate_where_time_passed():
+    one = LaneStats("a.mp4", decoded=1, shown=1, inferred=1, placeholders=1, reconnects=1)
+    assert lane_line(one) == "a.mp4: 1 frame in, 1 shown, 1 segmented, 1 offline card, 1 reconnect"
+    several = LaneStats("b", decoded=9, shown=5, inferred=3, dropped=4, placeholders=2, reconnects=2, seconds=2.0)
+    assert lane_line(several) == (
+        "b: 9 frames in, 5 shown (2.0 fps), 3 segmented, 4 dropped, 2 offline cards, 2 reconnects"
+    )

@@ -14,7 +14,7 @@ from vidseg.atomic import UniqueStems
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import NO_LABEL, Frame, Segmentation, UInt8Array, VideoInfo
 from vidseg.interfaces import VideoSource
-from vidseg.names import expand_user, shown_name
+from vidseg.names import counted, expand_user, shown_name
 from vidseg.saved_masks import SavedMask
 from vidseg.sources.mask_reader import read_label_map, read_mask_folder, read_mask_video
 from vidseg.sources.source_base import SourceBase
@@ -147,7 +147,9 @@ def open_masks(path: str, info: VideoInfo, option: str = "--save-masks") -> Save
     if not info.still and masks.size != (info.width, info.height):
         shown = " and the clip ".join(f"{width}x{height}" for width, height in (masks.size, (info.width, info.height)))
         masks.close()
-        raise ConfigError(f"{name}: the masks are {shown}; give the clip they were made from")
+        raise ConfigError(
+            f"{name}: the masks are {shown}; give the clip they were made from, cropped and rotated as it was then"
+        )
     return masks
 
 
@@ -234,7 +236,7 @@ class MaskedSource(WrappedSource[VideoSource]):
                 "give the -m or --weights that made them"
             )
         if self._without:
-            self.notes.append(f"{_frames(self._without)} without a mask, left out")
+            self.notes.append(f"{counted(self._without, 'frame')} without a mask, left out")
         if held is not None:
             yield held
 
@@ -286,7 +288,7 @@ class MaskedSource(WrappedSource[VideoSource]):
 
     def _tell_rest(self, index: int) -> None:
         total = self._frames_to_come_to()
-        rest = f"the rest of the clip ({_frames(total - index)})" if total > index else "the rest of the clip"
+        rest = f"the rest of the clip ({counted(total - index, 'frame')})" if total > index else "the rest of the clip"
         self.notes.append(f"the masks end before frame {index}; {rest} is left out")
 
     def _frames_to_come_to(self) -> int:
@@ -320,7 +322,3 @@ def _apart(mask: SavedMask, index: int, seconds: Fraction) -> Fraction | int:
     assert mask.seconds is not None
     apart = mask.seconds - seconds
     return 0 if abs(apart) <= SAME_MOMENT_SECONDS else apart
-
-
-def _frames(number: int) -> str:
-    return "1 frame" if number == 1 else f"{number} frames"

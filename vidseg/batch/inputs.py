@@ -11,7 +11,7 @@ from pathlib import Path
 from vidseg.batch.identity import is_remote, known_as
 from vidseg.batch.remote_files import find_files
 from vidseg.errors import ConfigError, SourceError, short_reason
-from vidseg.names import expand_user, shown_name, url_scheme, without_file_scheme
+from vidseg.names import counted, expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.sources.image_source import IMAGE_SUFFIXES
 from vidseg.wildcards import is_glob, matching_paths
 from vidseg.wiring.input_files import Identity, identity_of
@@ -96,8 +96,8 @@ def find_inputs(
         base = None if name == "-" else os.path.dirname(os.path.abspath(expand_user(name)))
         search.add_all(list_words(data, null=null), base)
     if search.repeats:
-        counted = "1 input was" if search.repeats == 1 else f"{search.repeats} inputs were"
-        search.found.notes.append(f"{counted} given more than once; each is processed once")
+        inputs = "1 input was" if search.repeats == 1 else f"{search.repeats} inputs were"
+        search.found.notes.append(f"{inputs} given more than once; each is processed once")
     return search.found
 
 
@@ -202,13 +202,13 @@ class _Search:
                 else:
                     images += os.path.splitext(entry.name)[1].casefold() in IMAGE_SUFFIXES
             folders += reversed(below)
-        counted = "1 image" if images == 1 else f"{images} images"
+        pictures = counted(images, "image")
         if len(self.found.inputs) + self.repeats == before:
             kinds = f"file that matches {' '.join(self._patterns)}" if self._patterns else "video"
-            instead = f", but {counted}, which `vidseg run` takes" if images and not self._patterns else ""
+            instead = f", but {pictures}, which `vidseg run` takes" if images and not self._patterns else ""
             self._refuse(word, f"no {kinds} in this folder{instead}")
         elif images and not self._patterns and os.path.realpath(top) != self._out_dir:  # where charts may lie
-            self.found.notes.append(f"{shown_name(word)}: {counted} left out; `vidseg run` takes videos and images")
+            self.found.notes.append(f"{shown_name(word)}: {pictures} left out; `vidseg run` takes videos and images")
 
     def _is_wanted(self, name: str) -> bool:
         """Whether a file of this name is taken where it was not named by itself."""

@@ -27,7 +27,7 @@ from vidseg.batch.plan import (
 from vidseg.batch.remote_files import RemoteFolder
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError
-from vidseg.names import shown_name, url_scheme
+from vidseg.names import counted, shown_name, url_scheme
 from vidseg.sending.receiver_address import STREAM_MUXERS
 from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.image_sink import is_numbered
@@ -85,7 +85,7 @@ class Plan:
     def remarks(self) -> list[str]:
         """How many files are done again and why, so that a slip in the settings is noticed at the start."""
         reasons = Counter(item.reason for item in self.decisions if item.action == "do" and item.reason)
-        return [f"{'1 file' if count == 1 else f'{count} files'} {reason}" for reason, count in reasons.items()]
+        return [f"{counted(count, 'file')} {reason}" for reason, count in reasons.items()]
 
 
 def check_options(config: RunConfig, options: BatchOptions) -> None:

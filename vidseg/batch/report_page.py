@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vidseg.labels import LabelSet
-from vidseg.names import shown_name
+from vidseg.names import counted, shown_name
 from vidseg.shares_over_time import edges_of, time_ticks
 
 CHART_WIDTH, CHART_HEIGHT = 640, 90
@@ -182,7 +182,7 @@ def _article(item: FileReport, labels: LabelSet) -> str:
     frames, seconds, video_seconds = (item.details.get(name, 0) for name in ("frames", "seconds", "video_seconds"))
     fps = frames / seconds if seconds > 0 else 0.0
     if frames:
-        facts.append(f"{frames} frames, {_duration(video_seconds)} of video")
+        facts.append(f"{counted(frames, 'frame')}, {_duration(video_seconds)} of video")
         if seconds > 0:
             facts.append(f"{fps:.1f} fps, took {_duration(seconds)}")
     known = item.details.get("shares") or {}

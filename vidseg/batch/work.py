@@ -30,6 +30,7 @@ from vidseg.config import RunConfig
 from vidseg.cores import usable_cores
 from vidseg.errors import WriteError
 from vidseg.memory import free_memory
+from vidseg.names import counted
 from vidseg.sources.image_source import is_picture
 from vidseg.wiring.engine import check_engine, input_size
 from vidseg.wiring.input_files import identity_of
@@ -137,8 +138,8 @@ class BatchRun:
         engines = load_engines(self._config, devices[:workers], self._reporter)
         engine = engines[0]
         on = engine.runtime.name if len(engines) == 1 else f"{len(engines)} devices"
-        counted = "1 file" if len(jobs) == 1 else f"{len(jobs)} files"
-        self._reporter.detail(f"model {engine.model}, {on}, {engine.size}; {counted}, {workers} at a time")
+        files = counted(len(jobs), "file")
+        self._reporter.detail(f"model {engine.model}, {on}, {engine.size}; {files}, {workers} at a time")
         self._advise(jobs, engine.model, engine.size)
         self._begin(engine.model)
         run_local(jobs, engines, self._board, self, workers=workers, aborted=lambda: self._interrupts.count >= 2)

@@ -17,6 +17,7 @@ from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, ResumeError
 from vidseg.frames import VideoInfo
 from vidseg.interfaces import Renderer, ResumableSink, ResumableSource
+from vidseg.names import counted
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.runtimes.model_file import read_model_file
@@ -115,7 +116,7 @@ def run_in_chunks(
     folder.claim()
     if state is not None:
         run.restore(state)
-        reporter.note(f"resuming after {run.kept_frames} frames")
+        reporter.note(f"resuming after {counted(run.kept_frames, 'frame')}")
 
     def look(pipeline: Pipeline) -> None:
         if interrupts.count:

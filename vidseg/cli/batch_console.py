@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidseg.cli.console import BAR_WIDTH, RunConsole
-from vidseg.names import shown_name, url_scheme
+from vidseg.names import counted, shown_name, url_scheme
 from vidseg.timing import clock_time
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _short(path: str) -> str:
 def finished_line(row: Row, board: Board) -> str:
     """ "[3/200] a.mp4: done, 1234 frames"."""
     ended = sum(item.state not in ("waiting", "running") for item in board.rows.values())
-    frames = "1 frame" if row.log.delivered == 1 else f"{row.log.delivered} frames"
+    frames = counted(row.log.delivered, "frame")
     return f"[{ended}/{len(board.rows)}] {shown_name(row.job.name)}: done, {frames}"
 
 

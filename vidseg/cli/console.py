@@ -12,7 +12,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Column
 
 from vidseg.cli.say import say
-from vidseg.names import STANDARD_OUTPUT
+from vidseg.names import STANDARD_OUTPUT, counted
 from vidseg.timing import clock_time
 from vidseg.wiring.damage import DAMAGE
 
@@ -131,11 +131,10 @@ def summary_lines(outcome: Outcome) -> list[str]:
     if outcome.kept is not None:
         return [f"stopped; {outcome.kept}"]
     if outcome.aborted:
-        return [f"aborted after {stats.delivered} frames; unfinished files were removed"]
+        return [f"aborted after {counted(stats.delivered, 'frame')}; unfinished files were removed"]
     if stats.stopped_early and not stats.delivered:
         return ["stopped before the first frame; nothing was written"]
-    frames = "1 frame" if stats.delivered == 1 else f"{stats.delivered} frames"
-    counts = [f"{frames} in {stats.elapsed_seconds:.1f} s ({stats.fps:.1f} fps)"]
+    counts = [f"{counted(stats.delivered, 'frame')} in {stats.elapsed_seconds:.1f} s ({stats.fps:.1f} fps)"]
     if stats.inferred:
         counts.append(f"{stats.inferred} segmented")
     named = (
@@ -143,9 +142,10 @@ def summary_lines(outcome: Outcome) -> list[str]:
         ("left out for the frame rate", stats.skipped),
         ("dropped", stats.dropped),
         ("too old to show", stats.stale),
-        ("offline cards", stats.placeholders),
     )
     counts += [f"{count} {name}" for name, count in named if count]
+    if stats.placeholders:
+        counts.append(counted(stats.placeholders, "offline card"))
     counters = dict(stats.source_counters)
     told = (*DAMAGE, "truncated") if outcome.damage is not None else ()
     counts += [f"{count} {name.replace('_', ' ')}" for name, count in counters.items() if count and name not in told]
@@ -164,20 +164,20 @@ def lane_line(lane: LaneStats) -> str:
     """ "cam0: 300 frames in, 290 shown (29.0 fps), 120 segmented, 10 dropped": what is zero is left out at the end."""
     if not lane.decoded:
         return f"{lane.name}: no frame arrived" + (", given up" if lane.broken is not None else "")
-    rate = (lane.shown - 1) / lane.seconds if lane.seconds > 0 else 0.0
+    rate = f" ({(lane.shown - 1) / lane.seconds:.1f} fps)" if lane.seconds > 0 else ""
     parts = [
-        f"{lane.name}: {lane.decoded} frames in",
-        f"{lane.shown} shown ({rate:.1f} fps)",
+        f"{lane.name}: {counted(lane.decoded, 'frame')} in",
+        f"{lane.shown} shown{rate}",
         f"{lane.inferred} segmented",
     ]
     named = (
         ("dropped", lane.dropped),
         ("between two pictures", lane.passed_over),
         ("in progress at the end", lane.discarded),
-        ("offline cards", lane.placeholders),
-        ("reconnects", lane.reconnects),
     )
     parts += [f"{count} {name}" for name, count in named if count]
+    several = (("offline card", lane.placeholders), ("reconnect", lane.reconnects))
+    parts += [counted(count, name) for name, count in several if count]
     if lane.broken is not None:
         parts.append("broke off")
     return ", ".join(parts)

@@ -40,10 +40,11 @@ def export_labels(given: dict[str, Any]) -> None:
     from vidseg.commands.export_labels import ExportLabelsRequest
     from vidseg.commands.export_labels import export_labels as export
     from vidseg.configure import merge
+    from vidseg.names import counted
 
     made_by = {name: given.pop(name) for name in ("model", "weights")}
     request = ExportLabelsRequest(out=given.pop("output"), **given)
     labels = classes_of(merge(("command line", made_by)))
     with RunConsole() as console:
         written = export(request, labels, console.note)
-        console.note(f"wrote {written} image{'' if written == 1 else 's'} with labels to {request.out}")
+        console.note(f"wrote {counted(written, 'image')} with labels to {request.out}")

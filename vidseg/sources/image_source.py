@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vidseg.errors import ConfigError, SourceError
 from vidseg.frames import Frame, UInt8Array, VideoInfo
-from vidseg.names import expand_user, shown_name
+from vidseg.names import counted, expand_user, shown_name
 from vidseg.picture_size import MAX_PIXELS
 from vidseg.sources.source_base import SourceBase
 from vidseg.sources.still_picture import PictureReader
@@ -211,7 +211,7 @@ def _sorted_out(paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     if not others:
         return images, ()
     endings = ", ".join(sorted({shown_name(path.suffix.lower()) or "no ending" for path in others}))
-    count = "1 file" if len(others) == 1 else f"{len(others)} files"
+    count = counted(len(others), "file")
     return images, (f"left out: {count} not known as images ({endings})",)
 
 

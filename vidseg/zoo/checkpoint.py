@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vidseg.errors import CheckpointError
+from vidseg.names import counted
 from vidseg.zoo.registry import entries
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
@@ -201,7 +202,7 @@ def _misfit(file: Mapping[str, tuple[int, ...]], model: Mapping[str, tuple[int, 
         )
     parts = []
     if missing:
-        parts.append(f"{_count(missing, 'key')} missing (first '{_one_line(missing[0])}')")
+        parts.append(f"{counted(len(missing), 'key')} missing (first '{_one_line(missing[0])}')")
     if reshaped:
         key = reshaped[0]
         parts.append(f"{len(reshaped)} of another shape (first '{key}': file {file[key]}, model {model[key]})")
@@ -229,10 +230,6 @@ def _class_count(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
     """Number of classes; the classifier has one more row, "no object"."""
     shape = shapes.get(_CLASS_KEYS[0], ())
     return shape[0] - 1 if shape else None
-
-
-def _count(keys: list[str], noun: str) -> str:
-    return f"{len(keys)} {noun}{'' if len(keys) == 1 else 's'}"
 
 
 def _one_line(error: object) -> str:

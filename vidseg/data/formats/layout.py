@@ -10,6 +10,7 @@ from typing import Literal
 from vidseg.errors import ConfigError
 from vidseg.frames import NO_LABEL, UInt8Array
 from vidseg.labels import LabelSet
+from vidseg.names import counted
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 Part = Literal["train", "val"]
@@ -52,7 +53,7 @@ class Layout:
     def line(self) -> str:
         """What was recognised, in one line."""
         part = f" of {self.part}" if self.part else ""
-        count = f"{len(self.pairs)} image{'' if len(self.pairs) == 1 else 's'}"
+        count = counted(len(self.pairs), "image")
         if self.classes is None:
             return f"{self.root}: {self.format}, {count}{part}; a value is a class id"
         names = self.classes.names
