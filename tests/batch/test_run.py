@@ -237,7 +237,9 @@ def test_an_archive_of_ones_own_skips_what_was_moved_away(place):
     assert place.states("a.mp4", archive="done.jsonl") == ["done"]
     os.rename("out/a_annotated.mp4", "moved.mp4")
     assert place.states("a.mp4", archive="done.jsonl") == ["skipped"]
-    assert place.states("a.mp4", archive="done.jsonl", out_dir="out2") == ["skipped"]
+    skipped, code = place.batch("a.mp4", archive="done.jsonl", out_dir="out2")
+    assert [state for state, _ in skipped.values()] == ["skipped"] and code == 0, place.reporter.problems
+    assert os.listdir("out2"), "the report"
     assert place.states("a.mp4", archive="done.jsonl", config=RunConfig(opacity=0.1)) == ["done"]
     assert place.reporter.notes == ["1 file again: other settings"]
 

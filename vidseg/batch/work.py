@@ -122,7 +122,9 @@ class BatchRun:
 
     def _write_report(self, report: BatchReport) -> list[str]:
         if not is_remote(self._out_dir):
-            return [str(path) for path in write_report(report, Path(self._out_dir))]
+            out = Path(self._out_dir)
+            out.mkdir(parents=True, exist_ok=True)  # with --archive nothing else needs it where nothing is made
+            return [str(path) for path in write_report(report, out)]
         with tempfile.TemporaryDirectory(prefix="vidseg-") as folder:
             paths = write_report(report, Path(folder))
             return list(upload({str(path): f"{self._out_dir}/{path.name}" for path in paths}))
