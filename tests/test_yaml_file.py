@@ -39,6 +39,7 @@ BAD = {
     "a mapping merged into itself": ("&a {<<: *a}", "at line 1 (a value that contains itself)"),
     "list as key": ("? [a]\n: b", "at line 1"),
     "tag of Python": ("v: !!python/object/apply:os.system [ls]", "at line 1"),
+    "a key twice": ("a: 1\nb: {c: 1,\n  c: 2}", "at line 3 ('c' is there twice)"),
     "two documents": ("a: 1\n---\nb: 2", "at line"),
     "control character": ("a: \x07", "; "),
 }

@@ -53,6 +53,8 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(f"more than {MAX_VALUES} values", event)
         if isinstance(node, yaml.ScalarNode):
             _check_scalar(node)
+        elif isinstance(node, yaml.MappingNode):
+            _check_keys(node)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -69,6 +71,16 @@ def _check_scalar(node: yaml.ScalarNode) -> None:
         raise _Refused("a character that is not allowed in names or text", node)
     if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
         raise _Refused(f"a number of {len(node.value)} characters", node)
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    """YAML wants each key once; PyYAML takes the last of several without a word."""
+    known = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if (key.tag, key.value) in known:
+                raise _Refused(f"{key.value[:40]!r} is there twice", key)
+            known.add((key.tag, key.value))
 
 
 def parse_yaml(text: str, origin: str, *, accepted: str) -> Any:
