@@ -123,6 +123,14 @@ def test_two_outputs_of_one_name_are_refused(tmp_path, monkeypatch, names):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("option", ["save_masks", "save_json", "stats"])
+def test_other_outputs_than_the_video_cannot_go_to_standard_output(tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^--{option.replace('_', '-')}: only OUT can go to standard output"):
+        open_sinks(RunConfig(source="x", **{option: "-"}), VideoInfo(64, 48, TIME_BASE), ade20k())
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("option", ["save_json", "save_csv", "save_parquet", "stats"])
 def test_a_folder_name_for_an_output_of_one_file_is_refused(tmp_path, monkeypatch, option):
     monkeypatch.chdir(tmp_path)

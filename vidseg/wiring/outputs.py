@@ -167,6 +167,10 @@ def open_sinks(
     for path, other in itertools.combinations(named, 2):
         if os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(f"{path}: is used for two outputs; give each its own name")
+    for option in ("save_masks", "save_confidence", *_RECORDS, "stats"):
+        if getattr(config, option) == PIPE:
+            name = f"--{option.replace('_', '-')}"
+            raise ConfigError(f"{name}: only OUT can go to standard output (-o -); give the name of a file")
     for path in filter(None, (getattr(config, option) for option in (*_RECORDS, "stats"))):
         if path.endswith(("/", os.sep)):
             raise ConfigError(f"{path}: is a folder; this output is a single file, give its name")
