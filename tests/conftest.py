@@ -11,6 +11,7 @@ from tests.compiled_once import compiled_once
 from tests.screen import Screen, run_screen
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in several processes; before anything imports torch
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import onnxruntime themselves
 
 OUTSIDE_PROGRAMS = ("browser", "ray", "server", "window")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vidseg.runtimes.onnxruntime_import import import_onnxruntime
 from vidseg.runtimes.openvino_import import openvino_core
 from vidseg.runtimes.registry import installed_engines
 
@@ -64,6 +65,4 @@ def found_targets(engine: str) -> list[str]:
     """What OpenVINO or ONNX Runtime, which is installed, finds on this machine. Raises ImportError if it is damaged."""
     if engine == "openvino":  # GPU.0 and GPU.1 where there are several
         return list(dict.fromkeys(name.split(".")[0] for name in openvino_core().available_devices))
-    import onnxruntime
-
-    return list(onnxruntime.get_available_providers())
+    return list(import_onnxruntime().get_available_providers())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vidseg.runtimes.convert import OUTPUT_NAMES, to_onnx
 from vidseg.runtimes.engine_cache import EngineKey, Parts, cached_parts
 from vidseg.runtimes.network import PictureNetwork, code_sha256, weights_sha256
+from vidseg.runtimes.onnxruntime_import import import_onnxruntime
 from vidseg.version import __version__
 
 NAME = "onnxruntime"
@@ -38,8 +39,7 @@ class OnnxRuntime:
         cache_folder: Path | None = None,
         announce: Callable[[str], None] = lambda text: None,
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         key = EngineKey(
             model_name,
             NAME,

@@ -18,6 +18,7 @@ from torch import nn
 from vidseg.errors import ConfigError, DeviceError, first_line
 from vidseg.runtimes.base import Runtime, precision_name
 from vidseg.runtimes.engine_cache import Parts
+from vidseg.runtimes.onnxruntime_import import import_onnxruntime
 from vidseg.runtimes.openvino_import import import_openvino
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device
 
@@ -68,7 +69,8 @@ def import_problem(name: str) -> str | None:
     """Why the engine, which is installed, cannot be imported; None if it can. Imports it."""
     try:
         for module in ENGINES[name].modules:
-            import_openvino() if module == "openvino" else import_module(module)
+            silent = {"openvino": import_openvino, "onnxruntime": import_onnxruntime}.get(module)
+            import_module(module) if silent is None else silent()
     except Exception as error:  # a damaged installation may raise anything
         return first_line(error)
     return None

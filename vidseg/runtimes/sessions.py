@@ -18,6 +18,7 @@ import torch
 from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.base import Running, precision_name
+from vidseg.runtimes.onnxruntime_import import import_onnxruntime
 from vidseg.runtimes.openvino_import import import_openvino, openvino_core
 from vidseg.runtimes.openvino_requests import OpenVinoRequests, joined
 from vidseg.runtimes.ports import Port, openvino_model, openvino_port
@@ -67,8 +68,7 @@ class OnnxSession:
     def __init__(
         self, network: Path | bytes, *, threads: int | None = None, accelerator: Accelerator | None = None
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what it raises says it too, in the one line that is shown
         if threads is not None:
