@@ -170,3 +170,9 @@ def test_a_folder_that_holds_files_is_left_alone_without_y(cli, saved):
     Path("set/mine.txt").touch()
     assert_one_line_error(cli("export-labels", *saved, "-o", "set"), "set: is not empty; overwrite its files with -y")
     assert cli("export-labels", *saved, "-o", "set", "-y").code == 0 and Path("set/mine.txt").exists()
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc"])
+def test_a_folder_that_cannot_be_made_is_one_line(cli, saved, form):
+    result = cli("export-labels", *saved, "-o", "clip.mp4/set", "--format", form)
+    assert_one_line_error(result, "clip.mp4/set: cannot be created as a folder (Not a directory)")

@@ -19,7 +19,7 @@ from vidseg.app.masks import MaskedSource, open_masks
 from vidseg.atomic import UniqueStems, write_whole_file
 from vidseg.config import RunConfig
 from vidseg.data.regions import regions
-from vidseg.errors import ConfigError, SinkError
+from vidseg.errors import ConfigError, SinkError, short_reason
 from vidseg.frames import NO_LABEL, BoolArray, UInt8Array
 from vidseg.labels import LabelSet
 from vidseg.names import expand_user, shown_name
@@ -68,7 +68,7 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet, note: Callable
     Raises:
         ConfigError: an option is out of range, the clip is live, or the masks are those of another one.
         SourceError: the clip or the masks cannot be read.
-        SinkError: the folder is there already and holds something.
+        SinkError: the folder is there already and holds something, or cannot be made.
         WriteError: it cannot be written.
     """
     if request.format not in FORMATS:
@@ -88,7 +88,6 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet, note: Callable
         masks = open_masks(request.masks, clip.info)
         source = MaskedSource(clip, masks, shown_name(request.masks), len(labels))
         target = _format(request, out, labels)
-        (out / target.images).mkdir(parents=True, exist_ok=True)
         stems, written = UniqueStems(), 0
         for count, frame in enumerate(source):
             label_map = source.segmenter.segment([frame])[0].label_map
@@ -241,9 +240,15 @@ def palette_png(values: UInt8Array, palette: UInt8Array) -> bytes:
 
 
 def _format(request: ExportLabelsRequest, out: Path, labels: LabelSet) -> _Format:
-    if request.format == "coco":
-        return _Coco(request, out, labels)
-    return _Yolo(request, out, labels) if request.format == "yolo" else _Voc(request, out, labels)
+    """What writes the labels; its folders are there. Raises SinkError."""
+    kinds: dict[str, Callable[..., _Format]] = {"coco": _Coco, "yolo": _Yolo, "cvat": _Voc, "voc": _Voc}
+    try:
+        target = kinds[request.format](request, out, labels)
+        (out / target.images).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = short_reason(error)
+        raise SinkError(f"{request.out}: cannot be created as a folder ({reason}); choose another place") from None
+    return target
 
 
 def _write(path: Path, content: bytes) -> None:
