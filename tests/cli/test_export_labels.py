@@ -165,6 +165,17 @@ def test_what_cannot_be_exported_is_one_line(cli, saved, words, text):
     assert_one_line_error(cli("export-labels", *saved, "-o", "set", *words), text)
 
 
+def test_an_attempt_with_the_wrong_masks_does_not_fill_the_folder(cli, saved):
+    clip, masks = saved
+    other = make_clip(Path("other.mp4"), size=(32, 32), frames=2)
+    assert_one_line_error(cli("export-labels", other, masks, "-o", "set"), "give the clip")
+    (masks / "x").mkdir()
+    for path in masks.glob("*.png"):
+        path.rename(masks / "x" / f"{int(path.stem) + 100:06d}.png")
+    assert_one_line_error(cli("export-labels", clip, masks / "x", "-o", "set"), "no mask belongs to a frame")
+    assert_one_line_error(cli("export-labels", clip, masks / "x", "-o", "set"), "no mask belongs to a frame")
+
+
 def test_a_folder_that_holds_files_is_left_alone_without_y(cli, saved):
     Path("set").mkdir()
     Path("set/mine.txt").touch()

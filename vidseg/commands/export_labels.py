@@ -79,7 +79,7 @@ def export_labels(request: ExportLabelsRequest, labels: LabelSet, note: Callable
     out = Path(expand_user(str(request.out)))
     if out.exists() and not out.is_dir():
         raise SinkError(f"{request.out}: is a file; give the name of a folder")
-    if out.is_dir() and any(out.iterdir()) and not request.overwrite:
+    if not request.overwrite and any(not path.is_dir() for path in out.rglob("*")):  # an attempt leaves empty folders
         raise SinkError(f"{request.out}: is not empty; overwrite its files with -y, or choose another folder")
     clip = open_as_asked(RunConfig(source=request.clip))
     try:
