@@ -60,6 +60,12 @@ def test_classes_finds_what_the_options_take(cli, word):
     assert cli("classes", word).out.startswith(" 20  car, auto")
 
 
+@pytest.mark.parametrize("words", [("run", "test", "-o", "o.mp4", "--limit", 1), ("classes",)])
+def test_other_classes_for_a_model_that_has_its_own_are_refused(cli, words):
+    result = cli(*words, "--label-set", "cityscapes")
+    assert_one_line_error(result, "--label-set: is for network files, and m2f-mobile-ade knows its classes")
+
+
 def test_classes_says_where_nothing_is_found(cli):
     assert_one_line_error(cli("classes", "fnce"), "unknown class 'fnce'; near: fence")
 

@@ -146,9 +146,13 @@ def classes(
     labels = ade20k()
     if weights is not None or label_set is not None or model != "m2f-mobile-ade":
         from vidseg.configure import merge
+        from vidseg.runtimes.model_format import is_model_file
         from vidseg.wiring import engine
 
-        labels = engine.label_set(merge(("command line", {"model": model, "weights": weights, "label_set": label_set})))
+        config = merge(("command line", {"model": model, "weights": weights, "label_set": label_set}))
+        if not is_model_file(model):
+            engine.check_engine(config)  # a --label-set that means nothing
+        labels = engine.label_set(config)
     found = [class_id for class_id, name in enumerate(labels.full_names) if wanted in name.casefold()]
     groups = [group for group in GROUPS if wanted and wanted in group and labels.group(group)]
     if not (found or groups):

@@ -72,9 +72,11 @@ def network_input(config: RunConfig, device: torch.device) -> NetworkInput:
     Published models get the size of their published mIoU, but for video on a CPU, which would not keep up with it.
 
     Raises:
-        ConfigError: two sizes are asked for.
+        ConfigError: two sizes are asked for, or other classes than it has.
     """
     asked = _asked(config)
+    if config.label_set is not None:
+        raise ConfigError(f"--label-set: is for network files, and {config.model} knows its classes; leave it out")
     entry = zoo.entry(config.model)
     default = entry.imgsz["cpu" if device.type == "cpu" else "cuda"]
     if isinstance(config.short_side, int):
