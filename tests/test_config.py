@@ -33,6 +33,7 @@ def test_every_default_passes_its_own_check():
 @pytest.mark.parametrize(
     ("values", "text"),
     [
+        ({"save_csv": "a", "save-csv": "b"}, "fast.yaml: save_csv is there twice, with _ and with -"),
         ({"strid": 2}, "fast.yaml: unknown option 'strid'; did you mean stride?"),
         ({"zzzzzz": 2}, "fast.yaml: unknown option 'zzzzzz'; did you mean [a-z_]+. `vidseg run --help-all` lists all"),
         ({"stride": 0}, "--stride is 0; accepted: a whole number from 1 to 1000"),

@@ -44,6 +44,8 @@ def checked(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
             )
         if value is None:
             continue
+        if name in good:
+            raise ConfigError(f"{origin}: {name} is there twice, with _ and with -; leave one out")
         try:
             good[name] = OPTIONS[name].check(value)
         except ValueError as error:
