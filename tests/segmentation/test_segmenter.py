@@ -68,7 +68,9 @@ def test_with_a_queue_frames_are_begun_before_the_first_is_finished():
     found = [finish() for finish in finishers]
     (alone,) = QuerySegmenter(HalvesRuntime(), imgsz=64).segment([frame(2, size_hw=(30, 50))])
     assert [s.frame_index for s in found] == [0, 1, 2] and np.array_equal(found[2].label_map, alone.label_map)
-    assert queue.done == 3 and timers.totals()["model"].seconds == 0.75 and timers.totals()["model"].frames == 3
+    segmenter.segment([frame(3, size_hw=(30, 50))])  # which waits in any case
+    assert queue.done == 3 and set(timers.totals()) > {"preprocess", "model"}
+    assert timers.totals()["model"].seconds > 0.75 and timers.totals()["model"].frames == 4
 
 
 def test_no_frames_give_no_segmentations():

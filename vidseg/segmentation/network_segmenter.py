@@ -52,9 +52,10 @@ class NetworkSegmenter(ABC, Generic[Output]):
         self._memory = smoother
         self._timers = timers or StageTimers()
 
+    @torch.inference_mode()
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation]:
         """One Segmentation per frame, in order. All frames of one call have the same size."""
-        return [finish() for finish in self.begin(frames)]
+        return [finish() for finish in self._begin_together(frames)] if frames else []
 
     @torch.inference_mode()
     def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
@@ -62,8 +63,11 @@ class NetworkSegmenter(ABC, Generic[Output]):
         if not frames:
             return []
         if self._queue is None:
-            return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
+            return self._begin_together(frames)
         return [partial(self._finish_started, frame, self._queue.start(self.prepare([frame]))) for frame in frames]
+
+    def _begin_together(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
+        return [partial(self.finish, *each) for each in zip(frames, self.infer(self.prepare(frames)), strict=True)]
 
     def _finish_started(self, frame: Frame, running: Running[Any]) -> Segmentation:
         (output,) = self._each(running.result())
