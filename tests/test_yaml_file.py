@@ -56,13 +56,13 @@ def test_what_cannot_be_read_is_one_line(text, detail):
 
 def test_ordinary_files_are_read_as_ever_with_aliases_and_merged_keys(tmp_path):
     text = (
-        "base: &base {a: 1, b: [x, 2.5]}\nmore: {<<: *base, a: 2}\ntwice: [*base, *base]\nday: 2024-02-29\n"
+        "base: &base {a: 1, b: [x, 2.5]}\nmore: {<<: *base, <<: {c: 4}, a: 2}\ntwice: [*base, *base]\nday: 2024-02-29\n"
         'none:\nyes: on\ntext: "tab\\t und Umlaut ä"\n'
     )
     base = {"a": 1, "b": ["x", 2.5]}
     expected = {
         "base": base,
-        "more": {"a": 2, "b": ["x", 2.5]},
+        "more": {"a": 2, "b": ["x", 2.5], "c": 4},
         "twice": [base, base],
         "day": date(2024, 2, 29),
         "none": None,

@@ -268,7 +268,7 @@ class RunConfig:
         integer(1, 64),
         "Frames per model call; default {default}",
         "N",
-        unset=f"1; for files {defaults.CUDA_BATCH} on CUDA, {defaults.OPENVINO_BATCH} for a small model on OpenVINO",
+        unset=f"1; for files {defaults.CUDA_BATCH} on CUDA",
     )
     threads: int | None = _model(
         None, integer(1, 256), "CPU threads of the model; default {default}", "N", unset="leaves some cores free"

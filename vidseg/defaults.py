@@ -18,10 +18,6 @@ MARGIN_DIVISOR = 60
 """Hidden regions grow by the short side of the picture divided by this."""
 CUDA_BATCH = 8
 """Default batch on CUDA: one frame at a time leaves a GPU idle."""
-OPENVINO_BATCH = 2
-"""Default batch on CPUs with OpenVINO, whose results do not depend on the batch (torch's do): about 7 % more frames per
-second with a small network. Four at once gain a little more in long videos and lose it in short ones, because the
-first batch takes longer. With a large network, a batch only takes more memory."""
 H264_CRF = 23
 H264_PRESET = "superfast"
 CAMERA_FORMAT = "mjpeg"

@@ -72,7 +72,7 @@ class SteppedSegmenter(FrameSegmenter, Protocol):
     """A segmenter whose network need not wait for what comes after it: two threads do one step each."""
 
     def begin(self, frames: Sequence[Frame]) -> list[Callable[[], Segmentation]]:
-        """Run the network, and give what finishes the segmentation of each frame, in order.
+        """Run the network, or start it, and give what finishes the segmentation of each frame, in order.
 
         Each is to be called once, in frame order, by one thread, which may be another than that of `begin`; `begin` may
         be called for later frames meanwhile. `segment` does both steps at once.

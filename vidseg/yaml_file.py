@@ -77,7 +77,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
     """YAML wants each key once; PyYAML takes the last of several without a word."""
     known = set()
     for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode):
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
             if (key.tag, key.value) in known:
                 raise _Refused(f"{key.value[:40]!r} is there twice", key)
             known.add((key.tag, key.value))

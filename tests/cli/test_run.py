@@ -57,14 +57,14 @@ def test_the_defaults_in_the_help_are_those_of_the_code():
     from vidseg.chunks.split.plan import overlap_seconds
     from vidseg.config import RunConfig
     from vidseg.video.encoders import ENCODERS
-    from vidseg.wiring.engine import CUDA_BATCH, OPENVINO_BATCH
+    from vidseg.wiring.engine import CUDA_BATCH
 
     def told(name):
         return inspect.signature(run, eval_str=True).parameters[name].annotation.__metadata__[0].help
 
     h264 = ENCODERS["h264"]
     assert f"default 25 times --smooth-seconds ({overlap_seconds(RunConfig()):g})" in told("overlap")
-    assert f"default 1; for files {CUDA_BATCH} on CUDA, {OPENVINO_BATCH} for a small model on" in told("batch")
+    assert f"default 1; for files {CUDA_BATCH} on CUDA" in told("batch")
     assert f"default {h264.quality_default} for h264" in told("crf")
     assert f"for h264 ultrafast ... veryslow, default {h264.preset_default}" in told("encoder_preset")
     asked = []

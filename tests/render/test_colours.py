@@ -80,7 +80,8 @@ def test_names_of_colours_mean_the_same_in_files_and_for_a_background(tmp_path: 
     file.write_text("name,colour\nsky,teal\n")
     assert painted(ade20k(), str(file)).palette[2].tolist() == [0, 128, 128]
     assert parse_background("lime", lambda path: None).colour == (0, 255, 0)
-    assert parse_background("gray", lambda path: None).name == "grey"  # which keeps shapes
+    for text in ("gray", " Grey"):
+        assert parse_background(text, lambda path: None).name == "grey"  # which keeps shapes
 
 
 @pytest.mark.parametrize(

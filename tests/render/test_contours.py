@@ -29,6 +29,7 @@ def test_edges_are_where_the_right_or_lower_neighbour_differs(both_sides: bool) 
 def test_rows_and_columns_of_one_pixel_have_edges_too(shape: tuple[int, int]) -> None:
     shown = np.zeros(shape, dtype=np.uint8)
     assert not region_edges(shown).any()
+    assert OverlayRenderer().render(np.zeros((*shape, 3), np.uint8), segmentation(shown)).shape == (*shape, 3)
     shown.flat[shown.size // 2 :] = 7
     assert np.count_nonzero(region_edges(shown)) == (shown.size > 1)
 

@@ -1,5 +1,7 @@
 """Several requests of one network in OpenVINO: the same results, in order, whichever of them works."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -72,26 +74,46 @@ def test_after_an_input_that_fails_others_are_as_before(network):
         assert requests.start(feed, [0]).result()[0].tobytes() == right[number : number + 1].tobytes()
 
 
+def test_an_input_begun_before_the_failure_is_known_does_not_fail_with_it(network):
+    feeds = pictures(5)
+    (right,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds, [0])
+    requests = OpenVinoRequests(network(), "f32", threads=1)
+    first, bad, *later = [requests.start(feed, [0]) for feed in (feeds[0], pictures(1, (16, 32))[0], *feeds[1:])]
+    assert np.concatenate([each.result()[0] for each in (first, *later)]).tobytes() == right.tobytes()
+    with pytest.raises(RuntimeError, match="shape"):
+        bad.result()
+
+
+def test_a_network_that_has_run_is_freed_without_the_garbage_collector(network):
+    requests = OpenVinoRequests(network(), "f32", threads=1)
+    requests.run(pictures(2), [0])
+    gone = weakref.ref(requests)
+    gc.disable()
+    try:
+        del requests
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_an_error_while_it_works_is_told_to_who_asked_for_it(network, monkeypatch):
     """Even where the request had to be free for the next input before."""
 
     class Request:
         latency, results = 2.0, {0: "fine"}
-
-        def __init__(self):
-            self.count = 0
+        count = 0
 
         def start_async(self, feed, share_inputs):
-            self.count += 1
+            Request.count += 1
 
         def wait(self):
-            if self.count == 1:
+            if Request.count == 1:
                 raise RuntimeError("lost")
 
     monkeypatch.setattr(OpenVinoRequests, "_compiled", lambda self, network: [Request()])
     requests = OpenVinoRequests(network(), "f32")
     first, second = (requests.start(feed, [0]) for feed in pictures(2))
-    assert second.result() == ["fine"] and second.seconds() == 0.002
+    assert second.result() == ["fine"] and second.seconds() == 0.002  # the first was done when it began
     with pytest.raises(RuntimeError, match="lost"):
         first.result()
 

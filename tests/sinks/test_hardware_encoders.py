@@ -144,3 +144,6 @@ def test_the_default_preset_of_h264_looks_ahead_unless_pictures_are_to_come_out_
         return 40
 
     assert before_the_first_packet(without_delay(plan)) == 0 < before_the_first_packet(plan)
+    assert without_delay(plan).options == without_delay(asked_for).options
+    slower = plan_encoder("a.mp4", "mp4", EncodeOptions(encoder_preset="slow"), SIZE)
+    assert without_delay(slower).options["preset"] == "slow"

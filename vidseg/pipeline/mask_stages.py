@@ -18,7 +18,7 @@ from vidseg.pipeline.policy import InferenceStride
 
 @dataclass(frozen=True, slots=True)
 class BegunFrame:
-    """A frame that the network is done with, and what makes its masks; to be called in frame order."""
+    """A frame that the network is done with or works on, and what makes its masks; to be called in frame order."""
 
     frame: Frame
     masks: Callable[[], Segmentation]

@@ -2,8 +2,8 @@
 
     decode thread --incoming--> network thread --begun--> masks thread --results--> output thread --display--> caller's
 
-The network thread chooses frames and runs the network; the masks thread makes masks of what it says (smoothing, labels,
-masks carried along), so that neither waits for the other's work.
+The network thread chooses frames and runs the network on them, or starts it; the masks thread makes masks of what it
+says (smoothing, labels, masks carried along), so that the network works meanwhile.
 
 All hand-overs are bounded. A file waits for the slowest stage; a live source never waits: the newest frame wins and
 the rest is counted. The first exception of any stage ends all of them and is raised by `run`; only a source that breaks
@@ -367,7 +367,7 @@ class Pipeline:
         row, name = self.outputs, self._blocked()
         thread = self._threads[name]
         self._left.add(thread)
-        what = {"network": "the model", "masks": "the smoothing", "output": "the drawing"}[name]
+        what = {"network": "the model", "masks": "the model or the smoothing", "output": "the drawing"}[name]
         if name == "network":
             self._incoming.cancel()
             self._begun.close()

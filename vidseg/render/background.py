@@ -45,8 +45,9 @@ def parse_background(text: str, read: Callable[[Path], UInt8Array | None]) -> Ba
     Raises:
         ConfigError: it is none of these, or the picture cannot be read.
     """
-    if text in ("blur", "grey", "gray"):
-        return Background("grey" if text == "gray" else text)
+    effect = text.strip().casefold()
+    if effect in ("blur", "grey", "gray"):
+        return Background("grey" if effect == "gray" else effect)
     if (colour := parse_colour(text)) is not None:
         return Background(text, colour=colour)
     path = Path(expand_user(text))

@@ -77,7 +77,7 @@ def draw_edges(picture: UInt8Array, shown: UInt8Array, opacity: float) -> None:
         first, second = _line_sides(around)
         light = _widened(first, wide, (0, 0))  # to the left and upwards
         dark = cv2.subtract(_widened(second, narrow, (narrow - 1, narrow - 1)), light)
-        hidden = cv2.compare(around, NO_LABEL, cv2.CMP_EQ)  # type: ignore[call-overload]
+        hidden = (around == NO_LABEL).view(np.uint8) * np.uint8(255)  # cv2.compare takes a single pixel for a scalar
         for mask, share, beta in ((light, _LIGHT * strength, 255), (dark, _DARK * strength, 0)):
             # all is mixed and a part of it copied: faster than to pick single pixels
             mixed = cv2.convertScaleAbs(band, dst=scratch[: len(band)], alpha=1 - share, beta=beta * share)

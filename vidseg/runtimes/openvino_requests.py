@@ -20,14 +20,19 @@ KEPT = 8
 """Sizes of pictures with a network of their own, at most: some 20 MB each."""
 
 
+def _nothing() -> None:
+    return None
+
+
 class _Started:
     """An input that a request works on, until its outputs have been taken."""
 
     def __init__(
-        self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int], failed: Callable[[], None]
+        self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int], failed: Callable[[], None], beside: int
     ) -> None:
         self.seconds = 0.0
-        self._request, self._outputs, self._failed = request, outputs, failed
+        """Its share of the time, where others are worked on `beside` it."""
+        self._request, self._outputs, self._failed, self._beside = request, outputs, failed, beside
         self._lock = threading.Lock()
         self._found: list[Array] = []
         self._error: Exception | None = None
@@ -44,11 +49,13 @@ class _Started:
                 self._request.wait()
                 results = self._request.results
                 self._found = [results[number] for number in self._outputs]
-                self.seconds = self._request.latency / 1000
+                self.seconds = self._request.latency / 1000 / (1 + self._beside)
             except Exception as error:
                 self._error = error
                 self._failed()
-            self._feed = None
+            # what stays would keep the network, and be kept by it
+            self._feed = self._request = None
+            self._failed = _nothing
 
     def result(self) -> list[Array]:
         self.settle()
@@ -139,15 +146,15 @@ class OpenVinoRequests:
 
     def start(self, feed: Mapping[Any, Array], outputs: Sequence[int]) -> Running[list[Array]]:
         """The same for one input, which is worked on meanwhile; waits for the oldest one if no request is free."""
-        requests = self._for(feed)
         busy = self._busy
         while len(busy) >= self._count:
             busy.popleft()[1].settle()
+        requests = self._for(feed)  # now that it is known whether those before have failed
         at_work = [request for request, _ in busy]
         request = next(request for request in requests if all(request is not other for other in at_work))
-        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests))
+        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests), len(busy))
         busy.append((request, started))
-        return Running(started.result, lambda: started.seconds / self._count)
+        return Running(started.result, lambda: started.seconds)
 
     def _compiled(self, network: Any) -> list[Any]:
         compiled = openvino_core().compile_model(network, self._device, self._options)

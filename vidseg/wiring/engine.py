@@ -18,7 +18,7 @@ from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import WINNER_QUERY, RunConfig
 from vidseg.cores import limited_cores, usable_cores
 from vidseg.data.regions import region_detections
-from vidseg.defaults import CUDA_BATCH, OPENVINO_BATCH
+from vidseg.defaults import CUDA_BATCH
 from vidseg.errors import ConfigError, DeviceError, VidsegError, first_line
 from vidseg.frames import UInt8Array, VideoInfo
 from vidseg.labels import LabelSet, ade20k
@@ -53,8 +53,6 @@ from vidseg.wiring.frame_policy import is_smoothed
 from vidseg.wiring.network_input import NetworkInput, file_input, network_input
 from vidseg.wiring.reporter import Reporter
 
-SMALL_NETWORK = 10_000_000
-"""Parameters at most."""
 _LEAST_BYTES = 100_000_000
 """That a run takes beside its network, however small: engine, frames under way, encoder."""
 _BYTES_PER_PARAMETER = 8
@@ -106,7 +104,7 @@ class Engine:
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         given = self.size.format(info)
         shared: dict[str, Any] = {"imgsz": self.size.imgsz, "given": given, "doubt": doubt, "timers": timers}
-        if not (info.live or _is_watched(config) or config.tiles) and self.runtime.name.startswith("openvino"):
+        if not (info.live or _is_watched(config) or config.tiles) and _on_openvino_cpu(self.runtime.name):
             # what is watched would only be older: the newest frame is better chosen when the network is free
             shared["queue"] = self.runtime if isinstance(self.runtime, Queued) else None
         if isinstance(network, ScoreFileRuntime | QueryScoreRuntime):
@@ -169,10 +167,14 @@ class Engine:
             return 1
         if self.device.type == "cuda":
             return CUDA_BATCH
-        small = not is_model_file(config.model) and zoo.entry(config.model).parameters <= SMALL_NETWORK
         if _is_watched(config) or not self.runtime.name.startswith("openvino"):
             return 1
-        return max(self.requests, OPENVINO_BATCH if small else 1)
+        return self.requests
+
+
+def _on_openvino_cpu(name: str) -> bool:
+    """True where a runtime of this name works on pictures given one by one."""
+    return name.startswith("openvino") and ", cpu, " in name
 
 
 def _size_of_video(config: RunConfig, size: NetworkInput, info: VideoInfo) -> tuple[int, int] | None:
