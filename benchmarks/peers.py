@@ -177,7 +177,9 @@ def openvino_loop(task: argparse.Namespace, out: Path, size: tuple[int, int], *,
 
 def onnxruntime_loop(task: argparse.Namespace, out: Path, size: tuple[int, int], how: str) -> dict[str, float]:
     """One frame after the other."""
-    import onnxruntime
+    from vidseg.runtimes.onnxruntime_import import import_onnxruntime
+
+    onnxruntime = import_onnxruntime()
 
     session = onnxruntime.InferenceSession(task.model, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]

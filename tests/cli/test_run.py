@@ -419,7 +419,7 @@ def test_a_camera_that_goes_away_is_recorded_in_one_file_with_cards(cli, monkeyp
     result = cli("run", camera, *wanted, *SMALL)
     assert result.code == 0, result.err
     assert "unplugged?; trying again" in result.err and "the source is back after" in result.err
-    assert "offline cards" in result.err and "reconnects" in result.err
+    assert "offline card" in result.err and "reconnects" in result.err
     stats = json.loads(Path("stats.json").read_text())
     times = video_pts("out.mkv")
     assert len(times) == stats["delivered"] and times == sorted(set(times))
