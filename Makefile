@@ -57,7 +57,7 @@ START = vidseg/zoo/weights/m2f-mobile-ade.safetensors
 NEEDS_DATA = $(if $(DATA),,$(error give DATA=folder))
 FOLDERS = $(addprefix $(DATA)/,camvid/train idd/train coco/train people scenes photos)
 
-TRAIN = $(BIN)/vidseg train $(FOLDERS) -m m2f-mobile-ade --balance 0.1 --resume --batch 16 --crop 288x384 --points 0 --semantic 8 \
+TRAIN = $(BIN)/vidseg train $(FOLDERS) -m m2f-mobile-ade --resume --batch 16 --crop 288x384 --points 0 --semantic 8 \
 	--freeze 3 --threads 1 --workers 1 --precision bfloat16 --val $(DATA)/coco/val_dense --val-every 600
 
 # FIRST SECOND SHARE OUT: weights that are SHARE of the second file and the rest of the first.
@@ -66,11 +66,11 @@ MEAN = $(BIN)/python -c "import sys; from safetensors.torch import load_file, sa
 
 weights: .venv/installed  ## train the bundled network further and put it into the package: make weights DATA=folder
 	$(NEEDS_DATA)
-	$(TRAIN) --mix 14,15,13,7,17,34 --steps 3700 --warmup 250 --lr 7e-4 --ema 0.9985 --seed 11 --init $(START) -o runs/mobile1
-	$(TRAIN) --mix 18,27,16,6,11,22 --steps 1150 --warmup 60 --lr 3e-4 --ema 0.998 --seed 12 --init runs/mobile1/weights.safetensors -o runs/mobile2
+	$(TRAIN) --mix 14,15,13,7,17,34 --balance 0.1 --steps 3700 --warmup 250 --lr 7e-4 --ema 0.9985 --seed 11 --init $(START) -o runs/mobile1
+	$(TRAIN) --mix 18,27,16,6,11,22 --balance 0.1 --steps 1150 --warmup 60 --lr 3e-4 --ema 0.998 --seed 12 --init runs/mobile1/weights.safetensors -o runs/mobile2
 	$(MEAN) runs/mobile1/weights.safetensors runs/mobile2/weights.safetensors 0.5 runs/mobile12.safetensors
 	$(BIN)/python samples/render_dataset.py runs/street --pictures 168 --streets 14
-	$(TRAIN) runs/street --mix 12,28,15,7,13,20,5 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 13 --init runs/mobile12.safetensors -o runs/mobile3
+	$(TRAIN) runs/street --mix 12,28,15,7,13,20,5 --balance 0.1 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 13 --init runs/mobile12.safetensors -o runs/mobile3
 	$(MEAN) runs/mobile12.safetensors runs/mobile3/weights.safetensors 0.7 runs/mobile123.safetensors
 	$(TRAIN) runs/street --mix 9,26,22,7,12,20,4 --balance 0.2 --steps 4550 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 14 --init runs/mobile123.safetensors -o runs/mobile4
 	$(MEAN) runs/mobile123.safetensors runs/mobile4/weights.safetensors 0.5 runs/mobile1234.safetensors
