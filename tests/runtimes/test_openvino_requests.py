@@ -118,6 +118,21 @@ def test_an_error_while_it_works_is_told_to_who_asked_for_it(network, monkeypatc
         first.result()
 
 
+def test_the_time_of_an_input_is_shared_with_those_beside_it_only(network, monkeypatch):
+    class Request:
+        latency, results = 6.0, {0: 1}
+        start_async = wait = lambda self, *_, **__: None
+
+    monkeypatch.setattr(OpenVinoRequests, "_compiled", lambda self, network: [Request(), Request()])
+    requests = OpenVinoRequests(network(), "f32", count=2)
+    first, second = (requests.start(feed, [0]) for feed in pictures(2))
+    for each in (second, first):
+        each.result()
+    alone = requests.start(pictures(1)[0], [0])
+    alone.result()
+    assert [each.seconds() for each in (first, second, alone)] == [0.006, 0.003, 0.006]
+
+
 @pytest.fixture
 def compiled(monkeypatch):
     """The shapes that networks were compiled for, in turn."""

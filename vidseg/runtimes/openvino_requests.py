@@ -40,6 +40,11 @@ class _Started:
         request.start_async(feed, share_inputs=True)
         self._feed = feed  # the request's until it is done
 
+    @property
+    def settled(self) -> bool:
+        """Whether the outputs have been taken."""
+        return self._feed is None
+
     def settle(self) -> None:
         """Wait, and take what came out, so that the request is free."""
         with self._lock:
@@ -152,7 +157,8 @@ class OpenVinoRequests:
         requests = self._for(feed)  # now that it is known whether those before have failed
         at_work = [request for request, _ in busy]
         request = next(request for request in requests if all(request is not other for other in at_work))
-        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests), len(busy))
+        beside = sum(not other.settled for _, other in busy)
+        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests), beside)
         busy.append((request, started))
         return Running(started.result, lambda: started.seconds)
 
