@@ -75,7 +75,12 @@ weights: .venv/installed  ## train the bundled network further and put it into t
 	$(TRAIN) runs/street --mix 9,26,22,7,12,20,4 --balance 0.2 --steps 4550 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 14 --init runs/mobile123.safetensors -o runs/mobile4
 	$(MEAN) runs/mobile123.safetensors runs/mobile4/weights.safetensors 0.5 runs/mobile1234.safetensors
 	$(TRAIN) runs/street --mix 8,22,16,6,18,28,2 --balance 0.4 --steps 4000 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 16 --init runs/mobile1234.safetensors -o runs/mobile5
-	$(MEAN) runs/mobile1234.safetensors runs/mobile5/weights.safetensors 0.85 runs/mobile.safetensors
+	$(MEAN) runs/mobile1234.safetensors runs/mobile5/weights.safetensors 0.85 runs/mobile12345.safetensors
+	$(BIN)/python samples/paste_lights.py $(DATA)/photos runs/lights --pictures 900
+	$(TRAIN) runs/street runs/lights --mix 8,21,18,5,17,24,2,5 --balance 0.4 --steps 3400 --warmup 100 --lr 7e-4 --ema 0.9985 --seed 17 --init runs/mobile12345.safetensors -o runs/mobile6
+	$(MEAN) runs/mobile12345.safetensors runs/mobile6/weights.safetensors 0.5 runs/mobile123456.safetensors
+	$(TRAIN) runs/street runs/lights --mix 8,18,21,8,18,24,1,2 --balance 0.3 --steps 950 --warmup 40 --lr 3e-4 --ema 0.996 --seed 18 --init runs/mobile123456.safetensors -o runs/mobile7
+	$(MEAN) runs/mobile12345.safetensors runs/mobile7/weights.safetensors 0.35 runs/mobile.safetensors
 	$(BIN)/python benchmarks/package.py runs/mobile.safetensors --data $(DATA) --rare 0.25
 	$(BIN)/python benchmarks/confidence.py --model m2f-mobile-ade $(addprefix --data $(DATA)/,idd/val coco/val coco/val_dense) --write
 

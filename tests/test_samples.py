@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -132,3 +133,28 @@ def test_dataset_script_refuses_more_streets_than_pictures(tmp_path: Path) -> No
     command = [sys.executable, str(SAMPLES / "render_dataset.py"), str(tmp_path), "--pictures", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 2 and "--streets is 12; accepted: 1 to --pictures (2)" in done.stderr
+
+
+def test_lights_script_draws_traffic_lights_into_streets_and_labels_them(tmp_path: Path) -> None:
+    given, out = tmp_path / "given", [tmp_path / "once", tmp_path / "again"]
+    for name in ("images", "labels", "soft"):
+        (given / name).mkdir(parents=True)
+    labels = np.full((90, 160), 2, np.uint8)
+    for number, road in enumerate((6, 6, 9)):  # the last one is no street
+        labels[60:] = road
+        cv2.imwrite(str(given / "images" / f"{number}.png"), np.full((90, 160, 3), 128, np.uint8))
+        cv2.imwrite(str(given / "labels" / f"{number}.png"), labels)
+        np.savez(given / "soft" / f"{number}.npz", ids=np.zeros(1))
+    (given / "sets.csv").write_text("value,ids,names\n")
+    for folder in out:
+        command = [sys.executable, str(SAMPLES / "paste_lights.py"), str(given), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout == f"{folder}: 2 pictures\n"
+    for name in ("images/0.jpg", "images/1.jpg", "labels/0.png", "labels/1.png", "soft/1.npz", "sets.csv"):
+        assert (out[0] / name).read_bytes() == (out[1] / name).read_bytes()
+    for number in (0, 1):
+        drawn = np.asarray(cv2.imread(str(out[0] / "labels" / f"{number}.png"), cv2.IMREAD_UNCHANGED))
+        picture = np.asarray(cv2.imread(str(out[0] / "images" / f"{number}.jpg")), np.int64)
+        light = drawn == 136
+        assert set(np.unique(drawn)) <= {2, 6, 93, 136} and 8 < light.sum() < 8000
+        assert np.abs(picture[light] - 128).mean() > 25 > np.abs(picture[drawn == 2] - 128).mean()
