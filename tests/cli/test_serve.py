@@ -144,7 +144,7 @@ def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp
 
     # a recording can be played from the page once it is finished
     browser.click("#record")
-    browser.wait_for("return recording.seconds > 0.3", "the first recording")
+    browser.wait_for("return recording.state === 'on' && recording.seconds > 0.3", "the first recording")
     browser.click("#record")
     href = browser.wait_for("return document.querySelector('#files a')?.href", "its link")
     kind = f"return fetch('{href}', {{headers: {{Range: 'bytes=4-7'}}}}).then(answer => answer.text())"
@@ -153,7 +153,7 @@ def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp
         path.unlink()
 
     browser.click("#record")
-    browser.wait_for("return recording.seconds > 0.3", "the recording")
+    browser.wait_for("return recording.state === 'on' && recording.seconds > 0.3", "the recording")
     code, err = served.stop()  # finishes the recording, too
     assert code == 130 and "Traceback" not in err and "recorded rec/vidseg-" in err
     (recorded,) = (tmp_path / "rec").iterdir()
