@@ -136,8 +136,10 @@ def paste(folder: Path, out: Path, pictures: int) -> int:
     order = np.random.default_rng(SEED).permutation(np.array(sorted((folder / "images").iterdir())))
     done = 0
     for number, path in enumerate(map(Path, order)):
+        if done == pictures:
+            break
         read, labelled = cv2.imread(str(path)), cv2.imread(str(folder / "labels" / f"{path.stem}.png"), -1)
-        if done == pictures or read is None or labelled is None:
+        if read is None or labelled is None:
             continue
         image, labels = np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8), np.asarray(labelled, np.uint8)
         if np.isin(labels, (ROAD, PAVEMENT)).mean() < STREET_SHARE:

@@ -70,7 +70,7 @@ class FileRuntime:
     def _run(self, images: Tensor) -> list[Array]:
         """The outputs that are used. Raises ModelError where the network fails, or gives NaN."""
         feed = self._feed(images)
-        with self._failing_on(feed), self._turn:
+        with self._failing_on(feed.shape), self._turn:
             parts = list(feed[:, None] if self._one_by_one else feed[None])
             found = self._session.run_each([self._named(part) for part in parts], self._output_names)
         return self._without_nan(found)
@@ -79,23 +79,25 @@ class FileRuntime:
         """As `_run`, but not waited for; of OpenVINO's session only."""
         assert isinstance(self._session, OpenVinoSession)
         feed = self._feed(image)
-        with self._failing_on(feed), self._turn:
+        with self._failing_on(feed.shape), self._turn:
             running = self._session.start(self._named(feed), self._output_names)
 
+        shape = feed.shape  # the feed itself is let go when the network is done with it
+
         def result() -> list[Array]:
-            with self._failing_on(feed):
+            with self._failing_on(shape):
                 found = running.result()
             return self._without_nan(found)
 
         return Running(result, running.seconds)
 
     @contextmanager
-    def _failing_on(self, feed: Array) -> Iterator[None]:
+    def _failing_on(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # engines raise what they like, mostly for sizes that a network cannot take
             raise ModelError(
-                f"{self._where}: fails on input {shown_shape(feed.shape)} ({all_in_one_line(error)}); "
+                f"{self._where}: fails on input {shown_shape(shape)} ({all_in_one_line(error)}); "
                 "if it accepts only some sizes, state them in the YAML: input: multiple_of, or shape"
             ) from error
 

@@ -316,9 +316,10 @@ def without_delay(plan: EncoderPlan) -> EncoderPlan:
     """`plan`, so that each picture comes out of the encoder at once, and key frames where they are asked for."""
     options = dict(plan.options)
     if plan.encoder.name in ("libx264", "libx265"):
-        if options.items() >= plan.encoder.default_options.items() != {}.items():
+        default = plan.encoder.default_options
+        if default and options.items() >= default.items():
             # without a look ahead superfast needs a quarter more bits than veryfast
-            options = {name: value for name, value in options.items() if name not in plan.encoder.default_options}
+            options = {name: value for name, value in options.items() if name not in default}
             options["preset"] = "veryfast"
         options |= {"tune": "zerolatency", "forced-idr": "1"}
     elif plan.encoder.name.endswith("_nvenc"):
