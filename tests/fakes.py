@@ -22,6 +22,14 @@ def frame(index: int, *, size_hw: tuple[int, int] = (4, 6), pts: int | None = No
     return Frame(image, index, index if pts is None else pts, TIME_BASE, duration=1)
 
 
+def all_end(*prefixes: str) -> bool:
+    """Whether the threads of these names end; on a busy machine the last ones need a moment."""
+    found = [thread for thread in threading.enumerate() if thread.name.startswith(prefixes)]
+    for thread in found:
+        thread.join(5)
+    return not any(thread.is_alive() for thread in found)
+
+
 class FakeSource:
     """Yields the given frames; may raise after them, or block until released."""
 

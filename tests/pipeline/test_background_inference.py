@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.fakes import FakePropagator, FakeSegmenter, FakeSink, FakeSource, frame, settled
+from tests.fakes import FakePropagator, FakeSegmenter, FakeSink, FakeSource, all_end, frame, settled
 from vidseg.frames import NO_LABEL
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.inference_worker import InferenceWorker
@@ -138,7 +138,7 @@ def test_through_the_pipeline_every_frame_of_the_source_is_delivered(error_at):
         else:
             assert [index for index, _ in sink.written] == list(range(40)) and stats.inferred == len(segmenter.seen)
             assert all(source <= index for index, source in sink.written)
-    assert not [t for t in threading.enumerate() if t.name.startswith("vidseg-")]
+    assert all_end("vidseg-")
 
 
 def test_failing_closed_no_frame_gets_masks_of_another_one_as_they_are():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from tests.fakes import FakeSegmenter, FakeSink, FakeSource, frame
+from tests.fakes import FakeSegmenter, FakeSink, FakeSource, all_end, frame
 from vidseg.errors import SourceError
 from vidseg.frames import NO_LABEL, Frame, VideoInfo
 from vidseg.pipeline.background_inference import BackgroundInference
@@ -63,7 +64,7 @@ class Grid:
             announce=self.said.append,
             first_seconds=first_seconds,
             clock=lambda: 0.0,
-            wait=lambda seconds: None,
+            wait=lambda seconds: time.sleep(0.0005),  # at once, but the others' threads get their turn
         )
         info = VideoInfo(6, 4 * len(sources), 1 / RATE, RATE, live=True)
         self.source.arrange(info, self.painter)
@@ -91,7 +92,7 @@ class Grid:
 
 
 def no_thread_left() -> bool:
-    return not [thread for thread in threading.enumerate() if thread.name.startswith(("vidseg-grid", "vidseg-infer"))]
+    return all_end("vidseg-grid", "vidseg-infer")
 
 
 def live(*indices, **options) -> FakeSource:

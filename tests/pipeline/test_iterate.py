@@ -123,7 +123,4 @@ def test_collected_on_a_thread_of_the_run_it_does_not_wait_for_itself():
     holder.append(iterate(make(source)))
     next(holder[0])
     taken.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("vidseg-"):
-            thread.join(10)
     assert no_vidseg_threads() and not holder and source.closed == 1

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.fakes import FakePropagator, FakeRenderer, FakeSegmenter, FakeSink, FakeSource, frame
+from tests.fakes import FakePropagator, FakeRenderer, FakeSegmenter, FakeSink, FakeSource, all_end, frame
 from vidseg.errors import SourceError
 from vidseg.frames import Segmentation
 from vidseg.pipeline import pipeline as module
@@ -33,7 +33,7 @@ def frames(count, **kwargs):
 
 
 def no_vidseg_threads() -> bool:
-    return not [t for t in threading.enumerate() if t.name.startswith("vidseg-")]
+    return all_end("vidseg-")
 
 
 def accounted(stats) -> bool:
