@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -147,6 +148,21 @@ def test_of_confidence_the_panel_shows_the_scale_and_no_class(place: str) -> Non
     least, most = (np.argwhere((picture == colour).all(axis=2)) for colour in ends[0])
     assert len(least) > 5 and len(most) > 5 and least[:, 1].max() + 50 < most[:, 1].min()
     assert not any((picture == LABELS.palette[class_id]).all(axis=2).any() for class_id in (SKY, ROAD, CAR))
+
+
+def test_confidence_is_drawn_in_viridis_whatever_else_is_drawn_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidseg.render.legend._STRIP_PIXELS", 3000)  # several strips, the last one smaller
+    levels = np.tile(np.arange(256, dtype=np.uint8), (50, 1))
+    expected = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1]
+    labels = np.full((50, 256), SKY, np.uint8)
+    labels[:, 128:] = ROAD
+    shown = {}
+    for contours in (False, True):
+        renderer = OverlayRenderer(RenderOptions(view="confidence", contours=contours))
+        shown[contours] = renderer.render(noise(50, 256), replace(segmentation(labels), levels=levels))
+    assert (shown[False] == expected).all()
+    line = (shown[True] != expected).any(axis=(0, 2))
+    assert line[120:136].any() and not line[:120].any() and not line[136:].any()
 
 
 def test_without_room_or_confidence_there_is_no_scale() -> None:

@@ -14,7 +14,16 @@ from tests.rounding import assert_rounds_alike
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.postprocess import QueryOutput, labels_of
 from vidseg.segmentation.segmenter import QuerySegmenter
-from vidseg.segmentation.temporal import RESIDUAL_SCALE, ScoreSmoother, alive, favoured, moved_maps, places, trust
+from vidseg.segmentation.temporal import (
+    RESIDUAL_SCALE,
+    ScoreSmoother,
+    alive,
+    favoured,
+    moved_maps,
+    neighbours,
+    places,
+    trust,
+)
 from vidseg.segmentation.upsampled_argmax import argmax_upsampled
 
 
@@ -178,7 +187,7 @@ def test_maps_are_looked_up_as_torch_does_it_cubically_also_far_outside(size):
     expected = torch.nn.functional.grid_sample(
         maps[None], grid[None], mode="bicubic", padding_mode="border", align_corners=True
     )[0]
-    found = moved_maps(maps, where)
+    found = moved_maps(maps, neighbours(where))
     assert torch.allclose(found, expected.clamp(torch.tensor(0.0), maps.amax()), atol=1e-4)
     assert found.is_contiguous()
 
@@ -186,7 +195,7 @@ def test_maps_are_looked_up_as_torch_does_it_cubically_also_far_outside(size):
 def test_maps_moved_by_whole_cells_are_those_cells():
     scores = maps(1)
     where = places(torch.full((6, 7, 2), 2.0))
-    assert torch.allclose(moved_maps(scores, where)[:, :-2, :-2], scores[:, 2:, 2:], atol=1e-6)
+    assert torch.allclose(moved_maps(scores, neighbours(where))[:, :-2, :-2], scores[:, 2:, 2:], atol=1e-6)
 
 
 def test_a_thin_line_that_drifts_for_a_second_is_still_thin():
@@ -194,7 +203,7 @@ def test_a_thin_line_that_drifts_for_a_second_is_still_thin():
     line[0, :, 3] = 1
     where = places(torch.tensor([-0.5, 0.0]).expand(5, 40, 2))
     for _ in range(30):
-        line = moved_maps(line, where)
+        line = moved_maps(line, neighbours(where))
     assert line[0].argmax(dim=1).eq(18).all()
     assert line[0, 2, 18] > 0.5  # looked up linearly 0.14 would be left
 
@@ -204,7 +213,7 @@ def test_scores_that_are_looked_up_again_and_again_do_not_grow():
     largest = found.amax()
     where = places(torch.full((6, 7, 2), 0.5))
     for _ in range(200):
-        found = moved_maps(found, where)
+        found = moved_maps(found, neighbours(where))
         assert found.min() >= 0 and found.max() <= largest
 
 

@@ -50,13 +50,15 @@ class OverlayRenderer:
         check_fit(image, label_map)
         options = self.options
         source = self._effects.apply(image, label_map, segmentation.as_is)
-        colours, shown = self._table.look_up(with_smooth_edges(label_map))
         height, width = label_map.shape
         rows, columns = view_size(options.view, height, width)
         output = np.empty((rows, columns, 3), dtype=np.uint8)
         picture = output[rows - height :, columns - width :]
         if picture.shape != output.shape:
             output[:height, :width] = source
+        shown = label_map
+        if options.view != "confidence" or options.contours or options.labels:
+            colours, shown = self._table.look_up(with_smooth_edges(label_map))
         if options.view == "confidence":
             draw_confidence(picture, segmentation.levels)
         elif options.view == "mask":

@@ -35,25 +35,35 @@ def places(flow: Tensor) -> Tensor:
     return cells(h, w, flow.device) + flow
 
 
-def moved_maps(maps: Tensor, where: Tensor) -> Tensor:
-    """(N, h, w) maps >= 0 looked up at `where` (h, w, 2) as (x, y) in cells; edges repeat.
+def neighbours(where: Tensor) -> tuple[Tensor, Tensor]:
+    """The 16 cells around the places `where` (h, w, 2), as (x, y) in cells, for `moved_maps`, and how much each counts.
 
-    Cubic: done linearly frame after frame, it would blur thin things away (poles, signs). With the 16 cells around each
-    place as rows of N scores to be summed, by itself it takes two thirds (N = 11) to a third (N = 32) of the time of
-    `grid_sample`, whose cubic (a = -0.75, PyTorch's and OpenCV's) it is.
+    Cubic: done linearly frame after frame, it would blur thin things away (poles, signs).
+
+    Returns:
+        (h * w, 16) their numbers in maps with 2 cells of edge before and 3 after, and their shares, of a sum of 1.
     """
-    n, h, w = maps.shape
-    # (N, h, w) -> with edges (N, h + 5, w + 5) -> a row for each cell (cells, N)
-    rows = F.pad(maps[None], (2, 3, 2, 3), mode="replicate")[0].flatten(1).T.contiguous()
+    h, w, _ = where.shape
     inside = torch.minimum(where.clamp(min=-1), where.new_tensor([w, h]))  # farther out there is nothing else to see
     low = inside.floor()
     x, y = low.int().unbind(dim=-1)  # their first neighbour is one before, and two were put before all
     first = (y + 1) * (w + 5) + x + 1
-    step = torch.arange(4, dtype=torch.int32, device=maps.device)
-    around = first.view(-1, 1) + (step[:, None] * (w + 5) + step).flatten()  # (h * w, 16)
+    step = torch.arange(4, dtype=torch.int32, device=where.device)
+    around = first.view(-1, 1) + (step[:, None] * (w + 5) + step).flatten()
     across, down = _cubic((inside - low).movedim(-1, 0)).unbind(dim=1)  # (4, h, w) each
-    shares = (down[:, None] * across).view(16, -1).T.contiguous()  # (h * w, 16)
-    found = F.embedding_bag(around, rows, mode="sum", per_sample_weights=shares).T.contiguous().view(n, h, w)
+    return around, (down[:, None] * across).view(16, -1).T.contiguous()
+
+
+def moved_maps(maps: Tensor, near: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, h, w) maps >= 0 looked up at the places of which these are the `neighbours`; edges repeat.
+
+    With the 16 cells around each place as rows of N scores to be summed, by itself it takes two thirds (N = 11) to a
+    third (N = 32) of the time of `grid_sample`, whose cubic (a = -0.75, PyTorch's and OpenCV's) it is.
+    """
+    # (N, h, w) -> with edges (N, h + 5, w + 5) -> a row for each cell (cells, N)
+    rows = F.pad(maps[None], (2, 3, 2, 3), mode="replicate")[0].flatten(1).T.contiguous()
+    around, shares = near
+    found = F.embedding_bag(around, rows, mode="sum", per_sample_weights=shares).T.contiguous().view(maps.shape)
     # it overshoots beside steps; what did so again and again would grow without end
     return torch.minimum(found.clamp_(min=0), maps.amax(), out=found)
 
@@ -216,10 +226,11 @@ class ScoreSmoother:
             where = places(flow)  # (h, w, 2)
             weight = trust(where, residual) * math.exp(-motion.seconds / self._seconds)
             before = fresh.new_zeros(len(classes), h, w)  # 0 where memory has no map: it has died out there
-            before[torch.searchsorted(classes, remembered)] = moved_maps(memory.scores[kept], where)
+            near = neighbours(where)
+            before[torch.searchsorted(classes, remembered)] = moved_maps(memory.scores[kept], near)
             smoothed = torch.lerp(fresh[order], before, weight)
             if total is not None and memory.total is not None:
-                total = torch.lerp(total, moved_maps(memory.total[None], where)[0], weight)
+                total = torch.lerp(total, moved_maps(memory.total[None], near)[0], weight)
             x, y = where.round().long().unbind(dim=-1)
             last = memory.winner[y.clamp(0, h - 1), x.clamp(0, w - 1)]  # (h, w) ids, as they moved
             scene, which, added = memory.scene.moved_on(smoothed, classes, flow, residual, motion.seconds)

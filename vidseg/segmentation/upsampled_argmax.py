@@ -109,41 +109,44 @@ class Sureness:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """The winner's share of all scores, `STEPS` times, and what follows from it.
+    """The winner's share of all scores in steps, `STEPS` times and 1/2 more: cut off, it is rounded.
 
     At the grid points: `scores` (N, h, w) of the maps, None where they are the maps themselves, and `total` (h, w).
-    Below `least` a pixel gets no label. `steps` (cells, pixels, cells, pixels) uint8 are rounded, None if not wanted.
+    Below `least` a pixel gets no label. `steps` (cells, pixels, cells, pixels) uint8 are cut off, None if not wanted.
     """
 
     scores: Tensor | None
     total: Tensor
     least: float
-    steps: Tensor | None
+    steps: UInt8Array | None
 
     @classmethod
     def of(cls, sureness: Sureness, shape: tuple[int, ...]) -> _Shares:
         """Not known yet; `shape` is that of the labels by cell."""
         total = sureness.total.clamp_min(torch.finfo(sureness.total.dtype).tiny)
-        steps = None if sureness.table is None else torch.empty(shape, dtype=torch.uint8)
+        steps = None if sureness.table is None else np.empty(shape, dtype=np.uint8)
         values = None if sureness.values is None else sureness.values.contiguous()  # NHWC: else copied for each chunk
-        return cls(values, total, STEPS * sureness.least, steps)
+        return cls(values, total, STEPS * sureness.least + 0.5 if sureness.least > 0 else 0.0, steps)
 
     def of_one_winner(self, labels: UInt8Array, grid: Tensor, winner: Tensor, rows: _Side, columns: _Side) -> None:
         """As in cells with one winner, by the `winner` (h, w) at the points of the maps (N, h, w)."""
         scores = grid if self.scores is None else self.scores
-        both = torch.stack([scores.gather(0, winner[None])[0] * STEPS, self.total])
+        # both are linear between the points: scaled and limited here they need not be at every pixel
+        score = torch.minimum(scores.gather(0, winner[None])[0], self.total)
+        both = torch.stack([score * STEPS + self.total / 2, self.total])
         # (2, h, w) -> with a border (2, h + 2, w + 2) -> (2, h + 2, (w + 1) * q) -> (2, some cells, p, (w + 1) * q)
         both = F.pad(both[None], (1, 1, 1, 1), mode="replicate")[0]
         across = torch.lerp(both[:, :, :-1, None], both[:, :, 1:, None], columns.shares).flatten(2)
         strip = max(1, STRIP_VALUES // (rows.pixels * across.shape[2]))
+        pixels = across.new_empty(2, strip, rows.pixels, across.shape[2])  # once: new pages take longer than the sums
         for start in range(0, rows.cells, strip):
             some = slice(start, min(start + strip, rows.cells))
             upper, lower = across[:, some, None], across[:, start + 1 : some.stop + 1, None]
-            score, total = torch.lerp(upper, lower, rows.shares[some, :, None])
+            score, total = torch.lerp(upper, lower, rows.shares[some, :, None], out=pixels[:, : some.stop - start])
             share = score.div_(total).view(-1, rows.pixels, columns.cells, columns.pixels)
             labels[some] = self.sure(labels[some], share)
             if self.steps is not None:
-                self.steps[some] = _rounded(share)
+                self.steps[some] = share.numpy()  # cut off
 
     def sure(self, labels: UInt8Array, share: Tensor) -> UInt8Array:
         """The labels without those that are not sure enough."""
@@ -152,11 +155,6 @@ class _Shares:
         # a tenth of the time of a masked assignment
         found: UInt8Array = labels | (share < self.least).numpy().view(np.uint8) * np.uint8(NO_LABEL)
         return found
-
-
-def _rounded(share: Tensor) -> Tensor:
-    """Shares, `STEPS` times, as bytes; what they are is lost."""
-    return share.add_(0.5).clamp_(max=STEPS).to(torch.uint8)
 
 
 def argmax_upsampled(
@@ -215,7 +213,7 @@ def winners(scores: Tensor) -> UInt8Array:
 def translated(steps: UInt8Array, table: UInt8Array) -> UInt8Array:
     """(H, W) what the table (256,) says of every byte."""
     # a third of the time of np.take
-    return np.frombuffer(bytearray(steps.tobytes().translate(table.tobytes())), np.uint8).reshape(steps.shape)
+    return np.frombuffer(bytearray(steps).translate(table.tobytes()), np.uint8).reshape(steps.shape)
 
 
 def _decided(
@@ -257,7 +255,7 @@ def _decided(
 
     if sureness is None or sureness.table is None or shares is None or shares.steps is None:
         return in_picture(labels), None
-    return in_picture(labels), translated(in_picture(shares.steps.numpy()), sureness.table)
+    return in_picture(labels), translated(in_picture(shares.steps), sureness.table)
 
 
 def _decide(
@@ -305,10 +303,10 @@ def _decide(
             values = corners[these].view(count, -1, 2, 2)
             winner, score = _largest(values, called[which], down, across, own)
             if shares is not None and total is not None:
-                share = score.mul_(STEPS).div_(_down(_across(total[some], across), down))
+                share = score.mul_(STEPS).div_(_down(_across(total[some], across), down)).add_(0.5)
                 winner = shares.sure(winner, share)
                 if shares.steps is not None:
-                    shares.steps[y[some], :, x[some]] = _rounded(share)
+                    shares.steps[y[some], :, x[some]] = share.clamp_(max=STEPS).numpy()
             labels[y[some], :, x[some]] = winner
 
 
