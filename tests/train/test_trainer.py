@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from vidseg.commands.train import pick_training_precision
 from vidseg.errors import TrainingError
+from vidseg.runtimes.torch_runtime import on_device
 from vidseg.train.batches import Batch
 from vidseg.train.initial import initial_model
 from vidseg.train.settings import TrainSettings
@@ -29,6 +31,13 @@ def batch() -> Batch:
     ids = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     ids[:, 0] = labels[:, 2::4, 2::4].clamp_max(6)
     return Batch(torch.from_numpy(rng.integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)), labels, ids, probs)
+
+
+def require(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
+            pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
+        pytest.skip("no CUDA device")
 
 
 def make(device="cpu", precision=torch.float32, settings=SETTINGS) -> Trainer:
@@ -58,9 +67,19 @@ def test_points_and_the_weight_of_the_semantic_loss_are_those_of_the_settings():
     assert cells["mask"] != first["mask"]
 
 
-def test_steps_on_one_batch_lower_its_loss():
-    trainer, same = make(), batch()
-    losses = [trainer.train_step(same)["loss"] for _ in range(8)]
+@pytest.mark.parametrize(
+    ("device", "precision", "left_out"),
+    [
+        ("cpu", torch.float32, 0),
+        pytest.param("cuda", torch.float32, 0, marks=pytest.mark.cuda),
+        pytest.param("cuda", torch.bfloat16, 0, marks=pytest.mark.cuda),
+        pytest.param("cuda", torch.float16, 10, marks=pytest.mark.cuda),  # on the CPU 7, then the loss scale is small
+    ],
+)
+def test_steps_on_one_batch_lower_its_loss(device, precision, left_out):
+    require(device)
+    trainer, same = make(device, precision), batch()
+    losses = [trainer.train_step(same)["loss"] for _ in range(left_out + 8)]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -78,6 +97,29 @@ def test_half_precision_keeps_float32_weights_and_comes_near_the_same_loss(preci
     assert found == pytest.approx(expected, rel=0.03) and found != expected
     assert all(parameter.dtype == torch.float32 for parameter in half.model.parameters())
     assert half.has_finite_weights()
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cuda", False), ("cuda:1", False), ("mps", True), ("cpu", True)])
+def test_only_copies_to_cuda_are_not_waited_for(device, waits):
+    """MPS would read the memory of a batch that is gone."""
+
+    class Copied:
+        def to(self, device, *, non_blocking=False):
+            return device, not non_blocking
+
+    assert on_device(Copied(), torch.device(device)) == (torch.device(device), waits)
+
+
+@pytest.mark.parametrize(
+    ("capability", "hip", "precision"),
+    [((7, 5), None, torch.float16), ((8, 0), None, torch.bfloat16), ((7, 0), "6.4", torch.bfloat16)],
+)
+def test_training_on_a_gpu_takes_bfloat16_only_where_it_is_not_emulated(monkeypatch, capability, hip, precision):
+    asked = []
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: asked.append(device) or capability)
+    device = torch.device("cuda:1")
+    assert pick_training_precision("auto", device) == precision and set(asked) <= {device}
 
 
 def test_a_restored_trainer_goes_on_as_the_first_would():
@@ -120,15 +162,3 @@ def test_one_gradient_that_is_no_number_is_left_out_in_float16():
     for _ in range(10):  # the first few are left out too, until the scale is small enough
         trainer.train_step(batch())
     assert trainer.step == 11 and not torch.equal(next(trainer.model.parameters()), before)
-
-
-@pytest.mark.cuda
-def test_training_on_cuda_in_half_precision():
-    if not torch.cuda.is_available():
-        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
-            pytest.fail("no CUDA device, and VIDSEG_REQUIRE_CUDA=1")
-        pytest.skip("no CUDA device")
-    for precision in (torch.bfloat16, torch.float16):
-        trainer, same = make("cuda", precision), batch()
-        losses = [trainer.train_step(same)["loss"] for _ in range(8)]
-        assert losses[-1] < 0.8 * losses[0]

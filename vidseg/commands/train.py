@@ -178,7 +178,9 @@ def pick_training_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         if device.type != "cuda":
             return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # older ones emulate it, slower than float32, and torch.cuda.is_bf16_supported() still says yes
+        computes = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if computes else torch.float16
     if name == "half":
         name = "float16" if device.type == "cuda" else "bfloat16"
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

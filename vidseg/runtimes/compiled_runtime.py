@@ -30,6 +30,7 @@ from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.kernel_cache import KernelCache
 from vidseg.runtimes.network import PictureNetwork
+from vidseg.runtimes.torch_runtime import on_device
 
 _FOLDER = "torch-compile"
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -86,8 +87,7 @@ class CompiledRuntime:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(self.device.type, self._precision, half):
             filled_up = self._filled_up(images)
             is_new = filled_up.shape not in self._compiled
-            x = filled_up.to(self.device, non_blocking=True)
-            x = x.to(torch.float32, memory_format=torch.channels_last)
+            x = on_device(filled_up, self.device).to(torch.float32, memory_format=torch.channels_last)
             if on_gpu:
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             with _compilers_left_alone():

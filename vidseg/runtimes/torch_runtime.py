@@ -58,6 +58,15 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The same on the device. Only CUDA is not waited for.
+
+    It has read pageable memory when the call returns, and keeps pinned memory until it has. MPS reads the memory later,
+    when something else may be in it (pytorch issues 139550, 189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
 class TorchRuntime:
     """Satisfies `Runtime` with a module that has `forward_queries`, e.g. from `vidseg.models.create_model`."""
 
@@ -70,7 +79,7 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        x = images.to(self.device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last)
+        x = on_device(images, self.device).to(torch.float32, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
             out = self._model.forward_queries(x)
         return out.class_logits.float(), out.mask_logits.float()

@@ -12,6 +12,7 @@ from torch import Tensor
 from vidseg.data.label_sets import ClassSet, membership
 from vidseg.errors import TrainingError
 from vidseg.models import Mask2Former
+from vidseg.runtimes.torch_runtime import on_device
 from vidseg.train.batches import Batch
 from vidseg.train.losses import SetLoss
 from vidseg.train.schedule import WeightAverage, learning_rate, parameter_groups
@@ -131,7 +132,7 @@ class Trainer:
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         def here(tensor: Tensor) -> Tensor:
-            return tensor.to(self._device, non_blocking=True)
+            return on_device(tensor, self._device)
 
         images = here(batch.images).to(torch.float32, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, self.precision, enabled=self.precision != torch.float32):
