@@ -37,6 +37,7 @@ FLOORS = (
         "cgroups",
         "cores",
         "memory",
+        "gpu",
         "freed_memory",
         "opencv",
         "picture_size",

@@ -13,7 +13,8 @@ ADVICE = "give a smaller --imgsz or --batch, fewer --jobs or --workers, a smalle
 _PROC = Path("/proc")
 _SIGNS = re.compile(
     r"std::bad_alloc|bad allocation|can't allocate memory|Cannot allocate memory|Insufficient memory|"
-    r"Failed to allocate \d+ bytes|failed to map segment from shared object|can't start new thread|out of memory",
+    r"Failed to allocate \d+ bytes|failed to map segment from shared object|can't start new thread|out of memory|"
+    r"ALLOC(ATION)?_FAILED",
     re.IGNORECASE,
 )
 """How libraries say it: C++, torch, FFmpeg and the system, OpenCV, the loader, Python, GPUs."""
@@ -47,7 +48,8 @@ def memory_problem(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and _SIGNS.search(text) is None:
         return None
     said = text.splitlines()[0].partition(". ")[0][:200] if text else "no size given"
-    return f"out of memory: {said}; {ADVICE if 'CUDA' not in said else 'give a smaller --imgsz or --batch, or -d cpu'}"
+    on_gpu = re.search(r"CUDA|HIP|MPS|CUBLAS|CUDNN", said)
+    return f"out of memory: {said}; {'give a smaller --imgsz or --batch, or -d cpu' if on_gpu else ADVICE}"
 
 
 def _machine(proc: Path) -> Iterator[tuple[int, str]]:

@@ -132,7 +132,7 @@ def test_version_and_unknown_command(cli):
     assert cli("rum").code == 2
 
 
-def test_a_gpu_without_memory_is_told_in_one_line_and_other_errors_are_not_hidden(cli, monkeypatch):
+def test_what_a_gpu_lacks_is_told_in_one_line_and_other_errors_are_not_hidden(cli, monkeypatch):
     def fails(error):
         def app():
             raise error
@@ -144,6 +144,11 @@ def test_a_gpu_without_memory_is_told_in_one_line_and_other_errors_are_not_hidde
     result = cli("doctor")
     advice = "give a smaller --imgsz or --batch, or -d cpu"
     assert result.code == 1 and result.err == f"vidseg: error: out of memory: CUDA out of memory; {advice}\n"
+    error = RuntimeError("CUDA error: no kernel image is available\nmore")
+    monkeypatch.setattr("vidseg.cli.commands.app", fails(error))
+    result = cli("doctor")
+    assert result.code == 1 and result.err.startswith("vidseg: error: this PyTorch has no kernels for this GPU; ")
+    assert result.err.count("\n") == 1
     monkeypatch.setattr("vidseg.cli.commands.app", fails(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         cli("doctor")

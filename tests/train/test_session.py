@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -239,6 +240,24 @@ def test_an_error_in_the_middle_of_a_step_costs_no_step(dataset, tmp_path, monke
     assert load_state(out / "last.pt")["step"] == 2
     assert session(dataset, out, settings(), resume=True).run(Watcher())
     assert_same_run(tmp_path / "whole", out)
+
+
+def test_what_filled_the_gpu_is_let_go_before_the_steps_are_saved(dataset, tmp_path, monkeypatch):
+    held, gone = [], []
+
+    def fail(*_, **__):
+        activations = torch.zeros(3)
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def save(*_):
+        gone.extend(reference() is None for reference in held)
+
+    monkeypatch.setattr(session_module, "save_state", save)
+    fails = Watcher(lambda done: monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", fail))
+    with pytest.raises(TrainingError, match="out of memory"):
+        session(dataset, tmp_path / "run", settings()).run(fails)
+    assert gone == [True]
 
 
 def test_weights_that_an_error_left_half_changed_are_not_saved(dataset, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from vidseg.batch.sampler import InputGuard, Sampler
 from vidseg.config import RunConfig
 from vidseg.configure import option_names
 from vidseg.errors import InputChangedError, SinkError, SourceError, VidsegError, unexpected
+from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.names import shown_name
 from vidseg.pipeline.stats import Progress
@@ -141,7 +142,7 @@ def do_job(job: Job, engine: Engine, *, log: JobLog | None = None, interrupts: S
         fault = isinstance(error, SourceError) and not isinstance(error, InputChangedError)
         ended = replace(ended, reason=_without_name(str(error), job), input_fault=fault)
     except Exception as error:  # a mistake in vidseg or a library: the other inputs shall not pay for it
-        if (reason := memory_problem(error)) is not None:
+        if (reason := memory_problem(error) or gpu_problem(error)) is not None:
             ended = replace(ended, reason=reason)
         else:
             ended = replace(ended, reason=unexpected(error), trace=traceback.format_exc())

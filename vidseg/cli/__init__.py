@@ -14,6 +14,7 @@ from types import FrameType
 from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
 from vidseg.errors import VidsegError
 from vidseg.freed_memory import keep_freed_memory
+from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.opencv import import_problem
 
@@ -50,7 +51,7 @@ def _run() -> None:
         say(f"vidseg: error: {error}")
         sys.exit(error.exit_code)
     except Exception as error:
-        line = import_problem(error) if isinstance(error, ImportError) else memory_problem(error)
+        line = import_problem(error) if isinstance(error, ImportError) else memory_problem(error) or gpu_problem(error)
         if line is None or os.environ.get("VIDSEG_DEBUG"):
             raise
         say(f"vidseg: error: {line}")

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from vidseg.cores import all_cores, usable_cores
+from vidseg.errors import first_line
+from vidseg.gpu import gpu_problem
+from vidseg.memory import memory_problem
 from vidseg.opencv import import_problem, installed_packages, too_many
 from vidseg.version import __version__
 
@@ -43,6 +46,7 @@ def examine() -> list[Finding]:
     parts: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("vidseg", _versions),
         ("torch", _torch),
+        ("cuda", _gpus),
         ("runtimes", _runtimes),
         ("extras", _extras),
         ("opencv", _opencv),
@@ -76,16 +80,34 @@ def _versions() -> list[Finding]:
 def _torch() -> list[Finding]:
     import torch
 
-    findings = [Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads", good=True)]
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        memory = f"{properties.total_memory / 2**30:.0f} GiB"
-        findings.append(Finding("cuda", f"cuda:{index} {properties.name}, {memory}", good=True))
-    if not torch.cuda.is_available():
-        findings.append(Finding("cuda", "no CUDA device; runs on the CPU"))
+    return [Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads", good=True)]
+
+
+def _gpus() -> list[Finding]:
+    import torch
+
+    findings = [_gpu(index) for index in range(torch.cuda.device_count())]
+    if not findings:
+        built = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]
+        why = "" if built else " (this PyTorch is built without CUDA)"
+        findings.append(Finding("cuda", f"no CUDA device{why}; runs on the CPU"))
     if torch.backends.mps.is_available():
         findings.append(Finding("mps", "available", good=True))
     return findings
+
+
+def _gpu(index: int) -> Finding:
+    """Counted are those of the driver, whether this PyTorch can use them or not."""
+    import torch
+
+    try:
+        properties = torch.cuda.get_device_properties(index)
+        torch.ones(1, device=f"cuda:{index}").add(1).item()  # runs a kernel
+    except Exception as error:
+        problem = memory_problem(error) or gpu_problem(error) or first_line(error)
+        return Finding("cuda", f"cuda:{index} {problem}", good=False)
+    memory = f"{properties.total_memory / 2**30:.0f} GiB"
+    return Finding("cuda", f"cuda:{index} {properties.name}, {memory}", good=True)
 
 
 def _runtimes() -> list[Finding]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from vidseg.errors import ConfigError, DeviceError, first_line
+from vidseg.gpu import gpu_problem
 from vidseg.runtimes.base import Runtime, precision_name
 from vidseg.runtimes.engine_cache import Parts
 from vidseg.runtimes.onnxruntime_import import import_onnxruntime
@@ -180,6 +181,8 @@ def create_runtime(
                 ) from error
             announce(f"{name} cannot be loaded ({first_line(error)}); skipping it")
         except Exception as error:
+            if (problem := gpu_problem(error)) is not None:
+                raise DeviceError(f"--device {device}: {problem}") from error
             # nobody asked for this engine by name: that it fails must not end the run while another one works
             if runtime != "auto" or name == names[-1]:
                 raise

@@ -37,6 +37,8 @@ def pick_device(name: str) -> torch.device:
     count = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(device.type, 1)
     if (device.index or 0) >= count:
         found = f"{count} found" if count else "none found"
+        if device.type == "cuda" and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
+            found += ", this PyTorch is built without CUDA"
         raise DeviceError(
             f"--device {name}: no such {device.type} device here ({found}); `vidseg doctor` lists devices"
         )

@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,8 @@ class TrainingSession:
             except TrainingError as error:
                 raise self._with_advice(error) from error
             except Exception as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    traceback.clear_frames(error.__traceback__)  # they hold what filled the GPU, and saving needs room
                 if trainer.intact and trainer.step > 0 and self._saved_step != trainer.step:
                     self.save()
                 if isinstance(error, torch.OutOfMemoryError):

@@ -1,0 +1,127 @@
+"""One line about GPUs that cannot be used; torch's own words are as its sources and users' reports have them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from vidseg.commands import doctor
+from vidseg.errors import DeviceError
+from vidseg.gpu import gpu_problem
+from vidseg.memory import memory_problem
+from vidseg.runtimes import registry
+from vidseg.runtimes.torch_runtime import pick_device
+
+TOO_OLD = (
+    "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading "
+    "and installing a new version from the URL: http://www.nvidia.com/Download/index.aspx Alternatively, go to: "
+    "https://pytorch.org to install a PyTorch version that has been compiled with your version of the CUDA driver."
+)
+NO_KERNEL = (
+    "CUDA error: no kernel image is available for execution on the device\nSearch for `cudaErrorNoKernelImageForDevice'"
+    " in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more information.\nCUDA kernel "
+    "errors might be asynchronously reported at some other API call"
+)
+BUSY = "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might be asynchronously"
+ACCELERATOR_ERROR = getattr(torch, "AcceleratorError", RuntimeError)  # older torch has none
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError(TOO_OLD), "the GPU driver is too old for this PyTorch; update the driver"),
+        (ACCELERATOR_ERROR(NO_KERNEL), "this PyTorch has no kernels for this GPU; install a PyTorch for it"),
+        (ACCELERATOR_ERROR(BUSY), "the GPU fails (CUDA error: CUDA-capable device(s) is/are busy or unavailable)"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "the GPU fails (cuDNN error: CUDNN_STATUS_NOT_I"),
+        (RuntimeError("No CUDA GPUs are available"), "PyTorch finds no GPU (`vidseg doctor` says more)"),
+        (AssertionError("Torch not compiled with CUDA enabled"), "PyTorch finds no GPU (`vidseg doctor` says more)"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_one_line(error, told):
+    found = gpu_problem(error)
+    assert found is not None and found.startswith(told) and found.endswith("or give -d cpu") and "\n" not in found
+    assert memory_problem(error) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        KeyError("CUDA unknown error"),
+    ],
+)
+def test_mistakes_of_ours_on_a_gpu_keep_their_traceback(error):
+    assert gpu_problem(error) is None and memory_problem(error) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "HIP out of memory. Tried to allocate 2.00 GiB",
+        "MPS backend out of memory (MPS allocated: 17.00 GB, other allocations: 1.00 GB, max allowed: 18.13 GB). Tried",
+    ],
+)
+def test_a_gpu_without_memory_is_told_in_one_line(text):
+    told = memory_problem(RuntimeError(text))
+    assert told.startswith("out of memory: ") and told.endswith("; give a smaller --imgsz or --batch, or -d cpu")
+
+
+def test_this_torch_says_it_as_we_expect():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises((RuntimeError, AssertionError)) as caught:
+        torch.zeros(1, device="cuda")
+    assert gpu_problem(caught.value).startswith("PyTorch finds no GPU")
+
+
+def test_a_network_that_cannot_be_brought_to_the_gpu_is_one_line(monkeypatch):
+    def create(*_):
+        raise RuntimeError(TOO_OLD)
+
+    monkeypatch.setattr(registry, "_create", create)
+    device = torch.device("cuda:1")
+    with pytest.raises(DeviceError, match=r"^--device cuda:1: the GPU driver is too old for this PyTorch; update"):
+        registry.create_runtime("auto", nn.Identity(), "nano", device=device, precision=torch.float16)
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "none found, this PyTorch is built without CUDA"), (2, "2 found")])
+def test_a_device_that_is_not_there_says_what_is(monkeypatch, count, told):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: count > 0)
+    with pytest.raises(DeviceError) as caught:
+        pick_device("cuda:7")
+    assert f"no such cuda device here ({told});" in str(caught.value)
+    if count:
+        assert pick_device("1") == torch.device("cuda:1")
+
+
+def test_doctor_tries_each_gpu_and_goes_on_where_one_fails(monkeypatch):
+    class One:
+        def add(self, other):
+            return self
+
+        def item(self):
+            return 2
+
+    def ones(count, device):
+        if device == "cuda:1":
+            raise ACCELERATOR_ERROR(NO_KERNEL)
+        return One()
+
+    properties = SimpleNamespace(name="Some GPU", total_memory=24 * 2**30)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
+    monkeypatch.setattr(torch, "ones", ones)
+    working, other = (finding for finding in doctor._gpus() if finding.topic == "cuda")
+    assert working == doctor.Finding("cuda", "cuda:0 Some GPU, 24 GiB", good=True)
+    assert other.text.startswith("cuda:1 this PyTorch has no kernels for this GPU") and other.good is False
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    assert doctor._gpus()[0].text == "no CUDA device (this PyTorch is built without CUDA); runs on the CPU"
