@@ -50,7 +50,7 @@ def halves(monkeypatch) -> HalvesRuntime:
     runtime = HalvesRuntime()
     monkeypatch.setattr(
         "vidseg.app.library.load_engine",
-        lambda config, reporter: Engine("halves", runtime, NetworkInput(64), runtime.device),
+        lambda config, reporter, **_: Engine("halves", runtime, NetworkInput(64), runtime.device),
     )
     return runtime
 

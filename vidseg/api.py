@@ -245,7 +245,7 @@ class Segmenter:
         """
         engine = self._open_engine()
         config = merge(("vidseg.Segmenter", self._options), ("Segmenter.segment", _options(locals())))
-        return _generate(config, lambda: engine, self._keep)
+        return _generate(config, lambda info: engine, self._keep)
 
     def close(self) -> None:
         """Release the network; safe to call twice. Generators in progress continue."""
@@ -329,7 +329,7 @@ def segment(
     config = merge(("vidseg.segment", _options(locals())))
     check_engine(config)
     keep: _Keep = {"keep_queries": keep_queries, "confidence": confidence}
-    return _generate(config, lambda: load_shared(config, on_download), keep)
+    return _generate(config, lambda info: load_shared(config, on_download, info), keep)
 
 
 _STILL = VideoInfo(1, 1, Fraction(1), still=True)
@@ -355,7 +355,9 @@ def _segmented(result: Result, labels: LabelSet) -> SegmentedFrame:
     return SegmentedFrame(result.frame, result.segmentation, labels)
 
 
-def _generate(config: RunConfig, load: Callable[[], Engine], keep: _Keep) -> Generator[SegmentedFrame, None, None]:
+def _generate(
+    config: RunConfig, load: Callable[[VideoInfo], Engine], keep: _Keep
+) -> Generator[SegmentedFrame, None, None]:
     with closing(results_of(config, load, **keep)) as results:
         labels = label_set(config)
         for result in results:

@@ -114,7 +114,7 @@ def place(tmp_path, monkeypatch):
         place.loaded.append(config.device)
         return Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))
 
-    monkeypatch.setattr(local, "load_engine", load)
+    monkeypatch.setattr(local, "load_beside", load)
     return place
 
 
@@ -411,7 +411,7 @@ def test_several_gpus_get_a_network_each(place, monkeypatch):
     def load(config, reporter):
         return Engine(config.device, place.runtime, NetworkInput(32), torch.device("cpu"))
 
-    monkeypatch.setattr(local, "load_engine", load)
+    monkeypatch.setattr(local, "load_beside", load)
     monkeypatch.setattr(local, "do_job", do)
     states = place.states("a.mp4", "b.mp4", "c.mp4", "d.mp4", jobs=2)
     assert states == ["done"] * 4 and {"cuda:0", "cuda:1"} == set(used)

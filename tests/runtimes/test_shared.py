@@ -2,6 +2,7 @@ import threading
 
 import torch
 
+from vidseg.runtimes.base import Running
 from vidseg.runtimes.shared import SharedRuntime
 
 
@@ -42,3 +43,15 @@ def test_several_threads_get_their_own_results_and_never_meet_inside():
         thread.join()
     assert not wrong and inner.calls == 200
     assert (shared.name, shared.device) == ("fake", torch.device("cpu"))
+
+
+def test_pictures_of_several_threads_are_worked_on_at_once():
+    class Queue(OneAtATime):
+        def start(self, image):
+            return Running(lambda: found.setdefault(int(image), self.run(image)), lambda: 0.5)
+
+    found = {}
+    shared = SharedRuntime(Queue())
+    first, second = shared.start(torch.full((1,), 1)), shared.start(torch.full((1,), 5))
+    assert not found, "nobody waited for the first"
+    assert [int(second.result()[0]), int(first.result()[0]), first.seconds()] == [6, 2, 0.5]

@@ -14,47 +14,16 @@ from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.registry import installed_engines
 from vidseg.segmentation.tiled_segmenter import TiledSegmenter
 from vidseg.timing import StageTimers
-from vidseg.wiring import engine
 from vidseg.wiring.engine import (
     CUDA_BATCH,
     Engine,
-    beside_other_stages,
     load_engine,
-    requests_beside,
-    threads_beside,
 )
 from vidseg.wiring.network_input import NetworkInput
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (6, 3), (8, 5), (64, 61)])
-def test_the_network_leaves_cores_to_the_other_stages(cores, threads):
-    assert threads_beside(cores) == threads
-
-
-def test_threads_that_are_asked_for_stay(monkeypatch):
-    monkeypatch.setattr(engine, "usable_cores", lambda: 8)
-    assert beside_other_stages(RunConfig(device="cpu")).threads == 5
-    assert beside_other_stages(RunConfig(device="cpu", threads=8)).threads == 8
-
-
 def info(**words) -> VideoInfo:
     return VideoInfo(width=64, height=48, time_base=Fraction(1, 25), **words)
-
-
-@pytest.mark.parametrize(("cores", "requests"), [(1, 1), (2, 2), (3, 2), (4, 2), (6, 2), (8, 1)])
-def test_two_frames_at_once_where_each_gets_its_threads(monkeypatch, cores, requests):
-    monkeypatch.setattr(engine, "usable_cores", lambda: cores)
-    assert requests_beside(RunConfig(device="cpu"), info()) == requests
-    assert requests * threads_beside(cores) <= max(1, cores)
-
-
-@pytest.mark.parametrize(
-    ("words", "live"),
-    [({"threads": 2}, False), ({"workers": 2}, False), ({"batch": 1}, False), ({"show": True}, False), ({}, True)],
-)
-def test_one_frame_at_once_where_threads_are_given_or_frames_come_one_by_one(monkeypatch, words, live):
-    monkeypatch.setattr(engine, "usable_cores", lambda: 2)
-    assert requests_beside(RunConfig(device="cpu", **words), info(live=live)) == 1
 
 
 def test_a_network_that_works_on_two_frames_gets_two():
@@ -88,10 +57,6 @@ def test_frames_are_begun_ahead_where_nobody_waits_for_the_newest(words, live, o
     with nullcontext() if ahead else pytest.raises(AttributeError, match="run"):
         segmenter.begin([frame(0, size_hw=(48, 64))])
     assert made == [(1, 3, 48, 64)] * ahead
-
-
-def test_threads_are_the_engines_choice_where_the_network_is_elsewhere():
-    assert beside_other_stages(RunConfig(device="cuda:7")).threads is None
 
 
 @pytest.mark.parametrize(

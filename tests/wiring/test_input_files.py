@@ -14,7 +14,7 @@ from vidseg.app.run import run
 from vidseg.config import RunConfig
 from vidseg.errors import InputChangedError, SourceError
 from vidseg.sinks.chunked_video import ChunkedAvSink
-from vidseg.wiring import engine
+from vidseg.wiring import network_cores
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.work_folder import WorkFolder
 
@@ -81,14 +81,14 @@ def test_a_run_to_be_gone_on_with_keeps_no_chunk_of_the_changed_file(clip):
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"workers": 2}, {"max_fps": 5.0}])
 def test_what_is_written_to_before_the_first_frame_is_read_fails_the_run(clip, monkeypatch, options):
     """While the network is loaded: by then the file is open."""
-    plain = engine.load_engine
+    plain = network_cores.load_engine
 
     def load(*args, **named):
         clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
         return plain(*args, **named)
 
     monkeypatch.setattr("vidseg.chunks.split.run.Workers", HereInstead)
-    monkeypatch.setattr(engine, "load_engine", load)
+    monkeypatch.setattr(network_cores, "load_engine", load)
     reporter = Writer(clip)
     try:
         code, said = run(config(clip, **options), reporter).exit_code, "".join(reporter.problems)

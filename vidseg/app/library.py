@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from vidseg.config import RunConfig
 from vidseg.errors import SourceError
-from vidseg.frames import Frame, Segmentation
+from vidseg.frames import Frame, Segmentation, VideoInfo
 from vidseg.interfaces import FrameSegmenter
 from vidseg.pipeline.iterate import iterate
 from vidseg.pipeline.options import Result
@@ -18,6 +18,7 @@ from vidseg.timing import StageTimers
 from vidseg.wiring.effects import propagator_for
 from vidseg.wiring.engine import Engine, load_engine
 from vidseg.wiring.frame_policy import pipeline_options
+from vidseg.wiring.network_cores import requests_beside
 from vidseg.wiring.reporter import SilentReporter
 from vidseg.wiring.run_source import open_as_asked
 
@@ -36,18 +37,23 @@ class _Downloads(SilentReporter):
             self._tell(done, total)
 
 
-def load_shared(config: RunConfig, on_download: OnDownload | None = None) -> Engine:
-    """The network that the configuration names, for use by several threads. Raises VidsegError."""
-    return load_engine(config, _Downloads(on_download)).shared()
+def load_shared(config: RunConfig, on_download: OnDownload | None = None, info: VideoInfo | None = None) -> Engine:
+    """The network that the configuration names, for use by several threads. Raises VidsegError.
+
+    Args:
+        info: the source that it is for, if that is known.
+    """
+    requests = 1 if info is None else requests_beside(config, info)
+    return load_engine(config, _Downloads(on_download), requests=requests, info=info).shared()
 
 
 def results_of(
-    config: RunConfig, load: Callable[[], Engine], *, keep_queries: bool, confidence: bool
+    config: RunConfig, load: Callable[[VideoInfo], Engine], *, keep_queries: bool, confidence: bool
 ) -> Generator[Result, None, None]:
     """Frames of the configuration's source and what is in them, as `stream` gives them. All is opened at the first.
 
     Args:
-        load: gives the network; asked once the source is open, which is quicker to fail.
+        load: gives the network for a source; asked once that is open, which is quicker to fail.
     Raises:
         VidsegError: the source cannot be opened or breaks off; the network cannot be loaded.
     """
@@ -55,7 +61,7 @@ def results_of(
     with ExitStack() as opened:
         source = open_as_asked(config)
         opened.callback(source.close)
-        engine = load()
+        engine = load(source.info)
         timers = StageTimers()
         pipeline = Pipeline(
             source,

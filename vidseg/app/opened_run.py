@@ -146,11 +146,11 @@ def _tell_of_source(config: RunConfig, info: VideoInfo, reporter: Reporter, *, s
 
 def _loaded(config: RunConfig, info: VideoInfo, engine: Engine | None, reporter: Reporter) -> tuple[Engine, int]:
     """The network, and how many frames it gets at once."""
-    from vidseg.wiring.engine import beside_other_stages, load_engine, requests_beside
+    from vidseg.wiring.network_cores import load_beside
     from vidseg.wiring.network_input import published_advice
 
     if engine is None:
-        engine = load_engine(beside_other_stages(config), reporter, requests=requests_beside(config, info), info=info)
+        engine = load_beside(config, reporter, info)
     batch = engine.batch(config, info)
     beside = f" ({engine.requests} in parallel)" if engine.requests > 1 else ""
     reporter.detail(f"model {engine.model}, {engine.runtime.name}, {engine.size.words(info)}, batch {batch}{beside}")

@@ -11,8 +11,9 @@ from vidseg.batch.job import Job, JobResult, do_job
 from vidseg.batch.remote_attempt import needs_copies, remote_attempt
 from vidseg.config import RunConfig
 from vidseg.pipeline.jobs import run_jobs
-from vidseg.wiring.engine import Engine, beside_other_stages, load_engine
+from vidseg.wiring.engine import Engine
 from vidseg.wiring.interrupts import StopRequest
+from vidseg.wiring.network_cores import load_beside
 from vidseg.wiring.reporter import Reporter
 
 
@@ -34,7 +35,7 @@ class Hooks(Protocol):
 
 def load_engines(config: RunConfig, devices: Sequence[str], reporter: Reporter) -> list[Engine]:
     """A network for each device that several threads may use. Raises VidsegError as `load_engine`."""
-    return [load_engine(beside_other_stages(replace(config, device=device)), reporter).shared() for device in devices]
+    return [load_beside(replace(config, device=device), reporter).shared() for device in devices]
 
 
 def run_local(

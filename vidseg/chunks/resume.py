@@ -138,6 +138,7 @@ def run_facts(config: RunConfig, engine: Engine, info: VideoInfo, batch: int) ->
         if settings[name]:
             settings[name] = os.path.realpath(settings[name])
     settings |= engine.size.sides(info)
+    batch = 1 if engine.takes_each_alone else batch  # else another number of cores would be another setting
     settings |= {"batch": batch, "model": engine.model, "runtime": engine.runtime.name}
     settings["precision"] = engine.precision
     if is_model_file(config.model):

@@ -40,8 +40,9 @@ from vidseg.runtimes.sessions import file_runtimes
 from vidseg.timing import StageTimers
 from vidseg.version import __version__
 from vidseg.wiring.effects import drawn_labels, render_options
-from vidseg.wiring.engine import Engine, beside_other_stages, check_engine, label_set, load_engine, requests_beside
+from vidseg.wiring.engine import Engine, check_engine, label_set, load_engine
 from vidseg.wiring.interrupts import Interrupts, StopRequest
+from vidseg.wiring.network_cores import beside_other_stages, requests_beside
 from vidseg.wiring.outputs import with_usable_encoder
 from vidseg.wiring.reporter import Reporter
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vidseg.cores import usable_cores
 from vidseg.runtimes.base import Running
 from vidseg.runtimes.openvino_import import openvino_core
 
@@ -39,6 +39,15 @@ class _Started:
         self._feed: Mapping[Any, Array] | None = None
         request.start_async(feed, share_inputs=True)
         self._feed = feed  # the request's until it is done
+
+    @property
+    def done(self) -> bool:
+        """Whether the request has nothing to do for it any more. Raises nothing."""
+        request = self._request
+        try:
+            return request is None or bool(request.wait_for(0))
+        except Exception:  # it failed, which `settle` notes
+            return True
 
     @property
     def settled(self) -> bool:
@@ -73,10 +82,10 @@ class _Started:
 
 
 class OpenVinoRequests:
-    """Runs a network on the CPU, as many inputs at once as it has requests. Called by one thread.
+    """Runs a network on the CPU, as many inputs at once as it has requests. Called by one thread at a time.
 
-    Two requests of one thread each keep two cores busy where the network is what takes longest, and take no more CPU
-    time than one after the other (nano at 640x352, ms of CPU a frame, one thread: 28.4 by turns, 28.1 beside each
+    Requests of one thread each keep all cores busy where the network is what takes longest, and take no more CPU time
+    than one after the other (nano at 640x352, two cores, ms of CPU a frame, one thread: 28.4 by turns, 28.1 beside each
     other; int8 11.5 and 11.0). Two threads for one request take 32.0 and 12.4. What comes out is the same to the bit.
 
     A network that takes any size is slower than one compiled for a single size (m2f-mobile-ade at 384x216, one thread:
@@ -86,8 +95,8 @@ class OpenVinoRequests:
     Args:
         network: an `openvino.Model`.
         hint: "f32" or "bf16", how to compute what the network does not fix itself.
-        threads: of one request; None leaves the choice to OpenVINO.
-        count: requests.
+        threads: where there is one request; None leaves the choice to OpenVINO.
+        count: requests; several share the cores.
         kept: sizes with a network of their own at most; each is a copy of the weights.
         device: of OpenVINO; another than the CPU computes in its own number format.
     """
@@ -106,15 +115,16 @@ class OpenVinoRequests:
         if device == "CPU":
             options["INFERENCE_PRECISION_HINT"] = hint
         if count > 1 and device == "CPU":
+            threads = count * max(1, usable_cores() // count)
             # its threads are not bound to cores, where other stages of a run would be in their way
             options |= {"NUM_STREAMS": str(count), "ENABLE_CPU_PINNING": "NO"}
         if threads is not None and device == "CPU":
-            options["INFERENCE_NUM_THREADS"] = str(threads * count)
+            options["INFERENCE_NUM_THREADS"] = str(threads)
         self._network, self._device, self._options = network, device, options
         self._any_size: list[Any] = []
         self._by_size: dict[tuple[int, ...], list[Any]] = {}
         self._count, self._kept = count, kept
-        self._busy: deque[tuple[Any, _Started]] = deque()
+        self._busy: list[tuple[Any, _Started]] = []
         self._spoilt: list[list[Any]] = []
         """Compiled networks that failed: OpenVINO's may refuse inputs from then on that they took before."""
 
@@ -153,7 +163,8 @@ class OpenVinoRequests:
         """The same for one input, which is worked on meanwhile; waits for the oldest one if no request is free."""
         busy = self._busy
         while len(busy) >= self._count:
-            busy.popleft()[1].settle()
+            free = next((place for place, (_, other) in enumerate(busy) if other.done), 0)
+            busy.pop(free)[1].settle()
         requests = self._for(feed)  # now that it is known whether those before have failed
         at_work = [request for request, _ in busy]
         request = next(request for request in requests if all(request is not other for other in at_work))

@@ -36,8 +36,7 @@ class OpenVinoRuntime:
         precision: float32, bfloat16, or int8 with `quantized`. Left alone OpenVINO takes bfloat16 on CPUs that have
             it. That is twice as fast, but 0.2 to 1.3 % of the labels differ (nano; 7 % in the worst of 100 pictures),
             so a run that takes it says so.
-        threads: of one request; None leaves the choice to OpenVINO.
-        requests: that run beside each other, where there are several images.
+        threads, requests: as threads and count of `OpenVinoRequests`.
         size_hw: expected at once, see `Sized`; None gets ready for any size.
         quantized: the network in int8, instead of a conversion of `model`.
         cache_folder: instead of the one in the user's cache.

@@ -148,7 +148,7 @@ def create_runtime(
     Args:
         threads: CPU threads of the network; None leaves the choice to the engine. torch's are set for the whole
             process, with `torch.set_num_threads`.
-        requests: images that OpenVINO works on at once, each with so many threads.
+        requests: images that OpenVINO works on at once; several share the cores, whatever `threads` says.
         size_hw: height and width of most of the images, where they are known.
         quantized: the network in int8, for that precision; see `quantized.find_quantized`.
         cache_folder: for converted networks, instead of the one in the user's cache.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vidseg import cores, zoo
 from vidseg.confidence import IDENTITY, Calibration
 from vidseg.config import WINNER_QUERY, RunConfig
-from vidseg.cores import limited_cores, usable_cores
+from vidseg.cores import limited_cores
 from vidseg.data.regions import region_detections
 from vidseg.defaults import CUDA_BATCH
 from vidseg.errors import ConfigError, DeviceError, VidsegError, first_line
@@ -104,7 +104,7 @@ class Engine:
         doubt = Doubt(self.calibration, minimum=config.min_confidence or 0.0, keep=keep)
         given = self.size.format(info)
         shared: dict[str, Any] = {"imgsz": self.size.imgsz, "given": given, "doubt": doubt, "timers": timers}
-        if not (info.live or _is_watched(config) or config.tiles) and _on_openvino_cpu(self.runtime.name):
+        if not (info.live or is_watched(config) or config.tiles) and self.takes_each_alone:
             # what is watched would only be older: the newest frame is better chosen when the network is free
             shared["queue"] = self.runtime if isinstance(self.runtime, Queued) else None
         if isinstance(network, ScoreFileRuntime | QueryScoreRuntime):
@@ -159,6 +159,12 @@ class Engine:
             return self  # takes turns by itself
         return replace(self, runtime=SharedRuntime(self.runtime))
 
+    @property
+    def takes_each_alone(self) -> bool:
+        """Whether frames are inputs of their own, however many are given at once."""
+        name = self.runtime.name
+        return name.startswith("openvino") and ", cpu, " in name
+
     def batch(self, config: RunConfig, info: VideoInfo) -> int:
         """Frames segmented at once at most. What is watched comes one by one, unless it is asked for otherwise."""
         if config.batch is not None:
@@ -167,14 +173,9 @@ class Engine:
             return 1
         if self.device.type == "cuda":
             return CUDA_BATCH
-        if _is_watched(config) or not self.runtime.name.startswith("openvino"):
+        if is_watched(config) or not self.runtime.name.startswith("openvino"):
             return 1
         return self.requests
-
-
-def _on_openvino_cpu(name: str) -> bool:
-    """True where a runtime of this name works on pictures given one by one."""
-    return name.startswith("openvino") and ", cpu, " in name
 
 
 def _size_of_video(config: RunConfig, size: NetworkInput, info: VideoInfo) -> tuple[int, int] | None:
@@ -222,42 +223,8 @@ def input_size(config: RunConfig) -> NetworkInput:
     return network_input(config, check_engine(config)[0])
 
 
-def threads_beside(cores: int) -> int:
-    """CPU threads for the network of a run, whose other stages want cores too: half of them, all but three of many.
-
-    With both of two cores the nano takes 1.4 times the CPU time, most of it spent waiting for the other half of a layer
-    while that core decodes, smooths or encodes.
-    """
-    return max(1, cores // 2, cores - 3)
-
-
-def beside_other_stages(config: RunConfig) -> RunConfig:
-    """The configuration with `threads_beside`, unless it says how many threads, or the network is not on the CPU.
-
-    Raises:
-        VidsegError: as `check_engine`.
-    """
-    if config.threads is not None or config.device not in ("auto", "cpu"):
-        return config
-    if check_engine(config)[0].type != "cpu":
-        return config
-    return replace(config, threads=threads_beside(usable_cores()))
-
-
-def requests_beside(config: RunConfig, info: VideoInfo) -> int:
-    """Frames for the network to work on at once in a run, each with `threads_beside`: two where cores suffice.
-
-    So that no core idles where the network takes longest. One where a number of threads is asked for, where workers
-    share the cores, and where frames come one by one.
-    """
-    cores = usable_cores()
-    one_by_one = info.live or _is_watched(config) or config.batch == 1
-    if config.threads is not None or (config.workers or 1) > 1 or one_by_one or cores < 2 * threads_beside(cores):
-        return 1
-    return 2
-
-
-def _is_watched(config: RunConfig) -> bool:
+def is_watched(config: RunConfig) -> bool:
+    """Whether somebody waits for each frame."""
     return bool(config.show or config.serve or config.pace or config.sent)
 
 
@@ -275,7 +242,7 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1, inf
     """Load, fetch or convert the network that the configuration names.
 
     Args:
-        requests: frames for it to work on at once, each with the threads of the configuration, where its engine can.
+        requests: frames for it to work on at once, where its engine can; they share the cores.
         info: the source that it is for, where there is one only.
     Raises:
         VidsegError: anything the user can mend.
