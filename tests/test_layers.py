@@ -206,7 +206,7 @@ def test_no_function_is_too_long():
 
 def import_with_blocked(blocked: tuple[str, ...], modules: list[str]) -> subprocess.CompletedProcess[str]:
     code = f"import sys\nfor name in {blocked!r}: sys.modules[name] = None\nimport {', '.join(modules)}\n"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=110)
 
 
 def modules_of(*units: str) -> list[str]:

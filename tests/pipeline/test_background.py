@@ -8,7 +8,7 @@ import pytest
 
 from vidseg.pipeline.background import BackgroundTask
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 def test_the_task_runs_beside_and_is_over_afterwards():

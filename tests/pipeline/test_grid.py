@@ -19,7 +19,7 @@ from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 RATE = Fraction(30)
 CARD = 255
 

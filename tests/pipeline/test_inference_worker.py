@@ -13,7 +13,7 @@ from vidseg.pipeline.buffer import Closed
 from vidseg.pipeline.inference_worker import InferenceWorker
 from vidseg.pipeline.options import nothing_found
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 class Model:

@@ -14,7 +14,7 @@ from vidseg.pipeline.iterate import iterate
 from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 def make(source, segmenter=None, **options):

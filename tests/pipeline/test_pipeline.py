@@ -14,7 +14,7 @@ from vidseg.pipeline.buffer import Closed
 from vidseg.pipeline.options import PipelineOptions, Result
 from vidseg.pipeline.pipeline import Pipeline
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 def make(source, segmenter=None, sinks=(), renderer=None, propagator=None, **options):

@@ -20,7 +20,7 @@ from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.reconnecting import Backoff, ReconnectingSource, ReconnectOptions, connect, duration_in_words
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 QUICK = ReconnectOptions(
     shortest_wait=0.001, longest_wait=0.002, silence=60.0, watchdog=60.0, card_period=0.005

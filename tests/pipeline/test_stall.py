@@ -14,7 +14,7 @@ from vidseg.pipeline import pipeline as module
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stall import LONGEST_STEP_SECONDS, StallWatch, bytes_written, waits_for_disk
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 
 class Blocked:

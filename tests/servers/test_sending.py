@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ from vidseg.sending.stream_sink import StreamSink, Tries
 from vidseg.sources.pattern_source import PatternSource
 from vidseg.video.encoders import EncodeOptions
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 SIZE = (96, 64)
 HERE = Path(__file__).parents[2]
 
@@ -55,6 +56,17 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < limit, "not seen in time"
         time.sleep(0.02)
+
+
+@contextmanager
+def vidseg_run(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """An endless run, which does not outlive the block."""
+    command = [sys.executable, "-m", "vidseg", "run", "test:96x64@25,frames=inf", "--imgsz", "64", "--threads", "1"]
+    with subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True, cwd=HERE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 rtmp, rtsp = all_of(needs_rtmp), all_of(needs_rtsp)
@@ -352,8 +364,7 @@ def test_ending_does_not_wait_for_a_server_that_does_not_answer(deaf, scheme):
 @pytest.mark.parametrize("signals", [1, 2])
 def test_ctrl_c_ends_a_run_whose_receiver_does_not_answer(deaf, signals):
     url = f"rtmp://joe:s3cret@127.0.0.1:{deaf.port}/live/x"
-    words = ["run", "test:96x64@25,frames=inf", "-o", url, "--imgsz", "64", "--threads", "1", "--timeout", "60"]
-    with subprocess.Popen([sys.executable, "-m", "vidseg", *words], stderr=subprocess.PIPE, text=True, cwd=HERE) as run:
+    with vidseg_run("-o", url, "--timeout", "100") as run:
         assert run.stderr is not None
         deaf.hears()
         begin = time.monotonic()
@@ -363,46 +374,40 @@ def test_ctrl_c_ends_a_run_whose_receiver_does_not_answer(deaf, signals):
             run.send_signal(signal.SIGINT)
         said = run.stderr.read()
         assert run.wait(30) == (1 if "error" in said else 130)
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < 50
     assert "s3cret" not in said
 
 
 @rtmp
 def test_a_receiver_that_is_given_up_costs_no_other_output(tmp_path):
-    with RtmpServer(tmp_path / "nginx") as server:
-        words = ["run", "test:96x64@25,frames=inf", "-o", server.url, "--imgsz", "64", "--threads", "1"]
-        outputs = ["--reconnect", "0", "--save-csv", str(tmp_path / "shares.csv")]
-        with subprocess.Popen(
-            [sys.executable, "-m", "vidseg", *words, *outputs], stderr=subprocess.PIPE, text=True, cwd=HERE
-        ) as run:
-            assert run.stderr is not None
-            assert Receiver(server.url, analyzeduration="500000").wait(5)
-            server.kill()
-            said = run.stderr.read()
-            assert run.wait(30) == 1
+    with (
+        RtmpServer(tmp_path / "nginx") as server,
+        vidseg_run("-o", server.url, "--reconnect", "0", "--save-csv", str(tmp_path / "shares.csv")) as run,
+    ):
+        assert run.stderr is not None
+        assert Receiver(server.url, analyzeduration="500000").wait(5)
+        server.kill()
+        said = run.stderr.read()
+        assert run.wait(30) == 1
     assert "did not get everything: the connection broke" in said and said.count("error") == 1
     assert len((tmp_path / "shares.csv").read_text().splitlines()) > 10
 
 
 @rtsp
 def test_what_a_receiver_missed_is_in_the_stats_of_a_run(tmp_path):
-    with RtspRecorder(tmp_path / "in.h264") as server:
-        words = ["run", "test:96x64@25,frames=inf", "-o", server.url, "--imgsz", "64", "--threads", "1"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "vidseg", *words, "--stats", str(tmp_path / "s.json")],
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=HERE,
-        ) as run:
-            assert run.stderr is not None
-            wait_until(lambda: server.pictures >= 5)
-            server.kill()
-            assert any("trying again" in line for line in run.stderr)
-            server.start()
-            wait_until(lambda: server.pictures >= 5)
-            run.send_signal(signal.SIGINT)
-            said = run.stderr.read()
-            assert run.wait(30) == 130, said
+    with (
+        RtspRecorder(tmp_path / "in.h264") as server,
+        vidseg_run("-o", server.url, "--stats", str(tmp_path / "s.json")) as run,
+    ):
+        assert run.stderr is not None
+        wait_until(lambda: server.pictures >= 5)
+        server.kill()
+        assert any("trying again" in line for line in run.stderr)
+        server.start()
+        wait_until(lambda: server.pictures >= 5)
+        run.send_signal(signal.SIGINT)
+        said = run.stderr.read()
+        assert run.wait(30) == 130, said
     stats = json.loads((tmp_path / "s.json").read_text())
     assert stats["lost_in_sending"] > 0 and stats["receiver_reconnects"] == 1
     assert f"{stats['lost_in_sending']} frames were lost" in said

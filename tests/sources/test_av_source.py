@@ -675,7 +675,7 @@ def broadcast(udp_port: int) -> Iterator[Broadcast]:
     sender.stop()
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_a_live_stream_is_read_until_it_falls_silent(udp_port: int, broadcast: Broadcast) -> None:
     options = {"analyzeduration": "300000"}
     with AvSource(f"udp://127.0.0.1:{udp_port}", open_timeout=10, read_timeout=0.5, options=options) as source:
@@ -690,7 +690,7 @@ def test_a_live_stream_is_read_until_it_falls_silent(udp_port: int, broadcast: B
             list(frames)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_interrupt_ends_the_wait_for_a_silent_stream_without_an_error(udp_port: int, broadcast: Broadcast) -> None:
     options = {"analyzeduration": "300000"}
     with AvSource(f"udp://127.0.0.1:{udp_port}", open_timeout=10, read_timeout=0.5, options=options) as source:

@@ -13,7 +13,7 @@ from vidseg.pipeline.options import PipelineOptions
 from vidseg.pipeline.pipeline import Pipeline
 from vidseg.telemetry.prometheus import metrics_text
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 MODEL = 'nano "2"\\n,\nnet'
 """A name that needs care between quotes."""

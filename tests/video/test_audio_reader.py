@@ -116,7 +116,7 @@ def live(tmp_path: Path) -> Callable[..., AvSource]:
     return opened
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_a_live_source_gives_its_audio_with_its_pictures(live: Callable[..., AvSource]) -> None:
     with live(audio=True) as source:
         assert source.info.live and source.info.audio is not None and source.info.audio_path is None
@@ -126,7 +126,7 @@ def test_a_live_source_gives_its_audio_with_its_pictures(live: Callable[..., AvS
     assert float(pieces[0].seconds) == pytest.approx(frames[0].seconds, abs=0.1)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("wanted", "seconds"), [(False, 2.0), (True, None)])
 def test_without_audio_or_the_wish_for_it_there_is_none(live: Callable[..., AvSource], wanted, seconds) -> None:
     with live(audio=wanted, audio_seconds=seconds) as source:
@@ -134,7 +134,7 @@ def test_without_audio_or_the_wish_for_it_there_is_none(live: Callable[..., AvSo
         assert len(list(all_of(source))) == 50
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_a_picture_that_stops_while_the_audio_goes_on_is_a_stream_that_fell_silent() -> None:
     stopped = threading.Event()
     port = free_port(socket.SOCK_DGRAM)

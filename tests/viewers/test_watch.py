@@ -14,7 +14,7 @@ from vidseg.viewers.player import Player, Reach
 from vidseg.viewers.watch import Watch
 from vidseg.wiring.pacing import Pacer
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60)
 
 
 class FakeClock:

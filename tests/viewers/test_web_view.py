@@ -20,7 +20,7 @@ from vidseg.viewers import web_view
 from vidseg.viewers.recorder import Recorder
 from vidseg.viewers.web_view import WebView
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 SKY, PERSON = 2, 12
 SIZE_HW = (16, 32)
