@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.exc import InvalidCxxCompiler
 
+from tests.pretend_gpu import pretend_gpu
 from tests.rounding import assert_rounds_alike, in_float64
 from tests.runtimes.test_runtimes import as_tuple, labels
 from vidseg.errors import DeviceError
@@ -91,6 +92,42 @@ def test_a_smaller_batch_of_a_known_size_is_filled_up(batches: list[int], tmp_pa
     for images in (noise(4), noise(3), noise(1), noise(2, 36), noise(6), noise(5), noise(4)):
         assert_as_torch(runtime, model, images)
     assert batches == [4, 4, 4, 2, 6, 6, 4]
+
+
+@pytest.mark.parametrize(("torch_version", "graphs"), [("2.12.1", False), ("2.13.0+cu130", True)])
+def test_results_on_cuda_survive_the_next_replay_of_a_graph(
+    torch_version: str, graphs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a pretended GPU, with a compiler whose networks write all results to the same place, as CUDA graphs do."""
+    modes, marked = [], []
+
+    def compiled_once(network, **options):
+        modes.append(options.get("mode"))
+        places: list[Tensor] = []
+
+        def run(x):
+            outputs = network(x)
+            if not isinstance(outputs, tuple):
+                return outputs
+            places.extend(each.clone() for each in outputs[len(places) :])
+            for place, output in zip(places, outputs, strict=True):
+                place.copy_(output)
+            return tuple(places)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled_once)
+    monkeypatch.setattr(torch, "__version__", torch_version)
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: marked.append(1))
+    model = TinyNetwork()
+    with pretend_gpu():
+        runtime = CompiledRuntime(model, torch.device("cuda"), cache_folder=tmp_path)
+        first = runtime.run(noise(2))
+        kept = [each.clone() for each in first]
+        second = runtime.run(noise(2))
+        assert all(each.device.type == "cuda" and each.dtype == torch.float32 for each in first)
+    assert all(torch.equal(a, b) for a, b in zip(first, kept, strict=True)) and len(marked) == 2
+    assert not torch.equal(first[1], second[1]) and modes[-1] == ("reduce-overhead" if graphs else None)
 
 
 def test_kernels_are_kept_in_the_cache_folder_unless_the_user_says_where(

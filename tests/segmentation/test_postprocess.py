@@ -1,5 +1,7 @@
 """The rules against a slow computation with full-size masks and plain loops."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,15 @@ def test_winner_query_labels_are_the_class_of_the_best_query(output):
     sure = (owner.values[0] - owner.values[1] > 1e-5).numpy()
     expected = class_ids[owner.indices[0]].numpy()
     assert (output.labels("winner-query") == expected)[sure].all() and sure.mean() > 0.99
+
+
+@pytest.mark.parametrize("rule", ["semantic", "winner-query"])
+@pytest.mark.parametrize("broken", ["class_probs", "mask_probs"])
+def test_a_query_that_is_no_number_wins_nowhere(output, rule, broken):
+    expected = {name: getattr(output, name).clone() for name in ("class_probs", "mask_probs")}
+    expected[broken][3] = 0
+    getattr(output, broken)[3] = math.nan  # half precision overflows
+    assert np.array_equal(output.labels(rule), QueryOutput(**expected, size_hw=SIZE).labels(rule))
 
 
 @pytest.mark.parametrize("rule", ["semantic", "winner-query"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.pretend_gpu import pretend_gpu
 from vidseg.commands.train import pick_training_precision
 from vidseg.errors import TrainingError
 from vidseg.runtimes.torch_runtime import on_device
@@ -81,6 +82,20 @@ def test_steps_on_one_batch_lower_its_loss(device, precision, left_out):
     trainer, same = make(device, precision), batch()
     losses = [trainer.train_step(same)["loss"] for _ in range(left_out + 8)]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_gpu_is_given_all_that_it_needs():
+    """A pretended one, where the losses are those of the CPU; a batch may have nothing to learn from."""
+    here, unlabelled = make(), batch()
+    unlabelled.labels.fill_(255)
+    with pretend_gpu() as ran:
+        trainer = make("cuda")
+        assert trainer.train_step(batch()) == pytest.approx(here.train_step(batch()), rel=1e-5)
+        again = make("cuda")
+        again.restore(copy.deepcopy(trainer.state()))
+        assert trainer.train_step(batch()) == again.train_step(batch())
+        assert math.isfinite(trainer.train_step(unlabelled)["loss"]) and trainer.has_finite_weights()
+    assert {"conv2d", "grid_sample", "topk"} <= ran
 
 
 def test_long_gradients_are_shortened():

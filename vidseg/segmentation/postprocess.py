@@ -123,7 +123,9 @@ class QueryOutput:
         classes = class_ids.cpu().numpy().astype(np.uint8)
         if least is not None:
             classes[(self.scores(mask_score=mask_score) <= least).cpu().numpy()] = NO_LABEL
-        return scores[:, None, None] * self.mask_probs, classes
+        maps = scores[:, None, None] * self.mask_probs
+        # half precision may overflow; a query that is no number would win everywhere
+        return maps.nan_to_num(nan=0.0) if maps.sum().isnan() else maps, classes
 
     def total(self, rule: str) -> Tensor:
         """(h, w) sum of all scores, also of those that `competing` leaves out."""

@@ -73,6 +73,9 @@ class QuerySegmenter(NetworkSegmenter[tuple[Tensor, Tensor]]):
         """Of class_logits (Q, K+1) and mask_logits (Q, h, w)."""
         smoother, asked = self._smoother, self._doubt.asked
         classes, masks = output
+        if masks.device.type == "cuda":  # it is still at it; the time is not that of the first step that needs a number
+            with self._timers.measure("model", frames=0):
+                torch.cuda.current_stream(masks.device).synchronize()
         window = self._placement(frame).window((masks.shape[-2], masks.shape[-1]), frame.size_hw)
         masks = masks[..., window.rows, window.columns]
         with self._timers.measure("postprocess"):
