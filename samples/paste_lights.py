@@ -31,10 +31,56 @@ JPEG_QUALITY = 90
 COLOURS = ((215, 40, 30), (240, 165, 30), (40, 200, 120))
 HOUSINGS = ((28, 30, 30), (20, 38, 32), (62, 64, 66), (190, 150, 40), (110, 112, 112))
 HOUSING_SHARES = (0.4, 0.15, 0.15, 0.2, 0.1)
+WALKERS_SHARE = 0.3
+"""Heads that are for people on foot."""
+
+
+def walkers_head(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """As `head`, for people on foot: a box, or two, with a hand or a person that is lit."""
+    boxes = int(rng.choice([1, 2], p=[0.6, 0.4]))
+    size = DRAWN // boxes
+    wide = int(size * rng.uniform(0.85, 1.15))
+    housing = np.array(HOUSINGS[rng.choice(len(HOUSINGS), p=HOUSING_SHARES)], np.float32) * rng.uniform(0.6, 1.3)
+    picture = np.empty((DRAWN, wide, 3), np.float32)
+    picture[:] = housing
+    lit = int(rng.integers(boxes)) if rng.random() < 0.9 else -1
+    edge = int(size * rng.uniform(0.06, 0.14))
+    for number in range(boxes):
+        top = number * size
+        face = picture[top + edge : top + size - edge, edge : wide - edge]
+        face[:] = rng.uniform(8, 45)
+        if number != lit:
+            continue
+        stops = rng.random() < 0.5 if boxes == 1 else number == 0
+        kinds = ((225, 60, 30), (240, 110, 40)) if stops else ((60, 210, 130), (225, 230, 235))
+        colour = np.array(kinds[rng.integers(2)], np.float32) * rng.uniform(0.8, 1.1)
+        rows, columns = face.shape[:2]
+        thick = max(2, int(size * rng.uniform(0.06, 0.11)))
+
+        def at(x: float, y: float, rows: int = rows, columns: int = columns) -> tuple[int, int]:
+            return int(x * columns), int(y * rows)
+
+        shape = np.zeros((rows, columns), np.uint8)
+        if stops and rng.random() < 0.5:  # a hand
+            cv2.rectangle(shape, at(0.3, 0.45), at(0.68, 0.88), 255, -1)
+            lines = [(x, 0.5, x, top) for x, top in ((0.34, 0.2), (0.45, 0.1), (0.56, 0.12), (0.66, 0.25))]
+            lines.append((0.66, 0.75, 0.85, 0.45))
+        else:
+            stride = 0.06 if stops else rng.uniform(0.12, 0.22)
+            cv2.circle(shape, at(0.5, 0.17), max(2, int(0.09 * rows)), 255, -1)
+            lines = [(0.5, 0.3, 0.5, 0.6), (0.5, 0.6, 0.5 - stride, 0.92), (0.5, 0.6, 0.5 + stride, 0.92)]
+            lines += [(0.5, 0.34, 0.5 - stride - 0.1, 0.58), (0.5, 0.34, 0.5 + stride + 0.1, 0.58)]
+        for ax, ay, bx, by in lines:
+            cv2.line(shape, at(ax, ay), at(bx, by), 255, thick, cv2.LINE_AA)
+        share = (shape / np.float32(255))[..., None] * rng.uniform(0.6, 1)
+        face[:] = face * (1 - share) + colour * share
+    return picture, np.ones(picture.shape[:2], np.float32)
 
 
 def head(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """A traffic light upright or lying: RGB (H, W, 3) in 0..255 and how much of each pixel it covers, 0..1."""
+    if rng.random() < WALKERS_SHARE:
+        return walkers_head(rng)
     lamps = int(rng.choice([2, 3, 4], p=[0.2, 0.7, 0.1]))
     radius = DRAWN / lamps * rng.uniform(0.3, 0.42)
     width = 2 * radius * rng.uniform(1.15, 1.6)
@@ -102,7 +148,7 @@ def put_in(image: UInt8Array, labels: UInt8Array, rng: np.random.Generator) -> N
         x = int(rng.integers(-columns // 3, max(1, width - columns * 2 // 3)))
         y = int(rng.uniform(0, 0.5) * height) - rows // 4
         thick = max(1, round(min(rows, columns) * rng.uniform(0.1, 0.35)))
-        support = rng.choice(["mast", "arm", "wire"], p=[0.6, 0.3, 0.1])
+        support = rng.choice(["mast", "arm", "wire"], p=[0.5, 0.3, 0.2])
         metal = (np.array(HOUSINGS[rng.integers(len(HOUSINGS))]) * rng.uniform(0.8, 1.6) * light).clip(0, 255).tolist()
         middle = (x + columns // 2, y + rows // 2)
         side = rng.choice([-1, 1])
