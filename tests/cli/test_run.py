@@ -546,6 +546,18 @@ def test_a_source_alone_is_written_beside_the_caller_under_a_name_of_its_own(cli
     assert cli("run", clip, "-y", *SMALL).code == 0
 
 
+def test_a_film_alone_gets_the_same_name_in_a_folder_that_is_given(cli, clip):
+    Path("there").mkdir()
+    for folder in ("there", "new/made/"):
+        result = cli("run", clip, "-o", folder, "--limit", 1, *SMALL)
+        assert result.code == 0 and os.listdir(folder) == ["clip_annotated.mp4"], result.err
+    Path("file").touch()
+    assert_one_line_error(cli("run", clip, "-o", "file/in/", *SMALL), "file/in/: cannot be made (Not a directory)")
+    gone = cli("run", "gone.mp4", "-o", "for_it/", *SMALL)
+    assert_one_line_error(gone, "gone.mp4: no such file")
+    assert not Path("for_it").exists()
+
+
 def test_photos_and_folders_alone_become_pictures(cli, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.JPG", "b.webp"):

@@ -14,7 +14,7 @@ from typing import Any
 from vidseg.atomic import existing, refuse_source
 from vidseg.config import RunConfig
 from vidseg.defaults import CONF
-from vidseg.errors import ConfigError
+from vidseg.errors import ConfigError, SinkError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
@@ -51,22 +51,40 @@ def with_default_output(config: RunConfig) -> RunConfig:
     """The configuration; where it asks for nothing, with NAME_annotated in the current folder as output.
 
     A film becomes an .mp4, a picture a .jpg or .png, and a folder of pictures a folder. Several sources, live ones,
-    patterns and mattes, which need a container of their own, are left as they are.
+    patterns and mattes, which need a container of their own, are left as they are. A film whose output is a folder gets
+    that name in it; a folder with a slash behind it is made.
+
+    Raises:
+        SinkError: the folder cannot be made.
     """
-    asked = output_names(config) or config.show or config.serve or config.metrics or config.stats
-    if asked or config.source in (None, PIPE) or config.more_sources or config.matte:
+    if config.source in (None, PIPE) or config.more_sources:
         return config
     assert config.source is not None
-    path = expand_user(config.source)
+    path, output = expand_user(config.source), config.output
+    if output is not None:
+        slash = output.endswith(("/", os.sep))
+        film = classify(config.source) is SourceKind.FILE and os.path.isfile(path) and not is_picture(path)
+        if not film or url_scheme(output) is not None or not (slash or os.path.isdir(output)):
+            return config
+        try:
+            os.makedirs(output, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"{output}: cannot be made ({error.strerror})") from error
+        return replace(config, output=os.path.join(output, _annotated(path, ".mp4")))
+    asked = output_names(config) or config.show or config.serve or config.metrics or config.stats
+    if asked or config.matte:
+        return config
     if os.path.isdir(path):
         return replace(config, output=f"{annotated_folder(path)}/")
     if not os.path.isfile(path) and classify(config.source) is not SourceKind.FILE:
         return config  # of a file that is not there, whoever opens it tells
-    stem, ending = os.path.splitext(os.path.basename(path))
-    photo = ".jpg" if ending.casefold() in (".jpg", ".jpeg") else ".png"
-    ending = photo if is_picture(path) else ".mp4"
-    # what looks like the start of a pattern would become pictures with numbers
-    return replace(config, output=f"{stem.replace('%', '_')}_annotated{ending}")
+    photo = ".jpg" if path.casefold().endswith((".jpg", ".jpeg")) else ".png"
+    return replace(config, output=_annotated(path, photo if is_picture(path) else ".mp4"))
+
+
+def _annotated(path: str, ending: str) -> str:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return f"{stem.replace('%', '_')}_annotated{ending}"  # with a % it would become pictures with numbers
 
 
 def check_files(config: RunConfig) -> None:
