@@ -41,6 +41,20 @@ def test_a_region_that_was_one_thing_for_seconds_does_not_become_another_for_a_m
     assert (winners(still(scene_share=0.0), sequence)[97] == SEA).any()
 
 
+@pytest.mark.parametrize("place", [np.s_[:2, :2], np.s_[-2:, -2:], np.s_[3:5, 2:4]])
+def test_two_by_two_cells_are_a_region_and_less_is_a_thing_that_is_seen_as_without_memory(place):
+    def labelled(*where):
+        maps = CALM.clone()
+        for part in where:
+            maps[:, *part] = scores(SEA, SEA)[:, *part]
+        return winners(still(), [CALM] * 90 + [maps] * 8), winners(still(scene_share=0.0), [CALM] * 90 + [maps] * 8)
+
+    held, free = labelled(place)
+    assert (free[-1][place] == SEA).all() and (held[-1] == held[0]).all()
+    seen, free = labelled(np.s_[:, 3:4], np.s_[6:7, 8:11])  # a line down and one across
+    assert (seen == free).all() and (seen[-1] == SEA).sum() > 9
+
+
 def test_a_region_that_goes_on_being_something_else_becomes_it_and_the_rest_stays():
     found = winners(still(), [CALM] * 90 + [WRONG] * 90)
     assert (found[-1][:, : W // 2] == SEA).all() and (found[:, :, W // 2 :] == SKY).all()

@@ -218,7 +218,7 @@ class ScoreSmoother:
             # class that either can win with, in the order of ids; a class that only memory has is asked of the frame
             kept = alive(memory.scores)
             remembered = memory.classes[kept]
-            missing = torch.unique(torch.cat([remembered, memory.scene.contenders()]))
+            missing = torch.unique(torch.cat([remembered, memory.scene.classes]))
             missing = missing[torch.isin(missing, classes, invert=True)]
             fresh, (classes, order) = torch.cat([smoothed, scores.of(missing)]), torch.cat([classes, missing]).sort()
             h, w = scores.grid_hw
