@@ -2,10 +2,10 @@
 
     python samples/paste_lights.py FOLDER OUT [--pictures N]
 
-Traffic lights are in few photos and small there. FOLDER has images/, labels/*.png (8 bit class ids) and perhaps
-soft/*.npz; its pictures with enough road or pavement are used, in turn, and nothing in FOLDER is changed. Writes
-OUT/images/*.jpg and OUT/labels/*.png; soft labels are copied, and count only where they agree with the labels. The
-same arguments give the same pictures.
+Traffic lights are in few photos and small there. Drawn signs come with them, so that not all that is bright is a light.
+FOLDER has images/, labels/*.png (8 bit class ids) and perhaps soft/*.npz; its pictures with enough road or pavement are
+used, in turn, and nothing in FOLDER is changed. Writes OUT/images/*.jpg and OUT/labels/*.png; soft labels are copied,
+and count only where they agree with the labels. The same arguments give the same pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
-ROAD, PAVEMENT, POLE, TRAFFIC_LIGHT = 6, 11, 93, 136
+ROAD, PAVEMENT, SIGNBOARD, POLE, TRAFFIC_LIGHT = 6, 11, 43, 93, 136
 STREET_SHARE = 0.06
 """A picture with less road and pavement than this is not used."""
 DRAWN = 192
@@ -121,6 +121,32 @@ def head(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     return picture, cover
 
 
+def sign(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """As `head`, a road sign or a board: so that not everything bright on a mast is a light."""
+    picture, shape = np.empty((DRAWN, DRAWN, 3), np.uint8), np.zeros((DRAWN, DRAWN), np.uint8)
+    colours = ((200, 25, 30), (30, 80, 170), (235, 185, 30), (240, 240, 240), (20, 110, 70), (235, 120, 30))
+    ground, edge = (colours[each] for each in rng.choice(len(colours), 2, replace=False))
+    corners = int(rng.choice([3, 4, 8, 40]))
+    if rng.random() < 0.35:
+        high = rng.uniform(0.3, 0.9)
+        outline = np.array([[0, 0.5 - high / 2], [1, 0.5 - high / 2], [1, 0.5 + high / 2], [0, 0.5 + high / 2]])
+    else:
+        turned = (np.arange(corners) + (0.5 if corners == 8 else 0) + 0.25 * corners * (corners == 3)) / corners
+        outline = 0.5 + 0.5 * np.stack([np.cos(2 * np.pi * turned), -np.sin(2 * np.pi * turned)], 1)
+    points = np.rint(outline * (DRAWN - 1)).astype(np.int32)
+    cv2.fillPoly(shape, [points], 255, cv2.LINE_AA)
+    picture[:] = ground
+    cv2.polylines(picture, [points], True, edge, int(rng.integers(6, 36)))
+    if rng.random() < 0.8:
+        words = "".join(rng.choice(list("ABCDEHKLMNOPRSTU0123456789"), int(rng.integers(1, 7))))
+        scale = DRAWN / 45 * min(1.0, 3.2 / len(words)) * rng.uniform(0.6, 1)
+        thick = max(2, int(scale * rng.uniform(1.5, 3.5)))
+        (wide, high), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+        place = ((DRAWN - wide) // 2, (DRAWN + high) // 2)
+        cv2.putText(picture, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, edge, thick, cv2.LINE_AA)
+    return picture.astype(np.float32), shape / np.float32(255)
+
+
 def seen(picture: FloatArray, cover: FloatArray, height: float, rng: np.random.Generator) -> tuple[FloatArray, ...]:
     """The head from some side, its longer side `height` pixels."""
     scale = height / max(picture.shape[:2])
@@ -135,14 +161,19 @@ def seen(picture: FloatArray, cover: FloatArray, height: float, rng: np.random.G
 
 
 def put_in(image: UInt8Array, labels: UInt8Array, rng: np.random.Generator) -> None:
-    """One to four heads, often alike, on masts, arms or wires, into a picture and its labels, in place."""
+    """One to four heads, often alike, and signs, on masts, arms or wires, into a picture and its labels, in place."""
     height, width = labels.shape
     tall = height * float(np.exp(rng.uniform(np.log(0.05), np.log(0.45))))
-    drawn = head(rng)
+    drawn, last = head(rng), TRAFFIC_LIGHT
     light = float(np.clip(image.mean() / 110, 0.35, 1.15)) * rng.uniform(0.8, 1.15)
-    for number in range(int(rng.choice([1, 2, 3, 4], p=[0.45, 0.3, 0.15, 0.1]))):
-        if number and rng.random() < 0.4:
+    heads, signs = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.3, 0.15, 0.1])), int(rng.integers(0, 4))
+    for number in rng.permutation(heads + signs):
+        meant = TRAFFIC_LIGHT if number < heads else SIGNBOARD
+        if meant == SIGNBOARD:
+            drawn = sign(rng)
+        elif last != meant or rng.random() < 0.4:
             drawn = head(rng)
+        last = meant
         picture, cover = seen(*drawn, max(5.0, tall * rng.uniform(0.75, 1.1)), rng)
         rows, columns = cover.shape
         x = int(rng.integers(-columns // 3, max(1, width - columns * 2 // 3)))
@@ -169,7 +200,7 @@ def put_in(image: UInt8Array, labels: UInt8Array, rng: np.random.Generator) -> N
         haze = rng.uniform(0, 0.25) * image[target].mean(axis=(0, 1), keepdims=True)
         shown = np.clip(picture[source] * light + haze * share, 0, 255)
         image[target] = np.rint(image[target] * (1 - share) + shown).clip(0, 255)
-        labels[target][share[..., 0] >= 0.5] = TRAFFIC_LIGHT
+        labels[target][share[..., 0] >= 0.5] = meant
 
 
 def paste(folder: Path, out: Path, pictures: int) -> int:
