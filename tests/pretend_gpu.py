@@ -116,6 +116,8 @@ def pretend_gpu() -> Iterator[set[str]]:
     with pytest.MonkeyPatch.context() as patched, PretendGpu(ran):
         patched.setattr(torch.cuda, "is_available", lambda: True)
         patched.setattr(torch.cuda, "device_count", lambda: 1)
+        patched.setattr(torch.cuda, "synchronize", lambda device=None: None)
+        patched.setattr(torch.cuda, "get_device_name", lambda device=None: "pretended GPU")
         patched.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
         patched.setattr(torch.cuda, "current_stream", lambda device=None: SimpleNamespace(synchronize=lambda: None))
         patched.setattr(threading.Thread, "run", run)

@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from vidseg.batch.resources import devices_for
 from vidseg.commands import doctor
+from vidseg.config import RunConfig
 from vidseg.errors import DeviceError
 from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.runtimes import registry
-from vidseg.runtimes.torch_runtime import pick_device
+from vidseg.runtimes.torch_runtime import pick_device, pick_precision
 
 TOO_OLD = (
     "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading "
@@ -100,6 +102,42 @@ def test_a_device_that_is_not_there_says_what_is(monkeypatch, count, told):
     assert f"no such cuda device here ({told});" in str(caught.value)
     if count:
         assert pick_device("1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(("cuda", "mps", "device"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, cuda, mps, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    picked = pick_device("auto")
+    assert picked == torch.device(device)
+    assert pick_precision("auto", picked) == (torch.float16 if cuda else torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "devices"),
+    [
+        ({}, 2, ["cuda:0", "cuda:1"]),
+        ({"device": "cuda"}, 2, ["cuda:0", "cuda:1"]),
+        ({"device": "cuda:1"}, 2, ["cuda:1"]),
+        ({"runtime": "torch-compile"}, 2, ["auto"]),
+        ({}, 1, ["auto"]),
+        ({"device": "cpu"}, 2, ["cpu"]),
+    ],
+)
+def test_a_batch_uses_all_gpus_unless_one_is_named(monkeypatch, given, count, devices):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert devices_for(RunConfig(**given)) == devices
+
+
+def test_float32_on_cuda_is_not_rounded_to_ten_bits(monkeypatch):
+    """PyTorch's convolutions are, unless they are told not to."""
+    device = torch.device("cuda:1")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(registry, "TorchRuntime", lambda model, *where: where)
+    for precision, rounded in ((torch.float16, True), (torch.float32, False)):
+        made = registry.create_runtime("torch", nn.Identity(), "nano", device=device, precision=precision)
+        assert made == (device, precision) and torch.backends.cudnn.allow_tf32 is rounded
 
 
 def test_doctor_tries_each_gpu_and_goes_on_where_one_fails(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_run_and_its_chunks_give_the_same_masks(cli, clip, on):
 def test_batch(cli, clip, on):
     result = cli("batch", clip, "-o", "out", "--save-masks", "{stem}_masks", *on)
     assert result.code == 0 and len(list(Path("out").glob("*.mp4"))) == 1, result.err
+
+
+def test_a_grid(cli, clip, on):
+    result = cli("run", clip, clip, "--grid", "-o", "grid.mp4", *on)
+    assert result.code == 0 and Path("grid.mp4").exists(), result.err
+
+
+def test_bench_names_the_gpu(cli, clip, on):
+    result = cli("bench", clip, "--seconds", 0.05, "--batch", 1, "--json", "bench.json", *on)
+    found = json.loads(Path("bench.json").read_text()) if result.code == 0 else {}
+    assert found["machine"]["gpu"] and found["bound"]["by_cores"] is None, result.err
 
 
 def test_train_resume_eval_and_run(cli, clip, tmp_path, on):

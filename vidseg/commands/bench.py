@@ -198,7 +198,7 @@ def bench(request: BenchRequest, reporter: BenchReporter) -> BenchResult:
         runtime=engine.runtime.name,
         network_hw=engine.size.network_hw(info, height, width),
         cores=usable_cores(),
-        machine=machine() | {"torch_threads": str(torch_threads)},
+        machine=machine(engine.device) | {"torch_threads": str(torch_threads)},
         model_alone=alone,
         stages=stages,
         end_to_end=end_to_end,
@@ -238,13 +238,13 @@ def bound_of(stages: tuple[StageCost, ...], cores: int, *, on_cpu: bool, stride:
     )
 
 
-def machine() -> dict[str, str]:
-    """Versions of what matters for speed, and the processor."""
+def machine(device: torch.device | None = None) -> dict[str, str]:
+    """Versions of what matters for speed, the processor, and the GPU where the device is one."""
     found = {"vidseg": __version__, "python": platform.python_version(), "system": platform.platform()}
     found["processor"] = _processor()
     found["torch_threads"] = str(torch.get_num_threads())
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
+    if device is not None and device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
     for package in ("torch", "openvino", "onnxruntime", "av", *installed_packages(), "numpy"):
         try:
             found[package] = version(package)

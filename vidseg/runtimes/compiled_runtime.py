@@ -39,6 +39,11 @@ _NEW_TORCH = "2.13"
 graphs in threads other than the one that imported torch (pytorch issue 123177)."""
 
 
+def has_graphs() -> bool:
+    """Whether networks are run as CUDA graphs, where there is CUDA."""
+    return TorchVersion(torch.__version__) >= _NEW_TORCH
+
+
 class CompiledRuntime:
     """Satisfies `Runtime` with a module that has `forward_queries`, e.g. from `vidseg.models.create_model`.
 
@@ -75,7 +80,7 @@ class CompiledRuntime:
         self._compiled: set[torch.Size] = set()
         network = PictureNetwork(fold_batch_norms(model)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         options: dict[str, Any] = {}
-        if TorchVersion(torch.__version__) >= _NEW_TORCH:
+        if has_graphs():
             options = {"recompile_limit": 64, "isolate_recompiles": True}
             if device.type == "cuda":
                 options["mode"] = "reduce-overhead"  # CUDA graphs: one launch instead of hundreds

@@ -221,6 +221,8 @@ def _create(
         from vidseg.runtimes.onnxruntime_runtime import OnnxRuntime
 
         return OnnxRuntime(model, model_name, threads=threads, cache_folder=cache_folder, announce=announce)
+    if device.type == "cuda" and precision == torch.float32:
+        torch.backends.cudnn.allow_tf32 = False  # else convolutions round to ten bits, as float16 does
     if name == "torch-compile":
         from vidseg.runtimes.compiled_runtime import CompiledRuntime
 
