@@ -11,11 +11,12 @@ from torch import nn
 from vidseg.batch.resources import devices_for
 from vidseg.commands import doctor
 from vidseg.config import RunConfig
-from vidseg.errors import DeviceError
+from vidseg.errors import ConfigError, DeviceError
 from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.runtimes import registry
-from vidseg.runtimes.torch_runtime import pick_device, pick_precision
+from vidseg.runtimes.compiled_runtime import CompiledRuntime
+from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
 
 TOO_OLD = (
     "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading "
@@ -128,6 +129,29 @@ def test_a_batch_uses_all_gpus_unless_one_is_named(monkeypatch, given, count, de
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     assert devices_for(RunConfig(**given)) == devices
+
+
+@pytest.mark.parametrize("engine", [TorchRuntime, CompiledRuntime])
+def test_a_network_too_large_for_float16_says_so_instead_of_giving_wrong_labels(monkeypatch, tmp_path, engine):
+    class Large(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.masks = nn.Conv2d(3, 2, 1, bias=False)
+            nn.init.constant_(self.masks.weight, 100.0)
+
+        def forward_queries(self, images):
+            return SimpleNamespace(class_logits=images.new_zeros(len(images), 2, 3), mask_logits=self.masks(images))
+
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    more = {} if engine is TorchRuntime else {"cache_folder": tmp_path}
+    images = torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)
+    cpu = torch.device("cpu")
+    runtime = engine(Large(), cpu, torch.float16, **more)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"^--precision float16: .* give --precision bfloat16 or float32$"):
+            runtime.run(images)
+    assert engine(Large(), cpu, torch.bfloat16, **more).run(images)[1].amax() > 65504
+    assert engine(Large(), cpu, torch.float16, **more).run(images // 2)[1].isfinite().all()
 
 
 def test_float32_on_cuda_is_not_rounded_to_ten_bits(monkeypatch):

@@ -42,6 +42,13 @@ def test_half_precision_keeps_most_labels(gpu, monkeypatch):
     assert 0.8 < row["same labels"] <= 1 and "trained" in row["what"]
 
 
+def test_random_weights_keep_numbers_small(gpu):
+    model, weights = gpu.network("fai-m2f-s-ade")
+    norms = [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    assert weights == "random" and not model.training and norms
+    assert all(each.running_mean.any() for each in norms)
+
+
 def test_one_model_that_fails_keeps_the_rows_of_the_others(gpu, monkeypatch):
     entries = [entry for entry in gpu.zoo.entries() if entry.name in ("fai-m2f-n-ade", "fai-m2f-s-ade")]
     monkeypatch.setattr(gpu.zoo, "entries", lambda: entries)

@@ -30,7 +30,7 @@ from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.kernel_cache import KernelCache
 from vidseg.runtimes.network import PictureNetwork
-from vidseg.runtimes.torch_runtime import on_device
+from vidseg.runtimes.torch_runtime import on_device, refuse_overflow
 
 _FOLDER = "torch-compile"
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -103,6 +103,7 @@ class CompiledRuntime:
                         raise
                     outputs = self._network(x)  # type: ignore[no-untyped-call]
             if is_new:
+                refuse_overflow(outputs, self._precision)
                 self._compiled.add(filled_up.shape)
                 if self._kernels is not None:
                     self._kernels.record()

@@ -69,6 +69,15 @@ def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
+def refuse_overflow(outputs: tuple[Tensor, ...], precision: torch.dtype) -> None:
+    """Raises ConfigError where float16, whose largest number is 65504, does not hold what the network computes."""
+    if precision == torch.float16 and not all(bool(each.isfinite().all()) for each in outputs):
+        raise ConfigError(
+            "--precision float16: this network computes numbers that are too large for it; "
+            "give --precision bfloat16 or float32"
+        )
+
+
 class TorchRuntime:
     """Satisfies `Runtime` with a module that has `forward_queries`, e.g. from `vidseg.models.create_model`."""
 
@@ -78,10 +87,15 @@ class TorchRuntime:
         self.name = f"torch, {device}, {precision_name(precision)}"
         self.device = device
         self._precision = precision
+        self._proven = False
 
     @torch.inference_mode()
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = on_device(images, self.device).to(torch.float32, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
             out = self._model.forward_queries(x)
-        return out.class_logits.float(), out.mask_logits.float()
+        class_logits, mask_logits = out.class_logits.float(), out.mask_logits.float()
+        if not self._proven:  # once: on a GPU it takes waiting for the result
+            refuse_overflow((class_logits, mask_logits), self._precision)
+            self._proven = True
+        return class_logits, mask_logits
