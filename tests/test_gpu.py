@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -17,6 +19,8 @@ from vidseg.memory import memory_problem
 from vidseg.runtimes import registry
 from vidseg.runtimes.compiled_runtime import CompiledRuntime
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
+from vidseg.wiring.engine import load_engine
+from vidseg.wiring.reporter import SilentReporter
 
 TOO_OLD = (
     "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading "
@@ -112,6 +116,32 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch, cuda, mps, device):
     picked = pick_device("auto")
     assert picked == torch.device(device)
     assert pick_precision("auto", picked) == (torch.float16 if cuda else torch.float32)
+
+
+def test_a_gpu_that_cannot_be_used_is_told_in_a_line_and_the_cpu_is_taken(monkeypatch):
+    class Notes(SilentReporter):
+        said: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.said.append(text)
+
+    def is_available():
+        warnings.warn(f"CUDA initialization: {TOO_OLD}", stacklevel=1)
+        return False
+
+    def init():
+        raise RuntimeError(TOO_OLD)
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_engine(RunConfig(source="test", model="fai-m2f-n-ade", runtime="torch"), Notes())
+        assert Notes.said[0].startswith("runs on the CPU: the GPU driver is too old for this PyTorch; update")
+        Notes.said.clear()
+        load_engine(RunConfig(source="test", model="fai-m2f-n-ade", runtime="torch", device="cpu"), Notes())
+    assert not any("driver" in text for text in Notes.said)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from vidseg.config import RunConfig
+from vidseg.runtimes.torch_runtime import has_cuda
 
 CORES_PER_JOB = 4
 """Decoding, drawing and encoding keep about so many busy while the network works on another file."""
@@ -29,7 +30,7 @@ def automatic_jobs(cores: int, memory: int | None, networks: int) -> int:
 
 def devices_for(config: RunConfig) -> list[str]:
     """The devices that get a network each: all CUDA devices where none was named, else the one that was."""
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if has_cuda() else 0
     if config.device in ("auto", "cuda") and config.runtime in ("auto", "torch") and count > 1:
         return [f"cuda:{index}" for index in range(count)]
     return [config.device]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
-from vidseg.errors import ConfigError, DeviceError
+from vidseg.errors import ConfigError, DeviceError, first_line
+from vidseg.gpu import gpu_problem
 from vidseg.runtimes.base import precision_name
 from vidseg.runtimes.fold import fold_batch_norms
 
@@ -17,6 +20,24 @@ PRECISIONS = {
 }
 
 
+def has_cuda() -> bool:
+    """Whether CUDA can be used. What torch warns of a driver that is too old, `unused_gpu` says in a line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.cuda.is_available()
+
+
+def unused_gpu() -> str | None:
+    """Why a GPU that the driver finds cannot be used, in one line; None where there is none, or it can."""
+    if not torch.cuda.device_count() or has_cuda():
+        return None
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except Exception as error:
+        return gpu_problem(error) or first_line(error)
+    return None
+
+
 def pick_device(name: str) -> torch.device:
     """The device of a name such as "auto", "cpu", "cuda", "cuda:1" or "mps". "auto" takes CUDA, then MPS, then the CPU.
 
@@ -24,7 +45,7 @@ def pick_device(name: str) -> torch.device:
         DeviceError: there is no such device on this machine.
     """
     if name == "auto":
-        if torch.cuda.is_available():
+        if has_cuda():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     name = f"cuda:{name}" if name.isascii() and name.isdecimal() else name

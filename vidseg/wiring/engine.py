@@ -40,7 +40,7 @@ from vidseg.runtimes.registry import (
 )
 from vidseg.runtimes.sessions import READERS, file_runtimes
 from vidseg.runtimes.shared import SharedRuntime
-from vidseg.runtimes.torch_runtime import pick_precision
+from vidseg.runtimes.torch_runtime import pick_precision, unused_gpu
 from vidseg.segmentation.dense_segmenter import DenseSegmenter
 from vidseg.segmentation.doubt import Doubt
 from vidseg.segmentation.label_votes import LabelVotes
@@ -250,6 +250,8 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1, inf
     if is_model_file(config.model):
         return _load_file_engine(config, reporter, requests)
     device, precision = check_engine(config)
+    if config.device == "auto" and device.type == "cpu" and (problem := unused_gpu()) is not None:
+        reporter.note(f"runs on the CPU: {problem}")
     entry = zoo.entry(config.model)
     require(_LEAST_BYTES + _BYTES_PER_PARAMETER * entry.parameters, f"{entry.name} on {device.type}")
     threads = set_threads(config.threads)
