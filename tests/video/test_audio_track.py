@@ -93,6 +93,17 @@ def test_what_was_before_the_first_picture_is_left_out_and_no_loss():
     assert heard.loud() == [(0.0, 1.0)] and one.notes == []
 
 
+def test_pictures_that_begin_late_have_no_silence_before_them(tmp_path):
+    info = video_info(has_audio=True, audio=AudioQueue())
+    for start in (1.3, 2.0):
+        info.audio.put(beep(start))
+    frames = [make_frame(index, pts=14 + index, time_base=Fraction(1, 10)) for index in range(10)]
+    sink = write_all(AvSink(tmp_path / "a.mp4", info, overwrite=False), frames)
+    assert sink.notes == (), "what was before the first picture is neither silence nor loss"
+    _, starts, length = beeps(tmp_path / "a.mp4")
+    assert starts == pytest.approx([1.4, 2.0], abs=0.04) and length == pytest.approx(2.4, abs=0.06)
+
+
 def test_clocks_that_differ_a_little_are_corrected_rarely():
     pieces = [tone(0.1 * index * 1.001, 0.1) for index in range(100)]  # a gap of 0.1 ms each
     one, heard, _ = track(*pieces)

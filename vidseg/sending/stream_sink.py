@@ -225,7 +225,7 @@ class StreamSink(EncodedPictures):
         assert supply is not None
         encoder = av.CodecContext.create(audio_encoder(self._muxer), "w")
         set_up_encoder(encoder)
-        return AudioTrack(supply, encoder, self._origin)
+        return AudioTrack(supply, encoder, self._origin, self._begins)
 
     def _choose_tick(self, frame: Frame) -> Fraction:
         """Finer than any of the containers."""

@@ -326,7 +326,7 @@ class AvSink(EncodedPictures):
         if self._info.audio_path is not None:
             return AudioCopy(self._info.audio_path, self._muxer)
         assert self._info.audio is not None
-        return LiveAudio(self._info.audio, self._muxer)
+        return LiveAudio(self._info.audio, self._muxer, self._begins)
 
     def _write_header(self) -> None:
         self._output = self._open_container()

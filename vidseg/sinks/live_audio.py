@@ -17,11 +17,17 @@ _KEEP_NEGATIVE_TIMES = ("mp4", "mov", "matroska", "webm")
 
 
 class LiveAudio:
-    """Writes what `supply` has as one track. `muxer` is FFmpeg's name of the output container."""
+    """Writes what `supply` has as one track.
 
-    def __init__(self, supply: AudioSupply, muxer: str) -> None:
+    Args:
+        muxer: FFmpeg's name of the output container.
+        begins: where the pictures begin in the output, in seconds.
+    """
+
+    def __init__(self, supply: AudioSupply, muxer: str, begins: Fraction) -> None:
         self._supply = supply
         self._muxer = muxer
+        self._begins = begins
         self._notes: list[str] = []
         self._track: AudioTrack | None = None
         self.tracks: list[Any] = []
@@ -36,7 +42,7 @@ class LiveAudio:
         stream = output.add_stream(audio_encoder(self._muxer))
         set_up_encoder(stream.codec_context)
         self.tracks.append(stream)
-        self._track = AudioTrack(self._supply, stream, origin)
+        self._track = AudioTrack(self._supply, stream, origin, self._begins)
 
     def pump(self, output: Any, until: Fraction) -> None:
         """Write what is there before `until` (seconds in the output). Raises OSError when the disk is full."""

@@ -48,14 +48,15 @@ class AudioTrack:
     Args:
         encoder: a codec context, or an output stream with one, after `set_up_encoder`.
         origin: time of the source that is zero in the output, in seconds.
+        begins: where the pictures begin in the output, in seconds; the track begins there too.
     """
 
-    def __init__(self, supply: AudioSupply, encoder: Any, origin: Fraction) -> None:
+    def __init__(self, supply: AudioSupply, encoder: Any, origin: Fraction, begins: Fraction = Fraction(0)) -> None:
         self.notes: list[str] = []
         self._supply = supply
         self._encoder = encoder
         self._origin = origin
-        self._written = 0  # samples
+        self._written = self._begins = round(begins * AUDIO_RATE)  # samples
         self._in_silence = True
         self._silence = self._late = 0  # samples
         self._ended = False
@@ -102,7 +103,8 @@ class AudioTrack:
             gap = 0
         samples = audio.samples[max(0, -gap) :]
         cut = len(audio.samples) - len(samples)
-        self._late += max(0, start + cut) - max(0, start)  # what was before the first picture is no loss
+        # what was before the first picture is no loss
+        self._late += max(self._begins, start + cut) - max(self._begins, start)
         if not len(samples):
             return []
         packets = self._fill(self._written + gap)
