@@ -76,6 +76,11 @@ def test_devices_are_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.bin")
     with pytest.raises(SinkError, match="not a regular file"):
         PartFile(tmp_path / "pipe.bin", overwrite=True)
+    reading, writing = os.pipe()
+    with pytest.raises(SinkError, match="a pipe or device, not a regular file"):  # as /dev/stdout and >(command) are
+        PartFile(f"/dev/fd/{writing}", overwrite=True)
+    os.close(reading)
+    os.close(writing)
     os.mkfifo(tmp_path / "a.bin.part")
     with pytest.raises(SinkError):
         PartFile(tmp_path / "a.bin", overwrite=True)

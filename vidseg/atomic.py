@@ -48,14 +48,15 @@ class PartFile:
         self._overwrite = overwrite
         refuse_source(self.path, sources)
         self._target = Path(os.path.realpath(self.path))
+        # asked before links are followed: those of /dev/stdout lead to no name
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            advice = "give another name; -o - sends the video through a pipe"
+            raise SinkError(f"{self.path}: is a pipe or device, not a regular file; {advice}")
         check_folder(self._target.parent, self.path)
-        if self._target.is_dir():
+        if os.path.isdir(self._target):
             raise SinkError(f"{self.path}: is a folder; give the name of a file in it")
-        if self._target.exists():
-            if not self._target.is_file():
-                raise SinkError(f"{self.path}: is not a regular file; give another name")
-            if not overwrite:
-                raise existing(self.path)
+        if os.path.exists(self._target) and not overwrite:
+            raise existing(self.path)
         self.part = self._target.with_name(self._target.name + PART_SUFFIX)
         refuse_source(self.part, sources)
         self._descriptor: int | None = self._claim()

@@ -115,3 +115,24 @@ def test_help_imports_nothing_heavy_and_the_commonest_mistakes_are_told_without_
     assert result.stdout == "\n" + 4 * "2\n", result.stderr
     told = result.stderr.splitlines()
     assert all(text in line for text, line in zip(("no", "exists", "-o", "--show needs"), told, strict=True)), told
+
+
+LONG = "x" * 256
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "CLIP", "-o", LONG + ".mp4"),
+        ("run", "CLIP", "--save-masks", LONG),
+        ("run", "CLIP", "-m", LONG),
+        ("batch", "CLIP", "-o", LONG),
+        ("eval", LONG),
+        ("run", "CLIP", "--save-csv", "loop/shares.csv"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_told_in_one_line(cli, clip, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    result = cli(*(clip if word == "CLIP" else word for word in words))
+    assert_one_line_error(result, "loop" if "loop" in words[-1] else "File name too long")

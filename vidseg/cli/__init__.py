@@ -6,19 +6,22 @@ Commands import heavy libraries only when called, so that `vidseg --help` is qui
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
 from types import FrameType
 
 from vidseg.cli.say import say, tell_lost_output, unbreakable_streams
-from vidseg.errors import VidsegError
+from vidseg.errors import VidsegError, short_reason
 from vidseg.freed_memory import keep_freed_memory
 from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.opencv import import_problem
 
 __all__ = ["main"]
+
+_IMPOSSIBLE_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main() -> None:
@@ -51,11 +54,18 @@ def _run() -> None:
         say(f"vidseg: error: {error}")
         sys.exit(error.exit_code)
     except Exception as error:
-        line = import_problem(error) if isinstance(error, ImportError) else memory_problem(error) or gpu_problem(error)
+        line = _problem(error)
         if line is None or os.environ.get("VIDSEG_DEBUG"):
             raise
         say(f"vidseg: error: {line}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, OSError) and error.errno in _IMPOSSIBLE_NAMES else 1)
+
+
+def _problem(error: Exception) -> str | None:
+    """One line about an error that no check of ours foresees and the user can cause; None for a bug."""
+    if isinstance(error, OSError) and error.errno in _IMPOSSIBLE_NAMES:
+        return f"{error.filename}: cannot be opened ({short_reason(error)}); give another name"
+    return import_problem(error) if isinstance(error, ImportError) else memory_problem(error) or gpu_problem(error)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
