@@ -12,8 +12,8 @@ from pathlib import Path
 from vidseg.names import PIPE, expand_user
 
 PIPES = (
-    "accepted through a pipe: what can be read from its start to its end, such as MPEG-TS, Matroska, or MP4 with its "
-    "index in front"
+    "accepted through a pipe: what can be read from its start to its end, such as MPEG-TS, Matroska, NUT, Y4M (for "
+    "uncompressed pictures), or MP4 with its index in front"
 )
 
 
