@@ -390,7 +390,7 @@ def test_write_makes_a_video_of_frames_as_run_does(tmp_path, name, options, mome
     with open_source(str(path)) as made:
         assert (made.info.width, made.info.height) == size
         assert [frame.seconds for frame in made] == pytest.approx(moments, abs=0.011)
-    with pytest.raises(vidseg.VidsegError, match="exists"):
+    with pytest.raises(vidseg.VidsegError, match="exists; overwrite it with overwrite=True or"):
         vidseg.write([segmented()], path)
 
 

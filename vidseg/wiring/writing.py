@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from os import PathLike
 from typing import Any, Protocol
 
 from vidseg.configure import merge
-from vidseg.errors import ConfigError, SourceError
+from vidseg.errors import ConfigError, SinkError, SourceError
 from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
 from vidseg.render.scaling import scaled
 from vidseg.sinks.constant_rate import RateSink
@@ -32,6 +32,16 @@ class Drawable(Protocol):
     def overlay(self) -> UInt8Array:
         """(H, W, 3) uint8 RGB."""
         ...
+
+
+@contextmanager
+def _flags_as_arguments() -> Iterator[None]:
+    """What outputs advise, in the words of Python."""
+    try:
+        yield
+    except SinkError as error:
+        error.args = (str(error).replace(" with -y", " with overwrite=True"),)
+        raise
 
 
 def write(
@@ -74,7 +84,7 @@ def write(
     scale = output_size(config)
     encode = EncodeOptions(codec=codec, crf=crf, audio="none")
     count = 0
-    with ExitStack() as unfinished:
+    with _flags_as_arguments(), ExitStack() as unfinished:
         sink = None
         for given in frames:
             frame, segmentation, picture = _drawn(given, count, fps)
