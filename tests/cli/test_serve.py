@@ -149,6 +149,13 @@ def test_the_page_shows_the_live_video_and_its_controls_work(serve, browser, tmp
     href = browser.wait_for("return document.querySelector('#files a')?.href", "its link")
     kind = f"return fetch('{href}', {{headers: {{Range: 'bytes=4-7'}}}}).then(answer => answer.text())"
     assert browser.run(kind) == "ftyp"
+    # in a low window the column scrolls, and the buttons stay in reach
+    browser.resize(1100, 640)
+    browser.run("for (let n = 0; n < 9; n++) files.append(files.firstElementChild.cloneNode(true))")
+    assert browser.run("return $('record').getBoundingClientRect().bottom <= innerHeight")
+    assert browser.run(
+        "return $('classes').offsetHeight >= 150 && document.querySelector('aside').scrollHeight > innerHeight"
+    )
     for path in (tmp_path / "rec").iterdir():
         path.unlink()
 
