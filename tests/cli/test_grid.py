@@ -188,7 +188,7 @@ def test_passwords_stay_out_of_the_stats(cli):
         (("a.mp4", "b.mp4", *GRID, "--camera-size", "64x48"), ("--camera-size is for cameras",)),
         (("a.mp4", "b.mp4", "--grid", "-o", "out.mp4"), ("a.mp4: no such file",)),
         (("test:64x48,frames=2", "b.mp4", "-o", "out.mp4"), ("b.mp4: no such file",)),
-        (("a.mp4", "b.mp4", "--grid"), ("nothing to do; give -o FILE",)),
+        (("test", "test:64x48", "--grid"), ("nothing to do; give -o FILE",)),
         (("a.mp4", "--grid", "-o", "out.mp4"), ("--grid", "more than one")),
         ((*("test" for _ in range(37)), "-o", "out.mp4"), ("37 sources", "at most 36")),
     ],

@@ -303,6 +303,7 @@ def make_bad_inputs(folder) -> None:
     ("words", "texts"),
     [
         (["none.mp4", "-o", "o.mp4"], ["none.mp4"]),
+        (["none*.mp4"], ["none*.mp4: nothing matches this pattern"]),
         (["empty.mp4", "-o", "o.mp4"], ["empty.mp4", "empty"]),
         (["text.mp4", "-o", "o.mp4"], ["text.mp4"]),
         (["cut.mp4", "-o", "o.mp4"], ["cut.mp4"]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vidseg.app.grid import Grid, check_grid_options, infer_lanes, is_grid
+from vidseg.app.grid import Grid, check_grid_options, infer_lanes, is_grid, sources_of
 from vidseg.app.opened_run import OpenedRun, open_run
 from vidseg.app.watching import Replay, Watching, following
 from vidseg.config import RunConfig
@@ -23,6 +23,7 @@ from vidseg.pipeline.pipeline import Pipeline
 from vidseg.pipeline.stats import RunStats
 from vidseg.render.display import find_display
 from vidseg.render.options import RenderOptions
+from vidseg.sources.factory import check_exists
 from vidseg.timing import StageTimers
 from vidseg.viewers.outputs import Viewers
 from vidseg.wiring.damage import with_damage
@@ -82,6 +83,8 @@ def run(
     if config.source is None:
         raise ConfigError("no source given; accepted: a file, URL, cam0, folder, glob, image, or test")
     if not (output_names(config) or config.show or config.serve or config.metrics or config.stats):
+        for each in sources_of(config):
+            check_exists(each)
         raise ConfigError("nothing to do; give -o FILE, --show, --serve PORT, --save-masks DIR or --stats FILE")
     check_sent(config)
     if is_grid(config):

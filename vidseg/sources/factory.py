@@ -24,7 +24,7 @@ from vidseg.sources.pattern_source import PatternSource, parse_pattern
 from vidseg.sources.pipe_reader import stdin_file
 from vidseg.sources.screen_source import DEFAULT_RATE, ScreenSource, is_screen
 from vidseg.video.http_headers import header_options, remember_headers
-from vidseg.wildcards import is_glob
+from vidseg.wildcards import is_glob, matching_paths
 
 ACCEPTED = (
     "a video or image file, a folder or glob of images, a URL (rtsp://, http://, ...), a camera (cam0), the screen, "
@@ -159,14 +159,16 @@ def check_exists(spec: str) -> None:
     """Nothing, if the source is there, or no file or folder.
 
     Raises:
-        SourceError: there is no file or folder of this name; names what looks like it.
+        SourceError: there is no file or folder of this name, with what looks like it, or none that matches it.
     """
-    if classify(spec) not in (SourceKind.FILE, SourceKind.IMAGES) or spec == PIPE or is_glob(spec):
+    if classify(spec) not in (SourceKind.FILE, SourceKind.IMAGES) or spec == PIPE:
         return
     spec = without_file_scheme(spec)
     path = Path(expand_user(spec))
-    if "\0" not in spec and os.path.lexists(path):
+    if "\0" not in spec and (os.path.lexists(path) or (is_glob(spec) and matching_paths(str(path)))):
         return
+    if is_glob(spec):
+        raise SourceError(f"{shown_name(spec)}: nothing matches this pattern")
     near = near_names(path)
     if near:
         hint = f"did you mean {' or '.join(shown_name(name) for name in near)}?"
