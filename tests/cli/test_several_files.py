@@ -52,6 +52,7 @@ def test_where_they_go(cli, inputs, words, folder, names):
     result = cli("run", *words, "--limit", 1, *SMALL)
     assert result.code == 0, result.err
     assert made(folder) == names
+    assert f"; the outputs are in {'the current folder' if folder == '.' else folder}\n" in result.err
 
 
 def test_what_is_there_stays_unless_it_is_to_be_replaced(cli, inputs):

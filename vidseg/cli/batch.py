@@ -141,6 +141,6 @@ def do_batch(config: RunConfig, options: BatchOptions) -> None:
         for line in plan_lines(outcome.plan):
             print(printable(line))
     else:
-        console.batch_summary(outcome.report, outcome.written)
+        console.batch_summary(outcome.report, outcome.written, options.out_dir)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)

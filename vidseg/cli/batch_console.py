@@ -72,8 +72,8 @@ class BatchConsole(RunConsole):
         """Print the reason at once, also with --quiet."""
         self.problem(f"{shown_name(name)}: {reason}")
 
-    def batch_summary(self, report: BatchReport, written: Sequence[str]) -> None:
-        """Print how the batch ended: counts, remarks, and the files of the report."""
+    def batch_summary(self, report: BatchReport, written: Sequence[str], folder: str) -> None:
+        """Print how the batch ended: counts, remarks, the files of the report, or else where the outputs are."""
         not_started = sum(item.state == "not started" for item in report.files)
         if not_started:
             files = "1 file was" if not_started == 1 else f"{not_started} files were"
@@ -82,7 +82,9 @@ class BatchConsole(RunConsole):
         if remarks and written:
             self.note(f"{'1 file has' if remarks == 1 else f'{remarks} files have'} remarks; see the report")
         totals = ", ".join(f"{count} {state}" for state, count in report.totals().items())
-        self.note(f"{totals or 'nothing to do'}, in {clock_time(report.seconds)}")
+        somewhere = not written and {"done", "skipped"}.intersection(report.totals())
+        where = f"; the outputs are in {'the current folder' if folder == '.' else _short(folder)}" if somewhere else ""
+        self.note(f"{totals or 'nothing to do'}, in {clock_time(report.seconds)}{where}")
         for path in written:
             self.note(f"wrote {_short(path)}")
 
