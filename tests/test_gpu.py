@@ -18,6 +18,8 @@ from vidseg.gpu import gpu_problem
 from vidseg.memory import memory_problem
 from vidseg.runtimes import registry
 from vidseg.runtimes.compiled_runtime import CompiledRuntime
+from vidseg.runtimes.fold import fold_batch_norms
+from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.reporter import SilentReporter
@@ -159,6 +161,16 @@ def test_a_batch_uses_all_gpus_unless_one_is_named(monkeypatch, given, count, de
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     assert devices_for(RunConfig(**given)) == devices
+
+
+def test_weights_in_half_precision_give_the_results_of_autocast_to_the_last_bit():
+    model, cpu = load_model("fai-m2f-n-ade"), torch.device("cpu")
+    images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+    plain, given = TorchRuntime(model, cpu, torch.bfloat16), TorchRuntime(model, cpu, torch.bfloat16)
+    plain._model = fold_batch_norms(model)
+    assert all(torch.equal(one, other) for one, other in zip(plain.run(images), given.run(images), strict=True))
+    kept = {parameter.dtype for parameter in given._model.parameters()}
+    assert torch.bfloat16 in kept and torch.float32 in kept and given._model.pixel_mean.dtype == torch.float32
 
 
 @pytest.mark.parametrize("engine", [TorchRuntime, CompiledRuntime])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -99,7 +100,7 @@ def test_results_on_cuda_survive_the_next_replay_of_a_graph(
     torch_version: str, graphs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a pretended GPU, with a compiler whose networks write all results to the same place, as CUDA graphs do."""
-    modes, marked = [], []
+    modes, marked, threads = [], [], set()
 
     def compiled_once(network, **options):
         modes.append(options.get("mode"))
@@ -109,6 +110,7 @@ def test_results_on_cuda_survive_the_next_replay_of_a_graph(
             outputs = network(x)
             if not isinstance(outputs, tuple):
                 return outputs
+            threads.add(threading.get_ident())
             places.extend(each.clone() for each in outputs[len(places) :])
             for place, output in zip(places, outputs, strict=True):
                 place.copy_(output)
@@ -124,10 +126,12 @@ def test_results_on_cuda_survive_the_next_replay_of_a_graph(
         runtime = CompiledRuntime(model, torch.device("cuda"), cache_folder=tmp_path)
         first = runtime.run(noise(2))
         kept = [each.clone() for each in first]
-        second = runtime.run(noise(2))
+        with ThreadPoolExecutor(1) as other_thread:
+            second = other_thread.submit(runtime.run, noise(2)).result()
         assert all(each.device.type == "cuda" and each.dtype == torch.float32 for each in first)
     assert all(torch.equal(a, b) for a, b in zip(first, kept, strict=True)) and len(marked) == 2
     assert not torch.equal(first[1], second[1]) and modes[-1] == ("reduce-overhead" if graphs else None)
+    assert len(threads) == (1 if graphs else 2), "graphs belong to the thread that recorded them"
 
 
 def test_kernels_are_kept_in_the_cache_folder_unless_the_user_says_where(

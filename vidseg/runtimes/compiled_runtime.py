@@ -25,12 +25,12 @@ from torch._inductor.exc import InvalidCxxCompiler
 from torch.torch_version import TorchVersion
 
 from vidseg.errors import DeviceError
+from vidseg.pipeline.thread_for_all import ThreadForAll
 from vidseg.runtimes import engine_cache
 from vidseg.runtimes.base import precision_name
-from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.kernel_cache import KernelCache
 from vidseg.runtimes.network import PictureNetwork
-from vidseg.runtimes.torch_runtime import on_device, refuse_overflow
+from vidseg.runtimes.torch_runtime import for_inference, on_device, refuse_overflow
 
 _FOLDER = "torch-compile"
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -78,15 +78,22 @@ class CompiledRuntime:
         self._precision = precision
         self._batches: dict[tuple[int, int], set[int]] = defaultdict(set)
         self._compiled: set[torch.Size] = set()
-        network = PictureNetwork(fold_batch_norms(model)).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = PictureNetwork(for_inference(model, device, precision))
         options: dict[str, Any] = {}
         if has_graphs():
             options = {"recompile_limit": 64, "isolate_recompiles": True}
             if device.type == "cuda":
                 options["mode"] = "reduce-overhead"  # CUDA graphs: one launch instead of hundreds
         self._network = torch.compile(network, dynamic=False, **options)
+        # a CUDA graph belongs to the thread that recorded it, and every run, chunk and file has another one
+        self._thread = ThreadForAll("graphs") if "mode" in options else None
 
     def run(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if self._thread is None:
+            return self._run(images)
+        return self._thread.call(lambda: self._run(images))
+
+    def _run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         on_gpu, half = self.device.type == "cuda", self._precision != torch.float32
         # not in the caller's inference mode, which would be compiled for anew
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(self.device.type, self._precision, half):
@@ -97,11 +104,11 @@ class CompiledRuntime:
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
             with _compilers_left_alone():
                 try:
-                    outputs = self._network(x)  # type: ignore[no-untyped-call]
+                    outputs = self._network(x)
                 except BackendCompilerFailed as error:
                     if not (is_new and _removed_kernels(self._kernels, error)):
                         raise
-                    outputs = self._network(x)  # type: ignore[no-untyped-call]
+                    outputs = self._network(x)
             if is_new:
                 refuse_overflow(outputs, self._precision)
                 self._compiled.add(filled_up.shape)
