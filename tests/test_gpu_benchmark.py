@@ -39,7 +39,7 @@ def test_half_precision_keeps_most_labels(gpu, monkeypatch):
     entries = [entry for entry in gpu.zoo.entries() if entry.name == "fai-m2f-n-ade"]
     monkeypatch.setattr(gpu.zoo, "entries", lambda: entries)
     (row,) = gpu.parity(task(gpu))
-    assert 0.8 < row["same labels"] <= 1 and "trained" in row["what"]
+    assert 0.8 < row["same labels"] <= 1 and "trained" in row["what"] and 0 < row["mask logits off"] < 0.1
 
 
 def test_random_weights_keep_numbers_small(gpu):
@@ -47,6 +47,8 @@ def test_random_weights_keep_numbers_small(gpu):
     norms = [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
     assert weights == "random" and not model.training and norms
     assert all(each.running_mean.any() for each in norms)
+    row = gpu.parity_of("fai-m2f-s-ade", task(gpu), gpu.sample(64))
+    assert row["all numbers finite"] is True and "same labels" not in row
 
 
 def test_one_model_that_fails_keeps_the_rows_of_the_others(gpu, monkeypatch):

@@ -41,7 +41,7 @@ def masks(folder: str) -> list[bytes]:
 def test_run_and_its_chunks_give_the_same_masks(cli, clip, on):
     result = cli("run", clip, "-o", "whole.mp4", "--save-masks", "whole", "-v", "--batch", 2, *on)
     assert result.code == 0 and f"torch, {on[1]}, " in result.err, result.err
-    words = ("--resume", "--segment-seconds", 0.2, "--batch", 2)
+    words = ("--resume", "--segment-seconds", 0.16, "--batch", 2)  # whole batches: a GPU may round others otherwise
     result = cli("run", clip, "-o", "pieces.mp4", "--save-masks", "pieces", *words, *on)
     assert result.code == 0, result.err
     assert masks("pieces") == masks("whole")
