@@ -84,8 +84,9 @@ def test_execution_providers_are_asked_of_onnx_runtime(monkeypatch, net, device,
     made = onnxruntime.InferenceSession
     asked = []
 
-    def session(content, settings, providers):
+    def session(content, settings, providers, enable_fallback=1):
         asked.append(providers)
+        assert not enable_fallback
         found = made(content, settings, providers=["CPUExecutionProvider"])
         if len(providers) > 1 and starts:
             found.get_providers = lambda: [provider, "CPUExecutionProvider"]

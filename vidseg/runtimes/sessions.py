@@ -79,7 +79,8 @@ class OnnxSession:
         if accelerator is not None:
             chosen = {} if accelerator.number is None else {"device_id": accelerator.number}
             providers.insert(0, (accelerator.target, chosen))
-        self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        # by itself it would print on standard output that a device fails, and go on without it, even amid a run
+        self._session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
         if accelerator is not None and accelerator.target not in self._session.get_providers():
             raise ModelError(f"{accelerator.target} does not start")  # ONNX Runtime goes on without it
         device = "cpu" if accelerator is None else accelerator.device
