@@ -12,6 +12,7 @@ from torch import nn
 
 from vidseg.batch.resources import devices_for
 from vidseg.commands import doctor
+from vidseg.commands.train import TrainRequest, train
 from vidseg.config import RunConfig
 from vidseg.errors import ConfigError, DeviceError
 from vidseg.gpu import gpu_problem
@@ -21,6 +22,7 @@ from vidseg.runtimes.compiled_runtime import CompiledRuntime
 from vidseg.runtimes.fold import fold_batch_norms
 from vidseg.runtimes.loading import load_model
 from vidseg.runtimes.torch_runtime import TorchRuntime, pick_device, pick_precision
+from vidseg.train.settings import TrainSettings
 from vidseg.wiring.engine import load_engine
 from vidseg.wiring.reporter import SilentReporter
 
@@ -194,6 +196,16 @@ def test_a_network_too_large_for_float16_says_so_instead_of_giving_wrong_labels(
             runtime.run(images)
     assert engine(Large(), cpu, torch.bfloat16, **more).run(images)[1].amax() > 65504
     assert engine(Large(), cpu, torch.float16, **more).run(images // 2)[1].isfinite().all()
+
+
+def test_training_on_the_second_gpu_leaves_the_first_alone(monkeypatch, tmp_path):
+    def set_device(device):
+        raise InterruptedError(str(device))
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", set_device)
+    with pytest.raises(InterruptedError, match="cuda:1"):
+        train(TrainRequest(data=(), out=tmp_path, settings=TrainSettings(), device="cuda:1"), None)
 
 
 def test_float32_on_cuda_is_not_rounded_to_ten_bits(monkeypatch):

@@ -101,6 +101,8 @@ def train(request: TrainRequest, reporter: TrainingReporter) -> TrainOutcome:
         raise ConfigError("`vidseg train` needs scipy: install it, or vidseg[train]")
     entry = zoo.entry(request.settings.model)
     device = pick_device(request.device)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # else the thread that pins batches takes memory of the first
     wanted = checked("command line", {"precision": request.precision, "half": request.half})["precision"]
     precision = pick_training_precision(wanted, device)
     _check_options(request)
