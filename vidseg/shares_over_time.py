@@ -50,7 +50,9 @@ class SharesOverTime:
 
     def add(self, seconds: float, label_map: UInt8Array) -> None:
         """Count the pixels of the next frame, (H, W) uint8 class ids."""
-        sample = label_map[::PIXEL_STEP, ::PIXEL_STEP]
+        # from the middle of a step on: from 0 on, what is at the top and on the left would count more
+        down, right = (min(PIXEL_STEP // 2, side // 2) for side in label_map.shape)
+        sample = label_map[down::PIXEL_STEP, right::PIXEL_STEP]
         counts = np.bincount(sample.ravel(), minlength=_COUNTS)
         if self._counts and self._in_last < self._frames:
             self._counts[-1] += counts

@@ -72,6 +72,20 @@ def test_stretches_are_as_wide_as_they_are_long():
     assert edges_of((5.0,), 0.0) == [0.0, 1.0]
 
 
+def test_what_is_at_the_top_counts_as_much_as_what_is_below():
+    errors = []
+    for rows in range(1, 40):  # of sky, above cars
+        label_map = np.full((40, 4), CAR, np.uint8)
+        label_map[:rows] = SKY
+        shares = SharesOverTime(8)
+        shares.add(0.0, label_map)
+        errors.append(shares.shares(5).shares.get(SKY, (0.0,))[0] - rows / 40)
+    assert abs(np.mean(errors)) < 0.015
+    one = SharesOverTime(8)
+    one.add(0.0, np.full((1, 1), SKY, np.uint8))
+    assert one.shares(5).shares == {SKY: (1.0,)}
+
+
 def test_long_videos_take_no_more_memory():
     shares = SharesOverTime(8)
     for index in range(1000):
