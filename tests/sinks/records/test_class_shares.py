@@ -140,6 +140,8 @@ def test_the_endings_of_the_other_table_are_refused(tmp_path: Path) -> None:
         ClassShareCsvSink(tmp_path / "t.Parquet", NAMES, overwrite=False)
     with pytest.raises(SinkError, match=r"use --save-csv .*t\.csv"):
         ClassShareParquetSink(tmp_path / "t.csv", NAMES, TIME_BASE, overwrite=False)
+    with pytest.raises(SinkError, match=r"writes CSV, which spreadsheets open; give a name ending in \.csv"):
+        ClassShareCsvSink(tmp_path / "t.XLSX", NAMES, overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 

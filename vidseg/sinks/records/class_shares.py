@@ -63,6 +63,8 @@ class ClassShareCsvSink:
         """
         if Path(path).suffix.casefold() == ".parquet":
             raise SinkError(f"{path}: --save-csv writes CSV; use --save-parquet {path}, or a name ending in .csv")
+        if Path(path).suffix.casefold() in (".xlsx", ".xls", ".ods"):
+            raise SinkError(f"{path}: --save-csv writes CSV, which spreadsheets open; give a name ending in .csv")
         self._class_count = len(class_names)
         self._file = LineFile(path, overwrite=overwrite, source_paths=source_paths, keep=keep)
         self.path = self._file.path
