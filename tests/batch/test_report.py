@@ -87,7 +87,7 @@ def test_the_chart_has_scales_of_share_and_time(tmp_path):
     assert spans[:3] == [("share", "top:100%"), ("share", "top:50%"), ("share", "top:0%")]
     small = {"seconds": [0.0], "shares": {"2": [0.996], "20": [0.004]}}
     _, page_of_small = written(tmp_path, FileReport("a.mp4", "done", details={"frames": 1, "shares": small}))
-    assert "sky 100%car <1%" in page_of_small.text
+    assert "sky 100% car <1%" in page_of_small.text
     assert ("time", "left:50.0%") in spans and "0.5 s1 s" in page.text and len(page.all("line")) > 3
 
 

@@ -59,8 +59,8 @@ img { max-width: 100%; display: block; margin: .5rem 0; border-radius: 3px; }
 .chart .time { top: calc(100% + .3rem); transform: translateX(-50%); }
 svg { width: 100%; height: 90px; display: block; background: var(--soft); border-radius: 3px; }
 svg line { stroke: #fff8; vector-effect: non-scaling-stroke; pointer-events: none; }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 .9em; }
-.key:first-child { margin-left: 0; }
+.named { white-space: nowrap; margin-right: .7em; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .35em; }
 """
 
 _SCRIPT = """
@@ -214,8 +214,9 @@ def _article(item: FileReport, labels: LabelSet) -> str:
         lines.append(f'<img alt="pictures from the clip" src="data:image/jpeg;base64,{picture}">')
     if curves:
         lines.append(_chart(curves, known["seconds"], video_seconds))
-        keys = "".join(
-            f'<span class="key" style="background:{colour}"></span>{_text(name)} {_percent(_mean(row))}'
+        keys = " ".join(
+            f'<span class="named"><span class="key" style="background:{colour}"></span>{_text(name)} '
+            f"{_percent(_mean(row))}</span>"
             for name, colour, row in curves
         )
         lines.append(f'<p class="dim keys">{keys}</p>')
