@@ -90,7 +90,11 @@ def test_audio_and_times_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("a.mp4", {}, r"cannot be written with transparency; a cut-out needs \.mov \(ProRes 4444\), \.webm \(VP9\)"),
+        (
+            "a.mp4",
+            {},
+            r"cannot be written with transparency; a cut-out needs \.mov \(ProRes 4444\), \.webm \(VP9\), \.webp",
+        ),
         ("a.mkv", {"codec": "ffv1"}, "cannot be written with transparency"),
         ("a.mov", {"codec": "h264"}, "codec h264 cannot be written with transparency here; leave it out"),
         ("a.mov", {"crf": 20}, "codec prores takes no crf"),

@@ -302,7 +302,7 @@ def plan_alpha_encoder(path: str, muxer: str, encode: EncodeOptions) -> EncoderP
     Raises:
         SinkError: the container or the codec holds no transparency, or a setting does not fit.
     """
-    accepted = "a cut-out needs .mov (ProRes 4444), .webm (VP9) or images such as frames_%05d.png"
+    accepted = "a cut-out needs .mov (ProRes 4444), .webm (VP9), .webp or images such as frames_%05d.png"
     if muxer not in ALPHA_ENCODERS:
         raise SinkError(f"{path}: this container cannot be written with transparency; {accepted}")
     fitting, encoder = ALPHA_ENCODERS[muxer]
