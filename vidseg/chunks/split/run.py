@@ -227,9 +227,10 @@ def _say_seams(jobs: Sequence[ChunkJob], found: Sequence[ChunkDone], reporter: R
         if right.before is None or right.before.digest == left.last.digest:
             continue
         share = 100 * float(np.mean(left.last.labels != right.before.labels))
+        shown = f"{share:.1f}" if share >= 0.05 else "under 0.1"
         reporter.note(
             f"from {job.start.seconds:.2f} s on, smoothing differs slightly "
-            f"from a single pass: {share:.4f} % of pixels "
+            f"from a single pass: {shown} % of pixels "
             "differ there, and later ones may; a longer --overlap helps"
         )
 
