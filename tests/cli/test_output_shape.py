@@ -176,3 +176,15 @@ def test_photos_of_several_sizes_are_each_scaled_and_cropped(cli, tmp_path):
     assert result.code == 0, result.err
     assert [cv2.imread(f"out/{name}.png").shape[:2] for name in "ab"] == [(24, 20), (20, 20)]
     assert_one_line_error(cli("run", photos, "-o", "more/", "--fps", 5, *SMALL), "--fps is for videos")
+
+
+def test_images_become_a_video_of_the_rate_that_is_asked_for(cli, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), np.full((48, 64, 3), 50 * number, np.uint8))
+    result = cli("run", "photos", "-o", "out.mp4", "--fps", 2, "--opacity", 0, "--save-csv", "s.csv", *SMALL)
+    assert result.code == 0, result.err
+    with av.open("out.mp4") as container:
+        assert [frame.time for frame in container.decode(video=0)] == [0, 0.5, 1, 1.5]
+    assert [picture.mean() for picture in pictures("out.mp4")] == pytest.approx([0, 50, 100, 150], abs=3)
+    assert [line.split(",")[2] for line in Path("s.csv").read_text().splitlines()[1:]] == ["0.0", "0.5", "1.0", "1.5"]

@@ -144,6 +144,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "hwaccel": "auto",
         "audio": True,
         "more_images": ["b.png"],
+        "image_rate": 9,
     }
     for spec in ("rtsp://host", "cam0", str(tmp_path / "a.png"), "test"):
         open_source(spec, **options)
@@ -156,7 +157,7 @@ def test_options_reach_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "audio": True,
         },
         "CameraSource": {"size": (4, 5), "frame_rate": 6, "format": "yuyv"},
-        "ImageSource": {"more": ["b.png"], "max_pixels": MAX_PIXELS},
+        "ImageSource": {"more": ["b.png"], "frame_rate": 9, "max_pixels": MAX_PIXELS},
         "PatternSource": {"endless": True},
     }
 

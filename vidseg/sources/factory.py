@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from enum import Enum
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from vidseg.sources.av_open import NoVideoError
 from vidseg.sources.av_source import AvSource
 from vidseg.sources.camera_source import CameraSource, is_camera
 from vidseg.sources.file_checks import near_names
-from vidseg.sources.image_source import ImageSource, is_picture
+from vidseg.sources.image_source import IMAGE_RATE, ImageSource, is_picture
 from vidseg.sources.page import find_video
 from vidseg.sources.pattern_source import PatternSource, parse_pattern
 from vidseg.sources.pipe_reader import stdin_file
@@ -101,6 +102,7 @@ def open_source(
     audio: bool = False,
     quality: int | None = None,
     more_images: Sequence[str] = (),
+    image_rate: float | None = None,
 ) -> VideoSource:
     """An open source for `spec`, as `classify` reads it. Options that do not concern its kind are left unused.
 
@@ -111,6 +113,7 @@ def open_source(
         endless: of a test pattern; see `PatternSource`.
         quality: lines that the video of a web page has at most; None for 1080.
         more_images: pictures, folders and globs whose images follow those of `spec`.
+        image_rate: images per second, for their times; None for 25.
         rtsp_transport, open_timeout, read_timeout, hwaccel, audio: see `AvSource`.
     Raises:
         ConfigError: `spec` cannot be understood.
@@ -131,7 +134,8 @@ def open_source(
     check_exists(spec)
     if kind is SourceKind.IMAGES:
         more = [without_file_scheme(each) for each in more_images]
-        return ImageSource(spec, more=more, max_pixels=max_pixels)
+        rate = Fraction(image_rate or IMAGE_RATE).limit_denominator(1001)
+        return ImageSource(spec, more=more, frame_rate=rate, max_pixels=max_pixels)
     if kind is SourceKind.FILE and is_webp(spec):
         return AnimationSource(spec)
     opened = partial(

@@ -39,6 +39,9 @@ IMAGE_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".webp"}
 )
 
+IMAGE_RATE = 25
+"""Images per second, where they become a video and nothing else is asked for."""
+
 
 class ImageSource(SourceBase):
     """One frame per image file, in natural order (a2 before a10); pictures keep their own sizes.
@@ -64,7 +67,7 @@ class ImageSource(SourceBase):
         spec: str | os.PathLike[str],
         *,
         more: Sequence[str] = (),
-        frame_rate: Fraction | int = 25,
+        frame_rate: Fraction | int = IMAGE_RATE,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__()

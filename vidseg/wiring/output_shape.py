@@ -13,8 +13,9 @@ from vidseg.interfaces import Renderer, Sink
 from vidseg.names import shown_name
 from vidseg.render.scaling import OutputSize, ScaledRenderer
 from vidseg.sinks.constant_rate import RateSink
-from vidseg.sinks.image_sink import is_numbered
+from vidseg.sinks.image_sink import IMAGE_ENDINGS, is_numbered
 from vidseg.sources.factory import SourceKind, classify
+from vidseg.video.encoders import CONTAINERS
 
 ANIMATION_SIZE, ANIMATION_RATE = 480, 15.0
 """Longest side and frames per second of a GIF or WebP, unless told otherwise."""
@@ -41,8 +42,11 @@ def check_shape(config: RunConfig) -> None:
         raise ConfigError(
             f"--fps cannot be combined with {option}; leave it out, or give --max-fps R, which only skips"
         )
-    if config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES:
-        raise ConfigError(f"{shown_name(config.source)}: --fps is for videos, and these are images; leave it out")
+    images = config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES
+    ending = Path(config.output or "").suffix.casefold()
+    if images and (config.sent or ending in IMAGE_ENDINGS or ending[1:] not in CONTAINERS):
+        shown = shown_name(config.source or "")
+        raise ConfigError(f"{shown}: --fps is for videos; make one of these images with -o FILE.mp4, or leave it out")
 
 
 def is_animation(config: RunConfig) -> bool:

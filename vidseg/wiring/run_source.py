@@ -107,6 +107,7 @@ def open_as_asked(config: RunConfig, open_timeout: float | None = None) -> Video
         endless=bool(config.show or config.serve) and not output_names(config),
         audio=bool(config.output) and config.audio == "copy",
         more_images=config.more_sources,
+        image_rate=config.fps,
     )
     try:
         change = PictureChange.asked(config.crop, config.rotate, config.mirror)
