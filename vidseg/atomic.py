@@ -119,7 +119,8 @@ class PartFile:
         try:
             descriptor = os.open(self.part, flags, 0o666)
         except OSError as error:
-            raise SinkError(f"{self.path}: cannot be written ({error.strerror}); choose another place") from error
+            other = "give another name" if error.errno == errno.ENAMETOOLONG else "choose another place"
+            raise SinkError(f"{self.path}: cannot be written ({error.strerror}); {other}") from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise SinkError(f"{self.part}: is not a regular file; remove it or choose another output name")
