@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidseg.errors import ConfigError, ModelError, all_in_one_line
 from vidseg.frames import NO_LABEL, UInt8Array
+from vidseg.names import counted
 from vidseg.runtimes.accelerators import Accelerator
 from vidseg.runtimes.base import Running
 from vidseg.runtimes.inferred import PIXEL_MASK, picture_input
@@ -254,7 +255,7 @@ class ScoreFileRuntime(FileRuntime):
         output = self._output
         if output.num_classes not in (None, count):
             raise ConfigError(
-                f"{self._yaml}: num_classes is {output.num_classes}, but the network has {count} channels"
+                f"{self._yaml}: num_classes is {output.num_classes}, but the network has {counted(count, 'channel')}"
             )
         if count == 1 and self._classes == 1:
             self.class_of_channel = np.array([NO_LABEL, 0], dtype=np.uint8)
@@ -263,7 +264,7 @@ class ScoreFileRuntime(FileRuntime):
         spare = output.background_channel == output.offset + self._classes
         if count - output.offset - spare != self._classes:
             raise ConfigError(
-                f"{self._yaml}: {self._classes} labels, but the network has {count} channels, less the offset of "
+                f"{self._yaml}: {counted(self._classes, 'label')}, but the network has {counted(count, 'channel')}, less the offset of "
                 f"{output.offset}: {count - output.offset}; give as many labels, or another offset"
             )
         if count > 256:

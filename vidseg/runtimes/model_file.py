@@ -50,6 +50,7 @@ from vidseg.errors import ConfigError, ModelError
 from vidseg.known_labels import TABLES, as_known
 from vidseg.label_file import read_labels
 from vidseg.labels import LabelSet
+from vidseg.names import counted
 from vidseg.runtimes.inferred import (
     channels_of,
     infer_input,
@@ -176,7 +177,7 @@ def _labels(
         return read_labels(table, Path(), name, listed_by=listed_by), f"{channels} channels, taken for {table}"
     if not header.outputs and path.suffix.casefold() != ".torchscript":
         _refuse_what_is_no_network(path)
-    many = f"{channels} channels" if channels else "its file does not say how many there are"
+    many = counted(channels, "channel") if channels else "its file does not say how many there are"
     raise ConfigError(
         f"{yaml_path or path}: nothing names the classes ({many}); give --label-set {'|'.join(TABLES)}|FILE, "
         f"or labels in {path.name}.yaml beside it"
