@@ -263,9 +263,10 @@ class ScoreFileRuntime(FileRuntime):
         ids = np.arange(count) - output.offset
         spare = output.background_channel == output.offset + self._classes
         if count - output.offset - spare != self._classes:
+            labels, channels = counted(self._classes, "label"), counted(count, "channel")
             raise ConfigError(
-                f"{self._yaml}: {counted(self._classes, 'label')}, but the network has {counted(count, 'channel')}, less the offset of "
-                f"{output.offset}: {count - output.offset}; give as many labels, or another offset"
+                f"{self._yaml}: {labels}, but the network has {channels}, less the offset of {output.offset}: "
+                f"{count - output.offset}; give as many labels, or another offset"
             )
         if count > 256:
             raise ConfigError(f"{self._where}: {count} channels; accepted: up to 256")
