@@ -73,7 +73,7 @@ class FakePictures:
         self.closed = True
         self.show(self.number)
 
-    def status(self):
+    def status(self, stream=None):
         return {"frame": self.number}
 
     def start_recording(self, spec) -> None:

@@ -234,6 +234,8 @@ def test_a_stream_of_a_grid_is_seen_alone_in_every_view():
         side = Waiter(view, PictureSpec("side", encoding="png", stream=0)).pixels()
         assert side.shape == (12, 32, 3) and (side[2:, :16] == 100).all()
     assert view.stream_count == 2
+    alone = [[(each["name"], each["share"]) for each in view.status(stream)["classes"]] for stream in (None, 0, 1)]
+    assert alone == [[("sky", 0.5), ("person", 0.5)], [("sky", 1.0)], [("person", 1.0)]], alone
 
 
 @pytest.mark.parametrize("kind", [{}, {"live": True, "from_files": True}])

@@ -140,7 +140,8 @@ async def _parts(view: WebPictures, spec: PictureSpec) -> AsyncIterator[bytes]:
 
 
 async def _status(view: WebPictures, request: Request) -> Response:
-    return JSONResponse(view.status())
+    """What the page shows beside the picture; with `stream`, of that one of a grid."""
+    return JSONResponse(view.status(_spec(view, request).stream))
 
 
 async def _record(view: WebPictures, request: Request) -> Response:

@@ -155,8 +155,8 @@ class WebPictures(Protocol):
         """The viewer does not wait any more. Does nothing when it was answered already."""
         ...
 
-    def status(self) -> dict[str, Any]:
-        """Metrics for the page, fit for JSON."""
+    def status(self, stream: int | None = None) -> dict[str, Any]:
+        """Metrics for the page, fit for JSON; the classes are those of one stream of a grid, if it is given."""
         ...
 
     def start_recording(self, spec: PictureSpec) -> None:

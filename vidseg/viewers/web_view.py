@@ -218,8 +218,12 @@ class WebView:
             if ticket in self._tickets:
                 self._tickets.remove(ticket)
 
-    def status(self) -> dict[str, Any]:
-        """What the page shows beside the picture; `classes` are those of the newest frame, hidden ones included."""
+    def status(self, stream: int | None = None) -> dict[str, Any]:
+        """What the page shows beside the picture; `classes` are those of the newest frame, hidden ones included.
+
+        Args:
+            stream: of a grid the one whose classes are told, from 0; None for all.
+        """
         pipeline, newest, spec = self._pipeline, self._newest, self._default
         state = "ended" if self._ended else "waiting"
         numbers: dict[str, Any] = {"size": None, "frame": None, "seconds": None, "latency_ms": None}
@@ -233,9 +237,13 @@ class WebView:
             numbers["seconds"] = newest.result.frame.seconds
             if newest.latency_seconds is not None and self._live:
                 numbers["latency_ms"] = 1000 * newest.latency_seconds
+            label_map = newest.result.segmentation.label_map
+            if stream is not None:
+                top, left, bottom, right = self._tiles[stream][1]
+                label_map = label_map[top:bottom, left:right]
             numbers["classes"] = [
                 {"id": k, "name": self._labels.names[k], "rgb": self._labels.palette[k].tolist(), "share": share}
-                for k, share in class_shares(newest.result.segmentation.label_map).items()
+                for k, share in class_shares(label_map).items()
                 if k < len(self._labels)
             ]
         return {
