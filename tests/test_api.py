@@ -55,6 +55,22 @@ def halves(monkeypatch) -> HalvesRuntime:
     return runtime
 
 
+def test_the_network_gets_frames_of_a_film_beside_each_other_and_a_picture_alone(
+    clip, tmp_path, monkeypatch
+):
+    def load(config, reporter, *, requests, info):
+        given.append(requests)
+        return Engine("halves", HalvesRuntime(), NetworkInput(64), torch.device("cpu"))
+
+    given: list[int] = []
+    monkeypatch.setattr("vidseg.app.library.load_engine", load)
+    monkeypatch.setattr("vidseg.wiring.network_cores.usable_cores", lambda: 4)
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    for source in (clip, tmp_path / "a.png"):
+        next(vidseg.segment(source))
+    assert given == [4, 1]
+
+
 def test_the_examples_of_the_documentation_are_true(monkeypatch):
     monkeypatch.chdir(ROOT)
     failed, tried = doctest.testmod(api, optionflags=doctest.ELLIPSIS)

@@ -56,7 +56,7 @@ def far(tmp_path, monkeypatch):
     (tmp_path / "copies").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
     runtime = FakeRuntime()
-    load = lambda config, reporter: Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))  # noqa: E731
+    load = lambda config, reporter, **_: Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))  # noqa: E731
     monkeypatch.setattr(local, "load_beside", load)
     monkeypatch.setattr(ray_worker, "load_engine", load)
     ray_worker._engine.cache_clear()

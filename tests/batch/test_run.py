@@ -8,6 +8,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -110,12 +112,22 @@ def place(tmp_path, monkeypatch):
     place = Place(tmp_path, runtime)
     place.loaded = []
 
-    def load(config, reporter):
+    def load(config, reporter, *, most):
         place.loaded.append(config.device)
+        place.most = most
         return Engine(config.model, runtime, NetworkInput(32), torch.device("cpu"))
 
     monkeypatch.setattr(local, "load_beside", load)
     return place
+
+
+def test_the_network_is_given_more_pictures_at_once_than_jobs_by_films_only(place):
+    cv2.imwrite("a.png", np.zeros((8, 8, 3), np.uint8))
+    place.batch("a.png", jobs=2)
+    assert place.most == 1
+    place.clip("b.mp4")
+    place.batch("b.mp4", jobs=1)
+    assert place.most == 8
 
 
 def test_everything_is_done_once_and_remembered(place):
@@ -408,7 +420,7 @@ def test_several_gpus_get_a_network_each(place, monkeypatch):
         used.append(engine.model)
         return real(job, engine, **more)
 
-    def load(config, reporter):
+    def load(config, reporter, *, most):
         return Engine(config.device, place.runtime, NetworkInput(32), torch.device("cpu"))
 
     monkeypatch.setattr(local, "load_beside", load)

@@ -75,14 +75,22 @@ def test_after_an_input_that_fails_others_are_as_before(network):
         assert requests.start(feed, [0]).result()[0].tobytes() == right[number : number + 1].tobytes()
 
 
-def test_an_input_begun_before_the_failure_is_known_does_not_fail_with_it(network):
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_an_input_begun_before_the_failure_is_known_does_not_fail_with_it(network, count):
     feeds = pictures(5)
     (right,) = OpenVinoRequests(network(), "f32", threads=1).run(feeds, [0])
-    requests = OpenVinoRequests(network(), "f32", threads=1)
-    first, bad, *later = [requests.start(feed, [0]) for feed in (feeds[0], pictures(1, (16, 32))[0], *feeds[1:])]
-    assert np.concatenate([each.result()[0] for each in (first, *later)]).tobytes() == right.tobytes()
-    with pytest.raises(RuntimeError, match="shape"):
-        bad.result()
+    requests = OpenVinoRequests(network(), "f32", threads=1, count=count)
+    for _ in range(5):
+        first, bad, *later = [requests.start(feed, [0]) for feed in (feeds[0], pictures(1, (16, 32))[0], *feeds[1:])]
+        assert np.concatenate([each.result()[0] for each in (first, *later)]).tobytes() == right.tobytes()
+        with pytest.raises(RuntimeError, match="shape"):
+            bad.result()
+
+
+def test_outputs_are_kept_by_who_asked_for_them_only(network):
+    requests = OpenVinoRequests(network(), "f32", threads=1, count=2)
+    gone = [weakref.ref(requests.start(feed, [0]).result()[0]) for feed in pictures(2)]
+    assert [each() for each in gone] == [None, None]
 
 
 def test_a_network_that_has_run_is_freed_without_the_garbage_collector(network):

@@ -33,9 +33,13 @@ class Hooks(Protocol):
         ...
 
 
-def load_engines(config: RunConfig, devices: Sequence[str], reporter: Reporter) -> list[Engine]:
-    """A network for each device that several threads may use. Raises VidsegError as `load_engine`."""
-    return [load_beside(replace(config, device=device), reporter).shared() for device in devices]
+def load_engines(config: RunConfig, devices: Sequence[str], reporter: Reporter, *, most: int) -> list[Engine]:
+    """A network for each device that several threads may use. Raises VidsegError as `load_engine`.
+
+    Args:
+        most: frames that one can have at once.
+    """
+    return [load_beside(replace(config, device=device), reporter, most=most).shared() for device in devices]
 
 
 def run_local(

@@ -35,6 +35,7 @@ from vidseg.sources.image_source import is_picture
 from vidseg.wiring.engine import check_engine, input_size
 from vidseg.wiring.input_files import identity_of
 from vidseg.wiring.interrupts import Interrupts
+from vidseg.wiring.network_cores import MOST_REQUESTS
 from vidseg.wiring.network_input import NetworkInput, published_advice, same_everywhere
 from vidseg.wiring.reporter import Reporter
 
@@ -137,7 +138,8 @@ class BatchRun:
         memory, _ = free_memory() or (None, "")
         workers = self._options.jobs or automatic_jobs(usable_cores(), memory, len(devices))
         workers = min(workers, len(jobs))
-        engines = load_engines(self._config, devices[:workers], self._reporter)
+        most = workers if all(is_picture(job.source) for job in jobs) else MOST_REQUESTS
+        engines = load_engines(self._config, devices[:workers], self._reporter, most=most)
         engine = engines[0]
         on = engine.runtime.name if len(engines) == 1 else f"{len(engines)} devices"
         files = counted(len(jobs), "file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from vidseg.runtimes.openvino_import import openvino_core
 Array = npt.NDArray[Any]
 
 
-KEPT = 8
-"""Sizes of pictures with a network of their own, at most: some 20 MB each."""
+KEPT = 4
+"""Sizes of pictures with a network of their own, at most: 50 MB each with one request, 110 with eight."""
 
 
 def _nothing() -> None:
@@ -28,15 +29,24 @@ class _Started:
     """An input that a request works on, until its outputs have been taken."""
 
     def __init__(
-        self, request: Any, feed: Mapping[Any, Array], outputs: Sequence[int], failed: Callable[[], None], beside: int
+        self,
+        request: Any,
+        feed: Mapping[Any, Array],
+        outputs: Sequence[int],
+        *,
+        failed: Callable[[], None] = _nothing,
+        again: Callable[[Mapping[Any, Array]], list[Array]] | None = None,
+        beside: int = 0,
     ) -> None:
         self.seconds = 0.0
         """Its share of the time, where others are worked on `beside` it."""
-        self._request, self._outputs, self._failed, self._beside = request, outputs, failed, beside
+        self._request, self._outputs, self._beside = request, outputs, beside
+        self._failed, self._again = failed, again
         self._lock = threading.Lock()
         self._found: list[Array] = []
         self._error: Exception | None = None
         self._feed: Mapping[Any, Array] | None = None
+        self._refused: Mapping[Any, Array] | None = None
         request.start_async(feed, share_inputs=True)
         self._feed = feed  # the request's until it is done
 
@@ -65,17 +75,26 @@ class _Started:
                 self._found = [results[number] for number in self._outputs]
                 self.seconds = self._request.latency / 1000 / (1 + self._beside)
             except Exception as error:
-                self._error = error
+                self._error, self._refused = error, self._feed
                 self._failed()
             # what stays would keep the network, and be kept by it
             self._feed = self._request = None
             self._failed = _nothing
 
     def result(self) -> list[Array]:
+        """What came out, once: it is not kept."""
         self.settle()
         if self._error is not None:
-            raise self._error
-        return self._found
+            refused, again = self._refused, self._again
+            self._refused = self._again = None
+            if refused is None or again is None:
+                raise self._error
+            try:
+                return again(refused)
+            except Exception:
+                raise self._error from None
+        found, self._found = self._found, []
+        return found
 
     def __del__(self) -> None:
         self.settle()
@@ -169,7 +188,10 @@ class OpenVinoRequests:
         at_work = [request for request, _ in busy]
         request = next(request for request in requests if all(request is not other for other in at_work))
         beside = sum(not other.settled for _, other in busy)
-        started = _Started(request, feed, outputs, lambda: self._spoilt.append(requests), beside)
+        failed, again = partial(self._spoilt.append, requests), None
+        if self._count > 1:  # perhaps another one beside it is what fails
+            again = partial(_on_its_own, self._network, self._device, self._options, outputs)
+        started = _Started(request, feed, outputs, failed=failed, again=again, beside=beside)
         busy.append((request, started))
         return Running(started.result, lambda: started.seconds)
 
@@ -188,6 +210,14 @@ class OpenVinoRequests:
             self.compile()
             return self._any_size
         return self._by_size[shape]
+
+
+def _on_its_own(
+    network: Any, device: str, options: Mapping[str, str], outputs: Sequence[int], feed: Mapping[Any, Array]
+) -> list[Array]:
+    """The outputs of an input, from a network that sees no other."""
+    request = openvino_core().compile_model(network, device, dict(options)).create_infer_request()
+    return _Started(request, feed, outputs).result()
 
 
 def joined(each: Sequence[list[Array]]) -> list[Array]:

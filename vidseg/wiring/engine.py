@@ -173,9 +173,7 @@ class Engine:
             return 1
         if self.device.type == "cuda":
             return CUDA_BATCH
-        if is_watched(config) or not self.runtime.name.startswith("openvino"):
-            return 1
-        return self.requests
+        return 1 if is_watched(config) else self.requests
 
 
 def _size_of_video(config: RunConfig, size: NetworkInput, info: VideoInfo) -> tuple[int, int] | None:
@@ -409,7 +407,7 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
         device,
         labels=file.labels,
         calibration=file.calibration,
-        requests=requests if runtime.name.startswith("openvino") else 1,
+        requests=requests if runtime.name.startswith("openvino") and chosen is None else 1,
         precision=precision_name(precision),
     )
 
