@@ -213,7 +213,7 @@ def test_models_info_says_what_a_file_is(cli, net):
         assert text in result.out
     net.with_suffix(".yaml").write_text("labels: [red]\n")
     result = cli("models", "info", net)
-    assert result.code == 2 and "1 labels, but the network has 4 channels" in result.err
+    assert result.code == 2 and "1 label, but the network has 4 channels" in result.err
 
 
 def test_bench_measures_and_compares(cli, net):
