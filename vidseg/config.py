@@ -20,6 +20,7 @@ from vidseg.option import (
     FLAG,
     FRAME_SIZE,
     HWACCEL,
+    PATH,
     PICTURE_SIZE,
     PRECISION,
     QUARTER_TURNS,
@@ -73,7 +74,7 @@ class RunConfig:
 
     output: str | None = _output(
         None,
-        TEXT,
+        PATH,
         "Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), rtsp:// rtmp:// udp:// srt://, or - (a pipe)",
         "OUT",
         also=("-o",),
@@ -113,23 +114,23 @@ class RunConfig:
         single=True,
         secret=True,
     )
-    record_dir: str | None = _output(None, TEXT, "Folder for recordings of what is watched.", "DIR", single=True)
+    record_dir: str | None = _output(None, PATH, "Folder for recordings of what is watched.", "DIR", single=True)
     metrics: str | None = _output(None, ADDRESS, "Serve metrics for Prometheus.", "[HOST:]PORT", single=True)
     save_masks: str | None = _output(
         None,
-        TEXT,
+        PATH,
         "Save class ids (0-149, 255: no label), as one PNG per frame or one lossless video.",
         "DIR|FILE.mkv",
         short=True,
     )
-    save_confidence: str | None = _output(None, TEXT, "Save the model's confidence, 0 to 255.", "DIR|FILE.mkv")
+    save_confidence: str | None = _output(None, PATH, "Save the model's confidence, 0 to 255.", "DIR|FILE.mkv")
     matte: tuple[str, ...] = _output(
         (), CLASS_LIST, "Write only these, cut out, to OUT: .mov, .webm, PNGs.", "A,B", redraws=True
     )
     feather: float = _output(
         1.5, number(0, 100), "Softness of the matte's edges; default {default}; 0: hard", "PX", redraws=True
     )
-    save_json: str | None = _output(None, TEXT, "Save detections, one line of JSON per frame.", "FILE", short=True)
+    save_json: str | None = _output(None, PATH, "Save detections, one line of JSON per frame.", "FILE", short=True)
     json_masks: str = _output(
         "png", choice("png", "rle", "none"), "Format of masks in --save-json; default {default}", "{choices}"
     )
@@ -143,10 +144,10 @@ class RunConfig:
     mask_score: bool = _output(
         False, FLAG, "Multiply a query's confidence by the mean of its mask, as Focoos can.", flag=False
     )
-    save_csv: str | None = _output(None, TEXT, "Save the share of pixels per class, one row per frame.", "FILE")
-    save_parquet: str | None = _output(None, TEXT, "The same table as Parquet; needs pyarrow.", "FILE")
-    save_plot: str | None = _output(None, TEXT, "Draw that table: shares over time.", "FILE.png")
-    stats: str | None = _output(None, TEXT, "Save counts and timings as JSON.", "FILE")
+    save_csv: str | None = _output(None, PATH, "Save the share of pixels per class, one row per frame.", "FILE")
+    save_parquet: str | None = _output(None, PATH, "The same table as Parquet; needs pyarrow.", "FILE")
+    save_plot: str | None = _output(None, PATH, "Draw that table: shares over time.", "FILE.png")
+    stats: str | None = _output(None, PATH, "Save counts and timings as JSON.", "FILE")
     resume: bool = _output(
         False, FLAG, "Keep finished chunks in OUT.resume, so that the same command continues a run.", single=True
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vidseg.address import parse_address
+from vidseg.names import expand_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,8 @@ def _time_or_size(value: Any) -> str:
 _WORD = {"type": ["string", "integer"], "minLength": 1}
 FLAG = Check(_flag, {"type": "boolean"}, bool)
 TEXT = Check(_text, _WORD)
+PATH = Check(lambda value: expand_user(_text(value)), _WORD)
+"""`~` at its start is the home folder: a shell expands it only where a word begins with it."""
 TEXTS = Check(_texts, {"anyOf": [_WORD, {"type": "array", "items": _WORD}]})
 """One text or a list, possibly empty; commas are part of a text."""
 CLASS_LIST = Check(

@@ -554,9 +554,35 @@ def test_a_film_alone_gets_the_same_name_in_a_folder_that_is_given(cli, clip):
         assert result.code == 0 and os.listdir(folder) == ["clip_annotated.mp4"], result.err
     Path("file").touch()
     assert_one_line_error(cli("run", clip, "-o", "file/in/", *SMALL), "file/in/: cannot be made (Not a directory)")
-    gone = cli("run", "gone.mp4", "-o", "for_it/", *SMALL)
-    assert_one_line_error(gone, "gone.mp4: no such file")
-    assert not Path("for_it").exists()
+    address = f"file://{clip}"
+    assert cli("run", address, "-o", "there/", "--limit", 1, "-y", *SMALL).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("gone.mp4",), "gone.mp4: no such file"),
+        (("clip.mp4", "-m", "nosuch"), "nosuch"),
+        (("clip.mp4", "--matte", "sky"), "for/it: is a folder, which suits images; for a video"),
+        (("clip.mp4", "--codec", "nosuch"), "nosuch"),
+        (("clip.mp4", "--save-csv", "no/such.csv"), "no/such.csv: folder "),
+    ],
+)
+def test_a_run_that_is_refused_leaves_no_folder(cli, clip, tmp_path, words, told):
+    Path("clip.mp4").symlink_to(clip)
+    refused = cli("run", *words, "-o", "for/it/", *(() if "-m" in words else SMALL))
+    assert_one_line_error(refused, told)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["clip.mp4"]
+
+
+def test_the_home_folder_of_an_output_is_found_wherever_it_is_written(cli, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    Path("file.yaml").write_text("output: ~/c/\nsave_csv: ~/c.csv\n")
+    for words in (("-o", "~/a/"), ("-o=~/b/",), ("--config", "file.yaml")):
+        assert cli("run", clip, *words, "--limit", 1, *SMALL).code == 0
+    assert sorted(os.listdir("home")) == ["a", "b", "c", "c.csv"] and not Path("~").exists()
+    assert os.listdir("home/c") == ["clip_annotated.mp4"]
 
 
 def test_photos_and_folders_alone_become_pictures(cli, tmp_path):

@@ -20,7 +20,7 @@ from vidseg.wiring.damage import refuse_strict_live
 from vidseg.wiring.input_files import InputFiles
 from vidseg.wiring.interrupts import Interrupts, StopRequest, killable
 from vidseg.wiring.output_shape import without_unseen_frames
-from vidseg.wiring.outputs import open_sinks, with_usable_encoder
+from vidseg.wiring.outputs import made_folder, open_sinks, with_usable_encoder
 from vidseg.wiring.reporter import Reporter
 from vidseg.wiring.run_source import Announcements, open_run_source
 from vidseg.wiring.stats_file import StatsFile
@@ -77,6 +77,7 @@ def open_run(
     engine: Engine | None,
     interrupts: StopRequest | None,
     watchers: Sequence[Sink],
+    new_folder: str | None,
 ) -> OpenedRun:
     """Open what the configuration says; `unfinished` gives it back.
 
@@ -108,6 +109,8 @@ def open_run(
     if interrupts is None:
         interrupts = unfinished.enter_context(Interrupts(abandon=claims.close, tell=reporter.note))
     unfinished.enter_context(claims)
+    if new_folder is not None:
+        claims.enter_context(made_folder(new_folder))
     sinks = open_sinks(config, info, labels, announcements)
     unfinished_sinks = claims.enter_context(ExitStack())
     for sink in (*watchers, *sinks):

@@ -68,6 +68,7 @@ def run(
     engine: Engine | None = None,
     interrupts: StopRequest | None = None,
     watchers: Sequence[Sink] = (),
+    new_folder: str | None = None,
 ) -> Outcome:
     """Do what the configuration says, from the main thread when it shows a window.
 
@@ -77,6 +78,7 @@ def run(
         engine: a network that is loaded already; what the configuration says of one is not looked at then.
         interrupts: checked instead of catching signals here, for parallel runs.
         watchers: sinks besides the outputs, closed before them: one that raises then keeps them from appearing.
+        new_folder: made for the output where it is missing, and left only with something in it.
     Raises:
         VidsegError: anything the user can mend.
     """
@@ -121,6 +123,7 @@ def run(
             engine=engine,
             interrupts=interrupts,
             watchers=watchers,
+            new_folder=new_folder,
         )
         if split:
             return _run_shared(opened)

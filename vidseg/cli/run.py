@@ -47,13 +47,13 @@ def run(given: dict[str, Any]) -> None:
 
     from vidseg.wiring.outputs import with_default_output
 
-    settings = with_default_output(settings)
+    named = with_default_output(settings)
 
     from vidseg.app.run import run as run_app
     from vidseg.cli.console import RunConsole
 
     with RunConsole(quiet=settings.quiet, verbose=settings.verbose) as console:
-        outcome = run_app(settings, console)
+        outcome = run_app(named, console, new_folder=settings.output if named.output != settings.output else None)
     console.summary(outcome)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import combinations, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,16 @@ from vidseg.errors import ConfigError, SinkError
 from vidseg.frames import Segmentation, UInt8Array, VideoInfo, label_map_of, levels_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.labels import LabelSet
-from vidseg.names import PIPE, STANDARD_OUTPUT, annotated_folder, expand_user, page_title, shown_name, url_scheme
+from vidseg.names import (
+    PIPE,
+    STANDARD_OUTPUT,
+    annotated_folder,
+    expand_user,
+    page_title,
+    shown_name,
+    url_scheme,
+    without_file_scheme,
+)
 from vidseg.pipeline.reconnecting import Backoff, ReconnectOptions
 from vidseg.render.matte import MatteRenderer
 from vidseg.render.options import RenderOptions
@@ -51,28 +60,18 @@ def with_default_output(config: RunConfig) -> RunConfig:
     """The configuration; where it asks for nothing, with NAME_annotated in the current folder as output.
 
     A film becomes an .mp4, a picture a .jpg or .png, and a folder of pictures a folder. Several sources, live ones,
-    patterns and mattes, which need a container of their own, are left as they are. A film whose output is a folder gets
-    that name in it; a folder with a slash behind it is made.
-
-    Raises:
-        SinkError: the folder cannot be made.
+    patterns and mattes, which need a container of their own, are left as they are. A film whose output is a folder, or
+    has a slash behind it, gets that name in it; `made_folder` makes the folder.
     """
-    if config.source in (None, PIPE) or config.more_sources:
+    if config.source in (None, PIPE) or config.more_sources or config.matte:
         return config
     assert config.source is not None
-    path, output = expand_user(config.source), config.output
+    path, output = expand_user(without_file_scheme(config.source)), config.output
     if output is not None:
-        slash = output.endswith(("/", os.sep))
         film = classify(config.source) is SourceKind.FILE and os.path.isfile(path) and not is_picture(path)
-        if not film or url_scheme(output) is not None or not (slash or os.path.isdir(output)):
-            return config
-        try:
-            os.makedirs(output, exist_ok=True)
-        except OSError as error:
-            raise SinkError(f"{output}: cannot be made ({error.strerror})") from error
-        return replace(config, output=os.path.join(output, _annotated(path, ".mp4")))
-    asked = output_names(config) or config.show or config.serve or config.metrics or config.stats
-    if asked or config.matte:
+        folder = url_scheme(output) is None and (output.endswith(("/", os.sep)) or os.path.isdir(output))
+        return replace(config, output=os.path.join(output, _annotated(path, ".mp4"))) if film and folder else config
+    if output_names(config) or config.show or config.serve or config.metrics or config.stats:
         return config
     if os.path.isdir(path):
         return replace(config, output=f"{annotated_folder(path)}/")
@@ -85,6 +84,26 @@ def with_default_output(config: RunConfig) -> RunConfig:
 def _annotated(path: str, ending: str) -> str:
     stem = os.path.splitext(os.path.basename(path))[0]
     return f"{stem.replace('%', '_')}_annotated{ending}"  # with a % it would become pictures with numbers
+
+
+@contextmanager
+def made_folder(path: str) -> Iterator[None]:
+    """The folder, made where it is missing with those above it; of these, what is empty at the end is removed.
+
+    Raises:
+        SinkError: it cannot be made.
+    """
+    missing = list(takewhile(lambda each: not os.path.exists(each), (Path(path), *Path(path).parents)))
+    try:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"{path}: cannot be made ({error.strerror})") from error
+        yield
+    finally:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
 
 
 def check_files(config: RunConfig) -> None:
@@ -182,7 +201,7 @@ def open_sinks(
         SinkError: a setting does not fit the output, or it cannot be claimed: it exists, or nobody may write there.
     """
     named = [*output_names(config), *filter(None, [config.stats])]
-    for path, other in itertools.combinations(named, 2):
+    for path, other in combinations(named, 2):
         if os.path.realpath(path) == os.path.realpath(other):
             raise ConfigError(f"{path}: is used for two outputs; give each its own name")
     for option in ("save_masks", "save_confidence", *_RECORDS, "stats"):
