@@ -173,7 +173,13 @@ class RunConfig:
         None, PICTURE_SIZE, "Size of OUT; for the model's input see --imgsz.", "W|WxH|N%", redraws=True
     )
     enlarge: bool = _output(False, FLAG, "Let --size enlarge small pictures.", switch_off=False, redraws=True)
-    fps: float | None = _output(None, _RATE, "Constant rate of OUT; frames repeat or are dropped.", "R", redraws=True)
+    fps: float | None = _output(
+        None,
+        _RATE,
+        "Constant rate of OUT: frames repeat or are dropped, images play at it.",
+        "R",
+        redraws=True,
+    )
     split: str | None = _output(None, TIME_OR_SIZE, "Begin a file this often: rec_%H%M.mp4.", "1h|2GB", single=True)
     codec: str | None = _output(
         None,

@@ -227,6 +227,12 @@ class Segmentation:
         return self._detections(threshold, mode)
 
 
+def rate_of(number: float | Fraction) -> Fraction:
+    """Frames per second, above 0, as the fraction that is meant: 29.97003 is 30000/1001, and 0.0004 is 1/2500."""
+    rate = Fraction(number)
+    return rate.limit_denominator(1001) if rate >= 1 else 1 / (1 / rate).limit_denominator(1001)
+
+
 def unless_card(drawn: UInt8Array, image: UInt8Array, placeholder: bool) -> UInt8Array:
     """The (H, W, 3) picture `drawn`; a card stays as it is, since a view of masks alone would leave its words out."""
     return image if placeholder and drawn.shape == image.shape else drawn

@@ -187,4 +187,10 @@ def test_images_become_a_video_of_the_rate_that_is_asked_for(cli, tmp_path):
     with av.open("out.mp4") as container:
         assert [frame.time for frame in container.decode(video=0)] == [0, 0.5, 1, 1.5]
     assert [picture.mean() for picture in pictures("out.mp4")] == pytest.approx([0, 50, 100, 150], abs=3)
+    for name, rate, times in (("slow.mp4", 0.0004, [0, 2500, 5000, 7500]), ("list.m3u8", 2, [0, 0.5, 1, 1.5])):
+        result = cli("run", "photos", "-o", name, "--fps", rate, *SMALL)
+        assert result.code == 0, result.err
+        with av.open(name) as container:
+            found = [frame.time for frame in container.decode(video=0)]
+        assert [time - found[0] for time in found] == pytest.approx(times)
     assert [line.split(",")[2] for line in Path("s.csv").read_text().splitlines()[1:]] == ["0.0", "0.5", "1.0", "1.5"]

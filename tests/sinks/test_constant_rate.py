@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tests.sinks.sink_helpers import timed_frames, write_all
+from vidseg.frames import rate_of
 from vidseg.sinks.constant_rate import RateSink
 
 
@@ -64,3 +65,8 @@ def test_at_most_so_many_keeps_the_times() -> None:
     inner = Kept()
     sink = write_all(RateSink(inner, 15, constant=False), timed_frames([0, 1, 2, 3, 20], Fraction(1, 30)))
     assert inner.got == [(0, 0), (2, Fraction(2, 30)), (4, Fraction(20, 30))] and sink.left_out == 2
+
+
+@pytest.mark.parametrize(("given", "meant"), [(29.97003, (30_000, 1001)), (0.0004, (1, 2500)), (12.5, (25, 2))])
+def test_a_rate_is_the_fraction_that_is_meant(given, meant) -> None:
+    assert rate_of(given) == Fraction(*meant)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vidseg.config import RunConfig
 from vidseg.defaults import CUDA_BATCH
 from vidseg.errors import ConfigError
-from vidseg.frames import VideoInfo
+from vidseg.frames import VideoInfo, rate_of
 from vidseg.interfaces import VideoSource
 from vidseg.names import page_title, shown_name
 from vidseg.pipeline.background_inference import BackgroundInference
@@ -136,7 +136,7 @@ def _open_files(config: RunConfig, announcements: Announcements, note: Callable[
             width,
             height,
             TIME_BASE,
-            rate.limit_denominator(1001),
+            rate_of(rate),
             has_audio=any(info.has_audio for info in infos),
             tiles=painter.cells,
             source_paths=tuple(path for info in infos for path in info.source_paths),

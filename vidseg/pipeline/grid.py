@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from vidseg.errors import SourceError
-from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, rate_of
 from vidseg.interfaces import GridPainter
 from vidseg.pipeline.background_inference import BackgroundInference
 from vidseg.pipeline.grid_lane import GridLane, LaneSpec
@@ -232,4 +232,4 @@ def grid_rate(infos: Sequence[VideoInfo | None], limit: float | None) -> Fractio
     """
     most = Fraction(MOST_RATE if limit is None else limit)
     rates = [most if info is None or not info.frame_rate else info.frame_rate for info in infos]
-    return min(max(rates), most).limit_denominator(1001)
+    return rate_of(min(max(rates), most))

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-from vidseg.frames import Frame, Segmentation, UInt8Array
+from vidseg.frames import Frame, Segmentation, UInt8Array, rate_of
 from vidseg.interfaces import Sink
 from vidseg.pipeline.policy import RateLimit
 from vidseg.sinks.wrapped_sink import WrappedSink
@@ -28,7 +28,7 @@ class RateSink(WrappedSink):
         constant: frames are repeated, and their times are those of the grid.
         """
         super().__init__(sink)
-        self._rate = Fraction(rate).limit_denominator(1001)
+        self._rate = rate_of(rate)
         self._constant = constant
         self._limit = RateLimit(rate)
         self._zero: Fraction | None = None

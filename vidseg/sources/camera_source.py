@@ -16,7 +16,7 @@ import numpy as np
 
 from vidseg.defaults import CAMERA_FORMAT
 from vidseg.errors import ConfigError, SourceError
-from vidseg.frames import Frame, UInt8Array, VideoInfo
+from vidseg.frames import Frame, UInt8Array, VideoInfo, rate_of
 from vidseg.names import shown_name
 from vidseg.sources.source_base import SourceBase
 from vidseg.video.quiet import quiet_opencv
@@ -97,7 +97,7 @@ class CameraSource(SourceBase):
             width=width,
             height=height,
             time_base=MICROSECONDS,
-            frame_rate=Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None,
+            frame_rate=rate_of(rate) if 0 < rate < 1000 else None,
             live=True,
             notes=_differences(self._name, size, (width, height)),
         )

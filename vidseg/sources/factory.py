@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from enum import Enum
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from vidseg.errors import ConfigError, SourceError
+from vidseg.frames import rate_of
 from vidseg.interfaces import VideoSource
 from vidseg.names import PIPE, expand_user, shown_name, url_scheme, without_file_scheme
 from vidseg.picture_size import MAX_PIXELS
@@ -134,7 +134,7 @@ def open_source(
     check_exists(spec)
     if kind is SourceKind.IMAGES:
         more = [without_file_scheme(each) for each in more_images]
-        rate = Fraction(image_rate or IMAGE_RATE).limit_denominator(1001)
+        rate = rate_of(image_rate or IMAGE_RATE)
         return ImageSource(spec, more=more, frame_rate=rate, max_pixels=max_pixels)
     if kind is SourceKind.FILE and is_webp(spec):
         return AnimationSource(spec)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vidseg.errors import ConfigError, SourceError
-from vidseg.frames import Frame, UInt8Array, VideoInfo
+from vidseg.frames import Frame, UInt8Array, VideoInfo, rate_of
 from vidseg.names import printable, shown_name
 from vidseg.sources.source_base import SourceBase
 
@@ -108,7 +108,7 @@ class ScreenSource(SourceBase):
             width=width,
             height=height,
             time_base=_MICROSECONDS,
-            frame_rate=Fraction(frame_rate).limit_denominator(1001),
+            frame_rate=rate_of(frame_rate),
             live=True,
         )
 

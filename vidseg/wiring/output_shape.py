@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 from vidseg.config import OPTIONS, RunConfig
 from vidseg.errors import ConfigError
-from vidseg.frames import VideoInfo
+from vidseg.frames import VideoInfo, rate_of
 from vidseg.interfaces import Renderer, Sink
 from vidseg.names import shown_name
 from vidseg.render.scaling import OutputSize, ScaledRenderer
 from vidseg.sinks.constant_rate import RateSink
+from vidseg.sinks.hls_sink import PLAYLIST_ENDING
 from vidseg.sinks.image_sink import IMAGE_ENDINGS, is_numbered
 from vidseg.sources.factory import SourceKind, classify
 from vidseg.video.encoders import CONTAINERS
@@ -44,7 +44,8 @@ def check_shape(config: RunConfig) -> None:
         )
     images = config.source is not None and not config.more_sources and classify(config.source) is SourceKind.IMAGES
     ending = Path(config.output or "").suffix.casefold()
-    if images and (config.sent or ending in IMAGE_ENDINGS or ending[1:] not in CONTAINERS):
+    video = config.piped or ending == PLAYLIST_ENDING or (ending[1:] in CONTAINERS and ending not in IMAGE_ENDINGS)
+    if images and (config.sent or not video):
         shown = shown_name(config.source or "")
         raise ConfigError(f"{shown}: --fps is for videos; make one of these images with -o FILE.mp4, or leave it out")
 
@@ -75,7 +76,7 @@ def at_output_rate(config: RunConfig, info: VideoInfo) -> VideoInfo:
     """What the output is to know of a source whose frames come to it at another rate."""
     if config.fps is None:
         return info
-    rate = Fraction(config.fps).limit_denominator(1001)
+    rate = rate_of(config.fps)
     count = None if info.duration_seconds is None else max(1, round(info.duration_seconds * rate))
     return replace(info, frame_rate=rate, frame_count=count if info.frame_count != 1 else 1)
 

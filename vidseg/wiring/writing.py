@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from vidseg.configure import merge
 from vidseg.errors import ConfigError, SinkError, SourceError
-from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in
+from vidseg.frames import Frame, Segmentation, UInt8Array, VideoInfo, nothing_in, rate_of
 from vidseg.render.scaling import scaled
 from vidseg.sinks.constant_rate import RateSink
 from vidseg.sinks.factory import open_video_sink
@@ -118,5 +118,5 @@ def _drawn(given: Any, index: int, fps: float | None) -> tuple[Frame, Segmentati
             picture = picture_of(given)
         except SourceError as error:
             raise ConfigError(f"frame {index}: {error}") from None
-    frame = Frame(picture, index, index, 1 / Fraction(fps or 25).limit_denominator(1001), duration=1)
+    frame = Frame(picture, index, index, 1 / rate_of(fps or 25), duration=1)
     return frame, nothing_in(frame.size_hw, index), picture
