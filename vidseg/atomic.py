@@ -48,10 +48,7 @@ class PartFile:
         self._overwrite = overwrite
         refuse_source(self.path, sources)
         self._target = Path(os.path.realpath(self.path))
-        # asked before links are followed: those of /dev/stdout lead to no name
-        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-            advice = "give another name; -o - sends the video through a pipe"
-            raise SinkError(f"{self.path}: is a pipe or device, not a regular file; {advice}")
+        refuse_device(path, "give another name")
         check_folder(self._target.parent, self.path)
         if os.path.isdir(self._target):
             raise SinkError(f"{self.path}: is a folder; give the name of a file in it")
@@ -233,6 +230,12 @@ def check_folder(folder: Path, output: Path) -> None:
         raise SinkError(f"{output}: folder {folder} does not exist; create it first")
     if not folder.is_dir():
         raise SinkError(f"{output}: {folder} is not a folder")
+
+
+def refuse_device(path: str | Path, advice: str) -> None:
+    """Raises SinkError, with the advice, if `path`, whose links are not followed yet, is a pipe or device."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise SinkError(f"{path}: is a pipe or device, not a regular file; {advice}")
 
 
 def refuse_source(output: Path, sources: Iterable[str | Path]) -> None:

@@ -43,6 +43,13 @@ def test_a_virtual_camera_is_fed_through_a_pipe() -> None:
         open_video_sink("/dev/video10", video_info(), overwrite=False)
 
 
+def test_what_is_no_file_gets_the_advice_to_use_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in ("/dev/null", f"{tmp_path}/pipe.mp4"):
+        with pytest.raises(SinkError, match=r": is a pipe or device, .*; give a file name; -o - sends the video"):
+            open_video_sink(path, video_info(), overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from vidseg.atomic import refuse_device
 from vidseg.errors import SinkError
 from vidseg.frames import VideoInfo
 from vidseg.sinks.av_sink import AvSink
@@ -45,6 +46,7 @@ def open_video_sink(
         raise SinkError(
             f"{text}: PyAV's FFmpeg cannot write to a camera; use -o - --format nut | ffmpeg -i - -f v4l2 {text}"
         )
+    refuse_device(text, "give a file name; -o - sends the video through a pipe")
     folder = text.endswith(("/", os.sep)) or os.path.isdir(text) or (info.still and not ending)
     animation = ending == ".webp" and not (info.still or info.frame_count == 1 or is_numbered(text))
     if folder or (ending in IMAGE_ENDINGS and not animation):
