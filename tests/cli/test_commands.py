@@ -1,3 +1,4 @@
+import errno
 import json
 from email.message import Message
 
@@ -132,13 +133,21 @@ def test_version_and_unknown_command(cli):
     assert cli("rum").code == 2
 
 
+def fails(error):
+    def app():
+        raise error
+
+    return app
+
+
+@pytest.mark.parametrize(("name", "told"), [(None, "cannot be opened"), ("long", "long: cannot be opened")])
+def test_a_name_that_is_impossible_is_told_where_it_is_known(cli, monkeypatch, name, told):
+    monkeypatch.setattr("vidseg.cli.commands.app", fails(OSError(errno.ENAMETOOLONG, "File name too long", name)))
+    result = cli("run")
+    assert (result.code, result.err) == (2, f"vidseg: error: {told} (File name too long); give another name\n")
+
+
 def test_what_a_gpu_lacks_is_told_in_one_line_and_other_errors_are_not_hidden(cli, monkeypatch):
-    def fails(error):
-        def app():
-            raise error
-
-        return app
-
     text = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB\nsee the documentation"
     monkeypatch.setattr("vidseg.cli.commands.app", fails(torch.OutOfMemoryError(text)))
     result = cli("doctor")

@@ -64,7 +64,8 @@ def _run() -> None:
 def _problem(error: Exception) -> str | None:
     """One line about an error that no check of ours foresees and the user can cause; None for a bug."""
     if isinstance(error, OSError) and error.errno in _IMPOSSIBLE_NAMES:
-        return f"{error.filename}: cannot be opened ({short_reason(error)}); give another name"
+        name = "" if error.filename is None else f"{error.filename}: "
+        return f"{name}cannot be opened ({short_reason(error)}); give another name"
     return import_problem(error) if isinstance(error, ImportError) else memory_problem(error) or gpu_problem(error)
 
 
