@@ -75,7 +75,8 @@ class RunConfig:
     output: str | None = _output(
         None,
         PATH,
-        "Video file, image, frames_%05d.png, folder/, live.m3u8 (HLS), rtsp:// rtmp:// udp:// srt://, or - (a pipe)",
+        "Video file, image, frames_%05d.png, folder/ (gets NAME_annotated.mp4, or pictures), live.m3u8 (HLS), "
+        "rtsp:// rtmp:// udp:// srt://, or - (a pipe)",
         "OUT",
         also=("-o",),
         short=True,

@@ -8,7 +8,7 @@ motion. 0.1, 0.15 and 0.2 left 50, 45 and 43 % of the flicker of the sample, and
 0.2)."""
 MEMORIES = 25
 """Default overlap of workers, as a multiple of the smoothing's time constant: exp(-25) is below what float32 can
-resolve. The memory of scenes lasts longer, and leaves a difference in a percent of the pixels or less."""
+resolve. The memory of regions lasts longer: docs/batch.md says what differs at a seam in the middle of a scene."""
 CONF = 0.5
 """Default confidence that detections have to exceed, as in Focoos."""
 OPACITY = 0.5
