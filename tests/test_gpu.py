@@ -53,7 +53,12 @@ ACCELERATOR_ERROR = getattr(torch, "AcceleratorError", RuntimeError)  # older to
 )
 def test_a_gpu_that_cannot_be_used_is_one_line(error, told):
     found = gpu_problem(error)
-    assert found is not None and found.startswith(told) and found.endswith("or give -d cpu") and "\n" not in found
+    assert (
+        found is not None
+        and found.startswith(told)
+        and found.endswith("or use the CPU (device cpu)")
+        and "\n" not in found
+    )
     assert memory_problem(error) is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_ON_CPU = "or give -d cpu"
+_ON_CPU = "or use the CPU (device cpu)"
 _INSTALL = "install a PyTorch for it (https://pytorch.org)"
 _KINDS = (
     (
