@@ -1,5 +1,7 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import torch
 
 from vidseg.runtimes.base import Running
@@ -14,44 +16,55 @@ class OneAtATime:
 
     def __init__(self):
         self.inside = threading.Lock()
+        self.met = threading.Event()
         self.calls = 0
 
     def run(self, images):
-        assert self.inside.acquire(blocking=False), "two threads at once"
+        if not self.inside.acquire(blocking=False):
+            self.met.set()
+            pytest.fail("two threads at once")
         try:
             self.calls += 1
+            if self.calls == 1:
+                self.met.wait(0.2)  # long enough for the others to come in, where nothing keeps them out
             return images.float() + 1, images.float() + 2
         finally:
             self.inside.release()
 
 
+def in_threads(use):
+    """What `use` gives for 0 to 3, each in a thread of its own."""
+    together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda number: (together.wait(), use(number))[1], range(4)))
+
+
 def test_several_threads_get_their_own_results_and_never_meet_inside():
     inner = OneAtATime()
     shared = SharedRuntime(inner)
-    wrong = []
-
-    def use(number):
-        for _ in range(50):
-            first, second = shared.run(torch.full((1,), number))
-            if (int(first), int(second)) != (number + 1, number + 2):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong and inner.calls == 200
+    found = in_threads(lambda number: [shared.run(torch.full((1,), number)) for _ in range(50)])
+    for number, pairs in enumerate(found):
+        assert {(int(first), int(second)) for first, second in pairs} == {(number + 1, number + 2)}
+    assert inner.calls == 200
     assert (shared.name, shared.device) == ("fake", torch.device("cpu"))
 
 
-def test_pictures_of_several_threads_are_worked_on_at_once():
-    class Queue(OneAtATime):
-        def start(self, image):
-            return Running(lambda: found.setdefault(int(image), self.run(image)), lambda: 0.5)
+class Queue(OneAtATime):
+    """Starts at once, fails when two threads start at once, and works when it is waited for."""
 
-    found = {}
-    shared = SharedRuntime(Queue())
-    first, second = shared.start(torch.full((1,), 1)), shared.start(torch.full((1,), 5))
-    assert not found, "nobody waited for the first"
-    assert [int(second.result()[0]), int(first.result()[0]), first.seconds()] == [6, 2, 0.5]
+    def __init__(self):
+        super().__init__()
+        self.found = {}
+
+    def start(self, image):
+        first, _ = self.run(image)
+        return Running(lambda: self.found.setdefault(int(image), first), lambda: 0.5)
+
+
+def test_pictures_of_several_threads_are_worked_on_at_once():
+    inner = Queue()
+    shared = SharedRuntime(inner)
+    running = in_threads(lambda number: [shared.start(torch.full((1,), number)) for _ in range(50)])
+    assert inner.calls == 200 and not inner.found, "nobody waited for one"
+    assert [{int(each.result()) for each in of_thread} for of_thread in running] == [{1}, {2}, {3}, {4}]
+    assert running[0][0].seconds() == 0.5
