@@ -32,6 +32,7 @@ from vidseg.runtimes.model_file import read_model_file
 from vidseg.runtimes.model_format import ModelFile, is_model_file
 from vidseg.runtimes.quantized import find_quantized
 from vidseg.runtimes.registry import (
+    ENGINES,
     candidates,
     create_runtime,
     import_problem,
@@ -248,7 +249,8 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1, inf
     if is_model_file(config.model):
         return _load_file_engine(config, reporter, requests)
     device, precision = check_engine(config)
-    if config.device == "auto" and device.type == "cpu" and (problem := unused_gpu()) is not None:
+    chosen = config.device != "auto" or (config.runtime != "auto" and ENGINES[config.runtime].devices == ("cpu",))
+    if not chosen and device.type == "cpu" and (problem := unused_gpu()) is not None:
         reporter.note(f"runs on the CPU: {problem}")
     entry = zoo.entry(config.model)
     require(_LEAST_BYTES + _BYTES_PER_PARAMETER * entry.parameters, f"{entry.name} on {device.type}")
