@@ -6,6 +6,7 @@ elsewhere. Number formats are not those of a GPU: autocast is the CPU's.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,15 @@ class PretendGpu(TorchFunctionMode):
 
 def _mixes(given: Any) -> bool:
     return bool(tree_any(lambda x: isinstance(x, Tensor) and not _lies_there(x) and x.dim() > 0, given))
+
+
+def require_cuda() -> None:
+    """Skip the test where there is no CUDA device; with VIDSEG_REQUIRE_CUDA=1 fail it."""
+    if torch.cuda.is_available():
+        return
+    if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
+        pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
+    pytest.skip("no CUDA device")
 
 
 @contextmanager

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import pytest
-import torch
 
 from tests.data.folders import make_dataset
-from tests.pretend_gpu import pretend_gpu
+from tests.pretend_gpu import pretend_gpu, require_cuda
 
 ON_CUDA = ("--device", "cuda", "--runtime", "torch", "--imgsz", 64)
 
@@ -25,10 +23,7 @@ def on(request) -> Iterator[tuple[object, ...]]:
             yield *ON_CUDA, "--precision", "float32"  # the CPU takes three times as long in float16
         assert "conv2d" in ran
         return
-    if not torch.cuda.is_available():
-        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
-            pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
-        pytest.skip("no CUDA device")
+    require_cuda()
     yield ON_CUDA
 
 

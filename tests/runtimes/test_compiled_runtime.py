@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.exc import InvalidCxxCompiler
 
-from tests.pretend_gpu import pretend_gpu
+from tests.pretend_gpu import pretend_gpu, require_cuda
 from tests.rounding import assert_rounds_alike, in_float64
 from tests.runtimes.test_runtimes import as_tuple, labels
 from vidseg.errors import DeviceError
@@ -297,10 +297,7 @@ def test_labels_of_the_nano_are_those_of_plain_torch(precision: torch.dtype, tmp
 def test_labels_on_cuda_are_those_of_plain_torch_and_survive_the_next_run(
     precision: torch.dtype, least: float, tmp_path: Path
 ) -> None:
-    if not torch.cuda.is_available():
-        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
-            pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
-        pytest.skip("no CUDA device")
+    require_cuda()
     device = torch.device("cuda")
     model = load_model("fai-m2f-n-ade")
     runtime = CompiledRuntime(model, device, precision, cache_folder=tmp_path)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tests.pretend_gpu import pretend_gpu
+from tests.pretend_gpu import pretend_gpu, require_cuda
 from vidseg.commands.train import pick_training_precision
 from vidseg.errors import TrainingError
 from vidseg.runtimes.torch_runtime import on_device
@@ -35,10 +34,8 @@ def batch() -> Batch:
 
 
 def require(device):
-    if device == "cuda" and not torch.cuda.is_available():
-        if os.environ.get("VIDSEG_REQUIRE_CUDA") == "1":
-            pytest.fail("VIDSEG_REQUIRE_CUDA=1, but there is no CUDA device")
-        pytest.skip("no CUDA device")
+    if device == "cuda":
+        require_cuda()
 
 
 def make(device="cpu", precision=torch.float32, settings=SETTINGS) -> Trainer:

@@ -58,7 +58,7 @@ def track(
     for piece in pieces:
         queue.put(piece)
     encoder = Samples(error)
-    return AudioTrack(queue, encoder, Fraction(origin)), encoder, queue
+    return AudioTrack(queue, encoder, Fraction(origin), Fraction(0)), encoder, queue
 
 
 def test_audio_stands_where_its_time_says_and_the_rest_is_silent_up_to_the_end():

@@ -14,11 +14,7 @@ from vidseg.runtimes.openvino_requests import OpenVinoRequests
 from vidseg.runtimes.registry import installed_engines
 from vidseg.segmentation.tiled_segmenter import TiledSegmenter
 from vidseg.timing import StageTimers
-from vidseg.wiring.engine import (
-    CUDA_BATCH,
-    Engine,
-    load_engine,
-)
+from vidseg.wiring.engine import CUDA_BATCH, Engine, load_engine
 from vidseg.wiring.network_input import NetworkInput
 
 

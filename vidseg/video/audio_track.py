@@ -51,7 +51,7 @@ class AudioTrack:
         begins: where the pictures begin in the output, in seconds; the track begins there too.
     """
 
-    def __init__(self, supply: AudioSupply, encoder: Any, origin: Fraction, begins: Fraction = Fraction(0)) -> None:
+    def __init__(self, supply: AudioSupply, encoder: Any, origin: Fraction, begins: Fraction) -> None:
         self.notes: list[str] = []
         self._supply = supply
         self._encoder = encoder
