@@ -55,9 +55,7 @@ def halves(monkeypatch) -> HalvesRuntime:
     return runtime
 
 
-def test_the_network_gets_frames_of_a_film_beside_each_other_and_a_picture_alone(
-    clip, tmp_path, monkeypatch
-):
+def test_the_network_gets_frames_of_a_film_beside_each_other_and_a_picture_alone(clip, tmp_path, monkeypatch):
     def load(config, reporter, *, requests, info):
         given.append(requests)
         return Engine("halves", HalvesRuntime(), NetworkInput(64), torch.device("cpu"))
