@@ -35,7 +35,7 @@ class _Started:
         outputs: Sequence[int],
         *,
         failed: Callable[[], None] = _nothing,
-        again: Callable[[Mapping[Any, Array]], list[Array]] | None = None,
+        again: Callable[[], list[Array]] | None = None,
         beside: int = 0,
     ) -> None:
         self.seconds = 0.0
@@ -46,7 +46,6 @@ class _Started:
         self._found: list[Array] = []
         self._error: Exception | None = None
         self._feed: Mapping[Any, Array] | None = None
-        self._refused: Mapping[Any, Array] | None = None
         request.start_async(feed, share_inputs=True)
         self._feed = feed  # the request's until it is done
 
@@ -74,8 +73,9 @@ class _Started:
                 results = self._request.results
                 self._found = [results[number] for number in self._outputs]
                 self.seconds = self._request.latency / 1000 / (1 + self._beside)
+                self._again = None
             except Exception as error:
-                self._error, self._refused = error, self._feed
+                self._error = error
                 self._failed()
             # what stays would keep the network, and be kept by it
             self._feed = self._request = None
@@ -85,12 +85,11 @@ class _Started:
         """What came out, once: it is not kept."""
         self.settle()
         if self._error is not None:
-            refused, again = self._refused, self._again
-            self._refused = self._again = None
-            if refused is None or again is None:
+            again, self._again = self._again, None
+            if again is None:
                 raise self._error
             try:
-                return again(refused)
+                return again()
             except Exception:
                 raise self._error from None
         found, self._found = self._found, []
@@ -190,7 +189,7 @@ class OpenVinoRequests:
         beside = sum(not other.settled for _, other in busy)
         failed, again = partial(self._spoilt.append, requests), None
         if self._count > 1:  # perhaps another one beside it is what fails
-            again = partial(_on_its_own, self._network, self._device, self._options, outputs)
+            again = partial(_on_its_own, self._network, self._device, self._options, feed, outputs)
         started = _Started(request, feed, outputs, failed=failed, again=again, beside=beside)
         busy.append((request, started))
         return Running(started.result, lambda: started.seconds)
@@ -213,7 +212,7 @@ class OpenVinoRequests:
 
 
 def _on_its_own(
-    network: Any, device: str, options: Mapping[str, str], outputs: Sequence[int], feed: Mapping[Any, Array]
+    network: Any, device: str, options: Mapping[str, str], feed: Mapping[Any, Array], outputs: Sequence[int]
 ) -> list[Array]:
     """The outputs of an input, from a network that sees no other."""
     request = openvino_core().compile_model(network, device, dict(options)).create_infer_request()

@@ -163,8 +163,7 @@ class Engine:
     @property
     def takes_each_alone(self) -> bool:
         """Whether frames are inputs of their own, however many are given at once."""
-        name = self.runtime.name
-        return name.startswith("openvino") and ", cpu, " in name
+        return _takes_each_alone(self.runtime)
 
     def batch(self, config: RunConfig, info: VideoInfo) -> int:
         """Frames segmented at once at most. What is watched comes one by one, unless it is asked for otherwise."""
@@ -175,6 +174,10 @@ class Engine:
         if self.device.type == "cuda":
             return CUDA_BATCH
         return 1 if is_watched(config) else self.requests
+
+
+def _takes_each_alone(runtime: Runtime | ScoreFileRuntime) -> bool:
+    return runtime.name.startswith("openvino") and ", cpu, " in runtime.name
 
 
 def _size_of_video(config: RunConfig, size: NetworkInput, info: VideoInfo) -> tuple[int, int] | None:
@@ -272,7 +275,7 @@ def load_engine(config: RunConfig, reporter: Reporter, *, requests: int = 1, inf
     )
     runtime, precision = _created(config, create, network, weights, (device, precision), reporter)
     calibration = zoo.weights_calibration(weights or zoo.ensure(entry))
-    requests = requests if runtime.name.startswith("openvino") else 1
+    requests = requests if _takes_each_alone(runtime) else 1
     return Engine(
         *(entry.name, runtime, network_input(config, device), device, labels),
         calibration=calibration,
@@ -409,7 +412,7 @@ def _load_file_engine(config: RunConfig, reporter: Reporter, requests: int) -> E
         device,
         labels=file.labels,
         calibration=file.calibration,
-        requests=requests if runtime.name.startswith("openvino") and chosen is None else 1,
+        requests=requests if _takes_each_alone(runtime) else 1,
         precision=precision_name(precision),
     )
 
